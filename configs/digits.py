@@ -1,0 +1,44 @@
+"""Gated PixelCNN on scikit-learn's handwritten digits: the main job, nothing to download.
+
+python train.py --config=configs/digits.py --workdir=runs/digits
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+    """The experiment; `pixelprior.experiment.KEYS` says what each key means."""
+    return ConfigDict(
+        {
+            "seed": 0,
+            "dataset": "digits",
+            "data_dir": "",
+            "image_size": (0, 0),
+            "validation_fraction": 0.1,
+            "levels": 17,
+            "binarisation": "none",
+            "flip": False,
+            "class_conditional": False,
+            "model": {
+                "name": "gated_pixel_cnn",
+                "features": 48,
+                "num_layers": 4,
+                "kernel_size": 3,
+                "first_kernel_size": 7,
+                "embedding_features": 16,
+                "head_features": 96,
+                "dropout_rate": 0.3,
+            },
+            "batch_size": 64,
+            "num_steps": 1000,
+            "learning_rate": 2e-3,
+            "warmup_steps": 50,
+            "weight_decay": 1e-2,
+            "clip_norm": 1.0,
+            "ema_decay": 0.995,
+            "log_every": 20,
+            "checkpoint_every": 200,
+            "sample_every": 500,
+            "num_samples": 64,
+        }
+    )

@@ -1,0 +1,9 @@
+"""Exact autoregressive models of images and of discrete codes."""
+
+from pixelprior.context import Context
+from pixelprior.grid import Grid
+from pixelprior.models import GatedPixelCNN, PixelCNN
+from pixelprior.sampling import sample
+
+__version__ = "0.1.0"
+__all__ = ["Context", "GatedPixelCNN", "Grid", "PixelCNN", "sample"]

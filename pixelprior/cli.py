@@ -1,0 +1,42 @@
+"""What the command lines share: flags in, one call, and errors as a sentence instead of a trace."""
+
+import sys
+from collections.abc import Callable, Sequence
+
+from absl import app, flags, logging
+
+from pixelprior.errors import InputError
+
+
+def run(main: Callable[[], int | None]) -> None:
+    """Parses the flags, calls ``main`` and exits with what it returns.
+
+    An `InputError`, and a flag that does not exist or does not parse, end the process with a
+    sentence on standard error and exit status 2.
+    """
+
+    def call(arguments: Sequence[str]) -> int | None:
+        # What the libraries below have to tell would drown what the run has to tell.
+        logging.set_verbosity(logging.ERROR)
+        try:
+            return main()
+        except InputError as error:
+            _fail(str(error))
+
+    app.run(call, flags_parser=_parse)
+
+
+def _parse(arguments: Sequence[str]) -> list[str]:
+    try:
+        rest = flags.FLAGS(list(arguments))
+    # ml_collections raises whichever fits for an unknown key, a wrong type or a broken config.
+    except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+        _fail(str(error).strip("'\""))
+    if len(rest) > 1:
+        _fail(f"arguments are given as --flag=value, got {' '.join(rest[1:])!r}")
+    return rest
+
+
+def _fail(message: str) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(2)

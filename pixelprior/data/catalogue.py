@@ -1,0 +1,48 @@
+"""The one door to all data sets: `open_dataset`."""
+
+import os
+
+from pixelprior.data.dataset import Dataset
+from pixelprior.data.digits import open_digits
+from pixelprior.data.errors import DataError
+from pixelprior.data.folder import open_folder
+from pixelprior.data.tfds import open_tfds
+
+
+def open_dataset(
+    name: str,
+    *,
+    image_size: tuple[int, int] = (0, 0),
+    validation_fraction: float = 0.1,
+    data_dir: str | os.PathLike[str] | None = None,
+) -> Dataset:
+    """Opens a data set. Nothing is downloaded, and equal arguments give equal splits.
+
+    Args:
+        name: "digits", scikit-learn's; "folder:/path", a folder of image files, whose sub-folders
+            are classes; or the name of a data set that TensorFlow Datasets has prepared, like
+            "mnist".
+        image_size: ``(height, width)`` in pixels. Images are scaled until they cover it, keeping
+            their aspect, and cropped at the centre. ``(0, 0)`` leaves them as they are.
+        validation_fraction: the part of the training images, strictly between 0 and 1, that becomes
+            the validation split, where the data has none of its own.
+        data_dir: where TensorFlow Datasets keeps its data; by default the environment's
+            ``TFDS_DATA_DIR``, else ``~/tensorflow_datasets``.
+
+    Raises:
+        DataError: if there is no such data set, or it cannot be used as asked.
+    """
+    height, width = image_size = (int(image_size[0]), int(image_size[1]))
+    if image_size != (0, 0) and min(height, width) < 1:
+        raise DataError(
+            f"expected image_size (0, 0) or a positive (height, width), got {image_size}"
+        )
+    if not 0 < validation_fraction < 1:
+        raise DataError(
+            f"expected validation_fraction strictly between 0 and 1, got {validation_fraction}"
+        )
+    if name == "digits":
+        return open_digits(image_size, validation_fraction)
+    if name.startswith("folder:"):
+        return open_folder(name, name.removeprefix("folder:"), image_size, validation_fraction)
+    return open_tfds(name, image_size, validation_fraction, data_dir)

@@ -1,0 +1,52 @@
+"""Holding images out, for data that comes without splits of its own."""
+
+import numpy as np
+from jaxtyping import Int64
+
+from pixelprior.data.errors import DataError
+
+
+def held_out(count: int, fraction: float) -> int:
+    """How many of ``count`` images a fraction holds out: at least one, and never all of them.
+
+    Raises:
+        DataError: if there are fewer than two images.
+    """
+    if count < 2:
+        raise DataError(f"expected at least 2 images to hold some out of, got {count}; add images")
+    return min(max(round(count * fraction), 1), count - 1)
+
+
+def permuted_splits(
+    count: int, *, test_fraction: float, validation_fraction: float
+) -> dict[str, tuple[Int64[np.ndarray, " n"], str]]:
+    """Splits ``count`` images by one fixed permutation, the same for everyone who holds the data.
+
+    The test images depend on ``count`` alone, not on the validation fraction.
+
+    Args:
+        count: how many images there are.
+        test_fraction: the part of all images that is the test split.
+        validation_fraction: the part of the rest that is the validation split.
+
+    Returns:
+        For each split, the indices of its images and its description.
+
+    Raises:
+        DataError: if there are too few images for three splits.
+    """
+    if count < 3:
+        raise DataError(f"expected at least 3 images, one for each split, got {count}; add images")
+    # RandomState rather than Generator: NumPy promises never to change its stream.
+    order = np.random.RandomState(0).permutation(count)
+    test = held_out(count, test_fraction)
+    validation = held_out(count - test, validation_fraction)
+    indices = {
+        "train": order[test + validation :],
+        "validation": order[test : test + validation],
+        "test": order[:test],
+    }
+    return {
+        name: (chosen, f"{len(chosen):,} of {count:,}, fixed permutation")
+        for name, chosen in indices.items()
+    }

@@ -1,0 +1,65 @@
+"""Negative log-likelihood over whole splits.
+
+Legend: b batch, h height, w width, c channels.
+"""
+
+import functools
+import math
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from flax import nnx
+from jax.sharding import Mesh
+
+from pixelprior.context import Context
+from pixelprior.data import Split, Symbols, evaluation_batches
+from pixelprior.devices import put_batch
+from pixelprior.models.base import AutoregressiveModel
+
+
+class Likelihood(NamedTuple):
+    """How well a model predicts a split.
+
+    Attributes:
+        nats: mean negative log-likelihood of an image.
+        nats_error: the standard error of that mean, over images.
+        bits_per_dim: the same mean in bits per symbol.
+        num_images: how many images.
+    """
+
+    nats: float
+    nats_error: float
+    bits_per_dim: float
+    num_images: int
+
+
+@functools.partial(jax.jit, static_argnames="graph")
+def _log_prob(graph: nnx.GraphDef, weights: Any, batch: Any) -> Any:
+    model = nnx.merge(graph, weights)
+    context = Context(label=batch["label"]) if model.context_encoder.num_classes else None
+    return model.log_prob(batch["image"], context)
+
+
+def evaluate_likelihood(
+    model: AutoregressiveModel, split: Split, symbols: Symbols, *, batch_size: int, mesh: Mesh
+) -> Likelihood:
+    """Scores every image of a split once.
+
+    A class-conditional model is told each image's class. Means are taken in float64 on the host.
+    """
+    graph, weights = nnx.split(model)
+    values = []
+    for batch in evaluation_batches(split, symbols, batch_size=batch_size):
+        mask = batch["mask"]
+        inputs = {"image": batch["image"], "label": batch["label"]}
+        log_prob = _log_prob(graph, weights, put_batch(inputs, mesh))
+        values.append(-np.asarray(log_prob, np.float64)[mask])
+    nats = np.concatenate(values)
+    mean = float(nats.mean())
+    return Likelihood(
+        nats=mean,
+        nats_error=float(nats.std(ddof=1) / math.sqrt(nats.size)) if nats.size > 1 else math.nan,
+        bits_per_dim=mean / (model.grid.size * math.log(2.0)),
+        num_images=nats.size,
+    )

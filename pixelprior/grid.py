@@ -1,0 +1,69 @@
+"""The grid of symbols: the one kind of thing that every model here is a distribution over."""
+
+import dataclasses
+
+import jax
+import numpy as np
+from jaxtyping import Array, Int
+
+from pixelprior.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """The shape of a picture, or of a map of codes, and how many values each symbol can take.
+
+    A grid of this kind is an integer array ``[batch, height, width, channels]`` of symbols in
+    ``[0, levels)``. Its raster order is row by row, left to right, channel by channel.
+
+    Raises:
+        InputError: if a size is not a positive integer, or ``levels`` is below 2.
+    """
+
+    height: int
+    width: int
+    channels: int
+    levels: int
+
+    def __post_init__(self) -> None:
+        for name, least in (("height", 1), ("width", 1), ("channels", 1), ("levels", 2)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise InputError(
+                    f"Grid.{name} must be an integer of at least {least}, got {value!r}"
+                )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """``(height, width, channels)``: the shape of one grid."""
+        return (self.height, self.width, self.channels)
+
+    @property
+    def size(self) -> int:
+        """The number of symbols in one grid: what bits per dimension divide by."""
+        return self.height * self.width * self.channels
+
+    def check(self, x: Int[Array, "b h w c"] | Int[np.ndarray, "b h w c"]) -> None:
+        """Raises a InputError unless ``x`` is a batch of such grids.
+
+        Under a JAX transformation the values are not known, so there only shape and type are
+        checked; data that comes from outside is checked where it enters, as concrete arrays.
+        """
+        if x.ndim != 4 or x.shape[1:] != self.shape:
+            raise InputError(f"expected symbols of shape [batch, {self._sizes()}], got {x.shape}")
+        if not np.issubdtype(x.dtype, np.integer):
+            raise InputError(
+                f"expected integer symbols in [0, {self.levels}), got {x.dtype}; "
+                "pixelprior.data.Symbols turns pixels into symbols"
+            )
+        if isinstance(x, jax.core.Tracer) or x.size == 0:
+            return
+        low, high = int(x.min()), int(x.max())
+        if low < 0 or high >= self.levels:
+            raise InputError(
+                f"expected symbols in [0, {self.levels}), got values from {low} to {high}; "
+                "quantise the images to the model's levels first"
+            )
+
+    def _sizes(self) -> str:
+        return f"{self.height}, {self.width}, {self.channels}"

@@ -1,0 +1,78 @@
+"""From a run folder to a model."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from flax import nnx
+
+from pixelprior.errors import InputError
+from pixelprior.experiment import build_model
+from pixelprior.grid import Grid
+from pixelprior.models.base import AutoregressiveModel
+from pixelprior.run_folder import RunFolder
+
+
+class Trained(NamedTuple):
+    """A trained model, and where it comes from.
+
+    Attributes:
+        model: ready to sample from and to score with.
+        config: the experiment that it was trained by.
+        data: what it was trained on: see `RunFolder`.
+        weights: which weights it has, in words to print beside every result.
+    """
+
+    model: AutoregressiveModel
+    config: Mapping[str, Any]
+    data: Mapping[str, Any]
+    weights: str
+
+
+def load_trained(
+    workdir: str | Path,
+    *,
+    checkpoint: Literal["best", "latest"] = "best",
+    averaged: bool = True,
+) -> Trained:
+    """Rebuilds the model of a run from its folder alone; neither data nor config file is needed.
+
+    Args:
+        workdir: the run folder.
+        checkpoint: "best" by validation NLL, or "latest".
+        averaged: take the moving average of the weights, which is what the best was chosen by.
+
+    Raises:
+        InputError: if there is no run, it has no checkpoint yet, or none that can be read.
+    """
+    # Orbax takes most of a second to import, and `import pixelprior` should not.
+    from pixelprior.training.checkpoints import Checkpoints
+    from pixelprior.training.report import warn
+
+    if checkpoint not in ("best", "latest"):
+        raise InputError(f"checkpoint must be 'best' or 'latest', got {checkpoint!r}")
+    folder = RunFolder(workdir)
+    config, data = folder.config(), folder.data()
+    height, width, channels = data["shape"]
+    grid = Grid(height, width, channels, data["levels"])
+    num_classes = len(data["class_names"]) if config["class_conditional"] else 0
+    model = build_model(config["model"], grid, num_classes=num_classes, seed=config["seed"])
+    if not folder.checkpoints.is_dir():
+        raise InputError(f"{folder.path} has no checkpoint yet; train.py saves them as it goes")
+    with Checkpoints(folder.checkpoints, warn=warn) as checkpoints:
+        step = checkpoints.best_step() if checkpoint == "best" else checkpoints.latest_step()
+        if step is None:
+            raise InputError(f"{folder.path} has no checkpoint yet; train.py saves them as it goes")
+        graph, fresh = nnx.split(model)
+        step, weights = checkpoints.restore_weights(step, fresh, averaged=averaged)
+    kind = "averaged weights" if averaged else "raw weights"
+    model = nnx.merge(graph, weights)
+    return Trained(model, config, data, f"{kind} of step {step} ({checkpoint} checkpoint)")
+
+
+def load(workdir: str | Path) -> AutoregressiveModel:
+    """The model of a run, with the averaged weights of its best checkpoint.
+
+    `load_trained` gives other weights, and what is known of the run. Raises as that does.
+    """
+    return load_trained(workdir).model

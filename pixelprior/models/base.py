@@ -1,0 +1,164 @@
+"""What every model is: an exact distribution over grids, factored in raster order.
+
+Legend: b batch, h height, w width, c channels, d features.
+
+A model's network runs two ways with the same weights.
+
+*The grid*, to learn and to score: `AutoregressiveModel.features` gives one vector per position,
+and the head turns each into the log-probability of the pixel there.
+
+*The position*, to sample and to code. What the network computes splits into work that looks at
+the rows above, done once per row for the whole row, and work that looks along the current row,
+done once per position:
+
+    cache = model.init_cache(batch, context)
+    for row in range(h):
+        cache, above, left = model.start_row(cache, row)
+        for column in range(w):
+            features, left, trace = model.step(above, left, previous, column)
+            previous = ...a pixel drawn from the head, given these features...
+        cache = model.end_row(cache, pixels, traces)
+
+Both loops are scans, and ``traces`` is what the inner one stacks up: nothing is written into a
+buffer position by position, and what is remembered is a few rows, not the image times the depth.
+All states are plain pytrees, given and returned.
+"""
+
+import abc
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int
+
+from pixelprior.context import Context
+from pixelprior.grid import Grid
+from pixelprior.nn.context_encoder import ContextEncoder
+from pixelprior.nn.embedding import OUTSIDE
+from pixelprior.nn.heads import Head
+
+Cache = Any
+AboveTerms = Any
+LeftState = Any
+Trace = Any
+
+
+class AutoregressiveModel(nnx.Module, metaclass=abc.ABCMeta):
+    """An exact distribution over the grids of one kind, given a context.
+
+    A model supplies the network, in its two ways; everything else is written once, here, in
+    `pixelprior.sampling` and in `pixelprior.evaluation`.
+    """
+
+    grid: Grid
+    head: Head
+    context_encoder: ContextEncoder
+
+    # The whole grid.
+
+    @abc.abstractmethod
+    def network(
+        self,
+        x: Int[Array, "b h w c"],
+        context: Float[Array, "b h|1 w|1 e"] | None,
+        dropout_key: Array | None,
+    ) -> Float[Array, "b h w d"]:
+        """`features`, with its arguments checked and the context encoded."""
+
+    def features(
+        self,
+        x: Int[Array, "b h w c"],
+        context: Context | None = None,
+        *,
+        dropout_key: Array | None = None,
+    ) -> Float[Array, "b h w d"]:
+        """One vector per position, which depends only on the pixels before it in raster order.
+
+        Args:
+            x: symbols in ``[0, levels)``.
+            context: what the distribution is conditioned on; must fit what the model was built for.
+            dropout_key: training draws its dropout from this key; without one there is none.
+
+        Raises:
+            InputError: if ``x`` is not a batch of the model's grids, or the context does not fit.
+        """
+        self.grid.check(x)
+        return self.network(x, self.context_encoder(context, x.shape[0]), dropout_key)
+
+    def log_prob(
+        self,
+        x: Int[Array, "b h w c"],
+        context: Context | None = None,
+        *,
+        dropout_key: Array | None = None,
+    ) -> Float[Array, " b"]:
+        """The log-probability of each grid, in nats. Arguments as for `features`."""
+        features = self.features(x, context, dropout_key=dropout_key)
+        return self.head.log_prob(features, x).sum(axis=(1, 2))
+
+    # Position by position.
+
+    @abc.abstractmethod
+    def init_cache(self, batch: int, context: Context | None = None) -> Cache:
+        """What is known before the first row: the encoded context, and nothing above."""
+
+    @abc.abstractmethod
+    def start_row(self, cache: Cache, row: Int[Array, ""]) -> tuple[Cache, AboveTerms, LeftState]:
+        """All work of one row that looks only at the rows above it.
+
+        Returns:
+            The cache; what the rows above contribute to every position of this one; and the state
+            before the first column.
+        """
+
+    @abc.abstractmethod
+    def step(
+        self,
+        above: AboveTerms,
+        left: LeftState,
+        previous: Int[Array, "b c"],
+        column: Int[Array, ""],
+    ) -> tuple[Float[Array, "b d"], LeftState, Trace]:
+        """The features of one position.
+
+        Args:
+            above: what `start_row` gave for this row.
+            left: what the columns to the left have left behind.
+            previous: the pixel just left of this one; `OUTSIDE` at the first column.
+            column: where this position is in the row.
+
+        Returns:
+            The features; the state for the next column; and what `end_row` needs of this one.
+        """
+
+    @abc.abstractmethod
+    def end_row(self, cache: Cache, pixels: Int[Array, "w b c"], traces: Trace) -> Cache:
+        """Takes a finished row in: its pixels, and the traces of `step`, both ``[w, ...]``."""
+
+    def outside_row(self, batch: int) -> Int[Array, "b 1 w c"]:
+        """The row of pixels above the first: there are none."""
+        return jnp.full((batch, 1, self.grid.width, self.grid.channels), OUTSIDE, jnp.int32)
+
+    def outside_pixel(self, batch: int) -> Int[Array, "b c"]:
+        """The pixel to the left of the first column: there is none."""
+        return jnp.full((batch, self.grid.channels), OUTSIDE, jnp.int32)
+
+
+def row_of(
+    context: Float[Array, "b h|1 w|1 e"] | None, row: Int[Array, ""]
+) -> Float[Array, "b 1 w|1 e"] | None:
+    """One row of an encoded context."""
+    if context is None or context.shape[1] == 1:
+        return context
+    return jax.lax.dynamic_slice_in_dim(context, row, 1, axis=1)
+
+
+def column_of(row: Float[Array, "... w d"], column: Int[Array, ""]) -> Float[Array, "... 1 d"]:
+    """One column of a row, as a chunk of its own."""
+    return jax.lax.dynamic_slice_in_dim(row, column, 1, axis=-2)
+
+
+def row_from_columns(columns: Float[Array, "w ... 1 d"]) -> Float[Array, "... w d"]:
+    """A row, from the chunks of its columns."""
+    return jnp.moveaxis(columns[..., 0, :], 0, -2)

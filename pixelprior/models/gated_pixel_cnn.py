@@ -1,0 +1,257 @@
+"""Gated PixelCNN: two streams, so that every earlier pixel is seen.
+
+Legend: b batch, h height, w width, d features, l layers, k kernel columns.
+
+The *vertical* stream looks at whole rows above and never at the current one; the *horizontal*
+stream looks along the current row and takes in the vertical one at every layer. A masked
+convolution alone leaves a blind spot to the upper right [1, section 2.2]; here the vertical stream
+covers it.
+
+Where we deviate from [1]:
+
+- The network's input is shifted (down for the vertical stream, right for the horizontal one), and
+  every layer then looks at and before its own position; no kernel is masked.
+- Channels are conditioned on each other in the head alone, see `SoftmaxHead`.
+- The context enters each block once, before the link: the gates of both streams see it.
+- Symbols enter as learned embeddings, so that codes are as welcome as intensities.
+
+[1] van den Oord et al. 2016b, Conditional Image Generation with PixelCNN Decoders, figure 2.
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+from flax import nnx
+from jaxtyping import Array, Float, Int
+
+from pixelprior.context import Context
+from pixelprior.errors import InputError
+from pixelprior.grid import Grid
+from pixelprior.models.base import AutoregressiveModel, column_of, row_of
+from pixelprior.nn.causal import Above, Left, shift_down, shift_right
+from pixelprior.nn.context_encoder import ContextEncoder
+from pixelprior.nn.embedding import OUTSIDE, SymbolEmbedding
+from pixelprior.nn.gates import gated_activation
+from pixelprior.nn.heads import SoftmaxHead
+from pixelprior.nn.stack import Stack
+
+
+class GatedBlock(nnx.Module):
+    """One layer of both streams, ``d`` features in and ``e`` out.
+
+    ``rows``, ``columns`` and ``left`` are the sizes of the three kernels: how many rows the
+    vertical one covers (its own included), how wide it is, and how many columns the horizontal one
+    covers (its own included).
+    """
+
+    def __init__(
+        self,
+        d: int,
+        e: int,
+        *,
+        rows: int,
+        columns: int,
+        left: int,
+        context_features: int,
+        residual: bool,
+        dropout_rate: float,
+        rngs: nnx.Rngs,
+    ):
+        self.residual = residual
+        self.above = Above(rows, columns, d, 2 * e, rngs=rngs)
+        self.above_bias = nnx.Param(jax.numpy.zeros(2 * e))
+        self.left = Left(left, d, 2 * e, rngs=rngs)
+        self.link = nnx.Linear(2 * e, 2 * e, rngs=rngs)
+        self.context = (
+            nnx.Linear(context_features, 2 * e, use_bias=False, rngs=rngs)
+            if context_features
+            else None
+        )
+        self.dropout = nnx.Dropout(dropout_rate)
+        self.output = nnx.Linear(e, e, rngs=rngs)
+
+    def vertical(
+        self,
+        v: Float[Array, "b h w d"],
+        past: Float[Array, "b rows-1 w d"],
+        context: Float[Array, "b h|1 w|1 c"] | None,
+    ) -> tuple[Float[Array, "b h w e"], Float[Array, "b h w 2e"], Float[Array, "b rows-1 w d"]]:
+        """Returns the vertical stream, its link to the horizontal one, and the next rows' past."""
+        y, past = self.above(v, past)
+        y = y + self.above_bias
+        if self.context is not None:
+            y = y + self.context(context)
+        return gated_activation(y), self.link(y), past
+
+    def horizontal(
+        self,
+        x: Float[Array, "b h w d"],
+        link: Float[Array, "b h w 2e"],
+        past: Float[Array, "b h left-1 d"],
+        dropout_key: Array | None = None,
+    ) -> tuple[Float[Array, "b h w e"], Float[Array, "b h left-1 d"]]:
+        """Returns the horizontal stream, and the next columns' past."""
+        y, past = self.left(x, past)
+        y = self.dropout(
+            gated_activation(y + link), deterministic=dropout_key is None, rngs=dropout_key
+        )
+        y = self.output(y)
+        return (x + y if self.residual else y), past
+
+
+class _Cache(NamedTuple):
+    context: Float[Array, "b h|1 w|1 c"] | None
+    pixels: Int[Array, "b 1 w c"]  # the row above
+    first: Float[Array, "b rows-1 w e"]  # the past of the first layer's vertical stream
+    blocks: Float[Array, "l b rows-1 w d"]  # and of the others'
+
+
+class GatedPixelCNN(AutoregressiveModel):
+    """The Gated PixelCNN of van den Oord et al. (2016b).
+
+    Args:
+        grid: what it is a distribution over.
+        features: width of both streams.
+        num_layers: gated blocks after the first.
+        kernel_size: of the blocks (odd).
+        first_kernel_size: of the first, which does not see its own position (odd).
+        embedding_features: size of a symbol's vector.
+        head_features: hidden units of the head.
+        dropout_rate: share of a block's gated features dropped in training.
+        num_classes: 0 for a model without classes.
+        map_features: size of the vectors of the context's map; 0 for no map.
+        rngs: where the initial weights come from.
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        *,
+        features: int = 64,
+        num_layers: int = 6,
+        kernel_size: int = 3,
+        first_kernel_size: int = 7,
+        embedding_features: int = 16,
+        head_features: int = 128,
+        dropout_rate: float = 0.0,
+        num_classes: int = 0,
+        map_features: int = 0,
+        rngs: nnx.Rngs,
+    ):
+        for name, size in (("kernel_size", kernel_size), ("first_kernel_size", first_kernel_size)):
+            if size % 2 == 0 or size < 3:
+                raise InputError(f"{name} must be odd and at least 3, got {size}")
+        self.grid = grid
+        self.context_encoder = ContextEncoder(
+            grid, num_classes=num_classes, map_features=map_features, d=features, rngs=rngs
+        )
+        block = functools.partial(
+            GatedBlock,
+            context_features=features if num_classes or map_features else 0,
+            dropout_rate=dropout_rate,
+        )
+        half, first_half = kernel_size // 2, first_kernel_size // 2
+        self.embedding = SymbolEmbedding(grid.channels, grid.levels, embedding_features, rngs=rngs)
+        # The shifts of the input have taken the first block one row up and one column left, so
+        # its kernels end there: nothing of its own row or column is left to cover.
+        self.first = block(
+            embedding_features,
+            features,
+            rows=first_half,
+            columns=first_kernel_size,
+            left=first_half,
+            residual=False,
+            rngs=rngs,
+        )
+        self.blocks = Stack(
+            lambda rngs: block(
+                features,
+                features,
+                rows=half + 1,
+                columns=kernel_size,
+                left=half + 1,
+                residual=True,
+                rngs=rngs,
+            ),
+            num_layers,
+            rngs=rngs,
+        )
+        self.head = SoftmaxHead(grid, features, hidden_features=head_features, rngs=rngs)
+
+    def network(
+        self,
+        x: Int[Array, "b h w c"],
+        context: Float[Array, "b h|1 w|1 e"] | None,
+        dropout_key: Array | None,
+    ) -> Float[Array, "b h w d"]:
+        """See `AutoregressiveModel.features`."""
+        b, h, w, _ = x.shape
+        keys = None
+        first_key = None
+        if dropout_key is not None:
+            first_key = jax.random.fold_in(dropout_key, 0)
+            keys = jax.random.split(jax.random.fold_in(dropout_key, 1), self.blocks.depth)
+
+        def layer(
+            block: GatedBlock,
+            v: Float[Array, "b h w d"],
+            horizontal: Float[Array, "b h w d"],
+            key: Array | None,
+        ) -> tuple[Float[Array, "b h w d"], Float[Array, "b h w d"]]:
+            v, link, _ = block.vertical(v, block.above.init_past(b, w), context)
+            past = block.left.init_past(b, h)
+            return v, block.horizontal(horizontal, link, past, key)[0]
+
+        above = self.embedding(shift_down(x, OUTSIDE))
+        before = self.embedding(shift_right(x, OUTSIDE))
+        streams = layer(self.first, above, before, first_key)
+        (_, horizontal), _ = self.blocks.scan(
+            lambda block, streams, key: (layer(block, *streams, key), None), streams, keys
+        )
+        return horizontal
+
+    def init_cache(self, batch: int, context: Context | None = None) -> _Cache:
+        """See `AutoregressiveModel.init_cache`."""
+        width = self.grid.width
+        return _Cache(
+            self.context_encoder(context, batch),
+            self.outside_row(batch),
+            self.first.above.init_past(batch, width),
+            self.blocks.init(lambda block: block.above.init_past(batch, width)),
+        )
+
+    def start_row(self, cache: _Cache, row: Int[Array, ""]) -> tuple[_Cache, Any, Any]:
+        """See `AutoregressiveModel.start_row`: the whole vertical stream."""
+        context = row_of(cache.context, row)
+        above = self.embedding(cache.pixels)
+        v, first_link, first_past = self.first.vertical(above, cache.first, context)
+
+        def layer(block: GatedBlock, v: Any, past: Any) -> tuple[Any, Any]:
+            v, link, past = block.vertical(v, past, context)
+            return v, (link, past)
+
+        _, (links, pasts) = self.blocks.scan(layer, v, cache.blocks)
+        batch = cache.pixels.shape[0]
+        left = (
+            self.first.left.init_past(batch, 1),
+            self.blocks.init(lambda block: block.left.init_past(batch, 1)),
+        )
+        return cache._replace(first=first_past, blocks=pasts), (first_link, links), left
+
+    def step(
+        self, above: Any, left: Any, previous: Int[Array, "b c"], column: Int[Array, ""]
+    ) -> tuple[Float[Array, "b d"], Any, None]:
+        """See `AutoregressiveModel.step`: the horizontal stream at one position."""
+        first_past, pasts = left
+        first_link, links = (column_of(row, column) for row in above)
+        before = self.embedding(previous)[:, None, None, :]
+        x, first_past = self.first.horizontal(before, first_link, first_past)
+        x, pasts = self.blocks.scan(
+            lambda block, x, inputs: block.horizontal(x, *inputs), x, (links, pasts)
+        )
+        return x[:, 0, 0], (first_past, pasts), None
+
+    def end_row(self, cache: _Cache, pixels: Int[Array, "w b c"], traces: None) -> _Cache:
+        """See `AutoregressiveModel.end_row`."""
+        return cache._replace(pixels=pixels.swapaxes(0, 1)[:, None])

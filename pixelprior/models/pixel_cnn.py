@@ -1,0 +1,207 @@
+"""PixelCNN: a stack of masked convolutions.
+
+Legend: b batch, h height, w width, d features, l layers.
+
+A 7x7 convolution that does not see its own position, then residual blocks (1x1 down, 3x3 that
+does, 1x1 up) [1, figure 5 and table 1]. Simple, and blind to a triangle of pixels to the upper
+right that grows with the depth [2, figure 1]; `GatedPixelCNN` has no such blind spot.
+
+Where we deviate from [1]:
+
+- A masked tap is a tap that is not there, see `MaskedConv`.
+- Channels are conditioned on each other in the head alone, see `SoftmaxHead`.
+- Context, which [1] does not have, enters each block as in [2, section 2.3].
+- Symbols enter as learned embeddings, so that codes are as welcome as intensities.
+
+[1] van den Oord et al. 2016a, Pixel Recurrent Neural Networks.
+[2] van den Oord et al. 2016b, Conditional Image Generation with PixelCNN Decoders.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int
+
+from pixelprior.context import Context
+from pixelprior.grid import Grid
+from pixelprior.models.base import AutoregressiveModel, column_of, row_from_columns, row_of
+from pixelprior.nn.context_encoder import ContextEncoder
+from pixelprior.nn.embedding import SymbolEmbedding
+from pixelprior.nn.heads import SoftmaxHead
+from pixelprior.nn.masked_conv import MaskedConv
+from pixelprior.nn.stack import Stack
+
+
+class ResidualBlock(nnx.Module):
+    """relu, 1x1 to ``d`` features, relu, masked convolution, relu, 1x1 back to ``2 d``; added."""
+
+    def __init__(
+        self,
+        d: int,
+        *,
+        kernel_size: int,
+        context_features: int,
+        dropout_rate: float,
+        rngs: nnx.Rngs,
+    ):
+        self.reduce = nnx.Linear(2 * d, d, rngs=rngs)
+        self.conv = MaskedConv("B", kernel_size, d, d, rngs=rngs)
+        self.bias = nnx.Param(jnp.zeros(d))
+        self.context = (
+            nnx.Linear(context_features, d, use_bias=False, rngs=rngs) if context_features else None
+        )
+        self.dropout = nnx.Dropout(dropout_rate)
+        self.expand = nnx.Linear(d, 2 * d, rngs=rngs)
+
+    def hidden(self, x: Float[Array, "b h w 2d"]) -> Float[Array, "b h w d"]:
+        """What the masked convolution looks at."""
+        return jax.nn.relu(self.reduce(jax.nn.relu(x)))
+
+    def condition(self, context: Float[Array, "b h|1 w|1 e"] | None) -> Float[Array, "..."]:
+        """What is added to the convolution whatever the pixels are."""
+        bias = self.bias[...]
+        return bias if self.context is None else bias + self.context(context)
+
+    def output(
+        self,
+        x: Float[Array, "b h w 2d"],
+        convolved: Float[Array, "b h w d"],
+        dropout_key: Array | None = None,
+    ) -> Float[Array, "b h w 2d"]:
+        """The block's result, given that of its (conditioned) convolution."""
+        y = self.dropout(
+            jax.nn.relu(convolved), deterministic=dropout_key is None, rngs=dropout_key
+        )
+        return x + self.expand(y)
+
+
+class _Cache(NamedTuple):
+    context: Float[Array, "b h|1 w|1 e"] | None
+    pixels: Int[Array, "b 1 w c"]  # the row above
+    first: Float[Array, "b rows-1 w e"]  # the rows above that one, embedded
+    hidden: Float[Array, "l b 1 w d"]  # each block's hidden features in the row above
+    blocks: Float[Array, "l b rows-1 w d"]  # and in the rows above that one
+
+
+class PixelCNN(AutoregressiveModel):
+    """The PixelCNN of van den Oord et al. (2016a).
+
+    Args:
+        grid: what it is a distribution over.
+        features: width of the masked convolutions (h of the paper; the residual stream has 2 h).
+        num_layers: residual blocks.
+        kernel_size: of the blocks (odd).
+        first_kernel_size: of the first convolution (odd).
+        embedding_features: size of a symbol's vector.
+        head_features: hidden units of the head.
+        dropout_rate: share of a block's convolved features dropped in training.
+        num_classes: 0 for a model without classes.
+        map_features: size of the vectors of the context's map; 0 for no map.
+        rngs: where the initial weights come from.
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        *,
+        features: int = 64,
+        num_layers: int = 6,
+        kernel_size: int = 3,
+        first_kernel_size: int = 7,
+        embedding_features: int = 16,
+        head_features: int = 128,
+        dropout_rate: float = 0.0,
+        num_classes: int = 0,
+        map_features: int = 0,
+        rngs: nnx.Rngs,
+    ):
+        self.grid = grid
+        self.context_encoder = ContextEncoder(
+            grid, num_classes=num_classes, map_features=map_features, d=features, rngs=rngs
+        )
+        self.embedding = SymbolEmbedding(grid.channels, grid.levels, embedding_features, rngs=rngs)
+        self.first = MaskedConv("A", first_kernel_size, embedding_features, 2 * features, rngs=rngs)
+        self.blocks = Stack(
+            lambda rngs: ResidualBlock(
+                features,
+                kernel_size=kernel_size,
+                context_features=features if num_classes or map_features else 0,
+                dropout_rate=dropout_rate,
+                rngs=rngs,
+            ),
+            num_layers,
+            rngs=rngs,
+        )
+        self.head = SoftmaxHead(grid, 2 * features, hidden_features=head_features, rngs=rngs)
+
+    def network(
+        self,
+        x: Int[Array, "b h w c"],
+        context: Float[Array, "b h|1 w|1 e"] | None,
+        dropout_key: Array | None,
+    ) -> Float[Array, "b h w d"]:
+        """See `AutoregressiveModel.features`."""
+        keys = None if dropout_key is None else jax.random.split(dropout_key, self.blocks.depth)
+
+        def layer(block: ResidualBlock, x: Any, key: Any) -> tuple[Any, None]:
+            convolved = block.conv(block.hidden(x)) + block.condition(context)
+            return block.output(x, convolved, key), None
+
+        features, _ = self.blocks.scan(layer, self.first(self.embedding(x)), keys)
+        return features
+
+    def init_cache(self, batch: int, context: Context | None = None) -> _Cache:
+        """See `AutoregressiveModel.init_cache`."""
+        width = self.grid.width
+        pasts = self.blocks.init(lambda block: block.conv.above.init_past(batch, width))
+        layers, _, _, _, d = pasts.shape
+        return _Cache(
+            self.context_encoder(context, batch),
+            self.outside_row(batch),
+            self.first.above.init_past(batch, width),
+            jnp.zeros((layers, batch, 1, width, d)),
+            pasts,
+        )
+
+    def start_row(self, cache: _Cache, row: Int[Array, ""]) -> tuple[_Cache, Any, Any]:
+        """See `AutoregressiveModel.start_row`: every convolution's rows above."""
+        context = row_of(cache.context, row)
+        first, first_past = self.first.above(self.embedding(cache.pixels), cache.first)
+
+        def layer(block: ResidualBlock, _: None, inputs: Any) -> tuple[None, Any]:
+            above, past = block.conv.above(*inputs)
+            return None, (above + block.condition(context), past)
+
+        _, (aboves, pasts) = self.blocks.scan(layer, None, (cache.hidden, cache.blocks))
+        batch = cache.pixels.shape[0]
+        left = (
+            self.first.left.init_past(batch, 1),
+            self.blocks.init(lambda block: block.conv.left.init_past(batch, 1)),
+        )
+        return cache._replace(first=first_past, blocks=pasts), (first, aboves), left
+
+    def step(
+        self, above: Any, left: Any, previous: Int[Array, "b c"], column: Int[Array, ""]
+    ) -> tuple[Float[Array, "b d"], Any, Any]:
+        """See `AutoregressiveModel.step`: every convolution's current row."""
+        first_past, pasts = left
+        first_above, aboves = (column_of(row, column) for row in above)
+        before = self.embedding(previous)[:, None, None, :]
+        x, first_past = self.first.left(before, first_past)
+
+        def layer(block: ResidualBlock, x: Any, inputs: Any) -> tuple[Any, Any]:
+            above, past = inputs
+            hidden = block.hidden(x)
+            left, past = block.conv.left(hidden, past)
+            return block.output(x, above + left), (past, hidden)
+
+        x, (pasts, hidden) = self.blocks.scan(layer, x + first_above, (aboves, pasts))
+        return x[:, 0, 0], (first_past, pasts), hidden
+
+    def end_row(self, cache: _Cache, pixels: Int[Array, "w b c"], traces: Any) -> _Cache:
+        """See `AutoregressiveModel.end_row`."""
+        return cache._replace(
+            pixels=pixels.swapaxes(0, 1)[:, None], hidden=row_from_columns(traces)
+        )

@@ -1,0 +1,126 @@
+"""The two primitives that every causal convolution here is made of: `Above` and `Left`.
+
+Legend: b batch, h height, w width, d features in, e features out, r rows and k columns of a kernel.
+
+Both layers look *at and before* their own position: `Above` at its own row and the rows above it,
+`Left` at its own column and the columns to the left. Neither can look anywhere else, since a tap
+that would is not there; so no kernel is ever masked. What makes a network causal is only where its
+input is shifted, by `shift_down` and `shift_right`, so that "own" means "the one before".
+
+Both layers work on a *chunk*: some rows, or some columns, with the `past` that came before it. The
+whole grid is one chunk with nothing before it; a sampler feeds chunks of one row, or of one column,
+and carries the past along. It is the same code and the same weights either way, which is why the
+two ways agree.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Shaped
+
+from pixelprior.errors import InputError
+
+
+def shift_down(x: Shaped[Array, "b h w c"], fill: int = 0) -> Shaped[Array, "b h w c"]:
+    """Moves every row one down: position (i, j) holds what was at (i - 1, j), row 0 ``fill``."""
+    return jnp.pad(x[:, :-1], ((0, 0), (1, 0), (0, 0), (0, 0)), constant_values=fill)
+
+
+def shift_right(x: Shaped[Array, "b h w c"], fill: int = 0) -> Shaped[Array, "b h w c"]:
+    """Moves every column one right: (i, j) holds what was at (i, j - 1), column 0 ``fill``."""
+    return jnp.pad(x[:, :, :-1], ((0, 0), (0, 0), (1, 0), (0, 0)), constant_values=fill)
+
+
+def _taps(x: Float[Array, "b H W d"], rows: int, columns: int) -> list[Float[Array, "b h w d"]]:
+    """The views of ``x`` under each tap of a kernel, in the kernel's row-major order."""
+    height, width = x.shape[1] - rows + 1, x.shape[2] - columns + 1
+    return [x[:, i : i + height, j : j + width] for i in range(rows) for j in range(columns)]
+
+
+@jax.custom_vjp
+def correlate(
+    x: Float[Array, "b H W d"], kernel: Float[Array, "r k d e"]
+) -> Float[Array, "b h w e"]:
+    """``y[i, j] = sum over (m, n) of x[i + m, j + n] @ kernel[m, n]``, wherever all taps exist.
+
+    One matrix product over all taps side by side. On CPUs this is far ahead of
+    ``lax.conv_general_dilated``, whose gradients do not reach the matrix-product kernels. The
+    gradient is written out for three reasons, each measured with ``benchmarks.training``: the taps
+    are gathered again rather than kept (r * k times the memory); the gradient of ``x`` is one
+    product, then shifts; and the gradient of ``kernel`` transposes the smaller operand.
+    """
+    rows, columns, d, e = kernel.shape
+    if (rows, columns) == (1, 1):
+        return x @ kernel[0, 0]
+    return jnp.concatenate(_taps(x, rows, columns), axis=-1) @ kernel.reshape(-1, e)
+
+
+def _correlate_forward(x, kernel):
+    return correlate(x, kernel), (x, kernel)
+
+
+def _correlate_backward(residuals, dy):
+    x, kernel = residuals
+    rows, columns, d, e = kernel.shape
+    taps = jnp.concatenate(_taps(x, rows, columns), axis=-1).reshape(-1, rows * columns * d)
+    d_kernel = (dy.reshape(-1, e).T @ taps).T.reshape(kernel.shape)
+    d_taps = dy @ kernel.reshape(-1, e).T
+    dx = jnp.zeros((), x.dtype)
+    for n in range(rows * columns):
+        i, j = divmod(n, columns)
+        spread = ((0, 0), (i, rows - 1 - i), (j, columns - 1 - j), (0, 0))
+        dx = dx + jnp.pad(d_taps[..., n * d : (n + 1) * d], spread)
+    return dx, d_kernel
+
+
+correlate.defvjp(_correlate_forward, _correlate_backward)
+
+
+def _kernel(rows: int, columns: int, d: int, e: int, rngs: nnx.Rngs) -> nnx.Param:
+    initializer = jax.nn.initializers.variance_scaling(
+        1.0, "fan_in", "truncated_normal", in_axis=(0, 1, 2), out_axis=3
+    )
+    return nnx.Param(initializer(rngs.params(), (rows, columns, d, e), jnp.float32))
+
+
+class Above(nnx.Module):
+    """A convolution over the own row and the ``rows - 1`` rows above it, ``columns`` wide."""
+
+    def __init__(self, rows: int, columns: int, d: int, e: int, *, rngs: nnx.Rngs):
+        if columns % 2 == 0:
+            raise InputError(f"a centred kernel has an odd number of columns, got {columns}")
+        self.kernel = _kernel(rows, columns, d, e, rngs)
+
+    def init_past(self, batch: int, width: int) -> Float[Array, "b rows-1 w d"]:
+        """What lies above the grid: zeros."""
+        rows, _, d, _ = self.kernel.shape
+        return jnp.zeros((batch, rows - 1, width, d), self.kernel.dtype)
+
+    def __call__(
+        self, x: Float[Array, "b h w d"], past: Float[Array, "b rows-1 w d"]
+    ) -> tuple[Float[Array, "b h w e"], Float[Array, "b rows-1 w d"]]:
+        """Returns the outputs for the rows of ``x``, and the past of the rows that follow."""
+        kernel = self.kernel[...]
+        margin = kernel.shape[1] // 2
+        extended = jnp.concatenate([past, x], axis=1)
+        wide = jnp.pad(extended, ((0, 0), (0, 0), (margin, margin), (0, 0)))
+        return correlate(wide, kernel), extended[:, x.shape[1] :]
+
+
+class Left(nnx.Module):
+    """A convolution over the own column and the ``columns - 1`` columns to the left of it."""
+
+    def __init__(self, columns: int, d: int, e: int, *, rngs: nnx.Rngs):
+        self.kernel = _kernel(1, columns, d, e, rngs)
+
+    def init_past(self, batch: int, height: int) -> Float[Array, "b h columns-1 d"]:
+        """What lies to the left of the grid: zeros."""
+        _, columns, d, _ = self.kernel.shape
+        return jnp.zeros((batch, height, columns - 1, d), self.kernel.dtype)
+
+    def __call__(
+        self, x: Float[Array, "b h w d"], past: Float[Array, "b h columns-1 d"]
+    ) -> tuple[Float[Array, "b h w e"], Float[Array, "b h columns-1 d"]]:
+        """Returns the outputs for the columns of ``x``, and the past of those that follow."""
+        extended = jnp.concatenate([past, x], axis=2)
+        return correlate(extended, self.kernel[...]), extended[:, :, x.shape[2] :]

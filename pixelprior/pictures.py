@@ -1,0 +1,113 @@
+"""Symbols as PNG files: many images on one sheet, or one file for each.
+
+Symbol s of v levels is drawn at brightness ``s / (v - 1)``. Every file appears whole or not at all,
+so a sheet may be watched while a run rewrites it.
+
+Legend: n images, h height, w width, c channels.
+"""
+
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Array, Int, UInt8
+from PIL import Image
+
+from pixelprior.errors import InputError
+from pixelprior.grid import Grid
+
+SEPARATOR = 2  # pixels, around and between images
+SEPARATOR_BRIGHTNESS = 128
+COMFORTABLE = 48  # pixels; smaller images are enlarged to at least this on a sheet
+
+Symbols = Int[Array, "n h w c"] | Int[np.ndarray, "n h w c"]
+
+
+def save_grid(
+    symbols: Symbols,
+    levels: int,
+    path: str | os.PathLike[str],
+    *,
+    columns: int | None = None,
+    scale: int | None = None,
+) -> None:
+    """Draws all images on one sheet, row by row, with thin grey lines between them.
+
+    Args:
+        symbols: ``[n, h, w, c]`` in ``[0, levels)``, with 1 channel (grey) or 3 (RGB).
+        levels: how many values a symbol can take.
+        path: the PNG file to write; its folder is made if it is missing.
+        columns: images in a row; by default what makes the sheet nearly square.
+        scale: how many pixels wide and high to draw each symbol; by default just enough for the
+            shorter side of an image to be 48 pixels.
+
+    Raises:
+        InputError: if there is no image, the channels cannot be drawn, a symbol is out of range,
+            or columns or scale is below 1.
+    """
+    pixels = _to_pixels(symbols, levels)
+    n, h, w, c = pixels.shape
+    if n == 0:
+        raise InputError("expected at least one image to draw, got none")
+    if columns is None:
+        columns = min(n, math.ceil(math.sqrt(n * h / w)))
+    if scale is None:
+        scale = math.ceil(COMFORTABLE / min(h, w))
+    if columns < 1 or scale < 1:
+        raise InputError(f"expected columns and scale of at least 1, got {columns} and {scale}")
+
+    rows = math.ceil(n / columns)
+    pixels = pixels.repeat(scale, axis=1).repeat(scale, axis=2)
+    tile_height, tile_width = h * scale + SEPARATOR, w * scale + SEPARATOR
+    sheet_shape = (rows * tile_height + SEPARATOR, columns * tile_width + SEPARATOR, c)
+    sheet = np.full(sheet_shape, SEPARATOR_BRIGHTNESS, np.uint8)
+    for index, image in enumerate(pixels):
+        row, column = divmod(index, columns)
+        top, left = row * tile_height + SEPARATOR, column * tile_width + SEPARATOR
+        sheet[top : top + h * scale, left : left + w * scale] = image
+    _write_png(sheet, Path(path))
+
+
+def save_images(
+    symbols: Symbols, levels: int, folder: str | os.PathLike[str], start: int = 0
+) -> None:
+    """Writes each image to a file of its own: ``000000.png``, ``000001.png`` and so on.
+
+    Args:
+        symbols: ``[n, h, w, c]`` in ``[0, levels)``, with 1 channel (grey) or 3 (RGB); one symbol
+            becomes one pixel.
+        levels: how many values a symbol can take.
+        folder: where the files go; it is made if it is missing.
+        start: the number of the first image, for images that come in batches.
+
+    Raises:
+        InputError: if the channels cannot be drawn, or a symbol is out of range.
+    """
+    for index, image in enumerate(_to_pixels(symbols, levels), start):
+        _write_png(image, Path(folder) / f"{index:06d}.png")
+
+
+def _to_pixels(symbols: Symbols, levels: int) -> UInt8[np.ndarray, "n h w c"]:
+    if symbols.ndim != 4:
+        raise InputError(f"expected symbols of shape [n, h, w, c], got {symbols.shape}")
+    _, height, width, channels = symbols.shape
+    Grid(height, width, channels, levels).check(symbols)
+    if channels not in (1, 3):
+        raise InputError(
+            f"expected 1 channel (grey) or 3 (RGB) to draw, got {channels}; "
+            "draw the channels one by one, as symbols[..., i : i + 1]"
+        )
+    return np.rint(np.asarray(symbols) / (levels - 1) * 255).astype(np.uint8)
+
+
+def _write_png(pixels: UInt8[np.ndarray, "h w c"], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Pillow wants grey images without a channel axis.
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    try:
+        image.save(unfinished, format="PNG")
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -1,0 +1,115 @@
+"""How a symbol is chosen from its distribution: each strategy maps logits to logits.
+
+Legend: n any leading axes, v levels.
+
+A strategy gives exactly the renormalised distribution that its docstring states. Strategies are
+pytrees whose numbers are leaves, so another temperature compiles nothing anew; several are applied
+one after the other, as a tuple.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Protocol
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from pixelprior.errors import InputError
+
+
+class Strategy(Protocol):
+    """What samplers apply to the logits of every symbol."""
+
+    def __call__(self, logits: Float[Array, "*n v"]) -> Float[Array, "*n v"]:
+        """The logits of the distribution to draw from instead."""
+        ...
+
+
+def apply_strategies(
+    strategies: Sequence[Strategy], logits: Float[Array, "*n v"]
+) -> Float[Array, "*n v"]:
+    """Applies strategies one after the other."""
+    for strategy in strategies:
+        logits = strategy(logits)
+    return logits
+
+
+def _is_number(value: object) -> bool:
+    # JAX rebuilds pytrees around values that are not numbers (tracers, placeholders).
+    return isinstance(value, int | float)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Temperature:
+    """p(v) ** (1 / temperature), renormalised; below 1 is bolder, above 1 is flatter.
+
+    Raises:
+        InputError: if ``temperature`` is not above 0.
+    """
+
+    temperature: float
+
+    def __post_init__(self) -> None:
+        if _is_number(self.temperature) and not 0 < self.temperature < float("inf"):
+            raise InputError(
+                f"temperature must be a number above 0, got {self.temperature} "
+                "(close to 0 is close to always taking the likeliest level)"
+            )
+
+    def __call__(self, logits: Float[Array, "*n v"]) -> Float[Array, "*n v"]:
+        return logits / self.temperature
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class TopK:
+    """Only the ``k`` likeliest levels, renormalised; levels as likely as the k-th stay too.
+
+    A ``k`` of at least the number of levels changes nothing.
+
+    Raises:
+        InputError: if ``k`` is below 1.
+    """
+
+    k: int
+
+    def __post_init__(self) -> None:
+        if _is_number(self.k) and self.k < 1:
+            raise InputError(f"top_k must be at least 1, got {self.k}")
+
+    def __call__(self, logits: Float[Array, "*n v"]) -> Float[Array, "*n v"]:
+        levels = logits.shape[-1]
+        place = jnp.maximum(levels - self.k, 0)
+        smallest = jnp.take(jnp.sort(logits, axis=-1), place, axis=-1)
+        return jnp.where(logits >= smallest[..., None], logits, -jnp.inf)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class TopP:
+    """Only the smallest set of likeliest levels with mass of at least ``p`` (nucleus sampling).
+
+    Holtzman et al. 2020, section 3.1. The likeliest level always stays; levels as likely as the
+    least likely member of the set stay too.
+
+    Raises:
+        InputError: if ``p`` is not in (0, 1].
+    """
+
+    p: float
+
+    def __post_init__(self) -> None:
+        if _is_number(self.p) and not 0 < self.p <= 1:
+            raise InputError(f"top_p must be in (0, 1], got {self.p}")
+
+    def __call__(self, logits: Float[Array, "*n v"]) -> Float[Array, "*n v"]:
+        probabilities = jax.nn.softmax(logits, axis=-1)
+        descending = -jnp.sort(-probabilities, axis=-1)
+        mass_before = jnp.cumsum(descending, axis=-1) - descending
+        # A level belongs to the set while the likelier ones have not reached p. At p = 1 rounding
+        # must not cut the tail.
+        inside = (mass_before < self.p) | (jnp.asarray(self.p) >= 1)
+        smallest = jnp.min(jnp.where(inside, descending, jnp.inf), axis=-1)
+        return jnp.where(probabilities >= smallest[..., None], logits, -jnp.inf)

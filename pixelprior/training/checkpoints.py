@@ -1,0 +1,187 @@
+"""Checkpoints: the latest, the one before it, and the best, through Orbax.
+
+All that is known of Orbax is known here. A checkpoint has four parts, so that sampling reads only
+the weights it wants: ``weights``, ``averaged``, ``optimizer``, and ``checksums`` of all of these,
+since a damaged file is not always noticed by whoever decodes it.
+"""
+
+import logging
+import os
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from flax import nnx
+from orbax.checkpoint.checkpoint_managers import preservation_policy
+
+from pixelprior.errors import InputError
+from pixelprior.training.step import TrainState
+
+_METRIC = "validation_nats"
+_PARTS = ("weights", "averaged", "optimizer")
+
+
+class CheckpointError(InputError):
+    """No checkpoint of a run can be read."""
+
+
+class Checkpoints:
+    """The checkpoints of one run, by step. Use as a context manager: it waits for what is written.
+
+    Args:
+        path: the folder they are in.
+        warn: told in words when a checkpoint turns out to be damaged.
+    """
+
+    def __init__(self, path: Path, *, warn: Callable[[str], None]):
+        # Orbax logs its every move, and every missing file, to the root logger.
+        logging.getLogger("absl").setLevel(logging.ERROR)
+        self._path = path
+        self._warn = warn
+
+        def metric(metrics: Mapping[str, float]) -> float:
+            return metrics[_METRIC]
+
+        keep = preservation_policy.AnyPreservationPolicy(
+            [
+                # Two, so that a damaged one has one before it.
+                preservation_policy.LatestN(2),
+                preservation_policy.BestN(
+                    get_metric_fn=metric, reverse=True, n=1, keep_checkpoints_without_metrics=False
+                ),
+            ]
+        )
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=keep, best_fn=metric, best_mode="min", create=True
+        )
+        # Orbax wants absolute paths.
+        self._manager = ocp.CheckpointManager(path.absolute(), options=options)
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._manager.close()
+
+    def save(self, state: TrainState, *, validation_nats: float | None = None) -> None:
+        """Saves a state under its step, in the background; its step must not be saved already.
+
+        Without its validation NLL a checkpoint can be resumed from, but is never the best.
+        """
+        parts = _parts(state)
+        items = {name: ocp.args.StandardSave(parts[name]) for name in _PARTS}
+        checksums = ocp.args.JsonSave({name: _checksum(parts[name]) for name in _PARTS})
+        metrics = None if validation_nats is None else {_METRIC: validation_nats}
+        self._manager.save(
+            int(state.step),
+            args=ocp.args.Composite(checksums=checksums, **items),
+            metrics=metrics,
+        )
+
+    def latest_step(self) -> int | None:
+        """The step of the latest checkpoint, if there is one."""
+        return self._manager.latest_step()
+
+    def best_step(self) -> int | None:
+        """The step of the checkpoint with the lowest validation NLL; without one, the latest."""
+        best = self._manager.best_step()
+        return self.latest_step() if best is None else best
+
+    def restore_latest(self, like: TrainState) -> TrainState | None:
+        """The latest state that can be read, or None if nothing has been saved yet.
+
+        A damaged checkpoint is moved aside, so that its step can be saved again, and the one before
+        it is read.
+
+        Args:
+            like: a state of the same shapes; what is read is put on devices as it is.
+
+        Raises:
+            CheckpointError: if there are checkpoints but none can be read.
+        """
+        steps = sorted(self._manager.all_steps(), reverse=True)
+        for step in steps:
+            parts = self._read(step, _parts(like))
+            if parts is not None:
+                return TrainState(
+                    jax.device_put(np.asarray(step, np.int32), like.step.sharding),
+                    nnx.State(parts["weights"]),
+                    nnx.State(parts["averaged"]),
+                    jax.tree.unflatten(
+                        jax.tree.structure(like.optimizer), jax.tree.leaves(parts["optimizer"])
+                    ),
+                )
+            self._move_aside(step)
+        if steps:
+            raise CheckpointError(
+                f"none of the checkpoints in {self._path} can be read (they were moved to "
+                f"{self._aside}); start again with another --workdir"
+            )
+        return None
+
+    def restore_weights(self, step: int, like: Any, *, averaged: bool) -> tuple[int, Any]:
+        """The weights of one checkpoint or, if it is damaged, of the latest one that is not.
+
+        Returns:
+            The step that they are of, and the weights.
+
+        Raises:
+            CheckpointError: if no checkpoint can be read.
+        """
+        part = "averaged" if averaged else "weights"
+        others = sorted(set(self._manager.all_steps()) - {step}, reverse=True)
+        for candidate in [step, *others]:
+            parts = self._read(candidate, {part: like.to_pure_dict()})
+            if parts is not None:
+                return candidate, nnx.State(parts[part])
+        raise CheckpointError(f"none of the checkpoints in {self._path} can be read")
+
+    def _read(self, step: int, like: Mapping[str, Any]) -> dict[str, Any] | None:
+        abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, dict(like))
+        items = {name: ocp.args.StandardRestore(tree) for name, tree in abstract.items()}
+        try:
+            read = self._manager.restore(
+                step, args=ocp.args.Composite(checksums=ocp.args.JsonRestore(), **items)
+            )
+            for name in like:
+                if _checksum(read[name]) != read["checksums"][name]:
+                    raise ValueError(f"the checksum of its {name} is not what was saved")
+        # Whatever a damaged file makes a decoder say: it is damaged.
+        except Exception as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+            self._warn(
+                f"the checkpoint of step {step} in {self._path} is damaged and is passed over: "
+                f"{reason[:200]}"
+            )
+            return None
+        return {name: read[name] for name in like}
+
+    @property
+    def _aside(self) -> Path:
+        return self._path.with_name("damaged_checkpoints")
+
+    def _move_aside(self, step: int) -> None:
+        self._aside.mkdir(exist_ok=True)
+        number = len(list(self._aside.iterdir()))
+        os.replace(self._path / str(step), self._aside / f"{step}-{number}")
+        self._manager.reload()
+
+
+def _parts(state: TrainState) -> dict[str, Any]:
+    """A state as plain trees, whose paths do not depend on how Flax or Optax name their nodes."""
+    return {
+        "weights": state.weights.to_pure_dict(),
+        "averaged": state.averaged.to_pure_dict(),
+        "optimizer": {str(i): leaf for i, leaf in enumerate(jax.tree.leaves(state.optimizer))},
+    }
+
+
+def _checksum(tree: Any) -> int:
+    checksum = 0
+    for leaf in jax.tree.leaves(tree):
+        checksum = zlib.crc32(np.ascontiguousarray(leaf).tobytes(), checksum)
+    return checksum
