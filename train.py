@@ -7,15 +7,22 @@ from absl import flags
 from ml_collections import config_flags
 
 from pixelprior import cli
+from pixelprior.errors import InputError
 from pixelprior.training.loop import train
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment.", lock_config=True)
-_WORKDIR = flags.DEFINE_string("workdir", None, "The run folder; made if it is not there.")
-flags.mark_flags_as_required(["config", "workdir"])
+_WORKDIR = flags.DEFINE_string("workdir", None, "The run folder, new or old.", required=True)
+flags.mark_flag_as_required("config")
 
 
 def main() -> None:
-    train(_CONFIG.value.to_dict(), _WORKDIR.value)
+    """One call, from the flags."""
+    try:
+        config = _CONFIG.value.to_dict()
+    # The file is opened when the config is first asked for.
+    except OSError as error:
+        raise InputError(f"the config file cannot be loaded: {error}") from error
+    train(config, _WORKDIR.value)
 
 
 if __name__ == "__main__":

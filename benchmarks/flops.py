@@ -22,7 +22,7 @@ def _count(jaxpr: core.Jaxpr) -> int:
     for equation in jaxpr.eqns:
         if equation.primitive.name == "dot_general":
             (contracted, _), _ = equation.params["dimension_numbers"]
-            left, result = equation.invars[0].aval.shape, equation.outvars[0].aval.shape
+            left, result = _shape(equation.invars[0]), _shape(equation.outvars[0])
             total += 2 * math.prod(result) * math.prod(left[axis] for axis in contracted)
         times = equation.params.get("length", 1) if equation.primitive.name == "scan" else 1
         for inner in jax.tree.leaves(
@@ -34,3 +34,7 @@ def _count(jaxpr: core.Jaxpr) -> int:
             if isinstance(inner, core.Jaxpr):
                 total += times * _count(inner)
     return total
+
+
+def _shape(variable: Any) -> tuple[int, ...]:
+    return variable.aval.shape

@@ -2,8 +2,9 @@
 
 from pixelprior.context import Context
 from pixelprior.grid import Grid
+from pixelprior.loading import load
 from pixelprior.models import GatedPixelCNN, PixelCNN
 from pixelprior.sampling import sample
 
 __version__ = "0.1.0"
-__all__ = ["Context", "GatedPixelCNN", "Grid", "PixelCNN", "sample"]
+__all__ = ["Context", "GatedPixelCNN", "Grid", "PixelCNN", "load", "sample"]

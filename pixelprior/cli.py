@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from absl import app, flags, logging
 
@@ -29,14 +30,19 @@ def run(main: Callable[[], int | None]) -> None:
 def _parse(arguments: Sequence[str]) -> list[str]:
     try:
         rest = flags.FLAGS(list(arguments))
-    # ml_collections raises whichever fits for an unknown key, a wrong type or a broken config.
-    except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
-        _fail(str(error).strip("'\""))
+    except flags.Error as error:
+        _fail(str(error))
+    # What ml_collections raises for a key that the config does not have, and for a value of another
+    # type than the key's.
+    except (KeyError, AttributeError) as error:
+        _fail(f"the config has no such key: {str(error).strip(chr(39))}; its file lists them all")
+    except (TypeError, ValueError) as error:
+        _fail(f"a --config.key=value flag does not fit the config: {error}")
     if len(rest) > 1:
         _fail(f"arguments are given as --flag=value, got {' '.join(rest[1:])!r}")
     return rest
 
 
-def _fail(message: str) -> None:
+def _fail(message: str) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
     sys.exit(2)

@@ -40,6 +40,8 @@ KEYS: dict[str, type] = {
     "num_samples": int,  # in each of them
 }
 
+_ACCEPTED: dict[type, Any] = {float: (int, float), tuple: (tuple, list), dict: Mapping}
+
 _POSITIVE = (
     "batch_size",
     "num_steps",

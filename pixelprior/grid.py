@@ -58,7 +58,9 @@ class Grid:
             )
         if isinstance(x, jax.core.Tracer) or x.size == 0:
             return
-        low, high = int(x.min()), int(x.max())
+        # Through NumPy: a concrete array met while tracing must not become part of the trace.
+        values = np.asarray(x)
+        low, high = int(values.min()), int(values.max())
         if low < 0 or high >= self.levels:
             raise InputError(
                 f"expected symbols in [0, {self.levels}), got values from {low} to {high}; "

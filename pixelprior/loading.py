@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from flax import nnx
 
@@ -32,7 +32,7 @@ class Trained(NamedTuple):
 def load_trained(
     workdir: str | Path,
     *,
-    checkpoint: Literal["best", "latest"] = "best",
+    checkpoint: str = "best",
     averaged: bool = True,
 ) -> Trained:
     """Rebuilds the model of a run from its folder alone; neither data nor config file is needed.
@@ -46,8 +46,8 @@ def load_trained(
         InputError: if there is no run, it has no checkpoint yet, or none that can be read.
     """
     # Orbax takes most of a second to import, and `import pixelprior` should not.
+    from pixelprior.report import warn
     from pixelprior.training.checkpoints import Checkpoints
-    from pixelprior.training.report import warn
 
     if checkpoint not in ("best", "latest"):
         raise InputError(f"checkpoint must be 'best' or 'latest', got {checkpoint!r}")

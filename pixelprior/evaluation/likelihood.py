@@ -11,10 +11,12 @@ import jax
 import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
+from jaxtyping import Int
 
 from pixelprior.context import Context
 from pixelprior.data import Split, Symbols, evaluation_batches
 from pixelprior.devices import put_batch
+from pixelprior.errors import InputError
 from pixelprior.models.base import AutoregressiveModel
 
 
@@ -34,6 +36,17 @@ class Likelihood(NamedTuple):
     num_images: int
 
 
+def check_labels(model: AutoregressiveModel, label: Int[np.ndarray, " b"], split: Split) -> None:
+    """Raises an InputError if a class-conditional model cannot be told one of these labels."""
+    classes = model.context_encoder.num_classes
+    if classes and (label.min() < 0 or label.max() >= classes):
+        raise InputError(
+            f"expected labels in [0, {classes}), but {split.description} has labels from "
+            f"{label.min()} to {label.max()}; set config.class_conditional=False for data without "
+            "labels"
+        )
+
+
 @functools.partial(jax.jit, static_argnames="graph")
 def _log_prob(graph: nnx.GraphDef, weights: Any, batch: Any) -> Any:
     model = nnx.merge(graph, weights)
@@ -47,10 +60,14 @@ def evaluate_likelihood(
     """Scores every image of a split once.
 
     A class-conditional model is told each image's class. Means are taken in float64 on the host.
+
+    Raises:
+        InputError: if the model is class-conditional and an image has none of its classes.
     """
     graph, weights = nnx.split(model)
     values = []
     for batch in evaluation_batches(split, symbols, batch_size=batch_size):
+        check_labels(model, batch["label"], split)
         mask = batch["mask"]
         inputs = {"image": batch["image"], "label": batch["label"]}
         log_prob = _log_prob(graph, weights, put_batch(inputs, mesh))

@@ -15,7 +15,7 @@ done once per position:
     for row in range(h):
         cache, above, left = model.start_row(cache, row)
         for column in range(w):
-            features, left, trace = model.step(above, left, previous, column)
+            features, left, trace = model.step(above[..., column, :], left, previous)
             previous = ...a pixel drawn from the head, given these features...
         cache = model.end_row(cache, pixels, traces)
 
@@ -108,8 +108,8 @@ class AutoregressiveModel(nnx.Module, metaclass=abc.ABCMeta):
         """All work of one row that looks only at the rows above it.
 
         Returns:
-            The cache; what the rows above contribute to every position of this one; and the state
-            before the first column.
+            The cache; what the rows above contribute to every position of this one, arrays
+            ``[..., w, d]``; and the state before the first column.
         """
 
     @abc.abstractmethod
@@ -118,15 +118,13 @@ class AutoregressiveModel(nnx.Module, metaclass=abc.ABCMeta):
         above: AboveTerms,
         left: LeftState,
         previous: Int[Array, "b c"],
-        column: Int[Array, ""],
     ) -> tuple[Float[Array, "b d"], LeftState, Trace]:
         """The features of one position.
 
         Args:
-            above: what `start_row` gave for this row.
+            above: this column, as a chunk ``[..., 1, d]``, of what `start_row` gave.
             left: what the columns to the left have left behind.
             previous: the pixel just left of this one; `OUTSIDE` at the first column.
-            column: where this position is in the row.
 
         Returns:
             The features; the state for the next column; and what `end_row` needs of this one.
@@ -152,11 +150,6 @@ def row_of(
     if context is None or context.shape[1] == 1:
         return context
     return jax.lax.dynamic_slice_in_dim(context, row, 1, axis=1)
-
-
-def column_of(row: Float[Array, "... w d"], column: Int[Array, ""]) -> Float[Array, "... 1 d"]:
-    """One column of a row, as a chunk of its own."""
-    return jax.lax.dynamic_slice_in_dim(row, column, 1, axis=-2)
 
 
 def row_from_columns(columns: Float[Array, "w ... 1 d"]) -> Float[Array, "... w d"]:

@@ -28,7 +28,7 @@ from jaxtyping import Array, Float, Int
 from pixelprior.context import Context
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
-from pixelprior.models.base import AutoregressiveModel, column_of, row_of
+from pixelprior.models.base import AutoregressiveModel, row_of
 from pixelprior.nn.causal import Above, Left, shift_down, shift_right
 from pixelprior.nn.context_encoder import ContextEncoder
 from pixelprior.nn.embedding import OUTSIDE, SymbolEmbedding
@@ -80,7 +80,7 @@ class GatedBlock(nnx.Module):
         """Returns the vertical stream, its link to the horizontal one, and the next rows' past."""
         y, past = self.above(v, past)
         y = y + self.above_bias
-        if self.context is not None:
+        if self.context is not None and context is not None:
             y = y + self.context(context)
         return gated_activation(y), self.link(y), past
 
@@ -104,7 +104,7 @@ class _Cache(NamedTuple):
     context: Float[Array, "b h|1 w|1 c"] | None
     pixels: Int[Array, "b 1 w c"]  # the row above
     first: Float[Array, "b rows-1 w e"]  # the past of the first layer's vertical stream
-    blocks: Float[Array, "l b rows-1 w d"]  # and of the others'
+    blocks: list[Float[Array, "b rows-1 w d"]]  # and of the others'
 
 
 class GatedPixelCNN(AutoregressiveModel):
@@ -207,7 +207,7 @@ class GatedPixelCNN(AutoregressiveModel):
         before = self.embedding(shift_right(x, OUTSIDE))
         streams = layer(self.first, above, before, first_key)
         (_, horizontal), _ = self.blocks.scan(
-            lambda block, streams, key: (layer(block, *streams, key), None), streams, keys
+            lambda block, carry, key: (layer(block, carry[0], carry[1], key), None), streams, keys
         )
         return horizontal
 
@@ -218,39 +218,36 @@ class GatedPixelCNN(AutoregressiveModel):
             self.context_encoder(context, batch),
             self.outside_row(batch),
             self.first.above.init_past(batch, width),
-            self.blocks.init(lambda block: block.above.init_past(batch, width)),
+            [block.above.init_past(batch, width) for block in self.blocks.unstack()],
         )
 
     def start_row(self, cache: _Cache, row: Int[Array, ""]) -> tuple[_Cache, Any, Any]:
         """See `AutoregressiveModel.start_row`: the whole vertical stream."""
         context = row_of(cache.context, row)
         above = self.embedding(cache.pixels)
+        batch = above.shape[0]
         v, first_link, first_past = self.first.vertical(above, cache.first, context)
-
-        def layer(block: GatedBlock, v: Any, past: Any) -> tuple[Any, Any]:
+        links, pasts = [first_link], []
+        left = [self.first.left.init_past(batch, 1)]
+        for block, past in zip(self.blocks.unstack(), cache.blocks, strict=True):
             v, link, past = block.vertical(v, past, context)
-            return v, (link, past)
-
-        _, (links, pasts) = self.blocks.scan(layer, v, cache.blocks)
-        batch = cache.pixels.shape[0]
-        left = (
-            self.first.left.init_past(batch, 1),
-            self.blocks.init(lambda block: block.left.init_past(batch, 1)),
-        )
-        return cache._replace(first=first_past, blocks=pasts), (first_link, links), left
+            links.append(link)
+            pasts.append(past)
+            left.append(block.left.init_past(batch, 1))
+        return cache._replace(first=first_past, blocks=pasts), links, left
 
     def step(
-        self, above: Any, left: Any, previous: Int[Array, "b c"], column: Int[Array, ""]
+        self, above: Any, left: Any, previous: Int[Array, "b c"]
     ) -> tuple[Float[Array, "b d"], Any, None]:
         """See `AutoregressiveModel.step`: the horizontal stream at one position."""
-        first_past, pasts = left
-        first_link, links = (column_of(row, column) for row in above)
-        before = self.embedding(previous)[:, None, None, :]
-        x, first_past = self.first.horizontal(before, first_link, first_past)
-        x, pasts = self.blocks.scan(
-            lambda block, x, inputs: block.horizontal(x, *inputs), x, (links, pasts)
-        )
-        return x[:, 0, 0], (first_past, pasts), None
+        x = self.embedding(previous)[:, None, None, :]
+        pasts = []
+        for block, link, past in zip(
+            [self.first, *self.blocks.unstack()], above, left, strict=True
+        ):
+            x, past = block.horizontal(x, link, past)
+            pasts.append(past)
+        return x[:, 0, 0], pasts, None
 
     def end_row(self, cache: _Cache, pixels: Int[Array, "w b c"], traces: None) -> _Cache:
         """See `AutoregressiveModel.end_row`."""

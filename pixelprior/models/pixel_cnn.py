@@ -26,7 +26,7 @@ from jaxtyping import Array, Float, Int
 
 from pixelprior.context import Context
 from pixelprior.grid import Grid
-from pixelprior.models.base import AutoregressiveModel, column_of, row_from_columns, row_of
+from pixelprior.models.base import AutoregressiveModel, row_from_columns, row_of
 from pixelprior.nn.context_encoder import ContextEncoder
 from pixelprior.nn.embedding import SymbolEmbedding
 from pixelprior.nn.heads import SoftmaxHead
@@ -62,7 +62,9 @@ class ResidualBlock(nnx.Module):
     def condition(self, context: Float[Array, "b h|1 w|1 e"] | None) -> Float[Array, "..."]:
         """What is added to the convolution whatever the pixels are."""
         bias = self.bias[...]
-        return bias if self.context is None else bias + self.context(context)
+        if self.context is None or context is None:
+            return bias
+        return bias + self.context(context)
 
     def output(
         self,
@@ -81,8 +83,8 @@ class _Cache(NamedTuple):
     context: Float[Array, "b h|1 w|1 e"] | None
     pixels: Int[Array, "b 1 w c"]  # the row above
     first: Float[Array, "b rows-1 w e"]  # the rows above that one, embedded
-    hidden: Float[Array, "l b 1 w d"]  # each block's hidden features in the row above
-    blocks: Float[Array, "l b rows-1 w d"]  # and in the rows above that one
+    hidden: list[Float[Array, "b 1 w d"]]  # each block's hidden features in the row above
+    blocks: list[Float[Array, "b rows-1 w d"]]  # and in the rows above that one
 
 
 class PixelCNN(AutoregressiveModel):
@@ -118,6 +120,7 @@ class PixelCNN(AutoregressiveModel):
         rngs: nnx.Rngs,
     ):
         self.grid = grid
+        self.features_per_block = features
         self.context_encoder = ContextEncoder(
             grid, num_classes=num_classes, map_features=map_features, d=features, rngs=rngs
         )
@@ -154,54 +157,51 @@ class PixelCNN(AutoregressiveModel):
 
     def init_cache(self, batch: int, context: Context | None = None) -> _Cache:
         """See `AutoregressiveModel.init_cache`."""
-        width = self.grid.width
-        pasts = self.blocks.init(lambda block: block.conv.above.init_past(batch, width))
-        layers, _, _, _, d = pasts.shape
+        width, blocks = self.grid.width, self.blocks.unstack()
         return _Cache(
             self.context_encoder(context, batch),
             self.outside_row(batch),
             self.first.above.init_past(batch, width),
-            jnp.zeros((layers, batch, 1, width, d)),
-            pasts,
+            [jnp.zeros((batch, 1, width, self.features_per_block)) for _ in blocks],
+            [block.conv.above.init_past(batch, width) for block in blocks],
         )
 
     def start_row(self, cache: _Cache, row: Int[Array, ""]) -> tuple[_Cache, Any, Any]:
         """See `AutoregressiveModel.start_row`: every convolution's rows above."""
         context = row_of(cache.context, row)
-        first, first_past = self.first.above(self.embedding(cache.pixels), cache.first)
-
-        def layer(block: ResidualBlock, _: None, inputs: Any) -> tuple[None, Any]:
-            above, past = block.conv.above(*inputs)
-            return None, (above + block.condition(context), past)
-
-        _, (aboves, pasts) = self.blocks.scan(layer, None, (cache.hidden, cache.blocks))
         batch = cache.pixels.shape[0]
-        left = (
-            self.first.left.init_past(batch, 1),
-            self.blocks.init(lambda block: block.conv.left.init_past(batch, 1)),
-        )
-        return cache._replace(first=first_past, blocks=pasts), (first, aboves), left
+        first, first_past = self.first.above(self.embedding(cache.pixels), cache.first)
+        aboves, pasts = [first], []
+        left = [self.first.left.init_past(batch, 1)]
+        for block, hidden, past in zip(
+            self.blocks.unstack(), cache.hidden, cache.blocks, strict=True
+        ):
+            above, past = block.conv.above(hidden, past)
+            aboves.append(above + block.condition(context))
+            pasts.append(past)
+            left.append(block.conv.left.init_past(batch, 1))
+        return cache._replace(first=first_past, blocks=pasts), aboves, left
 
     def step(
-        self, above: Any, left: Any, previous: Int[Array, "b c"], column: Int[Array, ""]
+        self, above: Any, left: Any, previous: Int[Array, "b c"]
     ) -> tuple[Float[Array, "b d"], Any, Any]:
         """See `AutoregressiveModel.step`: every convolution's current row."""
-        first_past, pasts = left
-        first_above, aboves = (column_of(row, column) for row in above)
-        before = self.embedding(previous)[:, None, None, :]
-        x, first_past = self.first.left(before, first_past)
-
-        def layer(block: ResidualBlock, x: Any, inputs: Any) -> tuple[Any, Any]:
-            above, past = inputs
+        x, past = self.first.left(self.embedding(previous)[:, None, None, :], left[0])
+        x = x + above[0]
+        pasts, trace = [past], []
+        for block, block_above, past in zip(
+            self.blocks.unstack(), above[1:], left[1:], strict=True
+        ):
             hidden = block.hidden(x)
-            left, past = block.conv.left(hidden, past)
-            return block.output(x, above + left), (past, hidden)
-
-        x, (pasts, hidden) = self.blocks.scan(layer, x + first_above, (aboves, pasts))
-        return x[:, 0, 0], (first_past, pasts), hidden
+            block_left, past = block.conv.left(hidden, past)
+            x = block.output(x, block_above + block_left)
+            pasts.append(past)
+            trace.append(hidden)
+        return x[:, 0, 0], pasts, trace
 
     def end_row(self, cache: _Cache, pixels: Int[Array, "w b c"], traces: Any) -> _Cache:
         """See `AutoregressiveModel.end_row`."""
         return cache._replace(
-            pixels=pixels.swapaxes(0, 1)[:, None], hidden=row_from_columns(traces)
+            pixels=pixels.swapaxes(0, 1)[:, None],
+            hidden=[row_from_columns(trace) for trace in traces],
         )

@@ -5,6 +5,7 @@ Legend: b batch, h height, w width, m features of the context map, d features ou
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -32,17 +33,17 @@ class ContextEncoder(nnx.Module):
         Raises:
             InputError: if the context is not what the model was built for.
         """
-        context = context or Context()
         self.check(context, batch)
+        context = context or Context()
         parts = []
-        if self.label is not None:
-            assert context.label is not None
+        if self.label is not None and context.label is not None:
             parts.append(self.label(context.label)[:, None, None, :])
-        if self.map is not None:
+        if self.map is not None and context.map is not None:
             parts.append(self.map(context.map))
         return sum(parts[1:], start=parts[0]) if parts else None
 
     def check(self, context: Context | None, batch: int) -> None:
+        """Raises an InputError unless the context is one of ``batch`` grids of this model."""
         context = context or Context()
         label, map_ = context.label, context.map
         if (label is None) != (self.num_classes == 0):
@@ -60,7 +61,8 @@ class ContextEncoder(nnx.Module):
                 )
             # Inside a transformation the values are unknown; they were checked on their way in.
             if not isinstance(label, jax.core.Tracer):
-                low, high = int(label.min()), int(label.max())
+                values = np.asarray(label)
+                low, high = int(values.min()), int(values.max())
                 if low < 0 or high >= self.num_classes:
                     raise InputError(
                         f"expected labels in [0, {self.num_classes}), got {low} to {high}"

@@ -13,7 +13,7 @@ from pixelprior.nn.causal import Above, Left, shift_down, shift_right
 
 
 class MaskedConv(nnx.Module):
-    """A ``kernel_size`` x ``kernel_size`` convolution that sees only what comes before in raster order.
+    """A square convolution that sees only what comes before in raster order.
 
     Kind ``"A"`` does not see its own position, kind ``"B"`` does. Both are the sum of `Above` over
     the rows above and `Left` over the current row, so the taps that a mask would silence do not

@@ -59,6 +59,7 @@ class Temperature:
             )
 
     def __call__(self, logits: Float[Array, "*n v"]) -> Float[Array, "*n v"]:
+        """See `Strategy`."""
         return logits / self.temperature
 
 
@@ -80,6 +81,7 @@ class TopK:
             raise InputError(f"top_k must be at least 1, got {self.k}")
 
     def __call__(self, logits: Float[Array, "*n v"]) -> Float[Array, "*n v"]:
+        """See `Strategy`."""
         levels = logits.shape[-1]
         place = jnp.maximum(levels - self.k, 0)
         smallest = jnp.take(jnp.sort(logits, axis=-1), place, axis=-1)
@@ -105,6 +107,7 @@ class TopP:
             raise InputError(f"top_p must be in (0, 1], got {self.p}")
 
     def __call__(self, logits: Float[Array, "*n v"]) -> Float[Array, "*n v"]:
+        """See `Strategy`."""
         probabilities = jax.nn.softmax(logits, axis=-1)
         descending = -jnp.sort(-probabilities, axis=-1)
         mass_before = jnp.cumsum(descending, axis=-1) - descending
@@ -113,3 +116,21 @@ class TopP:
         inside = (mass_before < self.p) | (jnp.asarray(self.p) >= 1)
         smallest = jnp.min(jnp.where(inside, descending, jnp.inf), axis=-1)
         return jnp.where(probabilities >= smallest[..., None], logits, -jnp.inf)
+
+
+def strategies_from(
+    *, temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None
+) -> tuple[Strategy, ...]:
+    """The strategies that the usual settings ask for: temperature first, then top-k, then top-p.
+
+    Raises:
+        InputError: if a setting is out of range.
+    """
+    strategies: list[Strategy] = []
+    if temperature != 1.0:
+        strategies.append(Temperature(temperature))
+    if top_k is not None:
+        strategies.append(TopK(top_k))
+    if top_p is not None:
+        strategies.append(TopP(top_p))
+    return tuple(strategies)

@@ -27,6 +27,7 @@ from pixelprior.evaluation.likelihood import Likelihood, evaluate_likelihood
 from pixelprior.experiment import build_model, check_config, open_data
 from pixelprior.keys import named_key
 from pixelprior.pictures import save_grid
+from pixelprior.report import say, warn
 from pixelprior.run_folder import RunFolder
 from pixelprior.sampling import sample
 from pixelprior.sampling.labels import label_context
@@ -34,7 +35,6 @@ from pixelprior.training.checkpoints import Checkpoints
 from pixelprior.training.interruption import Interruption
 from pixelprior.training.metrics import MetricsFile
 from pixelprior.training.optimizer import make_optimizer
-from pixelprior.training.report import say, warn
 from pixelprior.training.step import TrainState, init_state, make_train_step
 
 

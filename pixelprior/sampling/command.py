@@ -1,0 +1,120 @@
+"""What ``sample.py`` does: from a run folder to pictures on disk."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Int
+from tqdm import tqdm
+
+from pixelprior.errors import InputError
+from pixelprior.loading import load_trained
+from pixelprior.models.base import AutoregressiveModel
+from pixelprior.pictures import save_grid, save_images
+from pixelprior.report import say
+from pixelprior.sampling.labels import label_context
+from pixelprior.sampling.sample import sample
+from pixelprior.sampling.strategies import Strategy
+
+
+def sample_to_files(
+    workdir: str | Path,
+    out: str | Path,
+    *,
+    num: int,
+    batch_size: int,
+    seed: int,
+    strategies: Sequence[Strategy],
+    label: str | None,
+    method: str,
+    checkpoint: str,
+    averaged: bool,
+    individual: bool,
+) -> None:
+    """Draws ``num`` images and writes them to one PNG sheet, or to a folder of PNG files.
+
+    Individual images are written batch by batch, so that an interrupted job keeps what it has.
+
+    Raises:
+        InputError: if the run cannot be read, or a setting does not fit its model.
+    """
+    if num < 1:
+        raise InputError(f"num must be at least 1, got {num}")
+    if batch_size < 1:
+        raise InputError(f"batch_size must be at least 1, got {batch_size}")
+    out = Path(out)
+    if not individual and out.suffix.lower() != ".png":
+        raise InputError(
+            f"out must be a .png file, got {out}; with --individual it is a folder instead"
+        )
+    trained = load_trained(workdir, checkpoint=checkpoint, averaged=averaged)
+    model, levels = trained.model, trained.model.grid.levels
+    batches = sample_batches(
+        model,
+        jax.random.key(seed),
+        num,
+        batch_size=batch_size,
+        strategies=strategies,
+        label=label_index(label, trained.data),
+        method=method,
+    )
+    sheet = []
+    with tqdm(total=num, unit="image", disable=num <= batch_size) as bar:
+        for first, images in batches:
+            if individual:
+                save_images(images, levels, out, start=first)
+            else:
+                sheet.append(images)
+            bar.update(len(images))
+    if not individual:
+        save_grid(np.concatenate(sheet), levels, out)
+    say(f"{num} images in {out} ({trained.weights})")
+
+
+def sample_batches(
+    model: AutoregressiveModel,
+    key: jax.Array,
+    num: int,
+    *,
+    batch_size: int,
+    strategies: Sequence[Strategy],
+    label: int | None,
+    method: str,
+) -> Iterator[tuple[int, Int[np.ndarray, "b h w c"]]]:
+    """Yields ``(number of the first image, images)``, all batches compiled as one shape."""
+    size = min(batch_size, num)
+    for first in range(0, num, size):
+        # The last batch is drawn whole and cut: another shape would compile anew.
+        images = sample(
+            model,
+            key,
+            size,
+            context=label_context(model, label, size, first_image=first),
+            strategies=strategies,
+            method=method,
+            first_image=first,
+        )
+        yield first, np.asarray(images)[: num - first]
+
+
+def label_index(label: str | None, data: Mapping[str, Any]) -> int | None:
+    """The index of a class given by number or by name.
+
+    Raises:
+        InputError: if it is neither.
+    """
+    names = list(data["class_names"])
+    if label is None:
+        return None
+    # A name first: the classes of digits are named "0" to "9" whatever their order.
+    if label in names:
+        return names.index(label)
+    try:
+        return int(label)
+    except ValueError:
+        raise InputError(
+            f"label must be the number or the name of a class ({', '.join(names) or 'none'}), "
+            f"got {label!r}"
+        ) from None
