@@ -1,5 +1,6 @@
 """What the command lines share: flags in, one call, and errors as a sentence instead of a trace."""
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -35,7 +36,10 @@ def _parse(arguments: Sequence[str]) -> list[str]:
     # What ml_collections raises for a key that the config does not have, and for a value of another
     # type than the key's.
     except (KeyError, AttributeError) as error:
-        _fail(f"the config has no such key: {str(error).strip(chr(39))}; its file lists them all")
+        words = str(error)
+        key, meant = re.search(r"\w+", words), re.search(r'Did you mean "(\w+)"', words)
+        hint = f"did you mean {meant[1]}?" if meant else "its file lists them all"
+        _fail(f"the config has no key {key[0] if key else words!r}; {hint}")
     except (TypeError, ValueError) as error:
         _fail(f"a --config.key=value flag does not fit the config: {error}")
     if len(rest) > 1:

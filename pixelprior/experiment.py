@@ -70,12 +70,13 @@ def check_config(config: Mapping[str, Any]) -> None:
         )
     for key, expected in KEYS.items():
         value = config[key]
-        accepted = {float: (int, float), tuple: (tuple, list), dict: Mapping}.get(
-            expected, expected
-        )
+        accepted = _ACCEPTED.get(expected, expected)
         # bool is an int to Python, but True is no batch size.
         if not isinstance(value, accepted) or (expected is not bool and isinstance(value, bool)):
             raise InputError(f"config.{key} must be of type {expected.__name__}, got {value!r}")
+    size = config["image_size"]
+    if len(size) != 2 or not all(isinstance(side, int) and side >= 0 for side in size):
+        raise InputError(f"config.image_size must be (height, width) in pixels, got {size!r}")
     for key in _POSITIVE:
         if config[key] <= 0:
             raise InputError(f"config.{key} must be above 0, got {config[key]}")

@@ -1,0 +1,35 @@
+"""The network that the tables are about: a model of `pixelprior.models` on binary 28x28 grids."""
+
+import argparse
+from typing import Any
+
+from flax import nnx
+
+from pixelprior.grid import Grid
+from pixelprior.models import MODELS
+
+
+def network_arguments(description: str) -> argparse.ArgumentParser:
+    """Command-line arguments that choose the network."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--model", choices=list(MODELS), default="gated_pixel_cnn")
+    parser.add_argument("--features", type=int, default=128)
+    parser.add_argument("--num_layers", type=int, default=10)
+    return parser
+
+
+def build(arguments: argparse.Namespace, side: int = 28) -> tuple[nnx.GraphDef, Any]:
+    """The network on ``side x side`` binary grids: graph and fresh weights."""
+    make: Any = MODELS[arguments.model]
+    model = make(
+        Grid(side, side, 1, 2),
+        features=arguments.features,
+        num_layers=arguments.num_layers,
+        rngs=nnx.Rngs(0),
+    )
+    return nnx.split(model)
+
+
+def title(arguments: argparse.Namespace) -> str:
+    """One line that says what was measured."""
+    return f"{arguments.model}, {arguments.num_layers} layers of {arguments.features} features"

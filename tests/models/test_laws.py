@@ -1,0 +1,438 @@
+"""The five laws of the design, each one test for every model.
+
+Adding a model is adding a line to `MODELS`: a constructor with small sizes, and which pixels the
+model claims to see, computed from those sizes.
+
+Weights are random numbers, biases included, rather than a fresh initialisation: a law that holds
+only at initialisation is no law, and drawing numbers compiles nothing. Everything compiled takes
+the weights as arguments, so it is shared between seeds and tests.
+"""
+
+import functools
+import itertools
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from jax import lax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from scipy import stats
+
+import pixelprior
+from pixelprior import Context, GatedPixelCNN, Grid, PixelCNN, sample
+from pixelprior.sampling import Temperature
+
+NUM_LAYERS, KERNEL, FIRST_KERNEL = 2, 3, 5
+SIZES = dict(
+    features=4,
+    num_layers=NUM_LAYERS,
+    kernel_size=KERNEL,
+    first_kernel_size=FIRST_KERNEL,
+    embedding_features=3,
+    head_features=6,
+)
+
+
+def seen_by_masked_convolutions(height, width):
+    """[i, j, m, n]: whether a stack of masked convolutions at (i, j) sees (m, n).
+
+    Walks the taps: those of one masked kernel are all places of its square before the centre, and
+    the centre but in the first layer; what a stack sees is what its taps' taps see.
+    """
+    seen = np.eye(height * width, dtype=bool)
+    for size, own in [(FIRST_KERNEL, False)] + [(KERNEL, True)] * NUM_LAYERS:
+        half = size // 2
+        taps = np.zeros((height, width, height, width), bool)
+        for i, j, m, n in np.ndindex(taps.shape):
+            inside = abs(i - m) <= half and abs(j - n) <= half
+            taps[i, j, m, n] = inside and ((m, n) < (i, j) or (own and (m, n) == (i, j)))
+        seen = taps.reshape(seen.shape) @ seen
+    return seen.reshape(height, width, height, width)
+
+
+def seen_without_blind_spot(height, width):
+    """[i, j, m, n]: whether (m, n) is before (i, j) and in the square that the kernels span."""
+    reach = FIRST_KERNEL // 2 + NUM_LAYERS * (KERNEL // 2)
+    seen = np.zeros((height, width, height, width), bool)
+    for i, j, m, n in np.ndindex(seen.shape):
+        seen[i, j, m, n] = (m, n) < (i, j) and abs(i - m) <= reach and abs(j - n) <= reach
+    return seen
+
+
+MODELS = {
+    "pixel_cnn": (functools.partial(PixelCNN, **SIZES), seen_by_masked_convolutions),
+    "gated_pixel_cnn": (functools.partial(GatedPixelCNN, **SIZES), seen_without_blind_spot),
+}
+
+# Every context, square and not, one channel and three, from 2 to 256 levels; larger than what the
+# kernels span, so that where a model's sight ends is tested too.
+CASES = [
+    pytest.param(Grid(4, 4, 1, 2), "none", id="4x4x1-2-none"),
+    pytest.param(Grid(3, 7, 1, 17), "class", id="3x7x1-17-class"),
+    pytest.param(Grid(6, 3, 3, 17), "map", id="6x3x3-17-map"),
+    pytest.param(Grid(3, 5, 3, 256), "both", id="3x5x3-256-both"),
+]
+# Grids of which all can be listed.
+TINY_CASES = [
+    pytest.param(Grid(2, 2, 1, 3), "class", id="2x2x1-3-class"),
+    pytest.param(Grid(1, 2, 3, 2), "both", id="1x2x3-2-both"),
+]
+NUM_CLASSES, MAP_FEATURES = 2, 3
+
+every_model = pytest.mark.parametrize("name", MODELS)
+every_case = pytest.mark.parametrize(("grid", "kind"), CASES)
+every_tiny_case = pytest.mark.parametrize(("grid", "kind"), TINY_CASES)
+
+
+@functools.cache
+def graph_and_shapes(name, grid, kind):
+    make, _ = MODELS[name]
+    context = {}
+    if kind in ("class", "both"):
+        context["num_classes"] = NUM_CLASSES
+    if kind in ("map", "both"):
+        context["map_features"] = MAP_FEATURES
+    # Only traced: drawing real initial weights would compile every distinct shape.
+    return nnx.split(nnx.eval_shape(lambda: make(grid, **context, rngs=nnx.Rngs(0))))
+
+
+def random_weights(shapes, seed, scale=0.5):
+    rng = np.random.default_rng(seed)
+    return jax.tree.map(lambda s: jnp.asarray(scale * rng.normal(size=s.shape), s.dtype), shapes)
+
+
+def random_model(name, grid, kind, seed=0, scale=0.5):
+    graph, shapes = graph_and_shapes(name, grid, kind)
+    return nnx.merge(graph, random_weights(shapes, seed, scale))
+
+
+def random_grids(grid, batch, seed=0):
+    x = np.random.default_rng(seed).integers(0, grid.levels, (batch, *grid.shape))
+    return x.astype(np.int32)
+
+
+def random_context(grid, kind, batch, seed=0):
+    """Grids of different classes and maps."""
+    rng = np.random.default_rng(seed)
+    return Context(
+        label=jnp.arange(batch) % NUM_CLASSES if kind in ("class", "both") else None,
+        map=jnp.asarray(rng.normal(size=(batch, grid.height, grid.width, MAP_FEATURES)), "float32")
+        if kind in ("map", "both")
+        else None,
+    )
+
+
+def same_context(grid, kind, batch, label=0):
+    """One condition for all grids of a batch."""
+    one = random_context(grid, kind, 1)
+    return Context(
+        label=None if one.label is None else jnp.full(batch, label),
+        map=None if one.map is None else jnp.repeat(one.map, batch, axis=0),
+    )
+
+
+@functools.partial(jax.jit, static_argnames="graph")
+def features_and_logits(graph, weights, x, context):
+    """The features [b, h, w, d], and each symbol's conditional logits [b, h, w, c, v]."""
+    model = nnx.merge(graph, weights)
+    features = model.features(x, context)
+    logits = [model.head.logits(features, x[..., :c]) for c in range(model.grid.channels)]
+    return features, jnp.stack(logits, axis=-2)
+
+
+@functools.partial(jax.jit, static_argnames="graph")
+def log_prob(graph, weights, x, context):
+    return nnx.merge(graph, weights).log_prob(x, context)
+
+
+# Law 1: causal.
+
+
+@every_model
+@every_case
+def test_causal_and_sees_what_it_claims(name, grid, kind):
+    graph, shapes = graph_and_shapes(name, grid, kind)
+    context = same_context(grid, kind, grid.size)
+    seen = np.zeros((grid.size, grid.height, grid.width), bool)
+    logits_changed = np.zeros((grid.size, grid.size), bool)
+    # A change may leave a feature as it is, where a relu is off: so over several weights and grids.
+    for seed in range(12):
+        weights = random_weights(shapes, seed)
+        x = np.repeat(random_grids(grid, 1, seed), grid.size, axis=0)
+        changed = x.reshape(grid.size, grid.size).copy()
+        other = 1 + np.random.default_rng(seed).integers(0, grid.levels - 1, grid.size)
+        np.einsum("nn->n", changed)[:] += other
+        changed = (changed % grid.levels).reshape(x.shape)
+        # Compared bit for bit: both are computed as batches of one size, in the same places.
+        before = features_and_logits(graph, weights, x, context)
+        after = features_and_logits(graph, weights, changed, context)
+        seen |= (np.asarray(before[0]) != np.asarray(after[0])).any(axis=-1)
+        difference = (np.asarray(before[1]) != np.asarray(after[1])).any(axis=-1)
+        logits_changed |= difference.reshape(grid.size, grid.size)
+
+    # claimed[i, j, m, n] to [changed symbol, feature's position].
+    claimed = MODELS[name][1](grid.height, grid.width)
+    positions = grid.height * grid.width
+    by_source = claimed.reshape(positions, positions).T
+    by_symbol = np.repeat(by_source, grid.channels, axis=0)
+    np.testing.assert_array_equal(seen.reshape(grid.size, positions), by_symbol)
+    # The logits of a channel see, besides, the channels before it in their own pixel.
+    chain = np.repeat(by_symbol, grid.channels, axis=1)
+    own_pixel = np.kron(np.eye(positions), np.ones((grid.channels, grid.channels)))
+    chain |= np.triu(own_pixel, 1).astype(bool)
+    np.testing.assert_array_equal(logits_changed, chain)
+    # The oracle of what is claimed claims nothing at or after a position itself.
+    assert not np.tril(logits_changed).any()
+
+
+@pytest.mark.parametrize("size", [4, 5])
+def test_claims_have_the_known_blind_spot_and_none(size):
+    earlier = np.tri(size * size, k=-1, dtype=bool).reshape((size,) * 4)
+    gated, masked = seen_without_blind_spot(size, size), seen_by_masked_convolutions(size, size)
+    np.testing.assert_array_equal(gated, earlier)
+    # One row up, only one of the convolutions can have stepped up, and only it to the right.
+    reach = max(FIRST_KERNEL, KERNEL) // 2
+    assert masked[1, 0, 0, reach] and not masked[1, 0, 0, reach + 1]
+    assert not (masked & ~earlier).any()
+
+
+@every_model
+def test_gradients_are_exactly_zero_where_nothing_is_seen(name):
+    # Each position holds a level of its own, so the gradient with respect to one row of the table
+    # is the gradient with respect to one position's embedding.
+    grid = Grid(3, 5, 2, 16)
+    positions = grid.height * grid.width
+    graph, shapes = graph_and_shapes(name, grid, "none")
+    orders = [np.random.default_rng(c).permutation(grid.levels)[:positions] for c in range(2)]
+    x = jnp.asarray(np.stack(orders, axis=-1).reshape(1, *grid.shape), jnp.int32)
+
+    @jax.jit
+    def jacobian(weights):
+        def features(table):
+            model = nnx.merge(graph, weights)
+            model.embedding.table = nnx.Param(table)
+            return model.features(x)[0]
+
+        return jax.jacrev(features)(nnx.merge(graph, weights).embedding.table[...])
+
+    nonzero = np.zeros((positions, grid.channels, grid.levels), bool)
+    for seed in range(8):
+        table_gradient = np.asarray(jacobian(random_weights(shapes, seed)))  # [h, w, d, c, v, e]
+        assert np.isfinite(table_gradient).all()
+        nonzero |= (table_gradient != 0).any(axis=(2, 5)).reshape(nonzero.shape)
+    claimed = MODELS[name][1](grid.height, grid.width).reshape(positions, positions)
+    for channel, order in enumerate(orders):
+        np.testing.assert_array_equal(nonzero[:, channel, order], claimed)
+        unused = np.setdiff1d(np.arange(grid.levels), order)
+        assert not nonzero[:, channel, unused].any()
+
+
+# Law 2: the two ways agree.
+
+
+@functools.partial(jax.jit, static_argnames="graph")
+def incremental_features(graph, weights, x, context):
+    """What the incremental way gives when it is fed the pixels of x, as [b, h, w, d]."""
+    model = nnx.merge(graph, weights)
+
+    def row(cache, inputs):
+        i, pixels = inputs
+        cache, above, left = model.start_row(cache, i)
+
+        def position(carry, inputs):
+            left, previous = carry
+            j, pixel = inputs
+            column = jax.tree.map(lambda y: lax.dynamic_slice_in_dim(y, j, 1, axis=-2), above)
+            features, left, trace = model.step(column, left, previous)
+            return (left, pixel), (features, trace)
+
+        start = (left, model.outside_pixel(x.shape[0]))
+        _, (features, traces) = lax.scan(position, start, (jnp.arange(x.shape[2]), pixels))
+        return model.end_row(cache, pixels, traces), features
+
+    by_position = jnp.transpose(x, (1, 2, 0, 3))
+    cache = model.init_cache(x.shape[0], context)
+    _, features = lax.scan(row, cache, (jnp.arange(x.shape[1]), by_position))
+    return jnp.transpose(features, (2, 0, 1, 3))
+
+
+@every_model
+@every_case
+def test_two_ways_agree(name, grid, kind):
+    graph, shapes = graph_and_shapes(name, grid, kind)
+    context = random_context(grid, kind, 3)
+    for seed in range(2):
+        weights, x = random_weights(shapes, seed), random_grids(grid, 3, seed)
+        whole, _ = features_and_logits(graph, weights, x, context)
+        incremental = incremental_features(graph, weights, x, context)
+        # Sums of up to a few hundred terms of size 1, in another order.
+        np.testing.assert_allclose(incremental, whole, rtol=1e-4, atol=2e-5)
+
+
+# Law 3: normalised.
+
+
+def all_grids(grid):
+    grids = itertools.product(range(grid.levels), repeat=grid.size)
+    return np.array(list(grids), np.int32).reshape(-1, *grid.shape)
+
+
+@every_model
+@every_tiny_case
+def test_normalised(name, grid, kind):
+    graph, shapes = graph_and_shapes(name, grid, kind)
+    everything = all_grids(grid)
+    distributions = []
+    for label in range(NUM_CLASSES):
+        context = same_context(grid, kind, len(everything), label)
+        log_p = log_prob(graph, random_weights(shapes, 0), everything, context)
+        distributions.append(np.exp(np.asarray(log_p, np.float64)))
+        # Each term is right to about a float32 rounding per symbol.
+        np.testing.assert_allclose(distributions[-1].sum(), 1.0, rtol=1e-5)
+    # One for each class: were the label not looked at, they would be the same.
+    assert np.abs(distributions[0] - distributions[1]).sum() > 0.05
+
+
+@every_model
+@every_case
+def test_log_prob_is_the_sum_of_the_heads_log_softmax(name, grid, kind):
+    graph, shapes = graph_and_shapes(name, grid, kind)
+    weights, x = random_weights(shapes, 0), random_grids(grid, 3)
+    context = random_context(grid, kind, 3)
+    logits = np.asarray(features_and_logits(graph, weights, x, context)[1], np.float64)
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    log_softmax = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    expected = np.take_along_axis(log_softmax, x[..., None], axis=-1).sum(axis=(1, 2, 3, 4))
+    # A float32 sum of at most 54 terms.
+    np.testing.assert_allclose(log_prob(graph, weights, x, context), expected, rtol=1e-5)
+
+
+# Law 4: the sampler draws from the model.
+
+
+def exact_probabilities(model, grid, context, temperature=1.0):
+    """The probability of each of `all_grids`, from the conditionals of every symbol."""
+    everything = all_grids(grid)
+    _, logits = features_and_logits(*nnx.split(model), everything, context)
+    p = np.exp(np.asarray(logits, np.float64) / temperature)
+    p /= p.sum(axis=-1, keepdims=True)
+    return np.take_along_axis(p, everything[..., None], axis=-1).prod(axis=(1, 2, 3, 4))
+
+
+def chi_square_p_value(x, grid, probabilities):
+    place = grid.levels ** np.arange(grid.size)[::-1]
+    counts = np.bincount(np.reshape(x, (len(x), -1)) @ place, minlength=len(probabilities))
+    expected = probabilities * len(x)
+    # The test's approximation wants five of a kind; rarer grids are counted as one.
+    rare = expected < 5
+    counts = np.append(counts[~rare], counts[rare].sum())
+    expected = np.append(expected[~rare], expected[rare].sum())
+    statistic = ((counts - expected) ** 2 / np.maximum(expected, 1e-9)).sum()
+    return stats.chi2.sf(statistic, len(counts) - 1)
+
+
+@every_model
+@every_tiny_case
+def test_samples_are_distributed_as_the_model(name, grid, kind):
+    model = random_model(name, grid, kind)
+    num, cells = 20_000, grid.levels**grid.size
+    context, tempered = same_context(grid, kind, num), (Temperature(2.0),)
+    x = np.asarray(sample(model, jax.random.key(0), num, context=context))
+    flatter = np.asarray(
+        sample(model, jax.random.key(1), num, context=context, strategies=tempered)
+    )
+    exact = exact_probabilities(model, grid, same_context(grid, kind, cells))
+    flattened = exact_probabilities(model, grid, same_context(grid, kind, cells), temperature=2.0)
+    assert chi_square_p_value(x, grid, exact) > 1e-3
+    assert chi_square_p_value(flatter, grid, flattened) > 1e-3
+    # And the check can tell: samples of another distribution are refused, whichever it is.
+    assert chi_square_p_value(flatter, grid, exact) < 1e-9
+    assert chi_square_p_value(x, grid, flattened) < 1e-9
+
+
+# Law 5: one key, one image.
+
+
+@every_model
+@every_case
+def test_naive_and_cached_give_the_same_images(name, grid, kind):
+    model = random_model(name, grid, kind)
+    context, key = random_context(grid, kind, 3), jax.random.key(3)
+    cached = np.asarray(sample(model, key, 3, context=context))
+    naive = np.asarray(sample(model, key, 3, context=context, method="naive"))
+    np.testing.assert_array_equal(cached, naive)
+    assert cached.shape == (3, *grid.shape) and cached.dtype == np.int32
+    grid.check(cached)
+    # Different images, and different ones for another key: nothing is equal for being constant.
+    assert (cached[0] != cached[1]).any() and (cached[1] != cached[2]).any()
+    other = np.asarray(sample(model, jax.random.key(4), 3, context=context))
+    assert (cached != other).any(axis=(1, 2, 3)).all()
+
+
+@every_model
+def test_an_image_depends_on_its_number_alone(name):
+    grid = Grid(3, 4, 2, 17)
+    model, key = random_model(name, grid, "class"), jax.random.key(7)
+    labels = jnp.array([0, 1, 1, 0, 1])
+    together = np.asarray(sample(model, key, 5, context=Context(label=labels)))
+    for n in range(5):
+        alone = sample(model, key, 1, context=Context(label=labels[n : n + 1]), first_image=n)
+        np.testing.assert_array_equal(alone[0], together[n])
+
+
+DEVICES, PER_DEVICE = 4, 2
+SHARDED_CASE = (Grid(3, 4, 2, 17), "both")
+
+
+@functools.cache
+def drawn_on_several_devices():
+    """For each model, the images that a process with `DEVICES` devices draws."""
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={DEVICES}"
+    root = str(Path(pixelprior.__file__).parents[1])
+    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    environment = os.environ | {"XLA_FLAGS": flags, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu"}
+    child = subprocess.run(
+        [sys.executable, __file__], env=environment, capture_output=True, text=True, check=False
+    )
+    assert child.returncode == 0, child.stderr
+    numbers = np.array(child.stdout.split(), np.int32)
+    return numbers.reshape(len(MODELS), DEVICES * PER_DEVICE, *SHARDED_CASE[0].shape)
+
+
+def draw_on_several_devices():
+    """What the child process does: weights everywhere, the batch spread over the devices."""
+    (grid, kind), num = SHARDED_CASE, DEVICES * PER_DEVICE
+    mesh = Mesh(np.array(jax.devices()), ("data",))
+    assert mesh.size == DEVICES
+    everywhere, spread = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in ([], ["data"]))
+    context = jax.device_put(random_context(grid, kind, num), spread)
+    for name in MODELS:
+        graph, shapes = graph_and_shapes(name, grid, kind)
+        weights = jax.device_put(random_weights(shapes, 0), everywhere)
+        draw = jax.jit(
+            lambda weights, context, graph=graph: sample(
+                nnx.merge(graph, weights), jax.random.key(5), num, context=context
+            ),
+            out_shardings=spread,
+        )
+        x = draw(weights, context)
+        assert {shard.data.shape[0] for shard in x.addressable_shards} == {PER_DEVICE}
+        print(*np.asarray(x).ravel())
+
+
+@every_model
+def test_the_number_of_devices_changes_nothing(name):
+    (grid, kind), num = SHARDED_CASE, DEVICES * PER_DEVICE
+    context = random_context(grid, kind, num)
+    here = sample(random_model(name, grid, kind), jax.random.key(5), num, context=context)
+    np.testing.assert_array_equal(drawn_on_several_devices()[list(MODELS).index(name)], here)
+
+
+if __name__ == "__main__":
+    draw_on_several_devices()
