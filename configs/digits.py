@@ -30,15 +30,15 @@ def get_config() -> ConfigDict:
                 "dropout_rate": 0.3,
             },
             "batch_size": 64,
-            "num_steps": 1000,
+            "num_steps": 600,
             "learning_rate": 2e-3,
             "warmup_steps": 50,
             "weight_decay": 1e-2,
             "clip_norm": 1.0,
             "ema_decay": 0.995,
             "log_every": 20,
-            "checkpoint_every": 200,
-            "sample_every": 500,
+            "checkpoint_every": 150,
+            "sample_every": 300,
             "num_samples": 64,
         }
     )

@@ -129,7 +129,7 @@ def build_model(
     accepted = [
         parameter
         for parameter in inspect.signature(MODELS[name].__init__).parameters
-        if parameter not in ("self", "grid", "num_classes", "rngs")
+        if parameter not in ("self", "grid", "num_classes", "map_features", "rngs")
     ]
     for key in arguments:
         if key not in accepted:

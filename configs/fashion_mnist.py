@@ -1,0 +1,47 @@
+"""Gated PixelCNN on Fashion-MNIST, 16 levels (4 bits), class-conditional.
+
+    python train.py --config=configs/fashion_mnist.py --workdir=runs/fashion_mnist
+
+Needs Fashion-MNIST as TFDS prepares it, see the README. Source: van den Oord et al. 2016b. A
+starting point, not yet trained to its end.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+    """The experiment; `pixelprior.experiment.KEYS` says what each key means."""
+    return ConfigDict(
+        {
+            "seed": 0,
+            "dataset": "fashion_mnist",
+            "data_dir": "",
+            "image_size": (0, 0),
+            "validation_fraction": 0.1,
+            "levels": 16,
+            "binarisation": "none",
+            "flip": False,
+            "class_conditional": True,
+            "model": {
+                "name": "gated_pixel_cnn",
+                "features": 48,
+                "num_layers": 6,
+                "kernel_size": 3,
+                "first_kernel_size": 7,
+                "embedding_features": 16,
+                "head_features": 96,
+                "dropout_rate": 0.1,
+            },
+            "batch_size": 32,
+            "num_steps": 1500,
+            "learning_rate": 3e-3,
+            "warmup_steps": 100,
+            "weight_decay": 1e-4,
+            "clip_norm": 1.0,
+            "ema_decay": 0.998,
+            "log_every": 50,
+            "checkpoint_every": 500,
+            "sample_every": 500,
+            "num_samples": 64,
+        }
+    )

@@ -1,0 +1,47 @@
+"""Gated PixelCNN on dynamically binarised MNIST.
+
+    python train.py --config=configs/mnist.py --workdir=runs/mnist
+
+Needs MNIST as TFDS prepares it, see the README. Source: van den Oord et al. 2016b, section 2; Gated
+PixelCNN reaches 81.50 nats on dynamically binarised MNIST there, with a far larger network.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+    """The experiment; `pixelprior.experiment.KEYS` says what each key means."""
+    return ConfigDict(
+        {
+            "seed": 0,
+            "dataset": "mnist",
+            "data_dir": "",
+            "image_size": (0, 0),
+            "validation_fraction": 0.1,
+            "levels": 2,
+            "binarisation": "dynamic",
+            "flip": False,
+            "class_conditional": False,
+            "model": {
+                "name": "gated_pixel_cnn",
+                "features": 32,
+                "num_layers": 6,
+                "kernel_size": 3,
+                "first_kernel_size": 7,
+                "embedding_features": 4,
+                "head_features": 64,
+                "dropout_rate": 0.0,
+            },
+            "batch_size": 32,
+            "num_steps": 1500,
+            "learning_rate": 3e-3,
+            "warmup_steps": 100,
+            "weight_decay": 1e-4,
+            "clip_norm": 1.0,
+            "ema_decay": 0.998,
+            "log_every": 50,
+            "checkpoint_every": 500,
+            "sample_every": 500,
+            "num_samples": 64,
+        }
+    )

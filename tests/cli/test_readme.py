@@ -1,0 +1,61 @@
+"""The README's main job, run as it stands there."""
+
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+
+
+def command_after(marker):
+    """The steps of the one command line in the fenced block after a marker."""
+    lines = iter((ROOT / "README.md").read_text().splitlines())
+    for line in lines:
+        if line == f"<!-- {marker} -->":
+            break
+    assert next(lines).startswith("```")
+    command = next(lines)
+    assert next(lines) == "```"
+    return command.split(" && ")
+
+
+@pytest.mark.parametrize(
+    ("marker", "what"), [("main-job-command", "-e ."), ("test-command", '-e ".[test]"')]
+)
+def test_a_command_sets_up_an_environment_of_its_own(marker, what):
+    make, install, *_ = command_after(marker)
+    assert make == "python3 -m venv .venv"
+    assert install == f".venv/bin/pip install -q -c constraints.txt {what}"
+
+
+@pytest.mark.slow
+def test_the_main_job_draws_digits_and_beats_every_yardstick(tmp_path):
+    for name in ("train.py", "sample.py", "evaluate.py"):
+        shutil.copy(ROOT / name, tmp_path)
+    for name in ("configs", "pixelprior"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    _, _, *steps = command_after("main-job-command")
+    # The last step evaluates; what it prints for people it also writes for programs.
+    steps[-1] += " --json=results.json"
+    for step in steps:
+        program, *arguments = shlex.split(step)
+        assert program == ".venv/bin/python"
+        done = subprocess.run(
+            [sys.executable, *arguments], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+
+    with Image.open(tmp_path / "samples.png") as picture:
+        assert min(picture.size) > 300
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["dataset"] == "digits" and results["num_images"] == 359
+    yardsticks = {name: row["nats"] for name, row in results["baselines"].items()}
+    assert set(yardsticks) == {"uniform", "histogram", "mixture"}
+    # A model that learned only the histogram of every pixel, or copied digits, would be far above.
+    assert results["nats"] < 0.85 * min(yardsticks.values())

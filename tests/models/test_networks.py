@@ -1,0 +1,283 @@
+"""What every model keeps besides the laws: parameters, gradients, dropout, and what it costs."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from benchmarks.flops import product_flops
+from pixelprior import Context, Grid
+from pixelprior.errors import InputError
+from pixelprior.models import MODELS
+from pixelprior.sampling.samplers import sample_cached, sample_naive
+
+SIZES = dict(
+    features=4,
+    kernel_size=3,
+    first_kernel_size=5,
+    embedding_features=3,
+    head_features=6,
+)
+GRID = Grid(4, 3, 3, 5)
+CONTEXTS = {
+    "none": {},
+    "class": {"num_classes": 2},
+    "map": {"map_features": 3},
+    "both": {"num_classes": 2, "map_features": 3},
+}
+
+every_model = pytest.mark.parametrize("name", MODELS)
+every_context = pytest.mark.parametrize("kind", CONTEXTS)
+
+
+@functools.cache
+def graph_and_weights(name, grid, kind="none", num_layers=2, dropout_rate=0.0):
+    """A model with random weights; only traced, since real initial ones take long to compile."""
+
+    def make():
+        return MODELS[name](
+            grid,
+            **SIZES,
+            **CONTEXTS[kind],
+            num_layers=num_layers,
+            dropout_rate=dropout_rate,
+            rngs=nnx.Rngs(0),
+        )
+
+    graph, shapes = nnx.split(nnx.eval_shape(make))
+    rng = np.random.default_rng(0)
+    return graph, jax.tree.map(
+        lambda s: jnp.asarray(0.5 * rng.normal(size=s.shape), s.dtype), shapes
+    )
+
+
+def random_input(grid, kind, batch):
+    rng = np.random.default_rng(1)
+    x = jnp.asarray(rng.integers(0, grid.levels, (batch, *grid.shape)), jnp.int32)
+    map_ = jnp.asarray(rng.normal(size=(batch, grid.height, grid.width, 3)), jnp.float32)
+    return x, Context(
+        label=jnp.arange(batch) % 2 if "num_classes" in CONTEXTS[kind] else None,
+        map=map_ if "map_features" in CONTEXTS[kind] else None,
+    )
+
+
+# Checkpoints hold weights under these names: a change here is a change that breaks old ones.
+
+SHARED = {
+    "context_encoder.label.embedding": (2, 4),
+    "context_encoder.map.bias": (4,),
+    "context_encoder.map.kernel": (3, 4),
+    "embedding.table": (3, 5, 3),
+}
+BLOCKS = {
+    "pixel_cnn": {
+        "first.above.kernel": (2, 5, 3, 8),
+        "first.left.kernel": (1, 2, 3, 8),
+        "blocks.layers.bias": (2, 4),
+        "blocks.layers.context.kernel": (2, 4, 4),
+        "blocks.layers.conv.above.kernel": (2, 1, 3, 4, 4),
+        "blocks.layers.conv.left.kernel": (2, 1, 2, 4, 4),
+        "blocks.layers.expand.bias": (2, 8),
+        "blocks.layers.expand.kernel": (2, 4, 8),
+        "blocks.layers.reduce.bias": (2, 4),
+        "blocks.layers.reduce.kernel": (2, 8, 4),
+    },
+    "gated_pixel_cnn": {
+        "first.above.kernel": (2, 5, 3, 8),
+        "first.above_bias": (8,),
+        "first.context.kernel": (4, 8),
+        "first.left.kernel": (1, 2, 3, 8),
+        "first.link.bias": (8,),
+        "first.link.kernel": (8, 8),
+        "first.output.bias": (4,),
+        "first.output.kernel": (4, 4),
+        "blocks.layers.above.kernel": (2, 2, 3, 4, 8),
+        "blocks.layers.above_bias": (2, 8),
+        "blocks.layers.context.kernel": (2, 4, 8),
+        "blocks.layers.left.kernel": (2, 1, 2, 4, 8),
+        "blocks.layers.link.bias": (2, 8),
+        "blocks.layers.link.kernel": (2, 8, 8),
+        "blocks.layers.output.bias": (2, 4),
+        "blocks.layers.output.kernel": (2, 4, 4),
+    },
+}
+WIDTH = {"pixel_cnn": 8, "gated_pixel_cnn": 4}
+
+
+def head_parameters(d):
+    hidden = {f"head.hidden.{c}.kernel": (d, 6) for c in range(3)}
+    hidden |= {f"head.hidden.{c}.bias": (6,) for c in range(3)}
+    earlier = {"head.earlier.0.table": (1, 5, 6), "head.earlier.1.table": (2, 5, 6)}
+    output = {f"head.output.{c}.kernel": (6, 5) for c in range(3)}
+    return hidden | earlier | output | {f"head.output.{c}.bias": (5,) for c in range(3)}
+
+
+@every_model
+def test_names_and_shapes_of_parameters(name):
+    _, weights = graph_and_weights(name, GRID, "both")
+    flat = nnx.to_flat_state(weights)
+    names = {".".join(map(str, path)): value.shape for path, value in flat}
+    assert names == SHARED | BLOCKS[name] | head_parameters(WIDTH[name])
+
+
+@every_model
+def test_a_fresh_model_is_close_to_uniform_and_the_same_for_one_seed(name):
+    # One grid and few sizes, since initial weights compile one by one.
+    grid = Grid(3, 3, 1, 256)
+    first, again, other = (
+        MODELS[name](grid, **SIZES, num_layers=2, rngs=nnx.Rngs(seed)) for seed in (0, 0, 1)
+    )
+    x = np.random.default_rng(0).integers(0, 256, (64, 3, 3, 1))
+    log_prob = nnx.jit(lambda model: model.log_prob(x))
+    bits = -np.asarray(log_prob(first)) / np.log(2) / grid.size
+    # Eight bits for a symbol, if nothing is known; a network that explodes is far from that.
+    assert abs(bits.mean() - 8) < 1
+    np.testing.assert_array_equal(log_prob(first), log_prob(again))
+    assert (np.asarray(log_prob(first)) != np.asarray(log_prob(other))).all()
+
+
+@every_model
+@every_context
+def test_gradients_reach_every_parameter(name, kind):
+    graph, weights = graph_and_weights(name, GRID, kind)
+    x, context = random_input(GRID, kind, 16)
+
+    @jax.jit
+    def gradient(weights):
+        return jax.grad(lambda w: nnx.merge(graph, w).log_prob(x, context).mean())(weights)
+
+    for path, value in nnx.to_flat_state(gradient(weights)):
+        g = np.asarray(value[...])
+        assert np.isfinite(g).all(), path
+        # Of stacked weights, every layer's.
+        layers = g if "layers" in path else g[None]
+        assert (layers != 0).any(axis=tuple(range(1, layers.ndim))).all(), path
+
+
+@every_model
+def test_gradients_are_the_slopes_of_log_prob(name):
+    graph, weights = graph_and_weights(name, GRID, "both")
+    x, context = random_input(GRID, "both", 16)
+    rng = np.random.default_rng(2)
+    direction = jax.tree.map(lambda w: jnp.asarray(rng.normal(size=w.shape), w.dtype), weights)
+
+    @jax.jit
+    def log_prob(weights):
+        return nnx.merge(graph, weights).log_prob(x, context).mean()
+
+    @jax.jit
+    def slope(weights):
+        return jax.tree.reduce(
+            jnp.add, jax.tree.map(jnp.vdot, jax.grad(log_prob)(weights), direction)
+        )
+
+    def moved(step):
+        return jax.tree.map(lambda w, d: w + step * d, weights, direction)
+
+    step = 1e-3
+    difference = float(log_prob(moved(step)) - log_prob(moved(-step))) / (2 * step)
+    # The difference of two float32 numbers near 100, over 2e-3, is right to about 0.01; the slope
+    # is of the order of 10, and curvature and kinks of the relus add a little.
+    np.testing.assert_allclose(slope(weights), difference, rtol=0.02, atol=0.05)
+
+
+@every_model
+def test_dropout_comes_from_its_key_alone(name):
+    graph, weights = graph_and_weights(name, GRID, dropout_rate=0.5)
+    without_graph, _ = graph_and_weights(name, GRID)
+    x, _ = random_input(GRID, "none", 4)
+
+    @functools.partial(jax.jit, static_argnames="graph")
+    def log_prob(graph, key):
+        return nnx.merge(graph, weights).log_prob(x, dropout_key=key)
+
+    one, two = jax.random.key(1), jax.random.key(2)
+    dropped = np.asarray(log_prob(graph, one))
+    np.testing.assert_array_equal(dropped, log_prob(graph, one))
+    assert (dropped != np.asarray(log_prob(graph, two))).all()
+    # Without a key, and with a rate of zero, nothing is dropped.
+    evaluated = np.asarray(log_prob(graph, None))
+    assert (dropped != evaluated).all()
+    np.testing.assert_array_equal(evaluated, log_prob(without_graph, None))
+    np.testing.assert_allclose(evaluated, log_prob(without_graph, one), rtol=1e-6)
+
+
+@every_model
+def test_symbols_of_any_integer_type_are_the_same_grid(name):
+    # Pixels come as bytes: 3 channels of 100 levels do not fit into one, nor does "outside".
+    graph, weights = graph_and_weights(name, Grid(2, 3, 3, 100))
+    x = np.random.default_rng(0).integers(0, 100, (2, 2, 3, 3))
+    log_prob = jax.jit(lambda weights, x: nnx.merge(graph, weights).log_prob(x))
+    expected = log_prob(weights, x.astype(np.int32))
+    for dtype in (np.uint8, np.int8, np.int64):
+        np.testing.assert_array_equal(log_prob(weights, x.astype(dtype)), expected)
+
+
+@every_model
+def test_grids_and_contexts_that_do_not_fit_are_refused(name):
+    model = nnx.merge(*graph_and_weights(name, GRID, "class"))
+    x, context = random_input(GRID, "class", 2)
+    with pytest.raises(InputError, match=r"\[batch, 4, 3, 3\], got \(2, 3, 3, 3\)"):
+        model.log_prob(x[:, 1:], context)
+    with pytest.raises(InputError, match="no label was given"):
+        model.log_prob(x)
+    with pytest.raises(InputError, match=r"shape \(2,\), got int32 \(1,\)"):
+        model.features(x, Context(label=context.label[:1]))
+    with pytest.raises(InputError, match="no label was given"):
+        model.init_cache(2)
+
+
+@every_model
+@pytest.mark.parametrize("kernel", ["kernel_size", "first_kernel_size"])
+@pytest.mark.parametrize("size", [1, 4])
+def test_kernels_without_a_centre_are_refused(name, kernel, size):
+    with pytest.raises(InputError, match=f"odd and at least 3, got {size}"):
+        nnx.eval_shape(
+            lambda: MODELS[name](GRID, **SIZES | {kernel: size}, num_layers=1, rngs=nnx.Rngs(0))
+        )
+
+
+# What it costs.
+
+
+@every_model
+@pytest.mark.parametrize("kind", ["none", "map"])
+def test_a_cached_sample_costs_one_evaluation(name, kind):
+    graph, weights = graph_and_weights(name, GRID, kind)
+    x, context = random_input(GRID, kind, 1)
+    noise = jnp.zeros(x.shape)
+    evaluation = product_flops(lambda w: nnx.merge(graph, w).log_prob(x, context), weights)
+    cached, naive = (
+        product_flops(lambda w, draw=draw: draw(nnx.merge(graph, w), noise, context, ()), weights)
+        for draw in (sample_cached, sample_naive)
+    )
+    assert evaluation > 0
+    assert cached == evaluation
+    # The naive sampler runs the network, which is most of it, once for each of the 12 positions.
+    assert naive > 6 * evaluation
+
+
+@every_model
+def test_a_sampler_remembers_rows_not_the_image_times_the_depth(name):
+    batch, width, depth = 4, 6, 6
+
+    def temporary_bytes(draw, height):
+        graph, weights = graph_and_weights(name, Grid(height, width, 1, 5), num_layers=depth)
+        noise = jax.ShapeDtypeStruct((batch, height, width, 1), jnp.float32)
+        compiled = jax.jit(lambda w, n: draw(nnx.merge(graph, w), n, None, ())).lower(
+            weights, noise
+        )
+        return compiled.compile().memory_analysis().temp_size_in_bytes
+
+    low, high = 4, 44
+    one_number_per_pixel = 4 * batch * width * (high - low)
+    growth = temporary_bytes(sample_cached, high) - temporary_bytes(sample_cached, low)
+    # The noise and the pixels, in the order of the loops: one number per pixel each, and slack.
+    assert growth <= 3 * one_number_per_pixel
+    # A cache of one feature vector per pixel and layer would be 8 times that; so is the network's
+    # own memory when it runs over the whole grid, which shows that the measure can tell.
+    whole = temporary_bytes(sample_naive, high) - temporary_bytes(sample_naive, low)
+    assert whole > 8 * one_number_per_pixel
