@@ -3,6 +3,8 @@
 python train.py --config=configs/digits.py --workdir=runs/digits [--config.key=value ...]
 """
 
+import signal
+
 from absl import flags
 from ml_collections import config_flags
 
@@ -15,14 +17,15 @@ _WORKDIR = flags.DEFINE_string("workdir", None, "The run folder, new or old.", r
 flags.mark_flag_as_required("config")
 
 
-def main() -> None:
-    """One call, from the flags."""
+def main() -> int:
+    """One call, from the flags; the exit status that shells expect after Ctrl-C is 130."""
     try:
         config = _CONFIG.value.to_dict()
     # The file is opened when the config is first asked for.
     except OSError as error:
         raise InputError(f"the config file cannot be loaded: {error}") from error
-    train(config, _WORKDIR.value)
+    result = train(config, _WORKDIR.value)
+    return 130 if result.stopped_by == signal.SIGINT else 0
 
 
 if __name__ == "__main__":

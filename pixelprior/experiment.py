@@ -87,8 +87,8 @@ def check_config(config: Mapping[str, Any]) -> None:
             f"config.warmup_steps must be from 0 to num_steps ({config['num_steps']}), "
             f"got {config['warmup_steps']}"
         )
-    if config["seed"] < 0:
-        raise InputError(f"config.seed must be at least 0, got {config['seed']}")
+    if not 0 <= config["seed"] < 2**32:
+        raise InputError(f"config.seed must be in [0, 2**32), got {config['seed']}")
 
 
 def open_data(config: Mapping[str, Any]) -> tuple[Dataset, Symbols, Grid]:
@@ -126,16 +126,20 @@ def build_model(
     name = arguments.pop("name", None)
     if name not in MODELS:
         raise InputError(f"config.model.name must be one of {', '.join(MODELS)}, got {name!r}")
-    accepted = [
-        parameter
-        for parameter in inspect.signature(MODELS[name].__init__).parameters
-        if parameter not in ("self", "grid", "num_classes", "map_features", "rngs")
-    ]
-    for key in arguments:
+    accepted = {
+        key: parameter.default
+        for key, parameter in inspect.signature(MODELS[name].__init__).parameters.items()
+        if key not in ("self", "grid", "num_classes", "map_features", "rngs")
+    }
+    for key, value in arguments.items():
         if key not in accepted:
             raise InputError(
                 f"{name} has no setting {key!r}; config.model may set {', '.join(accepted)}"
             )
+        if type(accepted[key]) is int and (type(value) is not int or value < 1):
+            raise InputError(f"config.model.{key} must be an integer of at least 1, got {value!r}")
+        if type(accepted[key]) is float and not (_is_number(value) and 0 <= value < 1):
+            raise InputError(f"config.model.{key} must be a number in [0, 1), got {value!r}")
     make: Any = MODELS[name]
     try:
         return make(
@@ -143,3 +147,7 @@ def build_model(
         )
     except TypeError as error:
         raise InputError(f"config.model: {error}") from error
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -56,18 +56,23 @@ def load_trained(
     height, width, channels = data["shape"]
     grid = Grid(height, width, channels, data["levels"])
     num_classes = len(data["class_names"]) if config["class_conditional"] else 0
-    model = build_model(config["model"], grid, num_classes=num_classes, seed=config["seed"])
+    # Shapes only: drawing fresh weights would take seconds, and they would be thrown away.
+    model = nnx.eval_shape(
+        lambda: build_model(config["model"], grid, num_classes=num_classes, seed=config["seed"])
+    )
     if not folder.checkpoints.is_dir():
         raise InputError(f"{folder.path} has no checkpoint yet; train.py saves them as it goes")
     with Checkpoints(folder.checkpoints, warn=warn) as checkpoints:
         step = checkpoints.best_step() if checkpoint == "best" else checkpoints.latest_step()
         if step is None:
             raise InputError(f"{folder.path} has no checkpoint yet; train.py saves them as it goes")
-        graph, fresh = nnx.split(model)
-        step, weights = checkpoints.restore_weights(step, fresh, averaged=averaged)
+        graph, shapes = nnx.split(model)
+        found, weights = checkpoints.restore_weights(step, shapes, averaged=averaged)
     kind = "averaged weights" if averaged else "raw weights"
-    model = nnx.merge(graph, weights)
-    return Trained(model, config, data, f"{kind} of step {step} ({checkpoint} checkpoint)")
+    which = checkpoint if found == step else f"instead of step {step}, the {checkpoint}"
+    return Trained(
+        nnx.merge(graph, weights), config, data, f"{kind} of step {found} ({which} checkpoint)"
+    )
 
 
 def load(workdir: str | Path) -> AutoregressiveModel:

@@ -26,6 +26,13 @@ def write_atomically(path: Path, text: str) -> None:
     os.replace(temporary, path)
 
 
+def probe_folder(path: Path) -> None:
+    """Raises an OSError unless files can be written in a folder."""
+    probe = path / f".probe.{os.getpid()}"
+    probe.touch()
+    probe.unlink()
+
+
 class RunFolder:
     """The paths of a run folder, and its small files."""
 
@@ -34,43 +41,49 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.samples = self.path / "samples"
 
-    def claim(self, config: Mapping[str, Any]) -> None:
-        """Makes this the folder of a run with this config, new or to be resumed.
+    def claim(self, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        """Makes this the folder of a run with this config on this data, new or to be resumed.
+
+        Args:
+            config: the experiment.
+            data: what the run's model must know of its data.
 
         Raises:
-            InputError: if the folder cannot be written, holds a run with another config, or holds
-                files that are no run's.
+            InputError: if the folder cannot be written, holds a run with another config or on other
+                data, or holds checkpoints of no known run. Nothing in it is changed then.
         """
         try:
+            self._check_claim(config, data)
             self.samples.mkdir(parents=True, exist_ok=True)
-            probe = self.path / f".probe.{os.getpid()}"
-            probe.touch()
-            probe.unlink()
+            probe_folder(self.path)
         except OSError as error:
             raise InputError(
                 f"the work folder {self.path} cannot be written ({error.strerror}); "
                 "give another with --workdir"
             ) from error
-        # Through JSON and back, since that is what a later run is compared with.
-        ours = json.loads(json.dumps(config))
+        write_atomically(self.path / "config.json", json.dumps(config, indent=2) + "\n")
+        write_atomically(self.path / "data.json", json.dumps(data, indent=2) + "\n")
+
+    def _check_claim(self, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         if (self.path / "config.json").exists():
-            theirs = self.config()
-            changed = [
-                f"{key}: {theirs.get(key)!r} there, {ours.get(key)!r} now"
-                for key in sorted(theirs.keys() | ours.keys())
-                if theirs.get(key) != ours.get(key)
-            ]
+            changed = _differences(self.config(), config)
             if changed:
                 raise InputError(
-                    f"{self.path} holds a run with another config ({'; '.join(changed)}); "
+                    f"{self.path} holds a run with another config ({changed}); "
                     "use another --workdir, or the same config to resume"
                 )
-            return
-        if self.checkpoints.exists() and any(self.checkpoints.iterdir()):
+        elif self.checkpoints.is_dir() and any(self.checkpoints.iterdir()):
             raise InputError(
                 f"{self.path} holds checkpoints but no config.json; use another --workdir"
             )
-        write_atomically(self.path / "config.json", json.dumps(config, indent=2) + "\n")
+        # A run that was killed very early has a config alone.
+        if (self.path / "data.json").exists():
+            changed = _differences(self.data(), data)
+            if changed:
+                raise InputError(
+                    f"the data set is not what the run in {self.path} began with ({changed}); "
+                    "use another --workdir, or the same data to resume"
+                )
 
     def config(self) -> dict[str, Any]:
         """The run's config.
@@ -84,10 +97,6 @@ class RunFolder:
         """What the run's model knows of its data. Raises as `config` does."""
         return self._read("data.json")
 
-    def write_data(self, data: Mapping[str, Any]) -> None:
-        """Saves what the run's model must know of its data."""
-        write_atomically(self.path / "data.json", json.dumps(data, indent=2) + "\n")
-
     def _read(self, name: str) -> dict[str, Any]:
         path = self.path / name
         if not path.is_file():
@@ -99,3 +108,24 @@ class RunFolder:
             return json.loads(path.read_text())
         except json.JSONDecodeError as error:
             raise InputError(f"{path} cannot be read as JSON: {error}") from error
+
+
+def _differences(there: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """In words, which keys differ; nested ones are joined by dots. Empty if none does."""
+    # Through JSON and back, as what is there has been: a tuple has become a list.
+    theirs, ours = _leaves(there), _leaves(json.loads(json.dumps(now)))
+    return "; ".join(
+        f"{key}: {theirs.get(key, 'nothing')!r:.80} there, {ours.get(key, 'nothing')!r:.80} now"
+        for key in sorted(theirs.keys() | ours.keys())
+        if key not in theirs or key not in ours or theirs[key] != ours[key]
+    )
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    leaves: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            leaves |= _leaves(value, f"{prefix}{key}.")
+        else:
+            leaves[prefix + key] = value
+    return leaves

@@ -17,7 +17,7 @@ from pixelprior.evaluation.likelihood import evaluate_likelihood
 from pixelprior.experiment import open_data
 from pixelprior.loading import load_trained
 from pixelprior.report import say
-from pixelprior.run_folder import write_atomically
+from pixelprior.run_folder import probe_folder, write_atomically
 
 BASELINE_SYMBOLS = 2**27
 """At most so many symbols of training images are given to the baselines: half a GiB."""
@@ -44,8 +44,17 @@ def evaluate_run(
     """
     mesh = data_mesh()
     check_batch_size(batch_size, mesh)
-    if json_file is not None and not Path(json_file).absolute().parent.is_dir():
-        raise InputError(f"the folder of {json_file} is not there; make it, or give another --json")
+    if json_file is not None:
+        # Before the measuring, which may take long.
+        try:
+            probe_folder(Path(json_file).parent)
+        except OSError as error:
+            raise InputError(
+                f"{json_file} cannot be written ({error.strerror}); make its folder, or give "
+                "another --json"
+            ) from error
+        if Path(json_file).is_dir():
+            raise InputError(f"{json_file} is a folder; give the name of a file")
     trained = load_trained(workdir, checkpoint=checkpoint, averaged=averaged)
     dataset, symbols, grid = open_data(trained.config)
     if grid != trained.model.grid:

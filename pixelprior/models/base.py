@@ -61,7 +61,7 @@ class AutoregressiveModel(nnx.Module, metaclass=abc.ABCMeta):
     def network(
         self,
         x: Int[Array, "b h w c"],
-        context: Float[Array, "b h|1 w|1 e"] | None,
+        context: Float[Array, "b #h #w e"] | None,
         dropout_key: Array | None,
     ) -> Float[Array, "b h w d"]:
         """`features`, with its arguments checked and the context encoded."""
@@ -84,6 +84,8 @@ class AutoregressiveModel(nnx.Module, metaclass=abc.ABCMeta):
             InputError: if ``x`` is not a batch of the model's grids, or the context does not fit.
         """
         self.grid.check(x)
+        # Bytes hold neither `OUTSIDE` nor the places of several channels in one table.
+        x = x.astype(jnp.int32)
         return self.network(x, self.context_encoder(context, x.shape[0]), dropout_key)
 
     def log_prob(
@@ -95,7 +97,7 @@ class AutoregressiveModel(nnx.Module, metaclass=abc.ABCMeta):
     ) -> Float[Array, " b"]:
         """The log-probability of each grid, in nats. Arguments as for `features`."""
         features = self.features(x, context, dropout_key=dropout_key)
-        return self.head.log_prob(features, x).sum(axis=(1, 2))
+        return self.head.log_prob(features, x.astype(jnp.int32)).sum(axis=(1, 2))
 
     # Position by position.
 
@@ -144,8 +146,8 @@ class AutoregressiveModel(nnx.Module, metaclass=abc.ABCMeta):
 
 
 def row_of(
-    context: Float[Array, "b h|1 w|1 e"] | None, row: Int[Array, ""]
-) -> Float[Array, "b 1 w|1 e"] | None:
+    context: Float[Array, "b #h #w e"] | None, row: Int[Array, ""]
+) -> Float[Array, "b 1 #w e"] | None:
     """One row of an encoded context."""
     if context is None or context.shape[1] == 1:
         return context

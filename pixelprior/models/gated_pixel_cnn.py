@@ -75,8 +75,8 @@ class GatedBlock(nnx.Module):
         self,
         v: Float[Array, "b h w d"],
         past: Float[Array, "b rows-1 w d"],
-        context: Float[Array, "b h|1 w|1 c"] | None,
-    ) -> tuple[Float[Array, "b h w e"], Float[Array, "b h w 2e"], Float[Array, "b rows-1 w d"]]:
+        context: Float[Array, "b #h #w c"] | None,
+    ) -> tuple[Float[Array, "b h w e"], Float[Array, "b h w 2*e"], Float[Array, "b rows-1 w d"]]:
         """Returns the vertical stream, its link to the horizontal one, and the next rows' past."""
         y, past = self.above(v, past)
         y = y + self.above_bias
@@ -87,7 +87,7 @@ class GatedBlock(nnx.Module):
     def horizontal(
         self,
         x: Float[Array, "b h w d"],
-        link: Float[Array, "b h w 2e"],
+        link: Float[Array, "b h w 2*e"],
         past: Float[Array, "b h left-1 d"],
         dropout_key: Array | None = None,
     ) -> tuple[Float[Array, "b h w e"], Float[Array, "b h left-1 d"]]:
@@ -101,7 +101,7 @@ class GatedBlock(nnx.Module):
 
 
 class _Cache(NamedTuple):
-    context: Float[Array, "b h|1 w|1 c"] | None
+    context: Float[Array, "b #h #w c"] | None
     pixels: Int[Array, "b 1 w c"]  # the row above
     first: Float[Array, "b rows-1 w e"]  # the past of the first layer's vertical stream
     blocks: list[Float[Array, "b rows-1 w d"]]  # and of the others'
@@ -182,7 +182,7 @@ class GatedPixelCNN(AutoregressiveModel):
     def network(
         self,
         x: Int[Array, "b h w c"],
-        context: Float[Array, "b h|1 w|1 e"] | None,
+        context: Float[Array, "b #h #w e"] | None,
         dropout_key: Array | None,
     ) -> Float[Array, "b h w d"]:
         """See `AutoregressiveModel.features`."""

@@ -55,11 +55,11 @@ class ResidualBlock(nnx.Module):
         self.dropout = nnx.Dropout(dropout_rate)
         self.expand = nnx.Linear(d, 2 * d, rngs=rngs)
 
-    def hidden(self, x: Float[Array, "b h w 2d"]) -> Float[Array, "b h w d"]:
+    def hidden(self, x: Float[Array, "b h w 2*d"]) -> Float[Array, "b h w d"]:
         """What the masked convolution looks at."""
         return jax.nn.relu(self.reduce(jax.nn.relu(x)))
 
-    def condition(self, context: Float[Array, "b h|1 w|1 e"] | None) -> Float[Array, "..."]:
+    def condition(self, context: Float[Array, "b #h #w e"] | None) -> Float[Array, "..."]:
         """What is added to the convolution whatever the pixels are."""
         bias = self.bias[...]
         if self.context is None or context is None:
@@ -68,10 +68,10 @@ class ResidualBlock(nnx.Module):
 
     def output(
         self,
-        x: Float[Array, "b h w 2d"],
+        x: Float[Array, "b h w 2*d"],
         convolved: Float[Array, "b h w d"],
         dropout_key: Array | None = None,
-    ) -> Float[Array, "b h w 2d"]:
+    ) -> Float[Array, "b h w 2*d"]:
         """The block's result, given that of its (conditioned) convolution."""
         y = self.dropout(
             jax.nn.relu(convolved), deterministic=dropout_key is None, rngs=dropout_key
@@ -80,7 +80,7 @@ class ResidualBlock(nnx.Module):
 
 
 class _Cache(NamedTuple):
-    context: Float[Array, "b h|1 w|1 e"] | None
+    context: Float[Array, "b #h #w e"] | None
     pixels: Int[Array, "b 1 w c"]  # the row above
     first: Float[Array, "b rows-1 w e"]  # the rows above that one, embedded
     hidden: list[Float[Array, "b 1 w d"]]  # each block's hidden features in the row above
@@ -142,7 +142,7 @@ class PixelCNN(AutoregressiveModel):
     def network(
         self,
         x: Int[Array, "b h w c"],
-        context: Float[Array, "b h|1 w|1 e"] | None,
+        context: Float[Array, "b #h #w e"] | None,
         dropout_key: Array | None,
     ) -> Float[Array, "b h w d"]:
         """See `AutoregressiveModel.features`."""

@@ -27,7 +27,7 @@ class ContextEncoder(nnx.Module):
         self.label = nnx.Embed(num_classes, d, rngs=rngs) if num_classes else None
         self.map = nnx.Linear(map_features, d, rngs=rngs) if map_features else None
 
-    def __call__(self, context: Context | None, batch: int) -> Float[Array, "b h|1 w|1 d"] | None:
+    def __call__(self, context: Context | None, batch: int) -> Float[Array, "b #h #w d"] | None:
         """Encodes the context of ``batch`` grids.
 
         Raises:
@@ -60,7 +60,7 @@ class ContextEncoder(nnx.Module):
                     f"{label.shape}"
                 )
             # Inside a transformation the values are unknown; they were checked on their way in.
-            if not isinstance(label, jax.core.Tracer):
+            if not isinstance(label, jax.core.Tracer) and batch > 0:
                 values = np.asarray(label)
                 low, high = int(values.min()), int(values.max())
                 if low < 0 or high >= self.num_classes:

@@ -14,6 +14,7 @@ from pixelprior.loading import load_trained
 from pixelprior.models.base import AutoregressiveModel
 from pixelprior.pictures import save_grid, save_images
 from pixelprior.report import say
+from pixelprior.run_folder import probe_folder
 from pixelprior.sampling.labels import label_context
 from pixelprior.sampling.sample import sample
 from pixelprior.sampling.strategies import Strategy
@@ -49,15 +50,21 @@ def sample_to_files(
         raise InputError(
             f"out must be a .png file, got {out}; with --individual it is a folder instead"
         )
+    if not 0 <= seed < 2**32:
+        raise InputError(f"seed must be in [0, 2**32), got {seed}")
     trained = load_trained(workdir, checkpoint=checkpoint, averaged=averaged)
     model, levels = trained.model, trained.model.grid.levels
+    index = label_index(label, trained.data)
+    # Before the sampling, which may take hours: does the label exist, can the files be written?
+    label_context(model, index, 1)
+    _prepare(out, individual)
     batches = sample_batches(
         model,
         jax.random.key(seed),
         num,
         batch_size=batch_size,
         strategies=strategies,
-        label=label_index(label, trained.data),
+        label=index,
         method=method,
     )
     sheet = []
@@ -71,6 +78,20 @@ def sample_to_files(
     if not individual:
         save_grid(np.concatenate(sheet), levels, out)
     say(f"{num} images in {out} ({trained.weights})")
+
+
+def _prepare(out: Path, individual: bool) -> None:
+    """Makes the folder that the pictures go to; raises an InputError if it cannot be written."""
+    folder = out if individual else out.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe_folder(folder)
+    except OSError as error:
+        raise InputError(
+            f"{folder} cannot be written ({error.strerror}); set another out"
+        ) from error
+    if not individual and out.is_dir():
+        raise InputError(f"{out} is a folder; give another name, or --individual to fill it")
 
 
 def sample_batches(

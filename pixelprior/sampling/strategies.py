@@ -13,6 +13,7 @@ from typing import Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from pixelprior.errors import InputError
@@ -37,7 +38,7 @@ def apply_strategies(
 
 def _is_number(value: object) -> bool:
     # JAX rebuilds pytrees around values that are not numbers (tracers, placeholders).
-    return isinstance(value, int | float)
+    return isinstance(value, int | float | np.number)
 
 
 @jax.tree_util.register_dataclass
@@ -60,7 +61,10 @@ class Temperature:
 
     def __call__(self, logits: Float[Array, "*n v"]) -> Float[Array, "*n v"]:
         """See `Strategy`."""
-        return logits / self.temperature
+        # The likeliest logit becomes zero, and the divisor never does (to float32, anything below
+        # 1e-38 is zero): so no temperature, however low, makes an infinity of it, or a NaN.
+        shifted = logits - logits.max(axis=-1, keepdims=True)
+        return shifted / jnp.maximum(self.temperature, jnp.finfo(logits.dtype).tiny)
 
 
 @jax.tree_util.register_dataclass
@@ -71,14 +75,14 @@ class TopK:
     A ``k`` of at least the number of levels changes nothing.
 
     Raises:
-        InputError: if ``k`` is below 1.
+        InputError: if ``k`` is not an integer of at least 1.
     """
 
     k: int
 
     def __post_init__(self) -> None:
-        if _is_number(self.k) and self.k < 1:
-            raise InputError(f"top_k must be at least 1, got {self.k}")
+        if _is_number(self.k) and not (isinstance(self.k, int | np.integer) and self.k >= 1):
+            raise InputError(f"top_k must be an integer of at least 1, got {self.k}")
 
     def __call__(self, logits: Float[Array, "*n v"]) -> Float[Array, "*n v"]:
         """See `Strategy`."""

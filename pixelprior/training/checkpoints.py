@@ -5,6 +5,7 @@ the weights it wants: ``weights``, ``averaged``, ``optimizer``, and ``checksums`
 since a damaged file is not always noticed by whoever decodes it.
 """
 
+import json
 import logging
 import os
 import zlib
@@ -42,6 +43,7 @@ class Checkpoints:
         logging.getLogger("absl").setLevel(logging.ERROR)
         self._path = path
         self._warn = warn
+        self._set_unreadable_metrics_aside()
 
         def metric(metrics: Mapping[str, float]) -> float:
             return metrics[_METRIC]
@@ -80,7 +82,13 @@ class Checkpoints:
             int(state.step),
             args=ocp.args.Composite(checksums=checksums, **items),
             metrics=metrics,
+            # Orbax would leave a state out, without a word, whose step is not above the latest.
+            force=True,
         )
+
+    def wait(self) -> None:
+        """Returns when all that was saved lies on disk."""
+        self._manager.wait_until_finished()
 
     def latest_step(self) -> int | None:
         """The step of the latest checkpoint, if there is one."""
@@ -94,37 +102,43 @@ class Checkpoints:
     def restore_latest(self, like: TrainState) -> TrainState | None:
         """The latest state that can be read, or None if nothing has been saved yet.
 
-        A damaged checkpoint is moved aside, so that its step can be saved again, and the one before
-        it is read.
+        Damaged checkpoints later than that are moved aside, so that their steps can be saved again.
 
         Args:
             like: a state of the same shapes; what is read is put on devices as it is.
 
         Raises:
-            CheckpointError: if there are checkpoints but none can be read.
+            CheckpointError: if there are checkpoints but none can be read; they stay as they are.
         """
         steps = sorted(self._manager.all_steps(), reverse=True)
-        for step in steps:
+        for number, step in enumerate(steps):
             parts = self._read(step, _parts(like))
             if parts is not None:
+                # Not before one was read: what makes all of them unreadable is hardly damage.
+                for damaged in steps[:number]:
+                    self._move_aside(self._path / str(damaged), str(damaged))
+                self._manager.reload()
                 return TrainState(
                     jax.device_put(np.asarray(step, np.int32), like.step.sharding),
                     nnx.State(parts["weights"]),
                     nnx.State(parts["averaged"]),
                     jax.tree.unflatten(
-                        jax.tree.structure(like.optimizer), jax.tree.leaves(parts["optimizer"])
+                        jax.tree.structure(like.optimizer),
+                        # By number: as strings, "10" would come before "2".
+                        [parts["optimizer"][str(i)] for i in range(len(parts["optimizer"]))],
                     ),
                 )
-            self._move_aside(step)
         if steps:
-            raise CheckpointError(
-                f"none of the checkpoints in {self._path} can be read (they were moved to "
-                f"{self._aside}); start again with another --workdir"
-            )
+            raise self._none_readable()
         return None
 
     def restore_weights(self, step: int, like: Any, *, averaged: bool) -> tuple[int, Any]:
         """The weights of one checkpoint or, if it is damaged, of the latest one that is not.
+
+        Args:
+            step: the checkpoint's.
+            like: weights of the same shapes, or only their shapes.
+            averaged: whether the moving average of the weights is wanted.
 
         Returns:
             The step that they are of, and the weights.
@@ -133,16 +147,32 @@ class Checkpoints:
             CheckpointError: if no checkpoint can be read.
         """
         part = "averaged" if averaged else "weights"
+        here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+        shapes = jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct(
+                x.shape, x.dtype, sharding=getattr(x, "sharding", None) or here
+            ),
+            like.to_pure_dict(),
+        )
         others = sorted(set(self._manager.all_steps()) - {step}, reverse=True)
         for candidate in [step, *others]:
-            parts = self._read(candidate, {part: like.to_pure_dict()})
+            parts = self._read(candidate, {part: shapes})
             if parts is not None:
                 return candidate, nnx.State(parts[part])
-        raise CheckpointError(f"none of the checkpoints in {self._path} can be read")
+        raise self._none_readable()
+
+    def _none_readable(self) -> CheckpointError:
+        return CheckpointError(
+            f"none of the checkpoints in {self._path} can be read, for the reasons given above, "
+            "and they were left as they are; if the program has changed since, use the one that "
+            "wrote them"
+        )
 
     def _read(self, step: int, like: Mapping[str, Any]) -> dict[str, Any] | None:
         abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, dict(like))
         items = {name: ocp.args.StandardRestore(tree) for name, tree in abstract.items()}
+        # Orbax lists what is still being written, but cannot read it.
+        self.wait()
         try:
             read = self._manager.restore(
                 step, args=ocp.args.Composite(checksums=ocp.args.JsonRestore(), **items)
@@ -154,21 +184,31 @@ class Checkpoints:
         except Exception as error:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
             self._warn(
-                f"the checkpoint of step {step} in {self._path} is damaged and is passed over: "
+                f"the checkpoint of step {step} in {self._path} cannot be read and is passed over: "
                 f"{reason[:200]}"
             )
             return None
         return {name: read[name] for name in like}
 
-    @property
-    def _aside(self) -> Path:
-        return self._path.with_name("damaged_checkpoints")
+    def _set_unreadable_metrics_aside(self) -> None:
+        """Keeps Orbax, which reads the metrics of every checkpoint, from failing at one of them."""
+        for metrics in self._path.glob("[0-9]*/metrics"):
+            step = metrics.parent.name
+            # Other names are those of checkpoints that are still being written.
+            if not step.isdigit():
+                continue
+            try:
+                float(json.loads((metrics / "metrics").read_text())[_METRIC])
+            # Not JSON, not UTF-8, something else in JSON, or no such file.
+            except (ValueError, TypeError, KeyError, OSError):
+                self._warn(f"the validation NLL of step {step} in {self._path} cannot be read")
+                self._move_aside(metrics, f"{step}-metrics")
 
-    def _move_aside(self, step: int) -> None:
-        self._aside.mkdir(exist_ok=True)
-        number = len(list(self._aside.iterdir()))
-        os.replace(self._path / str(step), self._aside / f"{step}-{number}")
-        self._manager.reload()
+    def _move_aside(self, what: Path, name: str) -> None:
+        aside = self._path.with_name("damaged_checkpoints")
+        aside.mkdir(exist_ok=True)
+        number = len(list(aside.iterdir()))
+        os.replace(what, aside / f"{name}-{number}")
 
 
 def _parts(state: TrainState) -> dict[str, Any]:

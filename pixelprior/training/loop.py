@@ -76,8 +76,7 @@ def train(config: Mapping[str, Any], workdir: str | Path) -> TrainResult:
     dataset, symbols, grid = open_data(config)
     num_classes = len(dataset.class_names) if config["class_conditional"] else 0
     model = build_model(config["model"], grid, num_classes=num_classes, seed=config["seed"])
-    folder.claim(config)
-    folder.write_data(_describe(dataset, symbols))
+    folder.claim(config, _describe(dataset, symbols))
 
     optimizer, schedule = make_optimizer(
         num_steps=config["num_steps"],
@@ -92,8 +91,9 @@ def train(config: Mapping[str, Any], workdir: str | Path) -> TrainResult:
     say(f"{run.title()}, {mesh.size} device(s)")
 
     with (
-        Checkpoints(folder.checkpoints, warn=warn) as checkpoints,
+        # In this order, so that a second SIGTERM cannot cut short what the first one saves.
         Interruption() as interruption,
+        Checkpoints(folder.checkpoints, warn=warn) as checkpoints,
     ):
         resumed = checkpoints.restore_latest(state)
         if resumed is not None:
@@ -109,6 +109,7 @@ def train(config: Mapping[str, Any], workdir: str | Path) -> TrainResult:
         state = run.steps(state, step, checkpoints, metrics, interruption)
         taken = int(state.step)
         if interruption.signal is not None:
+            checkpoints.wait()
             name = signal.Signals(interruption.signal).name
             say(f"{name}: saved step {taken}; run the same command to go on")
             return TrainResult(taken, interruption.signal, None)
@@ -192,6 +193,9 @@ class _Run(NamedTuple):
                     pending, since = [], time.perf_counter()
                 if due:
                     validation = self.likelihood(state.averaged, "validation")
+                    # Steps of finite loss can still end in weights of none.
+                    if not math.isfinite(validation.nats):
+                        raise _diverged(f"the validation NLL after step {number}", validation.nats)
                     metrics.write(number, **_as_metrics("validation", validation))
                     bar.write(
                         f"step {number}: validation {validation.nats:.3f} nats, "
@@ -248,16 +252,22 @@ def _as_metrics(split: str, likelihood: Likelihood) -> dict[str, float]:
     }
 
 
+def _diverged(what: str, value: float) -> NonFiniteLossError:
+    return NonFiniteLossError(
+        f"{what} is {value}; the last good checkpoint, if there is one, is kept. Try a lower "
+        "learning_rate or clip_norm, or a longer warm-up, in another --workdir"
+    )
+
+
 def _check_finite(pending: list[Any], number: int) -> dict[str, float]:
     """The means of the steps up to ``number``; raises if one of them was not finite."""
     losses = [float(metrics.bits_per_dim) for metrics in pending]
-    for step, loss in enumerate(losses, number - len(losses) + 1):
-        if not math.isfinite(loss):
-            raise NonFiniteLossError(
-                f"the loss of step {step} is {loss}; the last good checkpoint is kept. Try a lower "
-                "learning_rate or clip_norm, or a longer warm-up, in another --workdir"
-            )
     norms = [float(metrics.gradient_norm) for metrics in pending]
+    for step, (loss, norm) in enumerate(zip(losses, norms, strict=True), number - len(losses) + 1):
+        if not math.isfinite(loss):
+            raise _diverged(f"the loss of step {step}", loss)
+        if not math.isfinite(norm):
+            raise _diverged(f"the gradient's norm of step {step}", norm)
     return {
         "train_bits_per_dim": sum(losses) / len(losses),
         "gradient_norm": sum(norms) / len(norms),

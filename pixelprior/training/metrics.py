@@ -8,11 +8,18 @@ from pixelprior.run_folder import write_atomically
 
 
 class MetricsFile:
-    """Appends records, and forgets those that a resumed run is about to make again."""
+    """Appends records, and forgets those that a resumed run is about to make again.
+
+    Those are the records of later steps, and the one of the test split that ends a complete run.
+    """
 
     def __init__(self, path: Path, *, resume_step: int):
         self._path = path
-        kept = [record for record in read_metrics(path) if record["step"] <= resume_step]
+        kept = [
+            record
+            for record in read_metrics(path)
+            if record["step"] <= resume_step and "test_nats" not in record
+        ]
         write_atomically(path, "".join(json.dumps(record) + "\n" for record in kept))
 
     def write(self, step: int, **values: Any) -> None:

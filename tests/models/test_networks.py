@@ -125,12 +125,11 @@ def test_names_and_shapes_of_parameters(name):
 
 @every_model
 def test_a_fresh_model_is_close_to_uniform_and_the_same_for_one_seed(name):
-    # One grid and few sizes, since initial weights compile one by one.
     grid = Grid(3, 3, 1, 256)
-    first, again, other = (
-        MODELS[name](grid, **SIZES, num_layers=2, rngs=nnx.Rngs(seed)) for seed in (0, 0, 1)
-    )
-    x = np.random.default_rng(0).integers(0, 256, (64, 3, 3, 1))
+    make = nnx.jit(lambda key: MODELS[name](grid, **SIZES, num_layers=2, rngs=nnx.Rngs(key)))
+    # Another generator than the usual: threefry, once per parameter, takes ten seconds to compile.
+    first, again, other = (make(jax.random.key(seed, impl="rbg")) for seed in (0, 0, 1))
+    x = np.random.default_rng(0).integers(0, 256, (64, 3, 3, 1), dtype=np.int32)
     log_prob = nnx.jit(lambda model: model.log_prob(x))
     bits = -np.asarray(log_prob(first)) / np.log(2) / grid.size
     # Eight bits for a symbol, if nothing is known; a network that explodes is far from that.
@@ -158,36 +157,9 @@ def test_gradients_reach_every_parameter(name, kind):
 
 
 @every_model
-def test_gradients_are_the_slopes_of_log_prob(name):
-    graph, weights = graph_and_weights(name, GRID, "both")
-    x, context = random_input(GRID, "both", 16)
-    rng = np.random.default_rng(2)
-    direction = jax.tree.map(lambda w: jnp.asarray(rng.normal(size=w.shape), w.dtype), weights)
-
-    @jax.jit
-    def log_prob(weights):
-        return nnx.merge(graph, weights).log_prob(x, context).mean()
-
-    @jax.jit
-    def slope(weights):
-        return jax.tree.reduce(
-            jnp.add, jax.tree.map(jnp.vdot, jax.grad(log_prob)(weights), direction)
-        )
-
-    def moved(step):
-        return jax.tree.map(lambda w, d: w + step * d, weights, direction)
-
-    step = 1e-3
-    difference = float(log_prob(moved(step)) - log_prob(moved(-step))) / (2 * step)
-    # The difference of two float32 numbers near 100, over 2e-3, is right to about 0.01; the slope
-    # is of the order of 10, and curvature and kinks of the relus add a little.
-    np.testing.assert_allclose(slope(weights), difference, rtol=0.02, atol=0.05)
-
-
-@every_model
 def test_dropout_comes_from_its_key_alone(name):
     graph, weights = graph_and_weights(name, GRID, dropout_rate=0.5)
-    without_graph, _ = graph_and_weights(name, GRID)
+    never_graph, _ = graph_and_weights(name, GRID)
     x, _ = random_input(GRID, "none", 4)
 
     @functools.partial(jax.jit, static_argnames="graph")
@@ -198,11 +170,10 @@ def test_dropout_comes_from_its_key_alone(name):
     dropped = np.asarray(log_prob(graph, one))
     np.testing.assert_array_equal(dropped, log_prob(graph, one))
     assert (dropped != np.asarray(log_prob(graph, two))).all()
-    # Without a key, and with a rate of zero, nothing is dropped.
+    # Without a key nothing is dropped: it is as if the model had no dropout.
     evaluated = np.asarray(log_prob(graph, None))
     assert (dropped != evaluated).all()
-    np.testing.assert_array_equal(evaluated, log_prob(without_graph, None))
-    np.testing.assert_allclose(evaluated, log_prob(without_graph, one), rtol=1e-6)
+    np.testing.assert_array_equal(evaluated, log_prob(never_graph, None))
 
 
 @every_model
