@@ -23,7 +23,9 @@ def main() -> int:
         config = _CONFIG.value.to_dict()
     # The file is opened when the config is first asked for.
     except OSError as error:
-        raise InputError(f"the config file cannot be loaded: {error}") from error
+        # The last line says what is wrong with which file.
+        reason = str(error).splitlines()[-1].strip()
+        raise InputError(f"the config file cannot be loaded: {reason}") from error
     result = train(config, _WORKDIR.value)
     return 130 if result.stopped_by == signal.SIGINT else 0
 

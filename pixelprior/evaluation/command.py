@@ -129,21 +129,23 @@ def _read(
 
 def format_result(result: Mapping[str, Any]) -> str:
     """The table for people, of what `evaluate_run` returns."""
-    height, width, channels = result["shape"]
+    shape = "x".join(map(str, result["shape"]))
     given = ", given each image's class" if result["class_conditional"] else ""
-    lines = [
-        f"{result['dataset']} {height}x{width}x{channels}, {result['symbols']}; "
-        f"{result['split']} split ({result['split_description']}), "
-        f"{result['num_images']:,} images{given}",
-        *([f"note: {result['note']}"] if "note" in result else []),
-        "",
-        f"{'':<58} {'nats/image':>12} {'bits/dim':>9}",
-    ]
     rows = [
         (row["description"], row["nats"], row["bits_per_dim"])
         for row in result.get("baselines", {}).values()
     ]
     rows.append((f"{result['model']}, {result['weights']}", result["nats"], result["bits_per_dim"]))
-    lines += [f"{name:<58} {nats:>12.3f} {bits:>9.4f}" for name, nats, bits in rows]
-    lines.append(f"{'  standard error over images':<58} {result['nats_error']:>12.3f}")
-    return "\n".join(lines)
+    width = max(len(name) for name, _, _ in rows)
+    return "\n".join(
+        [
+            f"{result['dataset']} {shape}, {result['symbols']}; "
+            f"{result['split']} split ({result['split_description']}), "
+            f"{result['num_images']:,} images{given}",
+            *([f"note: {result['note']}"] if "note" in result else []),
+            "",
+            f"{'':<{width}} {'nats/image':>12} {'bits/dim':>9}",
+            *(f"{name:<{width}} {nats:>12.3f} {bits:>9.4f}" for name, nats, bits in rows),
+            f"{'  standard error over images':<{width}} {result['nats_error']:>12.3f}",
+        ]
+    )

@@ -36,10 +36,12 @@ def draw_symbol(logits: Float[Array, "*n v"], noise: Float[Array, "*n"]) -> Int[
     mass = jnp.exp(logits - logits.max(axis=-1, keepdims=True)).astype(jnp.float32)
     cumulative = jnp.cumsum(mass, axis=-1)
     target = noise[..., None] * cumulative[..., -1:]
-    symbol = jnp.sum(cumulative <= target, axis=-1, dtype=jnp.int32)
-    # noise < 1, but the product may round up to the whole mass: then the last level with any.
-    last = mass.shape[-1] - 1 - jnp.argmax(mass[..., ::-1] > 0, axis=-1).astype(jnp.int32)
-    return jnp.minimum(symbol, last)
+    # Sums of many levels are added up in parts, so rounding may raise or lower the cumulative at a
+    # level without any mass, and no level may pass noise close to 1: so only levels with mass
+    # count, and the last of them is taken if none passes.
+    levels, possible = jnp.arange(mass.shape[-1], dtype=jnp.int32), mass > 0
+    last = jnp.max(jnp.where(possible, levels, 0), axis=-1, keepdims=True)
+    return jnp.min(jnp.where(possible & (cumulative > target), levels, last), axis=-1)
 
 
 def draw_pixel(

@@ -1,15 +1,16 @@
 """Checkpoints: the latest, the one before it, and the best, through Orbax.
 
-All that is known of Orbax is known here. A checkpoint has four parts, so that sampling reads only
-the weights it wants: ``weights``, ``averaged``, ``optimizer``, and ``checksums`` of all of these,
-since a damaged file is not always noticed by whoever decodes it.
+All that is known of Orbax is known here. A checkpoint has three parts, so that sampling reads only
+the weights it wants: ``weights``, ``averaged`` and ``optimizer``. The last thing written is
+``checksums.json``, of all its files, and the first thing read: damage is not always noticed by
+whoever decodes a file, and where Orbax notices it, it says so in a thousand lines.
 """
 
 import json
 import logging
 import os
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,12 @@ from flax import nnx
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from pixelprior.errors import InputError
+from pixelprior.run_folder import write_atomically
 from pixelprior.training.step import TrainState
 
 _METRIC = "validation_nats"
 _PARTS = ("weights", "averaged", "optimizer")
+_CHECKSUMS = "checksums.json"
 
 
 class CheckpointError(InputError):
@@ -44,6 +47,7 @@ class Checkpoints:
         self._path = path
         self._warn = warn
         self._set_unreadable_metrics_aside()
+        self._saving: int | None = None
 
         def metric(metrics: Mapping[str, float]) -> float:
             return metrics[_METRIC]
@@ -58,7 +62,11 @@ class Checkpoints:
             ]
         )
         options = ocp.CheckpointManagerOptions(
-            preservation_policy=keep, best_fn=metric, best_mode="min", create=True
+            preservation_policy=keep,
+            best_fn=metric,
+            best_mode="min",
+            create=True,
+            async_options=ocp.AsyncOptions(post_finalization_callback=self._seal),
         )
         # Orbax wants absolute paths.
         self._manager = ocp.CheckpointManager(path.absolute(), options=options)
@@ -76,11 +84,12 @@ class Checkpoints:
         """
         parts = _parts(state)
         items = {name: ocp.args.StandardSave(parts[name]) for name in _PARTS}
-        checksums = ocp.args.JsonSave({name: _checksum(parts[name]) for name in _PARTS})
         metrics = None if validation_nats is None else {_METRIC: validation_nats}
+        self.wait()
+        self._saving = int(state.step)
         self._manager.save(
             int(state.step),
-            args=ocp.args.Composite(checksums=checksums, **items),
+            args=ocp.args.Composite(**items),
             metrics=metrics,
             # Orbax would leave a state out, without a word, whose step is not above the latest.
             force=True,
@@ -120,8 +129,8 @@ class Checkpoints:
                 self._manager.reload()
                 return TrainState(
                     jax.device_put(np.asarray(step, np.int32), like.step.sharding),
-                    nnx.State(parts["weights"]),
-                    nnx.State(parts["averaged"]),
+                    _as(like.weights, parts["weights"]),
+                    _as(like.averaged, parts["averaged"]),
                     jax.tree.unflatten(
                         jax.tree.structure(like.optimizer),
                         # By number: as strings, "10" would come before "2".
@@ -152,13 +161,13 @@ class Checkpoints:
             lambda x: jax.ShapeDtypeStruct(
                 x.shape, x.dtype, sharding=getattr(x, "sharding", None) or here
             ),
-            like.to_pure_dict(),
+            nnx.to_pure_dict(like),
         )
         others = sorted(set(self._manager.all_steps()) - {step}, reverse=True)
         for candidate in [step, *others]:
             parts = self._read(candidate, {part: shapes})
             if parts is not None:
-                return candidate, nnx.State(parts[part])
+                return candidate, _as(like, parts[part])
         raise self._none_readable()
 
     def _none_readable(self) -> CheckpointError:
@@ -174,13 +183,9 @@ class Checkpoints:
         # Orbax lists what is still being written, but cannot read it.
         self.wait()
         try:
-            read = self._manager.restore(
-                step, args=ocp.args.Composite(checksums=ocp.args.JsonRestore(), **items)
-            )
-            for name in like:
-                if _checksum(read[name]) != read["checksums"][name]:
-                    raise ValueError(f"the checksum of its {name} is not what was saved")
-        # Whatever a damaged file makes a decoder say: it is damaged.
+            _verify(self._path / str(step), parts=like)
+            read = self._manager.restore(step, args=ocp.args.Composite(**items))
+        # Whatever a damaged file makes a decoder say.
         except Exception as error:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
             self._warn(
@@ -189,6 +194,17 @@ class Checkpoints:
             )
             return None
         return {name: read[name] for name in like}
+
+    def _seal(self) -> None:
+        """Called by Orbax when a checkpoint lacks nothing but its final name."""
+        (folder,) = self._path.glob(f"{self._saving}.orbax-checkpoint-tmp*")
+        checksums = {
+            path.relative_to(folder).as_posix(): _checksum(path)
+            for part in _PARTS
+            for path in sorted((folder / part).rglob("*"))
+            if path.is_file()
+        }
+        write_atomically(folder / _CHECKSUMS, json.dumps(checksums, indent=2) + "\n")
 
     def _set_unreadable_metrics_aside(self) -> None:
         """Keeps Orbax, which reads the metrics of every checkpoint, from failing at one of them."""
@@ -214,14 +230,27 @@ class Checkpoints:
 def _parts(state: TrainState) -> dict[str, Any]:
     """A state as plain trees, whose paths do not depend on how Flax or Optax name their nodes."""
     return {
-        "weights": state.weights.to_pure_dict(),
-        "averaged": state.averaged.to_pure_dict(),
+        "weights": nnx.to_pure_dict(state.weights),
+        "averaged": nnx.to_pure_dict(state.averaged),
         "optimizer": {str(i): leaf for i, leaf in enumerate(jax.tree.leaves(state.optimizer))},
     }
 
 
-def _checksum(tree: Any) -> int:
+def _as(like: Any, tree: Any) -> Any:
+    """A plain tree's leaves in the nodes of the state it was made from."""
+    return jax.tree.unflatten(jax.tree.structure(like), jax.tree.leaves(tree))
+
+
+def _verify(folder: Path, parts: Iterable[str]) -> None:
+    """Raises a ValueError or an OSError if a file of these parts is not as it was written."""
+    for name, checksum in json.loads((folder / _CHECKSUMS).read_text()).items():
+        if name.split("/")[0] in parts and _checksum(folder / name) != checksum:
+            raise ValueError(f"its file {name} is not as it was written")
+
+
+def _checksum(path: Path) -> int:
     checksum = 0
-    for leaf in jax.tree.leaves(tree):
-        checksum = zlib.crc32(np.ascontiguousarray(leaf).tobytes(), checksum)
+    with open(path, "rb") as file:
+        while chunk := file.read(2**22):
+            checksum = zlib.crc32(chunk, checksum)
     return checksum

@@ -77,7 +77,7 @@ def make_train_step(
         weights = optax.apply_updates(state.weights, updates)
         decay = jnp.minimum(ema_decay, (1.0 + state.step) / (10.0 + state.step))
         averaged = optax.incremental_update(weights, state.averaged, 1.0 - decay)
-        metrics = StepMetrics(bits, optax.global_norm(gradient))
+        metrics = StepMetrics(bits, optax.tree.norm(gradient))
         return TrainState(state.step + 1, weights, averaged, optimizer_state), metrics
 
     return jax.jit(step, donate_argnums=0)

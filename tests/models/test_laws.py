@@ -138,17 +138,15 @@ def same_context(grid, kind, batch, label=0):
 
 
 @functools.partial(jax.jit, static_argnames="graph")
-def features_and_logits(graph, weights, x, context):
-    """The features [b, h, w, d], and each symbol's conditional logits [b, h, w, c, v]."""
+def evaluate(graph, weights, x, context):
+    """The features, each symbol's conditional logits, and the log-probability of each grid.
+
+    All at once, and by all tests for as many grids as a grid has symbols: compiled once per case.
+    """
     model = nnx.merge(graph, weights)
-    features = model.features(x, context)
+    features = model.features(x, context)  # [b, h, w, d]
     logits = [model.head.logits(features, x[..., :c]) for c in range(model.grid.channels)]
-    return features, jnp.stack(logits, axis=-2)
-
-
-@functools.partial(jax.jit, static_argnames="graph")
-def log_prob(graph, weights, x, context):
-    return nnx.merge(graph, weights).log_prob(x, context)
+    return features, jnp.stack(logits, axis=-2), model.log_prob(x, context)
 
 
 # Law 1: causal.
@@ -170,8 +168,8 @@ def test_causal_and_sees_what_it_claims(name, grid, kind):
         np.einsum("nn->n", changed)[:] += other
         changed = (changed % grid.levels).reshape(x.shape)
         # Compared bit for bit: both are computed as batches of one size, in the same places.
-        before = features_and_logits(graph, weights, x, context)
-        after = features_and_logits(graph, weights, changed, context)
+        before = evaluate(graph, weights, x, context)
+        after = evaluate(graph, weights, changed, context)
         seen |= (np.asarray(before[0]) != np.asarray(after[0])).any(axis=-1)
         difference = (np.asarray(before[1]) != np.asarray(after[1])).any(axis=-1)
         logits_changed |= difference.reshape(grid.size, grid.size)
@@ -266,10 +264,10 @@ def incremental_features(graph, weights, x, context):
 @every_case
 def test_two_ways_agree(name, grid, kind):
     graph, shapes = graph_and_shapes(name, grid, kind)
-    context = random_context(grid, kind, 3)
+    context = random_context(grid, kind, grid.size)
     for seed in range(2):
-        weights, x = random_weights(shapes, seed), random_grids(grid, 3, seed)
-        whole, _ = features_and_logits(graph, weights, x, context)
+        weights, x = random_weights(shapes, seed), random_grids(grid, grid.size, seed)
+        whole = evaluate(graph, weights, x, context)[0]
         incremental = incremental_features(graph, weights, x, context)
         # Sums of up to a few hundred terms of size 1, in another order.
         np.testing.assert_allclose(incremental, whole, rtol=1e-4, atol=2e-5)
@@ -291,7 +289,7 @@ def test_normalised(name, grid, kind):
     distributions = []
     for label in range(NUM_CLASSES):
         context = same_context(grid, kind, len(everything), label)
-        log_p = log_prob(graph, random_weights(shapes, 0), everything, context)
+        log_p = evaluate(graph, random_weights(shapes, 0), everything, context)[2]
         distributions.append(np.exp(np.asarray(log_p, np.float64)))
         # Each term is right to about a float32 rounding per symbol.
         np.testing.assert_allclose(distributions[-1].sum(), 1.0, rtol=1e-5)
@@ -303,14 +301,14 @@ def test_normalised(name, grid, kind):
 @every_case
 def test_log_prob_is_the_sum_of_the_heads_log_softmax(name, grid, kind):
     graph, shapes = graph_and_shapes(name, grid, kind)
-    weights, x = random_weights(shapes, 0), random_grids(grid, 3)
-    context = random_context(grid, kind, 3)
-    logits = np.asarray(features_and_logits(graph, weights, x, context)[1], np.float64)
+    weights, x = random_weights(shapes, 0), random_grids(grid, grid.size)
+    _, logits, log_prob = evaluate(graph, weights, x, random_context(grid, kind, grid.size))
+    logits = np.asarray(logits, np.float64)
     shifted = logits - logits.max(axis=-1, keepdims=True)
     log_softmax = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     expected = np.take_along_axis(log_softmax, x[..., None], axis=-1).sum(axis=(1, 2, 3, 4))
     # A float32 sum of at most 54 terms.
-    np.testing.assert_allclose(log_prob(graph, weights, x, context), expected, rtol=1e-5)
+    np.testing.assert_allclose(log_prob, expected, rtol=1e-5)
 
 
 # Law 4: the sampler draws from the model.
@@ -319,7 +317,7 @@ def test_log_prob_is_the_sum_of_the_heads_log_softmax(name, grid, kind):
 def exact_probabilities(model, grid, context, temperature=1.0):
     """The probability of each of `all_grids`, from the conditionals of every symbol."""
     everything = all_grids(grid)
-    _, logits = features_and_logits(*nnx.split(model), everything, context)
+    _, logits, _ = evaluate(*nnx.split(model), everything, context)
     p = np.exp(np.asarray(logits, np.float64) / temperature)
     p /= p.sum(axis=-1, keepdims=True)
     return np.take_along_axis(p, everything[..., None], axis=-1).prod(axis=(1, 2, 3, 4))

@@ -46,13 +46,29 @@ def test_a_level_without_a_chance_is_never_drawn():
         assert draw(log(p), JUST_BELOW_ONE) == np.flatnonzero(chances)[-1]
 
 
-def test_noise_close_to_one_stays_among_many_levels():
-    # Rounded, the product of the noise and the mass of 256 levels is the mass itself.
-    logits = np.random.default_rng(0).normal(size=(500, 256)).astype(np.float32)
-    logits[:, 200:] = -np.inf
-    symbols = draw(logits, np.full(500, JUST_BELOW_ONE))
+@pytest.mark.parametrize("levels", [17, 256, 512, 1024])
+def test_rounding_draws_no_level_without_a_chance(levels):
+    # XLA adds up many levels in parts, so that the cumulative sum may rise, or fall, at a level
+    # without mass. Noise at every step of it, and one rounding to either side, finds such places.
+    rng = np.random.default_rng(0)
+    logits = (2 * rng.normal(size=(8, levels))).astype(np.float32)
+    logits[rng.random(logits.shape) < 0.5] = -np.inf
+    logits[:, -levels // 5 :] = -np.inf
+    mass = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    cumulative = np.asarray(jnp.cumsum(mass, axis=-1))
+    steps = np.clip(cumulative / cumulative[:, -1:], 0, JUST_BELOW_ONE)
+    below, above = (np.nextafter(steps, np.float32(bound)) for bound in (0, 1))
+    noise = np.minimum(np.concatenate([below, steps, above], axis=1), JUST_BELOW_ONE)
+    symbols = draw(np.repeat(logits[:, None], noise.shape[1], axis=1), noise)
     assert symbols.dtype == jnp.int32
-    assert (symbols < 200).all() and (symbols > 190).all()
+    assert (np.take_along_axis(mass, np.asarray(symbols), axis=1) > 0).all()
+    # And they are the levels at which float64 passes the noise, but for ties within rounding.
+    exact = (
+        np.cumsum(mass.astype(np.float64), axis=-1) / mass.sum(axis=-1, dtype=np.float64)[:, None]
+    )
+    drawn = np.take_along_axis(exact, np.asarray(symbols), axis=1)
+    share = np.take_along_axis(mass / mass.sum(axis=-1, keepdims=True), np.asarray(symbols), axis=1)
+    assert (drawn > noise - 1e-5).all() and (drawn - share < noise + 1e-5).all()
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])

@@ -63,7 +63,8 @@ def config_file(tmp_path_factory):
 def start(tmp_path_factory, config_file):
     """Starts train.py in a process of its own; at the end of the session none is left."""
     # Only to save time: equal programs are compiled once.
-    cache = tmp_path_factory.mktemp("compiled")
+    cache = tmp_path_factory.getbasetemp() / "compiled"
+    cache.mkdir(exist_ok=True)
     environment = os.environ | {
         "JAX_COMPILATION_CACHE_DIR": str(cache),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",

@@ -65,11 +65,8 @@ def all_files(folder):
     return {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
 
 
-def rewind(workdir):
-    """As if the run had been killed just after its last checkpoint, before the test split."""
-    path = workdir / "metrics.jsonl"
-    lines = path.read_text().splitlines(keepends=True)
-    path.write_text("".join(line for line in lines if "test_nats" not in line))
+def contents(folder):
+    return {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 def largest(folder):
@@ -87,11 +84,11 @@ def flip_bytes(path):
 
 
 def test_metrics_of_a_run_have_every_step_once(finished):
-    kinds = {}
-    for record in records(finished):
-        kind = next(k for k in ("test_nats", "validation_nats", "train_bits_per_dim") if k in record)
-        kinds.setdefault(kind, []).append(record["step"])
-    assert kinds == {
+    steps = {
+        key: [record["step"] for record in records(finished) if key in record]
+        for key in ("train_bits_per_dim", "validation_nats", "test_nats")
+    }
+    assert steps == {
         "train_bits_per_dim": list(range(1, 13)),
         "validation_nats": [4, 8, 12],
         "test_nats": [12],
@@ -159,30 +156,69 @@ def test_killed_at_random_moments(finished, tmp_path, start, run, seed):
     assert sorted(p.name for p in (workdir / "checkpoints").iterdir()) == ["12", "8"]
 
 
-# Damage.
+# Damage, end to end; every kind of damage is in test_checkpoints.py.
 
 
-def truncate(step):
-    path = largest(step / "optimizer")
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+def test_a_damaged_checkpoint_is_passed_over_and_the_run_ends_with_the_same_bits(
+    finished, tmp_path, run
+):
+    workdir = copy(finished, tmp_path / "run")
+    data = largest(workdir / "checkpoints" / "12" / "optimizer")
+    flip_bytes(data)
+    errors = run(workdir)
+    assert "warning: the checkpoint of step 12" in errors and data.name in errors
+    assert "resuming at step 8" in errors
+    assert "Traceback" not in errors and len(errors.splitlines()) < 30
+    assert_same_end(workdir, finished)
+    # The damaged one is kept, as it was.
+    (aside,) = (workdir / "damaged_checkpoints").iterdir()
+    assert all_files(aside) == all_files(finished / "checkpoints" / "12")
 
 
-def delete(step):
-    largest(step / "weights").unlink()
+def test_when_all_are_damaged_nothing_is_touched(finished, tmp_path, start):
+    workdir = copy(finished, tmp_path / "run")
+    for step in ("8", "12"):
+        largest(workdir / "checkpoints" / step / "weights").unlink()
+    before = contents(workdir)
+    process = start(workdir)
+    _, errors = process.communicate()
+    assert process.returncode == 2
+    assert "Traceback" not in errors
+    for step in (8, 12):
+        assert f"warning: the checkpoint of step {step} " in errors
+    assert "error: none of the checkpoints in" in errors.splitlines()[-1]
+    assert contents(workdir) == before
 
 
-def flip(step):
-    for path in (step / "averaged").rglob("*"):
-        if path.parent.name == "d":
-            flip_bytes(path)
+# A loss that is not finite.
 
 
-def wrong_checksum(step):
-    path = step / "checksums" / "metadata"
-    values = json.loads(path.read_text())
-    path.write_text(json.dumps(values | {"optimizer": values["optimizer"] ^ 1}))
-
-
-def empty(step):
-    shutil.rmtree(step)
-    step.mkdir()
+@pytest.mark.parametrize(
+    ("checkpoint_every", "message"),
+    [
+        # Seen at the step after the one that blew the weights up ...
+        (4, "the loss of step 10 is "),
+        # ... unless a checkpoint is due before: weights that score nothing are not saved.
+        (1, "the validation NLL after step 9 is "),
+    ],
+)
+def test_divergence_leaves_the_last_good_checkpoint(
+    finished, tmp_path, start, checkpoint_every, message
+):
+    # The finished run after its step 8, as if its learning rate had been absurd all along.
+    workdir = copy(finished, tmp_path / "run")
+    shutil.rmtree(workdir / "checkpoints" / "12")
+    path = workdir / "config.json"
+    changes = {"learning_rate": 1e30, "clip_norm": 1e30, "checkpoint_every": checkpoint_every}
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    process = start(workdir, *(f"--config.{key}={value}" for key, value in changes.items()))
+    _, errors = process.communicate()
+    assert process.returncode == 2
+    assert "resuming at step 8" in errors and "Traceback" not in errors
+    assert f"error: {message}" in errors.splitlines()[-1]
+    assert "learning_rate" in errors.splitlines()[-1]
+    assert [p.name for p in (workdir / "checkpoints").iterdir()] == ["8"]
+    assert load_trained(workdir).weights == "averaged weights of step 8 (best checkpoint)"
+    # What is recorded ends where the trouble begins, and is finite.
+    assert records(workdir)[-1]["step"] == 9
+    assert "NaN" not in (workdir / "metrics.jsonl").read_text()

@@ -1,0 +1,154 @@
+"""The training step: its loss, its average, its dropout, how often it compiles, many devices."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from pixelprior.context import Context
+from pixelprior.data import Symbols, open_dataset, training_batch
+from pixelprior.devices import check_batch_size, data_mesh
+from pixelprior.errors import InputError
+from pixelprior.experiment import build_model
+from pixelprior.grid import Grid
+from pixelprior.models import MODELS
+from pixelprior.training.optimizer import make_optimizer
+from pixelprior.training.step import init_state, make_train_step
+
+SMALL = {"features": 4, "num_layers": 1, "embedding_features": 4, "head_features": 8}
+
+
+def small_model(name="gated_pixel_cnn", *, num_classes=0, **settings):
+    return build_model(
+        {"name": name} | SMALL | settings, Grid(4, 3, 1, 5), num_classes=num_classes, seed=0
+    )
+
+
+def one_batch(size=6):
+    rng = np.random.default_rng(0)
+    return {
+        "image": rng.integers(0, 5, (size, 4, 3, 1)).astype(np.int32),
+        "label": (np.arange(size) % 3).astype(np.int32),
+    }
+
+
+def setup(model, *, learning_rate=0.1, ema_decay=0.9, num_steps=100):
+    optimizer, _ = make_optimizer(
+        num_steps=num_steps,
+        learning_rate=learning_rate,
+        warmup_steps=0,
+        weight_decay=0.0,
+        clip_norm=1.0,
+    )
+    graph, weights = nnx.split(model)
+    step = make_train_step(graph, optimizer, ema_decay=ema_decay, dropout_key=jax.random.key(0))
+    return init_state(weights, optimizer), step
+
+
+def host(tree):
+    return [np.array(x, np.float64) for x in jax.tree.leaves(tree)]
+
+
+def test_loss_average_donation_and_compilation():
+    model, batch = small_model(num_classes=3), one_batch()
+    state, step = setup(model, ema_decay=0.3)
+    graph = nnx.graphdef(model)
+
+    @jax.jit
+    def score(weights):
+        context = Context(label=jnp.asarray(batch["label"]))
+        return nnx.merge(graph, weights).log_prob(batch["image"], context)
+
+    average = host(state.averaged)
+    for n in range(6):
+        given = state
+        expected = -np.asarray(score(state.weights), np.float64).mean() / (4 * 3 * np.log(2.0))
+        state, metrics = step(state, batch)
+        np.testing.assert_allclose(metrics.bits_per_dim, expected, rtol=1e-5)
+        assert int(state.step) == n + 1
+        # The average starts as a copy, and follows more slowly the longer it has run.
+        decay = min(0.3, (1 + n) / (10 + n))
+        average = [
+            decay * a + (1 - decay) * w for a, w in zip(average, host(state.weights), strict=True)
+        ]
+        for ours, theirs in zip(host(state.averaged), average, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+        assert all(x.is_deleted() for x in jax.tree.leaves(given))
+    assert step._cache_size() == 1
+
+
+def test_the_decay_of_the_average_by_hand():
+    # (1 + n) / (10 + n) for n = 0, 1, ... is 1/10, 2/11, 3/12, ...: 0.3 is passed at n = 3, 4/13.
+    decays = [min(0.3, (1 + n) / (10 + n)) for n in range(5)]
+    np.testing.assert_allclose(decays, [0.1, 2 / 11, 0.25, 0.3, 0.3])
+
+
+def test_dropout_is_another_at_every_step():
+    batch = one_batch()
+    # A learning rate of 1e-30 leaves the weights as they are.
+    state, step = setup(small_model(dropout_rate=0.5), learning_rate=1e-30)
+    copy = jax.tree.map(jnp.copy, state)
+    losses = []
+    for _ in range(3):
+        state, metrics = step(state, batch)
+        losses.append(float(metrics.bits_per_dim))
+    assert len(set(losses)) == 3
+    # A run that goes on from step 2 draws what it would have drawn.
+    _, metrics = step(copy._replace(step=jnp.int32(2)), batch)
+    assert float(metrics.bits_per_dim) == losses[2]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_learns_one_batch_by_heart(name):
+    batch = one_batch(size=3)
+    state, step = setup(
+        small_model(name, num_classes=3, features=16, head_features=32),
+        learning_rate=0.02,
+        num_steps=300,
+    )
+    losses = []
+    for _ in range(300):
+        state, metrics = step(state, batch)
+        losses.append(metrics.bits_per_dim)
+    assert abs(float(losses[0]) - np.log2(5)) < 1
+    # Each image has a class of its own: there is nothing left to guess.
+    assert float(losses[-1]) < 0.03
+    assert step._cache_size() == 1
+
+
+def test_four_devices_do_what_one_does(finished, tmp_path, run):
+    errors = run(tmp_path / "run", XLA_FLAGS="--xla_force_host_platform_device_count=4")
+    assert "4 device(s)" in errors
+    one, four = (
+        [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        for folder in (finished, tmp_path / "run")
+    )
+    assert len(one) == len(four) == 16
+    for a, b in zip(one, four, strict=True):
+        assert a.keys() == b.keys()
+        for key in a.keys() - {"images_per_second"}:
+            # Sums in another order, through 12 steps of Adam.
+            np.testing.assert_allclose(b[key], a[key], rtol=1e-4, err_msg=key)
+
+
+def test_a_batch_that_cannot_be_split_over_the_devices():
+    class FourDevices:
+        size = 4
+
+    check_batch_size(8, FourDevices())
+    for batch_size in (6, 0, -4):
+        with pytest.raises(InputError, match=f"multiple of the 4 devices, got {batch_size}"):
+            check_batch_size(batch_size, FourDevices())
+    check_batch_size(1, data_mesh())
+
+
+def test_batches_have_the_keys_that_the_step_reads():
+    split = open_dataset("digits").splits["train"]
+    batch = training_batch(split, Symbols(17, "none"), batch_size=2, seed=0, flip=False, step=0)
+    assert {key: (x.shape, x.dtype.name) for key, x in batch.items()} == {
+        "image": ((2, 8, 8, 1), "int32"),
+        "label": ((2,), "int32"),
+    }
