@@ -24,7 +24,7 @@ def load(path):
 
 @pytest.fixture
 def config():
-    return load(CONFIGS / "digits.py")
+    return load(CONFIGS / "digits.py") | {"num_steps": 1000, "warmup_steps": 50}
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.py")), ids=lambda path: path.stem)

@@ -15,6 +15,7 @@ TINY = [
     "--config.model.embedding_features=4",
     "--config.model.head_features=8",
     "--config.num_steps=6",
+    "--config.learning_rate=0.02",
     "--config.warmup_steps=1",
     "--config.checkpoint_every=3",
     "--config.sample_every=6",

@@ -119,6 +119,7 @@ def test_every_model_learns_one_batch_by_heart(name):
     assert step._cache_size() == 1
 
 
+@pytest.mark.slow
 def test_four_devices_do_what_one_does(finished, tmp_path, run):
     errors = run(tmp_path / "run", XLA_FLAGS="--xla_force_host_platform_device_count=4")
     assert "4 device(s)" in errors
