@@ -5,8 +5,8 @@ python evaluate.py --workdir=runs/digits [--split=test] [--json=results.json]
 
 from absl import flags
 
-from pixelprior import cli
-from pixelprior.evaluation.command import evaluate_run
+from pixelprior.commands import cli
+from pixelprior.commands.evaluate import evaluate_run
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The run folder.", required=True)
 _SPLIT = flags.DEFINE_enum("split", "test", ["test", "validation"], "Which images.")

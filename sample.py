@@ -6,8 +6,8 @@ python sample.py --workdir=runs/digits --num=1000 --out=samples --individual
 
 from absl import flags
 
-from pixelprior import cli
-from pixelprior.sampling.command import sample_to_files
+from pixelprior.commands import cli
+from pixelprior.commands.sample import sample_to_files
 from pixelprior.sampling.strategies import strategies_from
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The run folder.", required=True)

@@ -8,7 +8,7 @@ import signal
 from absl import flags
 from ml_collections import config_flags
 
-from pixelprior import cli
+from pixelprior.commands import cli
 from pixelprior.errors import InputError
 from pixelprior.training.loop import train
 

@@ -12,11 +12,11 @@ from PIL import Image
 
 import pixelprior
 from pixelprior import Context
+from pixelprior.commands.evaluate import evaluate_run
+from pixelprior.commands.sample import label_index, sample_to_files
 from pixelprior.errors import InputError
-from pixelprior.evaluation.command import evaluate_run
 from pixelprior.experiment import open_data
 from pixelprior.loading import load_trained
-from pixelprior.sampling.command import label_index, sample_to_files
 from pixelprior.sampling.strategies import strategies_from
 from pixelprior.training.loop import train
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pixelprior.commands.evaluate import evaluate_run
+from pixelprior.commands.sample import sample_to_files
 from pixelprior.errors import InputError
-from pixelprior.evaluation.command import evaluate_run
 from pixelprior.loading import load_trained
-from pixelprior.sampling.command import sample_to_files
 from pixelprior.sampling.strategies import strategies_from
 from pixelprior.training.loop import train
 
