@@ -202,11 +202,13 @@ class _Run(NamedTuple):
                         f"{validation.bits_per_dim:.4f} bits/dim",
                         file=sys.stderr,
                     )
+                # Before the state is saved: what was saved is not done again.
+                if last or number % config["sample_every"] == 0:
+                    self.draw_samples(state.averaged, number)
+                if due:
                     checkpoints.save(state, validation_nats=validation.nats)
                 elif stop:
                     checkpoints.save(state)
-                if last or number % config["sample_every"] == 0:
-                    self.draw_samples(state.averaged, number)
                 if due or number % config["sample_every"] == 0:
                     since = time.perf_counter()
                 if stop:
