@@ -22,6 +22,7 @@ import functools
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
@@ -60,7 +61,7 @@ class GatedBlock(nnx.Module):
     ):
         self.residual = residual
         self.above = Above(rows, columns, d, 2 * e, rngs=rngs)
-        self.above_bias = nnx.Param(jax.numpy.zeros(2 * e))
+        self.above_bias = nnx.Param(jnp.zeros(2 * e))
         self.left = Left(left, d, 2 * e, rngs=rngs)
         self.link = nnx.Linear(2 * e, 2 * e, rngs=rngs)
         self.context = (
@@ -103,8 +104,7 @@ class GatedBlock(nnx.Module):
 class _Cache(NamedTuple):
     context: Float[Array, "b #h #w c"] | None
     pixels: Int[Array, "b 1 w c"]  # the row above
-    first: Float[Array, "b rows-1 w e"]  # the past of the first layer's vertical stream
-    blocks: list[Float[Array, "b rows-1 w d"]]  # and of the others'
+    pasts: list[Float[Array, "b rows-1 w d"]]  # of each layer's vertical stream
 
 
 class GatedPixelCNN(AutoregressiveModel):
@@ -187,8 +187,7 @@ class GatedPixelCNN(AutoregressiveModel):
     ) -> Float[Array, "b h w d"]:
         """See `AutoregressiveModel.features`."""
         b, h, w, _ = x.shape
-        keys = None
-        first_key = None
+        first_key = keys = None
         if dropout_key is not None:
             first_key = jax.random.fold_in(dropout_key, 0)
             keys = jax.random.split(jax.random.fold_in(dropout_key, 1), self.blocks.depth)
@@ -213,28 +212,23 @@ class GatedPixelCNN(AutoregressiveModel):
 
     def init_cache(self, batch: int, context: Context | None = None) -> _Cache:
         """See `AutoregressiveModel.init_cache`."""
-        width = self.grid.width
         return _Cache(
             self.context_encoder(context, batch),
             self.outside_row(batch),
-            self.first.above.init_past(batch, width),
-            [block.above.init_past(batch, width) for block in self.blocks.unstack()],
+            [block.above.init_past(batch, self.grid.width) for block in self._unstack()],
         )
 
     def start_row(self, cache: _Cache, row: Int[Array, ""]) -> tuple[_Cache, Any, Any]:
         """See `AutoregressiveModel.start_row`: the whole vertical stream."""
         context = row_of(cache.context, row)
-        above = self.embedding(cache.pixels)
-        batch = above.shape[0]
-        v, first_link, first_past = self.first.vertical(above, cache.first, context)
-        links, pasts = [first_link], []
-        left = [self.first.left.init_past(batch, 1)]
-        for block, past in zip(self.blocks.unstack(), cache.blocks, strict=True):
+        v = self.embedding(cache.pixels)
+        links, pasts, left = [], [], []
+        for block, past in zip(self._unstack(), cache.pasts, strict=True):
             v, link, past = block.vertical(v, past, context)
             links.append(link)
             pasts.append(past)
-            left.append(block.left.init_past(batch, 1))
-        return cache._replace(first=first_past, blocks=pasts), links, left
+            left.append(block.left.init_past(v.shape[0], 1))
+        return cache._replace(pasts=pasts), links, left
 
     def step(
         self, above: Any, left: Any, previous: Int[Array, "b c"]
@@ -242,9 +236,7 @@ class GatedPixelCNN(AutoregressiveModel):
         """See `AutoregressiveModel.step`: the horizontal stream at one position."""
         x = self.embedding(previous)[:, None, None, :]
         pasts = []
-        for block, link, past in zip(
-            [self.first, *self.blocks.unstack()], above, left, strict=True
-        ):
+        for block, link, past in zip(self._unstack(), above, left, strict=True):
             x, past = block.horizontal(x, link, past)
             pasts.append(past)
         return x[:, 0, 0], pasts, None
@@ -252,3 +244,7 @@ class GatedPixelCNN(AutoregressiveModel):
     def end_row(self, cache: _Cache, pixels: Int[Array, "w b c"], traces: None) -> _Cache:
         """See `AutoregressiveModel.end_row`."""
         return cache._replace(pixels=pixels.swapaxes(0, 1)[:, None])
+
+    def _unstack(self) -> list[GatedBlock]:
+        """All layers, one by one."""
+        return [self.first, *self.blocks.unstack()]

@@ -44,10 +44,10 @@ def correlate(
     """``y[i, j] = sum over (m, n) of x[i + m, j + n] @ kernel[m, n]``, wherever all taps exist.
 
     One matrix product over all taps side by side. On CPUs this is far ahead of
-    ``lax.conv_general_dilated``, whose gradients do not reach the matrix-product kernels. The
-    gradient is written out for three reasons, each measured with ``benchmarks.training``: the taps
-    are gathered again rather than kept (r * k times the memory); the gradient of ``x`` is one
-    product, then shifts; and the gradient of ``kernel`` transposes the smaller operand.
+    ``lax.conv_general_dilated``, whose gradient falls off the fast path there. The gradient is
+    written out, which makes a training step about a tenth faster than autodiff does: the taps are
+    gathered again rather than kept (r * k times the memory), the gradient of ``x`` is one product
+    and then shifts, and that of ``kernel`` transposes the smaller operand.
     """
     rows, columns, d, e = kernel.shape
     if (rows, columns) == (1, 1):
