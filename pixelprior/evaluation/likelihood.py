@@ -36,12 +36,11 @@ class Likelihood(NamedTuple):
     num_images: int
 
 
-def check_labels(model: AutoregressiveModel, label: Int[np.ndarray, " b"], split: Split) -> None:
-    """Raises an InputError if a class-conditional model cannot be told one of these labels."""
-    classes = model.context_encoder.num_classes
-    if classes and (label.min() < 0 or label.max() >= classes):
+def check_labels(num_classes: int, label: Int[np.ndarray, " b"], split: Split) -> None:
+    """Raises an InputError if a model of so many classes cannot be told one of these labels."""
+    if num_classes and (label.min() < 0 or label.max() >= num_classes):
         raise InputError(
-            f"expected labels in [0, {classes}), but {split.description} has labels from "
+            f"expected labels in [0, {num_classes}), but {split.description} has labels from "
             f"{label.min()} to {label.max()}; set config.class_conditional=False for data without "
             "labels"
         )
@@ -67,7 +66,7 @@ def evaluate_likelihood(
     graph, weights = nnx.split(model)
     values = []
     for batch in evaluation_batches(split, symbols, batch_size=batch_size):
-        check_labels(model, batch["label"], split)
+        check_labels(model.context_encoder.num_classes, batch["label"], split)
         mask = batch["mask"]
         inputs = {"image": batch["image"], "label": batch["label"]}
         log_prob = _log_prob(graph, weights, put_batch(inputs, mesh))

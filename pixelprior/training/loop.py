@@ -23,7 +23,7 @@ from tqdm import tqdm
 from pixelprior.data import Dataset, Symbols, training_batches
 from pixelprior.devices import check_batch_size, data_mesh, put_batch, replicated
 from pixelprior.errors import InputError
-from pixelprior.evaluation.likelihood import Likelihood, evaluate_likelihood
+from pixelprior.evaluation.likelihood import Likelihood, check_labels, evaluate_likelihood
 from pixelprior.experiment import build_model, check_config, open_data
 from pixelprior.keys import named_key
 from pixelprior.pictures import save_grid
@@ -87,7 +87,7 @@ def train(config: Mapping[str, Any], workdir: str | Path) -> TrainResult:
     )
     graph, weights = nnx.split(model)
     state = jax.device_put(init_state(weights, optimizer), replicated(mesh))
-    run = _Run(config, folder, dataset, symbols, graph, mesh, schedule)
+    run = _Run(config, folder, dataset, symbols, num_classes, graph, mesh, schedule)
     say(f"{run.title()}, {mesh.size} device(s)")
 
     with (
@@ -132,6 +132,7 @@ class _Run(NamedTuple):
     folder: RunFolder
     dataset: Dataset
     symbols: Symbols
+    num_classes: int
     graph: nnx.GraphDef
     mesh: jax.sharding.Mesh
     schedule: Any
@@ -159,8 +160,9 @@ class _Run(NamedTuple):
         """Takes all steps that are left, or as many as a signal allows."""
         config = self.config
         start, end = int(state.step), config["num_steps"]
+        split = self.dataset.splits["train"]
         batches = training_batches(
-            self.dataset.splits["train"],
+            split,
             self.symbols,
             batch_size=config["batch_size"],
             seed=config["seed"],
@@ -173,7 +175,9 @@ class _Run(NamedTuple):
         since = time.perf_counter()
         with tqdm(total=end, initial=start, unit="step", disable=start == end) as bar:
             for number in range(start + 1, end + 1):
-                state, step_metrics = step(state, put_batch(next(batches), self.mesh))
+                batch = next(batches)
+                check_labels(self.num_classes, batch["label"], split)
+                state, step_metrics = step(state, put_batch(batch, self.mesh))
                 pending.append(step_metrics)
                 last = number == end
                 stop = interruption.signal is not None

@@ -1,0 +1,41 @@
+"""Images that have none of the classes are refused, not trained on as if they had one."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pixelprior.data import Dataset, Symbols
+from pixelprior.data.dataset import make_splits
+from pixelprior.errors import InputError
+from pixelprior.grid import Grid
+from pixelprior.training import loop
+
+GRID = Grid(3, 2, 1, 4)
+DIGITS = Path(__file__).parents[2] / "configs" / "digits.py"
+
+
+class Unlabelled:
+    """Images whose label is -1, as TFDS writes where it has none."""
+
+    def __len__(self):
+        return 6
+
+    def __getitem__(self, index):
+        return {"image": np.full(GRID.shape, index % 4, np.uint8), "label": -1}
+
+
+def test_training_on_labels_of_no_class_is_refused(monkeypatch, tmp_path):
+    spec = importlib.util.spec_from_file_location("digits_config", DIGITS)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    config = module.get_config().to_dict() | {"class_conditional": True, "batch_size": 2}
+    sources = {name: (Unlabelled(), f"all of {name}") for name in ("train", "validation", "test")}
+    dataset = Dataset("unlabelled", make_splits(sources, GRID.shape, 4), ("a", "b"))
+    monkeypatch.setattr(loop, "open_data", lambda _: (dataset, Symbols(4, "none"), GRID))
+
+    with pytest.raises(
+        InputError, match=r"labels in \[0, 2\), but all of train has labels from -1"
+    ):
+        loop.train(config, tmp_path / "run")
