@@ -14,6 +14,7 @@ from benchmarks.machine import best_time, matrix_product_rate
 from benchmarks.network import build, network_arguments, title
 from pixelprior.training.optimizer import make_optimizer
 from pixelprior.training.step import init_state, make_train_step
+from pixelprior.training.tasks.pixels import pixel_loss
 
 
 def main() -> None:
@@ -32,7 +33,9 @@ def main() -> None:
         f"{'product':>8} {'share':>6}"
     )
     for batch in arguments.batches:
-        step = make_train_step(graph, optimizer, ema_decay=0.999, dropout_key=jax.random.key(0))
+        step = make_train_step(
+            graph, optimizer, pixel_loss, ema_decay=0.999, key=jax.random.key(0)
+        )
         image = jax.random.bernoulli(jax.random.key(1), 0.2, (batch, 28, 28, 1)).astype(jnp.int32)
         inputs = {"image": image, "label": jnp.zeros(batch, jnp.int32)}
 

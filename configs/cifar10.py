@@ -14,6 +14,7 @@ def get_config() -> ConfigDict:
     """The experiment; `pixelprior.experiment.KEYS` says what each key means."""
     return ConfigDict(
         {
+            "task": "pixels",
             "seed": 0,
             "dataset": "cifar10",
             "data_dir": "",

@@ -10,6 +10,7 @@ def get_config() -> ConfigDict:
     """The experiment; `pixelprior.experiment.KEYS` says what each key means."""
     return ConfigDict(
         {
+            "task": "pixels",
             "seed": 0,
             "dataset": "digits",
             "data_dir": "",

@@ -13,6 +13,7 @@ def get_config() -> ConfigDict:
     """The experiment; `pixelprior.experiment.KEYS` says what each key means."""
     return ConfigDict(
         {
+            "task": "pixels",
             "seed": 0,
             "dataset": "fashion_mnist",
             "data_dir": "",

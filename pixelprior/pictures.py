@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Array, Int, UInt8
+from jaxtyping import Array, Float, Int, UInt8
 from PIL import Image
 
 from pixelprior.errors import InputError
@@ -67,6 +67,30 @@ def save_grid(
         top, left = row * tile_height + SEPARATOR, column * tile_width + SEPARATOR
         sheet[top : top + h * scale, left : left + w * scale] = image
     _write_png(sheet, Path(path))
+
+
+def save_pixels(
+    pixels: Float[np.ndarray, "n h w c"],
+    path: str | os.PathLike[str],
+    *,
+    columns: int | None = None,
+) -> None:
+    """Draws pixels in [0, 1] as `save_grid` draws symbols, in 256 shades."""
+    save_grid(as_shades(pixels), 256, path, columns=columns)
+
+
+def above(
+    originals: Float[np.ndarray, "n h w c"], reconstructions: Float[np.ndarray, "n h w c"]
+) -> Float[np.ndarray, "n H w c"]:
+    """Each original above its reconstruction, as one picture, with a grey line between them."""
+    n, _, w, c = originals.shape
+    line = np.full((n, 1, w, c), 0.5, np.float32)
+    return np.concatenate([originals, line, reconstructions], axis=1)
+
+
+def as_shades(pixels: Float[np.ndarray, "n h w c"]) -> Int[np.ndarray, "n h w c"]:
+    """Pixels in [0, 1] as symbols of 256 levels; what lies outside is cut off."""
+    return np.rint(np.clip(pixels, 0.0, 1.0) * 255).astype(np.int32)
 
 
 def save_images(

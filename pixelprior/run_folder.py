@@ -5,6 +5,8 @@ data.json        what the model must know of its data: grid, classes, names of s
 checkpoints/     weights, averaged weights and optimizer
 metrics.jsonl    one record a line
 samples/         pictures made while training
+tokenizer/       of a prior: the run of the tokenizer whose codes it models
+codes/           of a tokenizer: the codes of its images, once a prior has asked for them
 """
 
 import json
@@ -40,6 +42,8 @@ class RunFolder:
         self.path = Path(path)
         self.checkpoints = self.path / "checkpoints"
         self.samples = self.path / "samples"
+        self.metrics = self.path / "metrics.jsonl"
+        self.tokenizer = self.path / "tokenizer"
 
     def claim(self, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         """Makes this the folder of a run with this config on this data, new or to be resumed.

@@ -1,26 +1,17 @@
-"""What ``evaluate.py`` does: a run's likelihood beside the yardsticks, as a table and as JSON."""
+"""What ``evaluate.py`` does: a run measured on a split, as a table and as JSON."""
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from jaxtyping import Int
-
-from pixelprior.data import Dataset, Split, Symbols, evaluation_batches
+from pixelprior.commands import evaluate_pixels, evaluate_prior, evaluate_tokenizer
 from pixelprior.devices import check_batch_size, data_mesh
 from pixelprior.errors import InputError
-from pixelprior.evaluation.baselines import MAX_MIXTURE_IMAGES, baselines
-from pixelprior.evaluation.likelihood import evaluate_likelihood
 from pixelprior.experiment import open_data
 from pixelprior.loading import load_trained
 from pixelprior.report import say
 from pixelprior.run_folder import probe_folder, write_atomically
-
-BASELINE_SYMBOLS = 2**27
-"""At most so many symbols of training images are given to the baselines: half a GiB."""
 
 
 def evaluate_run(
@@ -32,12 +23,22 @@ def evaluate_run(
     baselines: bool,
     checkpoint: str,
     averaged: bool,
+    num_samples: int = 0,
 ) -> dict[str, Any]:
     """Measures a run, prints a table and, if asked to, writes what it says as JSON.
 
+    Args:
+        workdir: the run folder.
+        split: "test" or "validation".
+        json_file: where to write the results, or None.
+        batch_size: how many images to measure at once.
+        baselines: whether to fit and measure the yardsticks too.
+        checkpoint: "best" or "latest".
+        averaged: whether to take the moving average of the weights.
+        num_samples: how many samples of a class-conditional prior a classifier is to judge.
+
     Returns:
-        What the JSON file holds: what was measured, on what, and the results in nats per image and
-        bits per dimension.
+        What the JSON file holds: what was measured, on what, and the results.
 
     Raises:
         InputError: if the run or its data cannot be read, or the JSON file cannot be written.
@@ -45,107 +46,72 @@ def evaluate_run(
     mesh = data_mesh()
     check_batch_size(batch_size, mesh)
     if json_file is not None:
-        # Before the measuring, which may take long.
-        try:
-            probe_folder(Path(json_file).parent)
-        except OSError as error:
-            raise InputError(
-                f"{json_file} cannot be written ({error.strerror}); make its folder, or give "
-                "another --json"
-            ) from error
-        if Path(json_file).is_dir():
-            raise InputError(f"{json_file} is a folder; give the name of a file")
+        _check_writable(Path(json_file))
     trained = load_trained(workdir, checkpoint=checkpoint, averaged=averaged)
-    dataset, symbols, grid = open_data(trained.config)
-    if grid != trained.model.grid:
+    if num_samples and not (trained.task == "prior" and trained.config["class_conditional"]):
+        raise InputError("--num_samples is for class-conditional priors; leave it out")
+    config = trained.tokenizer_config or trained.config
+    dataset, symbols, grid = open_data(config)
+    if list(grid.shape) != trained.data["shape"] or grid.levels != trained.data["levels"]:
         raise InputError(
-            f"the run was trained on {trained.model.grid}, but {dataset.name} is now {grid}; "
-            "the data set has changed since"
+            f"the run was trained on images of shape {trained.data['shape']} with "
+            f"{trained.data['levels']} levels, but {dataset.name} now has {list(grid.shape)} and "
+            f"{grid.levels}; the data set has changed since"
         )
-    images = dataset.splits[split]
-    likelihood = evaluate_likelihood(
-        trained.model, images, symbols, batch_size=batch_size, mesh=mesh
-    )
+    measure = {
+        "pixels": evaluate_pixels,
+        "tokenizer": evaluate_tokenizer,
+        "prior": evaluate_prior,
+    }[trained.task]
     result: dict[str, Any] = {
         "workdir": str(workdir),
-        "model": trained.config["model"]["name"],
-        "class_conditional": trained.config["class_conditional"],
+        "task": trained.task,
         "weights": trained.weights,
         "dataset": dataset.name,
         "split": split,
-        "split_description": images.description,
-        "num_images": likelihood.num_images,
+        "split_description": dataset.splits[split].description,
         "shape": list(dataset.shape),
         "symbols": symbols.describe(split),
-        "nats": likelihood.nats,
-        "nats_error": likelihood.nats_error,
-        "bits_per_dim": likelihood.bits_per_dim,
     }
     if dataset.note:
         result["note"] = dataset.note
-    if baselines:
-        result["baselines"] = _measure_baselines(dataset, symbols, images)
-    print(format_result(result))
+    result |= measure.measure(
+        trained,
+        dataset,
+        symbols,
+        split,
+        with_baselines=baselines,
+        batch_size=batch_size,
+        mesh=mesh,
+        **({"num_samples": num_samples} if trained.task == "prior" else {}),
+    )
+    print("\n".join([*_heading(result), "", *measure.table(result)]))
     if json_file is not None:
         write_atomically(Path(json_file), json.dumps(result, indent=2) + "\n")
         say(f"results in {json_file}")
     return result
 
 
-def _measure_baselines(dataset: Dataset, symbols: Symbols, test: Split) -> dict[str, Any]:
-    size = math.prod(dataset.shape)
-    train = _read(dataset.splits["train"], symbols, limit=BASELINE_SYMBOLS // size)
-    validation = _read(dataset.splits["validation"], symbols, limit=MAX_MIXTURE_IMAGES)
-    nats = baselines(train, validation, _read(test, symbols), symbols.levels)
-    mixture = f"mixture of 50, fitted by EM to {min(len(train), MAX_MIXTURE_IMAGES):,} images"
-    names = {
-        "uniform": "uniform",
-        "histogram": f"per-pixel histogram of {len(train):,} images",
-        "mixture": mixture,
-    }
-    return {
-        key: {
-            "description": names[key],
-            "nats": value,
-            "bits_per_dim": value / (size * math.log(2.0)),
-        }
-        for key, value in nats.items()
-    }
+def _check_writable(json_file: Path) -> None:
+    """Before the measuring, which may take long."""
+    try:
+        probe_folder(json_file.parent)
+    except OSError as error:
+        raise InputError(
+            f"{json_file} cannot be written ({error.strerror}); make its folder, or give "
+            "another --json"
+        ) from error
+    if json_file.is_dir():
+        raise InputError(f"{json_file} is a folder; give the name of a file")
 
 
-def _read(
-    split: Split, symbols: Symbols, *, limit: int | None = None
-) -> Int[np.ndarray, "n h w c"]:
-    """A split's images as symbols, at most ``limit`` of them."""
-    wanted = len(split) if limit is None else min(limit, len(split))
-    images, read = [], 0
-    for batch in evaluation_batches(split, symbols, batch_size=min(512, wanted)):
-        images.append(batch["image"][batch["mask"]][: wanted - read])
-        read += len(images[-1])
-        if read == wanted:
-            break
-    return np.concatenate(images)
-
-
-def format_result(result: Mapping[str, Any]) -> str:
-    """The table for people, of what `evaluate_run` returns."""
+def _heading(result: Mapping[str, Any]) -> list[str]:
+    """What was measured on what."""
     shape = "x".join(map(str, result["shape"]))
-    given = ", given each image's class" if result["class_conditional"] else ""
-    rows = [
-        (row["description"], row["nats"], row["bits_per_dim"])
-        for row in result.get("baselines", {}).values()
+    given = ", given each image's class" if result.get("class_conditional") else ""
+    return [
+        f"{result['dataset']} {shape}, {result['symbols']}; "
+        f"{result['split']} split ({result['split_description']}), "
+        f"{result['num_images']:,} images{given}",
+        *([f"note: {result['note']}"] if "note" in result else []),
     ]
-    rows.append((f"{result['model']}, {result['weights']}", result["nats"], result["bits_per_dim"]))
-    width = max(len(name) for name, _, _ in rows)
-    return "\n".join(
-        [
-            f"{result['dataset']} {shape}, {result['symbols']}; "
-            f"{result['split']} split ({result['split_description']}), "
-            f"{result['num_images']:,} images{given}",
-            *([f"note: {result['note']}"] if "note" in result else []),
-            "",
-            f"{'':<{width}} {'nats/image':>12} {'bits/dim':>9}",
-            *(f"{name:<{width}} {nats:>12.3f} {bits:>9.4f}" for name, nats, bits in rows),
-            f"{'  standard error over images':<{width}} {result['nats_error']:>12.3f}",
-        ]
-    )

@@ -1,22 +1,18 @@
 """What ``sample.py`` does: from a run folder to pictures on disk."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
-from jaxtyping import Int
 from tqdm import tqdm
 
+from pixelprior.commands.draw import WALK, Request, pictures
 from pixelprior.errors import InputError
 from pixelprior.loading import load_trained
-from pixelprior.models.base import AutoregressiveModel
 from pixelprior.pictures import save_grid, save_images
 from pixelprior.report import say
 from pixelprior.run_folder import probe_folder
-from pixelprior.sampling.labels import label_context
-from pixelprior.sampling.sample import sample
 from pixelprior.sampling.strategies import Strategy
 
 
@@ -27,16 +23,19 @@ def sample_to_files(
     num: int,
     batch_size: int,
     seed: int,
-    strategies: Sequence[Strategy],
+    strategies: Sequence[Sequence[Strategy]],
     label: str | None,
     method: str,
     checkpoint: str,
     averaged: bool,
     individual: bool,
+    mode: str = "sample",
+    guidance: float | None = None,
+    data_dir: str | None = None,
 ) -> None:
-    """Draws ``num`` images and writes them to one PNG sheet, or to a folder of PNG files.
+    """Makes ``num`` pictures and writes them to one PNG sheet, or to a folder of PNG files.
 
-    Individual images are written batch by batch, so that an interrupted job keeps what it has.
+    Individual pictures are written batch by batch, so that an interrupted job keeps what it has.
 
     Raises:
         InputError: if the run cannot be read, or a setting does not fit its model.
@@ -52,31 +51,25 @@ def sample_to_files(
         )
     if not 0 <= seed < 2**32:
         raise InputError(f"seed must be in [0, 2**32), got {seed}")
+    if mode == "interpolate" and num % WALK:
+        raise InputError(f"each walk has {WALK} images, so num must be a multiple, got {num}")
     trained = load_trained(workdir, checkpoint=checkpoint, averaged=averaged)
-    model, levels = trained.model, trained.model.grid.levels
-    index = label_index(label, trained.data)
-    # Before the sampling, which may take hours: does the label exist, can the files be written?
-    label_context(model, index, 1)
+    request = Request(seed, strategies, label_index(label, trained.data), guidance, method)
+    wanted = pictures(mode, trained, request, data_dir)
     _prepare(out, individual)
-    batches = sample_batches(
-        model,
-        jax.random.key(seed),
-        num,
-        batch_size=batch_size,
-        strategies=strategies,
-        label=index,
-        method=method,
-    )
+    size = min(batch_size, num)
     sheet = []
     with tqdm(total=num, unit="image", disable=num <= batch_size) as bar:
-        for first, images in batches:
+        for first in range(0, num, size):
+            # The last batch is drawn whole and cut: another shape would compile anew.
+            images = wanted.draw(first, size)[: num - first]
             if individual:
-                save_images(images, levels, out, start=first)
+                save_images(images, wanted.levels, out, start=first)
             else:
                 sheet.append(images)
             bar.update(len(images))
     if not individual:
-        save_grid(np.concatenate(sheet), levels, out)
+        save_grid(np.concatenate(sheet), wanted.levels, out, columns=wanted.columns)
     say(f"{num} images in {out} ({trained.weights})")
 
 
@@ -92,32 +85,6 @@ def _prepare(out: Path, individual: bool) -> None:
         ) from error
     if not individual and out.is_dir():
         raise InputError(f"{out} is a folder; give another name, or --individual to fill it")
-
-
-def sample_batches(
-    model: AutoregressiveModel,
-    key: jax.Array,
-    num: int,
-    *,
-    batch_size: int,
-    strategies: Sequence[Strategy],
-    label: int | None,
-    method: str,
-) -> Iterator[tuple[int, Int[np.ndarray, "b h w c"]]]:
-    """Yields ``(number of the first image, images)``, all batches compiled as one shape."""
-    size = min(batch_size, num)
-    for first in range(0, num, size):
-        # The last batch is drawn whole and cut: another shape would compile anew.
-        images = sample(
-            model,
-            key,
-            size,
-            context=label_context(model, label, size, first_image=first),
-            strategies=strategies,
-            method=method,
-            first_image=first,
-        )
-        yield first, np.asarray(images)[: num - first]
 
 
 def label_index(label: str | None, data: Mapping[str, Any]) -> int | None:

@@ -1,6 +1,15 @@
-"""Data: images by name, as symbols, in batches. NumPy and Grain only."""
+"""Data: images by name, as symbols, or as a tokenizer's codes, in batches. NumPy and Grain only."""
 
 from pixelprior.data.catalogue import open_dataset
+from pixelprior.data.code_batches import (
+    CodeBatch,
+    EvaluationCodeBatch,
+    evaluation_code_batches,
+    training_code_batch,
+    training_code_batches,
+)
+from pixelprior.data.code_writer import codes_of, write_codes
+from pixelprior.data.codes import CodeSet, CodeSplit, open_codes
 from pixelprior.data.dataset import Dataset, Split
 from pixelprior.data.errors import DataError
 from pixelprior.data.pipeline import (
@@ -15,14 +24,24 @@ from pixelprior.data.symbols import Binarisation, Symbols, to_pixels
 __all__ = [
     "Batch",
     "Binarisation",
+    "CodeBatch",
+    "CodeSet",
+    "CodeSplit",
     "DataError",
     "Dataset",
     "EvaluationBatch",
+    "EvaluationCodeBatch",
     "Split",
     "Symbols",
+    "codes_of",
     "evaluation_batches",
+    "evaluation_code_batches",
+    "open_codes",
     "open_dataset",
     "to_pixels",
     "training_batch",
     "training_batches",
+    "training_code_batch",
+    "training_code_batches",
+    "write_codes",
 ]

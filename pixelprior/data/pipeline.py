@@ -4,28 +4,19 @@ Legend: b batch, h height, w width, c channels.
 
 Batch number ``step`` of a training run is a pure function of (seed, step). So resuming needs no
 iterator state, and a process of several that are to share the work can take its rows of each batch.
-Grain reads ahead in threads, of whole batches: its own shuffling and batching costs some 8
-microseconds an image, many times what it takes to copy a small image that is in memory.
 """
 
-import functools
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, TypedDict
+from typing import TypedDict
 
 import numpy as np
-from jaxtyping import Bool, Int32, Int64
+from jaxtyping import Bool, Int32
 
 from pixelprior.data.dataset import Split
-from pixelprior.data.errors import DataError
+from pixelprior.data.order import FLIPS, check_batch_size, evaluation_indices, training_indices
+from pixelprior.data.read_ahead import read_ahead
 from pixelprior.data.symbols import Symbols
-
-if TYPE_CHECKING:
-    import grain
-
-READ_THREADS = 4
-READ_AHEAD = 8  # batches
-_ORDER, _FLIPS = 0, 1  # what a random stream is for
 
 
 class Batch(TypedDict):
@@ -69,16 +60,14 @@ def training_batch(
         DataError: if a number is out of range, or an image cannot be read.
     """
     _check(split, symbols, batch_size)
-    if seed < 0 or step < 0:
-        raise DataError(f"expected seed and step of at least 0, got seed={seed}, step={step}")
-    indices = _training_indices(len(split), batch_size, seed, step)
+    indices = training_indices(len(split), batch_size, seed, step)
     pixels, labels = split.source.read(indices)
     image = symbols.to_symbols(
         pixels, split.native_levels, split=split.name, indices=indices, fresh=(seed, step)
     )
     if flip:
         # After the draw: a statically binarised image stays the same image when mirrored.
-        mirrored = np.random.default_rng([seed, _FLIPS, step]).random(batch_size) < 0.5
+        mirrored = np.random.default_rng([seed, FLIPS, step]).random(batch_size) < 0.5
         image[mirrored] = image[mirrored, :, ::-1]
     return {"image": image, "label": labels}
 
@@ -94,8 +83,6 @@ def training_batches(
         DataError: as `training_batch` does; for an image that cannot be read, or a negative seed or
             step, when a batch is asked for.
     """
-    import grain
-
     _check(split, symbols, batch_size)
 
     def batch(step: int) -> Batch:
@@ -103,7 +90,7 @@ def training_batches(
             split, symbols, batch_size=batch_size, seed=seed, flip=flip, step=step
         )
 
-    return _read_ahead(grain.MapDataset.range(start_step, sys.maxsize).map(batch))
+    return read_ahead(batch, range(start_step, sys.maxsize))
 
 
 def evaluation_batches(
@@ -118,47 +105,17 @@ def evaluation_batches(
         DataError: if ``batch_size`` is below 1 or the symbols have more levels than the pixels; and
             when a batch is asked for, if one of its images cannot be read.
     """
-    import grain
-
     _check(split, symbols, batch_size)
 
     def batch(start: int) -> EvaluationBatch:
-        indices = np.arange(start, start + batch_size)
-        mask = indices < len(split)
-        indices[~mask] = 0
+        indices, mask = evaluation_indices(len(split), batch_size, start)
         pixels, labels = split.source.read(indices)
         image = symbols.to_symbols(pixels, split.native_levels, split=split.name, indices=indices)
         return {"image": image, "label": labels, "mask": mask}
 
-    return _read_ahead(grain.MapDataset.range(0, len(split), batch_size).map(batch))
+    return read_ahead(batch, range(0, len(split), batch_size))
 
 
 def _check(split: Split, symbols: Symbols, batch_size: int) -> None:
-    if batch_size < 1:
-        raise DataError(f"expected a batch_size of at least 1, got {batch_size}")
+    check_batch_size(batch_size)
     symbols.check(split.native_levels)
-
-
-def _read_ahead(batches: "grain.MapDataset") -> Iterator:
-    """Iterates in order, while threads make the batches to come (decoding runs in parallel)."""
-    import grain
-
-    options = grain.ReadOptions(num_threads=READ_THREADS, prefetch_buffer_size=READ_AHEAD)
-    return iter(batches.to_iter_dataset(options))
-
-
-def _training_indices(count: int, batch_size: int, seed: int, step: int) -> Int64[np.ndarray, " b"]:
-    """Which images make up a batch: a stretch of the epochs' orders laid end to end."""
-    epochs, places = np.divmod(np.arange(step * batch_size, (step + 1) * batch_size), count)
-    return np.concatenate(
-        [
-            _epoch_order(count, seed, int(epoch))[places[epochs == epoch]]
-            for epoch in np.unique(epochs)
-        ]
-    )
-
-
-# A batch needs the order of one epoch or two; the threads ahead of it, the next one's.
-@functools.lru_cache(maxsize=4)
-def _epoch_order(count: int, seed: int, epoch: int) -> Int64[np.ndarray, " n"]:
-    return np.random.default_rng([seed, _ORDER, epoch]).permutation(count)

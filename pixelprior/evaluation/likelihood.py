@@ -36,11 +36,17 @@ class Likelihood(NamedTuple):
     num_images: int
 
 
-def check_labels(num_classes: int, label: Int[np.ndarray, " b"], split: Split) -> None:
-    """Raises an InputError if a model of so many classes cannot be told one of these labels."""
+def check_labels(num_classes: int, label: Int[np.ndarray, " b"], what: str) -> None:
+    """Raises an InputError if a model of so many classes cannot be told one of these labels.
+
+    Args:
+        num_classes: 0 for a model that is told none.
+        label: the labels.
+        what: the description of the images that they are of.
+    """
     if num_classes and (label.min() < 0 or label.max() >= num_classes):
         raise InputError(
-            f"expected labels in [0, {num_classes}), but {split.description} has labels from "
+            f"expected labels in [0, {num_classes}), but {what} has labels from "
             f"{label.min()} to {label.max()}; set config.class_conditional=False for data without "
             "labels"
         )
@@ -66,7 +72,7 @@ def evaluate_likelihood(
     graph, weights = nnx.split(model)
     values = []
     for batch in evaluation_batches(split, symbols, batch_size=batch_size):
-        check_labels(model.context_encoder.num_classes, batch["label"], split)
+        check_labels(model.context_encoder.num_classes, batch["label"], split.description)
         mask = batch["mask"]
         inputs = {"image": batch["image"], "label": batch["label"]}
         log_prob = _log_prob(graph, weights, put_batch(inputs, mesh))

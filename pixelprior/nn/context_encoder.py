@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from pixelprior.context import Context
 from pixelprior.errors import InputError
@@ -54,19 +54,7 @@ class ContextEncoder(nnx.Module):
                 "num_classes"
             )
         if label is not None:
-            if label.shape != (batch,) or not jnp.issubdtype(label.dtype, jnp.integer):
-                raise InputError(
-                    f"expected one integer label per grid, shape ({batch},), got {label.dtype} "
-                    f"{label.shape}"
-                )
-            # Inside a transformation the values are unknown; they were checked on their way in.
-            if not isinstance(label, jax.core.Tracer) and batch > 0:
-                values = np.asarray(label)
-                low, high = int(values.min()), int(values.max())
-                if low < 0 or high >= self.num_classes:
-                    raise InputError(
-                        f"expected labels in [0, {self.num_classes}), got {low} to {high}"
-                    )
+            self.check_label(label, batch)
         if (map_ is None) != (self.map_features == 0):
             raise InputError(
                 f"this model is conditioned on a map of {self.map_features} features, but none was "
@@ -77,3 +65,17 @@ class ContextEncoder(nnx.Module):
         expected = (batch, self.grid.height, self.grid.width, self.map_features)
         if map_ is not None and map_.shape != expected:
             raise InputError(f"expected a context map of shape {expected}, got {map_.shape}")
+
+    def check_label(self, label: Int[Array, " b"], batch: int) -> None:
+        """Raises an InputError unless these are classes of ``batch`` grids."""
+        if label.shape != (batch,) or not jnp.issubdtype(label.dtype, jnp.integer):
+            raise InputError(
+                f"expected one integer label per grid, shape ({batch},), got {label.dtype} "
+                f"{label.shape}"
+            )
+        # Inside a transformation the values are unknown; they were checked on their way in.
+        if not isinstance(label, jax.core.Tracer) and batch > 0:
+            values = np.asarray(label)
+            low, high = int(values.min()), int(values.max())
+            if low < 0 or high >= self.num_classes:
+                raise InputError(f"expected labels in [0, {self.num_classes}), got {low} to {high}")

@@ -9,6 +9,7 @@ whoever decodes a file, and where Orbax notices it, it says so in a thousand lin
 import json
 import logging
 import os
+import shutil
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -24,7 +25,7 @@ from pixelprior.errors import InputError
 from pixelprior.run_folder import write_atomically
 from pixelprior.training.step import TrainState
 
-_METRIC = "validation_nats"
+_METRIC = "validation_loss"
 _PARTS = ("weights", "averaged", "optimizer")
 _CHECKSUMS = "checksums.json"
 
@@ -77,14 +78,14 @@ class Checkpoints:
     def __exit__(self, *_: object) -> None:
         self._manager.close()
 
-    def save(self, state: TrainState, *, validation_nats: float | None = None) -> None:
+    def save(self, state: TrainState, *, validation_loss: float | None = None) -> None:
         """Saves a state under its step, in the background; its step must not be saved already.
 
-        Without its validation NLL a checkpoint can be resumed from, but is never the best.
+        Without its validation loss a checkpoint can be resumed from, but is never the best.
         """
         parts = _parts(state)
         items = {name: ocp.args.StandardSave(parts[name]) for name in _PARTS}
-        metrics = None if validation_nats is None else {_METRIC: validation_nats}
+        metrics = None if validation_loss is None else {_METRIC: validation_loss}
         self.wait()
         self._saving = int(state.step)
         self._manager.save(
@@ -104,7 +105,7 @@ class Checkpoints:
         return self._manager.latest_step()
 
     def best_step(self) -> int | None:
-        """The step of the checkpoint with the lowest validation NLL; without one, the latest."""
+        """The step of the checkpoint with the lowest validation loss; without one, the latest."""
         best = self._manager.best_step()
         return self.latest_step() if best is None else best
 
@@ -217,7 +218,7 @@ class Checkpoints:
                 float(json.loads((metrics / "metrics").read_text())[_METRIC])
             # Not JSON, not UTF-8, something else in JSON, or no such file.
             except (ValueError, TypeError, KeyError, OSError):
-                self._warn(f"the validation NLL of step {step} in {self._path} cannot be read")
+                self._warn(f"the validation loss of step {step} in {self._path} cannot be read")
                 self._move_aside(metrics, f"{step}-metrics")
 
     def _move_aside(self, what: Path, name: str) -> None:
@@ -225,6 +226,21 @@ class Checkpoints:
         aside.mkdir(exist_ok=True)
         number = len(list(aside.iterdir()))
         os.replace(what, aside / f"{name}-{number}")
+
+
+def copy_averaged(path: Path, step: int, into: Path) -> None:
+    """Copies one checkpoint without what only training needs: its averaged weights alone.
+
+    Args:
+        path: the folder of checkpoints.
+        step: the checkpoint's.
+        into: another such folder; made, if it is missing.
+    """
+    source = path / str(step)
+    needless = {str(source): [part for part in _PARTS if part != "averaged"]}
+    shutil.copytree(
+        source, into / str(step), ignore=lambda folder, _: needless.get(str(folder), [])
+    )
 
 
 def _parts(state: TrainState) -> dict[str, Any]:

@@ -18,7 +18,7 @@ class MetricsFile:
         kept = [
             record
             for record in read_metrics(path)
-            if record["step"] <= resume_step and "test_nats" not in record
+            if record["step"] <= resume_step and "best_step" not in record
         ]
         write_atomically(path, "".join(json.dumps(record) + "\n" for record in kept))
 

@@ -1,7 +1,4 @@
-"""The training step: a pure function of state and batch.
-
-Legend: b batch, h height, w width, c channels.
-"""
+"""The training step: a pure function of state and batch."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -12,8 +9,7 @@ import optax
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from pixelprior.context import Context
-from pixelprior.models.base import AutoregressiveModel
+from pixelprior.training.task import Loss
 
 
 class TrainState(NamedTuple):
@@ -21,9 +17,9 @@ class TrainState(NamedTuple):
 
     Attributes:
         step: how many steps have been taken.
-        weights: the model's, as `nnx.split` gives them.
+        weights: the model's, as `nnx.split` gives them; codebooks and their counts too.
         averaged: their exponential moving average.
-        optimizer: the optimizer's state.
+        optimizer: the optimizer's state, of the trainable weights alone.
     """
 
     step: Int[Array, ""]
@@ -33,51 +29,67 @@ class TrainState(NamedTuple):
 
 
 class StepMetrics(NamedTuple):
-    """What a step tells: the batch's loss in bits per dimension, and the gradient's global norm."""
+    """What a step tells: the batch's metrics by name, and the gradient's global norm."""
 
-    bits_per_dim: Float[Array, ""]
+    metrics: dict[str, Float[Array, ""]]
     gradient_norm: Float[Array, ""]
 
 
-def init_state(weights: Any, optimizer: optax.GradientTransformation) -> TrainState:
+def init_state(
+    weights: Any, optimizer: optax.GradientTransformation, trainable: Any = nnx.Param
+) -> TrainState:
     """The state before the first step."""
     # The average is a copy: a donated state must not hold one buffer twice.
     averaged = jax.tree.map(jnp.copy, weights)
-    return TrainState(jnp.zeros((), jnp.int32), weights, averaged, optimizer.init(weights))
-
-
-def batch_context(model: AutoregressiveModel, label: Int[Array, " b"]) -> Context | None:
-    """What a model is conditioned on, of what a labelled batch offers."""
-    return Context(label=label) if model.context_encoder.num_classes else None
+    trained, _ = nnx.split_state(weights, trainable, ...)
+    return TrainState(jnp.zeros((), jnp.int32), weights, averaged, optimizer.init(trained))
 
 
 def make_train_step(
     graph: nnx.GraphDef,
     optimizer: optax.GradientTransformation,
+    loss: Callable[[Any, Any, Array], Loss],
     *,
+    after_step: Callable[[Any, Any], None] | None = None,
+    trainable: Any = nnx.Param,
     ema_decay: float,
-    dropout_key: Array,
+    key: Array,
 ) -> Callable[[TrainState, Any], tuple[TrainState, StepMetrics]]:
     """The jitted step: ``(state, batch) -> (state, metrics)``; the state given is donated.
 
-    Step n draws its dropout from ``(dropout_key, n)``. The average's decay is
+    Step n draws its dropout, and whatever else, from ``(key, n)``. The average's decay is
     ``min(ema_decay, (1 + n) / (10 + n))``, so that a short run's average is not its start.
+
+    Args:
+        graph: of the model.
+        optimizer: of the trainable weights.
+        loss: see `Task.loss`.
+        after_step: see `Task.after_step`.
+        trainable: see `Task.trainable`.
+        ema_decay: of the averaged weights.
+        key: a typed key.
     """
 
-    def loss(weights: Any, batch: Any, key: Array) -> Float[Array, ""]:
-        model = nnx.merge(graph, weights)
-        context = batch_context(model, batch["label"])
-        log_prob = model.log_prob(batch["image"], context, dropout_key=key)
-        return -log_prob.mean() / (model.grid.size * jnp.log(2.0))
-
     def step(state: TrainState, batch: Any) -> tuple[TrainState, StepMetrics]:
-        key = jax.random.fold_in(dropout_key, state.step)
-        bits, gradient = jax.value_and_grad(loss)(state.weights, batch, key)
-        updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.weights)
-        weights = optax.apply_updates(state.weights, updates)
+        step_key = jax.random.fold_in(key, state.step)
+        trained, rest = nnx.split_state(state.weights, trainable, ...)
+
+        def value(trained: Any) -> tuple[Float[Array, ""], Any]:
+            result = loss(nnx.merge(graph, trained, rest), batch, step_key)
+            return result.value, (result.metrics, result.statistics)
+
+        gradient, (metrics, statistics) = jax.grad(value, has_aux=True)(trained)
+        updates, optimizer_state = optimizer.update(gradient, state.optimizer, trained)
+        model = nnx.merge(graph, optax.apply_updates(trained, updates), rest)
+        # After the weights have moved, by a gradient that saw the codebooks as they were.
+        if after_step is not None:
+            after_step(model, statistics)
+        weights = nnx.state(model)
         decay = jnp.minimum(ema_decay, (1.0 + state.step) / (10.0 + state.step))
         averaged = optax.incremental_update(weights, state.averaged, 1.0 - decay)
-        metrics = StepMetrics(bits, optax.tree.norm(gradient))
-        return TrainState(state.step + 1, weights, averaged, optimizer_state), metrics
+        return (
+            TrainState(state.step + 1, weights, averaged, optimizer_state),
+            StepMetrics(metrics, optax.tree.norm(gradient)),
+        )
 
     return jax.jit(step, donate_argnums=0)

@@ -18,7 +18,7 @@ from pixelprior.errors import InputError
 from pixelprior.experiment import open_data
 from pixelprior.loading import load_trained
 from pixelprior.sampling.strategies import strategies_from
-from pixelprior.training.loop import train
+from pixelprior.commands.train import train_run
 
 
 def read(path):
@@ -39,7 +39,7 @@ def draw(workdir, out, **settings):
             "num": 4,
             "batch_size": 64,
             "seed": 0,
-            "strategies": (),
+            "strategies": [()],
             "label": None,
             "method": "cached",
             "checkpoint": "best",
@@ -117,7 +117,7 @@ def test_individual_images_batches_seeds_and_labels(digits, tmp_path):
     np.testing.assert_array_equal(two[2], images[2])  # image 2 of all classes in turn
     assert (two[:2] != images[:2]).any()
     # With one level left to choose from, all images of a class are one.
-    sure = draw(digits, tmp_path / "e", num=5, label="1", strategies=strategies_from(top_k=1))
+    sure = draw(digits, tmp_path / "e", num=5, label="1", strategies=[strategies_from(top_k=1)])
     assert (sure == sure[0]).all() and (sure[0] != images[1]).any()
 
 
@@ -236,6 +236,7 @@ def write_images(folder, count, size=(5, 6), seed=0):
 
 
 SETTINGS = {
+    "task": "pixels",
     "seed": 1,
     "data_dir": "",
     "image_size": (0, 0),
@@ -266,8 +267,8 @@ SETTINGS = {
 def test_a_folder_of_colour_images_from_end_to_end(tmp_path, capsys):
     folder = write_images(tmp_path / "images", 40)
     config = SETTINGS | {"dataset": f"folder:{folder}", "levels": 4, "binarisation": "none"}
-    result = train(config, tmp_path / "run")
-    assert result.step == 3 and result.test.num_images == 4
+    result = train_run(config, tmp_path / "run")
+    assert result.step == 3
     pictures = draw(tmp_path / "run", tmp_path / "samples", num=2)
     assert pictures.shape == (2, 5, 6, 3)
     assert set(pictures.ravel()) <= {0, 85, 170, 255}
@@ -286,7 +287,7 @@ def test_a_folder_of_colour_images_from_end_to_end(tmp_path, capsys):
         checkpoint="best",
         averaged=True,
     )
-    np.testing.assert_allclose(values["nats"], result.test.nats, rtol=1e-5)
+    np.testing.assert_allclose(values["nats"], result.test.metrics["nats"], rtol=1e-5)
     assert json.loads((tmp_path / "results.json").read_text()) == values
     assert "4 levels (2 bits)" in capsys.readouterr().out
 
@@ -302,8 +303,8 @@ def test_mnist_from_end_to_end(tmp_path, capsys):
         "validation_fraction": 0.01,
         "batch_size": 200,
     }
-    result = train(config, tmp_path / "run")
-    assert result.test.num_images == 10_000
+    result = train_run(config, tmp_path / "run")
+    assert result.step == 3 and result.test is not None
     pictures = draw(tmp_path / "run", tmp_path / "samples", num=2)
     assert pictures.shape == (2, 28, 28) and set(pictures.ravel()) <= {0, 255}
     values = evaluate_run(

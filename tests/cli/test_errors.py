@@ -12,7 +12,7 @@ from pixelprior.commands.sample import sample_to_files
 from pixelprior.errors import InputError
 from pixelprior.loading import load_trained
 from pixelprior.sampling.strategies import strategies_from
-from pixelprior.training.loop import train
+from pixelprior.commands.train import train_run
 
 ROOT = Path(__file__).parents[2]
 DIGITS = f"--config={ROOT / 'configs' / 'digits.py'}"
@@ -62,7 +62,7 @@ def refused(config, workdir, message):
     """The error of training, which has written nothing."""
     before = contents(Path(workdir).parent)
     with pytest.raises(InputError, match=message) as error:
-        train(config, workdir)
+        train_run(config, workdir)
     assert contents(Path(workdir).parent) == before
     assert "\n" not in str(error.value).split(":\n    python -c")[0]
     return str(error.value)
@@ -124,7 +124,7 @@ def test_an_image_whose_pixels_are_broken_is_named(config, tmp_path):
         path.write_bytes(path.read_bytes()[:-100])
     changes = {"dataset": f"folder:{folder}", "class_conditional": False, "batch_size": 4}
     with pytest.raises(InputError, match=r"\d\d.png cannot be read as an image"):
-        train(config | changes, tmp_path / "run")
+        train_run(config | changes, tmp_path / "run")
 
 
 def test_a_work_folder_of_another_run(config, digits):
@@ -145,7 +145,7 @@ def draw(workdir, out, **settings):
         "num": 2,
         "batch_size": 2,
         "seed": 0,
-        "strategies": (),
+        "strategies": [()],
         "label": None,
         "method": "cached",
         "checkpoint": "best",

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 # Everything that a config must say; the smallest run that has all phases.
 CONFIG = {
+    "task": "pixels",
     "seed": 0,
     "dataset": "digits",
     "data_dir": "",

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pixelprior.commands.train import train_run
 from pixelprior.data import Dataset, Symbols
 from pixelprior.data.dataset import make_splits
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
-from pixelprior.training import loop
+from pixelprior.training.tasks import images
 
 GRID = Grid(3, 2, 1, 4)
 DIGITS = Path(__file__).parents[2] / "configs" / "digits.py"
@@ -33,9 +34,9 @@ def test_training_on_labels_of_no_class_is_refused(monkeypatch, tmp_path):
     config = module.get_config().to_dict() | {"class_conditional": True, "batch_size": 2}
     sources = {name: (Unlabelled(), f"all of {name}") for name in ("train", "validation", "test")}
     dataset = Dataset("unlabelled", make_splits(sources, GRID.shape, 4), ("a", "b"))
-    monkeypatch.setattr(loop, "open_data", lambda _: (dataset, Symbols(4, "none"), GRID))
+    monkeypatch.setattr(images, "open_data", lambda _: (dataset, Symbols(4, "none"), GRID))
 
     with pytest.raises(
         InputError, match=r"labels in \[0, 2\), but all of train has labels from -1"
     ):
-        loop.train(config, tmp_path / "run")
+        train_run(config, tmp_path / "run")

@@ -17,6 +17,7 @@ from pixelprior.grid import Grid
 from pixelprior.models import MODELS
 from pixelprior.training.optimizer import make_optimizer
 from pixelprior.training.step import init_state, make_train_step
+from pixelprior.training.tasks.pixels import pixel_loss
 
 SMALL = {"features": 4, "num_layers": 1, "embedding_features": 4, "head_features": 8}
 
@@ -44,7 +45,9 @@ def setup(model, *, learning_rate=0.1, ema_decay=0.9, num_steps=100):
         clip_norm=1.0,
     )
     graph, weights = nnx.split(model)
-    step = make_train_step(graph, optimizer, ema_decay=ema_decay, dropout_key=jax.random.key(0))
+    step = make_train_step(
+        graph, optimizer, pixel_loss, ema_decay=ema_decay, key=jax.random.key(0)
+    )
     return init_state(weights, optimizer), step
 
 
@@ -67,7 +70,7 @@ def test_loss_average_donation_and_compilation():
         given = state
         expected = -np.asarray(score(state.weights), np.float64).mean() / (4 * 3 * np.log(2.0))
         state, metrics = step(state, batch)
-        np.testing.assert_allclose(metrics.bits_per_dim, expected, rtol=1e-5)
+        np.testing.assert_allclose(metrics.metrics["bits_per_dim"], expected, rtol=1e-5)
         assert int(state.step) == n + 1
         # The average starts as a copy, and follows more slowly the longer it has run.
         decay = min(0.3, (1 + n) / (10 + n))
@@ -94,11 +97,11 @@ def test_dropout_is_another_at_every_step():
     losses = []
     for _ in range(3):
         state, metrics = step(state, batch)
-        losses.append(float(metrics.bits_per_dim))
+        losses.append(float(metrics.metrics["bits_per_dim"]))
     assert len(set(losses)) == 3
     # A run that goes on from step 2 draws what it would have drawn.
     _, metrics = step(copy._replace(step=jnp.int32(2)), batch)
-    assert float(metrics.bits_per_dim) == losses[2]
+    assert float(metrics.metrics["bits_per_dim"]) == losses[2]
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -112,7 +115,7 @@ def test_every_model_learns_one_batch_by_heart(name):
     losses = []
     for _ in range(300):
         state, metrics = step(state, batch)
-        losses.append(metrics.bits_per_dim)
+        losses.append(metrics.metrics["bits_per_dim"])
     assert abs(float(losses[0]) - np.log2(5)) < 1
     # Each image has a class of its own: there is nothing left to guess.
     assert float(losses[-1]) < 0.03

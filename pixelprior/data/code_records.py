@@ -1,0 +1,79 @@
+"""One record for each example: the codes of its levels, and its label.
+
+Legend: b batch, h height, w width, c codebooks per position. Every level has its own h, w and c.
+
+A record is the bytes of a little-endian NumPy structure. What is in it follows from the levels'
+grids alone, so reading is a reinterpretation of bytes, and nothing is ever unpickled.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Int, Int32
+
+from pixelprior.data.errors import DataError
+from pixelprior.errors import InputError
+from pixelprior.grid import Grid
+
+
+def record_type(grids: Sequence[Grid]) -> np.dtype:
+    """The structure of a record: ``label``, and for each level the smallest type of its codes."""
+    return np.dtype([("label", "<i4"), *(_level(n, grid) for n, grid in enumerate(grids))])
+
+
+def _level(number: int, grid: Grid) -> tuple[str, np.dtype, tuple[int, int, int]]:
+    codes = np.min_scalar_type(grid.levels - 1).newbyteorder("<")
+    return f"level{number}", codes, grid.shape
+
+
+def pack(
+    codes: Sequence[Int[np.ndarray, "b h w c"]],
+    labels: Int[np.ndarray, " b"],
+    grids: Sequence[Grid],
+) -> np.ndarray:
+    """A batch of maps as records.
+
+    Args:
+        codes: the codes of each level, integers in ``[0, levels)`` of its grid.
+        labels: the label of each example.
+        grids: of the levels.
+
+    Returns:
+        An array ``[b]`` of `record_type`.
+
+    Raises:
+        DataError: if the codes do not fit their grids, or not each other or the labels.
+    """
+    if len(codes) != len(grids):
+        raise DataError(f"expected codes of {len(grids)} levels, got {len(codes)}")
+    codes, labels = [np.asarray(level) for level in codes], np.asarray(labels)
+    check_codes(codes, grids)
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+        raise DataError(
+            f"expected integer labels of shape [batch], got {labels.dtype} {list(labels.shape)}"
+        )
+    sizes = [len(labels), *(len(level) for level in codes)]
+    if len(set(sizes)) > 1:
+        raise DataError(f"expected as many maps of every level as labels, got {sizes}")
+    records = np.empty(len(labels), record_type(grids))
+    records["label"] = labels
+    for number, level in enumerate(codes):
+        records[f"level{number}"] = level
+    return records
+
+
+def unpack(
+    records: np.ndarray,
+) -> tuple[list[Int32[np.ndarray, "b h w c"]], Int32[np.ndarray, " b"]]:
+    """The codes of each level, and the labels, of an array ``[b]`` of records."""
+    label, *levels = records.dtype.names or ()
+    return [records[level].astype(np.int32) for level in levels], records[label].astype(np.int32)
+
+
+def check_codes(codes: Sequence[Int[np.ndarray, "b h w c"]], grids: Sequence[Grid]) -> None:
+    """Raises a DataError unless every level's codes fit its grid."""
+    for number, (level, grid) in enumerate(zip(codes, grids, strict=True)):
+        try:
+            grid.check(level)
+        except InputError as error:
+            raise DataError(f"codes of level {number} do not fit their grid: {error}") from error

@@ -1,0 +1,95 @@
+"""How well a prior predicts codes, level by level.
+
+Legend: b batch.
+"""
+
+import functools
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from flax import nnx
+from jax.sharding import Mesh
+from jaxtyping import Float
+
+from pixelprior.devices import put_batch
+from pixelprior.evaluation.likelihood import check_labels
+from pixelprior.priors import Prior
+
+
+class LevelLikelihood(NamedTuple):
+    """How well one level's codes are predicted, given those of all coarser levels.
+
+    Attributes:
+        nats: mean negative log-likelihood of the level's codes of an image.
+        nats_error: the standard error of that mean, over images.
+        bits_per_code: the same mean in bits per code.
+    """
+
+    nats: float
+    nats_error: float
+    bits_per_code: float
+
+
+class CodeLikelihood(NamedTuple):
+    """How well a prior predicts the codes of a split.
+
+    Attributes:
+        levels: the coarsest first.
+        nats: mean negative log-likelihood of all codes of an image, all levels together.
+        nats_error: the standard error of that mean, over images.
+        num_images: how many images.
+    """
+
+    levels: list[LevelLikelihood]
+    nats: float
+    nats_error: float
+    num_images: int
+
+
+@functools.partial(jax.jit, static_argnames="graph")
+def _log_probs(graph: nnx.GraphDef, weights: Any, batch: Any) -> Any:
+    prior = nnx.merge(graph, weights)
+    label = batch["label"] if prior.num_classes else None
+    codes = batch["codes"]
+    return [prior.level_log_prob(number, codes, label) for number in range(len(codes))]
+
+
+def evaluate_codes(
+    prior: Prior, batches: Iterable[Mapping[str, Any]], what: str, *, mesh: Mesh
+) -> CodeLikelihood:
+    """Scores every image's codes once.
+
+    A class-conditional prior is told each image's class. Means are taken in float64 on the host.
+
+    Args:
+        prior: what is measured.
+        batches: "codes", a map for each level, "label", and "mask", False for what is not to count.
+        what: the description of the images.
+        mesh: the devices.
+
+    Raises:
+        InputError: if the prior is class-conditional and an image has none of its classes.
+    """
+    graph, weights = nnx.split(prior)
+    values = []
+    for batch in batches:
+        check_labels(prior.num_classes, batch["label"], what)
+        inputs = {"codes": list(batch["codes"]), "label": batch["label"]}
+        log_probs = _log_probs(graph, weights, put_batch(inputs, mesh))
+        values.append(-np.stack(log_probs).astype(np.float64)[:, batch["mask"]])
+    nats = np.concatenate(values, axis=1)
+    levels = [
+        LevelLikelihood(*_mean(level), float(level.mean()) / (grid.size * math.log(2.0)))
+        for level, grid in zip(nats, prior.grids, strict=True)
+    ]
+    return CodeLikelihood(levels, *_mean(nats.sum(axis=0)), nats.shape[1])
+
+
+def _mean(values: Float[np.ndarray, " b"]) -> tuple[float, float]:
+    """The mean, and its standard error."""
+    if values.size == 1:
+        return float(values[0]), math.nan
+    return float(values.mean()), float(values.std(ddof=1) / math.sqrt(values.size))

@@ -1,0 +1,193 @@
+"""Networks from the settings of a config, checked so that what is refused is refused in words."""
+
+import functools
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from flax import nnx
+
+from pixelprior.errors import InputError
+from pixelprior.grid import Grid
+from pixelprior.keys import named_key
+from pixelprior.models import MODELS, AutoregressiveModel
+from pixelprior.nn.finite_scalar_quantizer import FiniteScalarQuantizer
+from pixelprior.nn.quantizer import Quantizer
+from pixelprior.nn.vector_quantizer import VectorQuantizer
+from pixelprior.priors.prior import Prior
+from pixelprior.tokenizers import TOKENIZERS, VQVAE
+from pixelprior.tokenizers.vqvae import level_names
+
+QUANTIZERS: dict[str, type[Quantizer]] = {
+    "vector": VectorQuantizer,
+    "finite_scalar": FiniteScalarQuantizer,
+}
+
+
+def build_model(
+    settings: Mapping[str, Any], grid: Grid, *, num_classes: int, seed: int
+) -> AutoregressiveModel:
+    """The model that a config's ``model`` describes, with fresh weights.
+
+    Raises:
+        InputError: if there is no such model, or it does not take a setting.
+    """
+    make = _model_maker(settings, "config.model")
+    return make(grid, num_classes=num_classes, rngs=_weights(seed))
+
+
+def build_tokenizer(
+    settings: Mapping[str, Any], quantizer: Mapping[str, Any], grid: Grid, *, seed: int
+) -> VQVAE:
+    """The tokenizer that a config's ``tokenizer`` and ``quantizer`` describe, with fresh weights.
+
+    Raises:
+        InputError: if there is none, it does not take a setting, or its strides do not divide the
+            grid.
+    """
+    make_quantizer, arguments = _choose(quantizer, QUANTIZERS, "config.quantizer")
+    _check_settings(make_quantizer, arguments, "config.quantizer", quantizer["name"])
+    make, settings = _choose(settings, TOKENIZERS, "config.tokenizer")
+    # All tokenizers are one, so its constructor says what each takes.
+    _check_settings(
+        VQVAE, settings, "config.tokenizer", "a tokenizer", elsewhere=("grid", "quantizer"), least=1
+    )
+    return make(
+        grid,
+        quantizer=lambda rngs: make_quantizer(rngs=rngs, **arguments),
+        rngs=_weights(seed),
+        **settings,
+    )
+
+
+def build_prior(
+    models: Mapping[str, Any],
+    context: Mapping[str, Any],
+    grids: Sequence[Grid],
+    *,
+    num_classes: int,
+    label_dropout: float,
+    seed: int,
+) -> Prior:
+    """The prior over codes that a config's ``models`` and ``context`` describe, fresh weights.
+
+    Raises:
+        InputError: if the models are not those of the levels, or one does not take a setting.
+    """
+    names = level_names(len(grids))
+    if set(models) != set(names):
+        raise InputError(
+            f"the tokenizer's levels are called {', '.join(names)}, but config.models describes "
+            f"{', '.join(models) or 'none'}; describe a model for each level"
+        )
+    makers = [_model_maker(models[name], f"config.models.{name}") for name in names]
+    _check_settings(
+        Prior,
+        {f"context_{key}": value for key, value in context.items()},
+        "config.context",
+        "the context",
+        elsewhere=("grids", "models", "num_classes", "label_dropout"),
+        prefix="context_",
+        least=1,
+    )
+    return Prior(
+        grids,
+        makers,
+        num_classes=num_classes,
+        label_dropout=label_dropout,
+        rngs=_weights(seed),
+        **{f"context_{key}": value for key, value in context.items()},
+    )
+
+
+def _weights(seed: int) -> nnx.Rngs:
+    return nnx.Rngs(named_key(seed, "weights"))
+
+
+def _model_maker(settings: Mapping[str, Any], where: str) -> Callable[..., AutoregressiveModel]:
+    """The constructor of a model, with the settings already given."""
+    if not isinstance(settings, Mapping):
+        raise InputError(f"{where} must be the settings of a model, got {settings!r}")
+    make, arguments = _choose(settings, MODELS, where)
+    _check_settings(
+        make,
+        arguments,
+        where,
+        settings["name"],
+        elsewhere=("grid", "num_classes", "map_features"),
+        least=1,
+        rates=True,
+    )
+    return functools.partial(make, **arguments)
+
+
+def _choose(
+    settings: Mapping[str, Any], choices: Mapping[str, Any], where: str
+) -> tuple[Any, dict[str, Any]]:
+    """What a config names, and the rest of what it says of it."""
+    arguments = dict(settings)
+    name = arguments.pop("name", None)
+    if name not in choices:
+        raise InputError(f"{where}.name must be one of {', '.join(choices)}, got {name!r}")
+    return choices[name], arguments
+
+
+def _check_settings(
+    make: type,
+    arguments: Mapping[str, Any],
+    where: str,
+    name: str,
+    *,
+    elsewhere: Collection[str] = (),
+    prefix: str = "",
+    least: int = 0,
+    rates: bool = False,
+) -> None:
+    """Raises an InputError unless a constructor takes these arguments, judged by its defaults.
+
+    Args:
+        make: the class.
+        arguments: what it is to be called with.
+        where: the config's key, for errors.
+        name: of what is made, for errors.
+        elsewhere: arguments that are not for a config to say.
+        prefix: what the arguments' names have before those in the config.
+        least: the smallest integer allowed.
+        rates: whether all floats are rates, in [0, 1).
+    """
+    accepted = {
+        key: parameter.default
+        for key, parameter in inspect.signature(make.__init__).parameters.items()  # type: ignore[misc]
+        if key not in ("self", "rngs", *elsewhere) and key.startswith(prefix)
+    }
+    for key, value in arguments.items():
+        shown = key.removeprefix(prefix)
+        if key not in accepted:
+            known = ", ".join(name.removeprefix(prefix) for name in accepted)
+            raise InputError(f"{name} has no setting {shown!r}; {where} may set {known}")
+        # A setting without a default, like the features of a quantizer, is an integer or integers.
+        match accepted[key]:
+            case bool():
+                fits, wanted = isinstance(value, bool), "True or False"
+            case int():
+                fits = type(value) is int and value >= least
+                wanted = f"an integer of at least {least}"
+            case float():
+                fits, wanted = _is_number(value), "a number"
+                if rates:
+                    fits, wanted = fits and 0 <= value < 1, "a number in [0, 1)"
+            case str():
+                fits, wanted = isinstance(value, str), "a string"
+            case tuple():
+                fits, wanted = isinstance(value, tuple | list), "a tuple"
+            case _:
+                fits, wanted = type(value) is int or isinstance(value, tuple | list), "integers"
+        if not fits:
+            raise InputError(f"{where}.{shown} must be {wanted}, got {value!r}")
+    missing = [key for key, default in accepted.items() if default is inspect.Parameter.empty]
+    if not set(missing) <= set(arguments):
+        raise InputError(f"{where} must say {', '.join(missing)} of {name}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,129 @@
+"""The keys of a config, for each of the three tasks.
+
+A config is a tree of plain values with exactly the keys of its task: none is optional, so that a
+config file says everything that happens.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pixelprior.errors import InputError
+
+_IMAGES: dict[str, type] = {
+    "dataset": str,  # "digits", a name known to TFDS, or "folder:/path"
+    "data_dir": str,  # where TFDS looks; "" for TFDS_DATA_DIR or its own default
+    "image_size": tuple,  # (height, width) to resize and crop to; (0, 0) for the images' own
+    "validation_fraction": float,  # of the training split
+    "levels": int,  # 2 to 256 values per symbol
+    "binarisation": str,  # "none", or with 2 levels "threshold", "static", "dynamic"
+    "flip": bool,  # mirror training images at random
+}
+
+_TRAINING: dict[str, type] = {
+    "batch_size": int,  # of all devices together
+    "num_steps": int,
+    "learning_rate": float,  # at its peak
+    "warmup_steps": int,  # linear from 0; a cosine to 0 follows
+    "weight_decay": float,  # AdamW's, on matrices and kernels only
+    "clip_norm": float,  # largest global norm of a gradient
+    "ema_decay": float,  # of the averaged weights
+    "log_every": int,  # steps between records of the training loss
+    "checkpoint_every": int,  # steps between checkpoints, each with its validation loss
+    "sample_every": int,  # steps between pictures
+    "num_samples": int,  # images in each of them
+}
+
+_FIRST: dict[str, type] = {
+    "task": str,  # "pixels", "tokenizer" or "prior"
+    "seed": int,  # of the weights, the order of the data, dropout and samples
+}
+
+TASKS: dict[str, dict[str, type]] = {
+    # A model of the images themselves.
+    "pixels": _FIRST
+    | _IMAGES
+    | {
+        "class_conditional": bool,  # condition the model on the labels
+        "model": dict,  # {"name": one of MODELS, and keyword arguments of its constructor}
+    }
+    | _TRAINING,
+    # An autoencoder from images to codes.
+    "tokenizer": _FIRST
+    | _IMAGES
+    | {
+        "tokenizer": dict,  # {"name": one of TOKENIZERS, and keyword arguments}
+        "quantizer": dict,  # {"name": one of QUANTIZERS, and keyword arguments}
+    }
+    | _TRAINING,
+    # Models of a tokenizer's codes; the images are those that the tokenizer was trained on.
+    "prior": _FIRST
+    | {
+        "data_dir": str,  # where TFDS looks; "" for where it looked for the tokenizer
+        "class_conditional": bool,  # condition the models on the labels
+        "label_dropout": float,  # share of labels hidden in training, for guidance
+        "models": dict,  # for each level by name, what "model" is for pixels
+        "context": dict,  # {"features": of the map of coarser codes, "num_blocks": per level}
+        "trained_levels": tuple,  # the names of those to train; the others come from --prior
+    }
+    | _TRAINING,
+}
+
+_ACCEPTED: dict[type, Any] = {float: (int, float), tuple: (tuple, list), dict: Mapping}
+
+_POSITIVE = (
+    "batch_size",
+    "num_steps",
+    "learning_rate",
+    "clip_norm",
+    "log_every",
+    "checkpoint_every",
+    "sample_every",
+    "num_samples",
+)
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """Raises an InputError unless the config has exactly the keys, of the types, that it must."""
+    if config.get("task") not in TASKS:
+        raise InputError(
+            f"config.task must be one of {', '.join(TASKS)}, got {config.get('task')!r}"
+        )
+    keys = TASKS[config["task"]]
+    unknown = sorted(set(config) - set(keys))
+    missing = sorted(set(keys) - set(config))
+    if unknown or missing:
+        raise InputError(
+            "the config has "
+            + " and ".join(
+                f"{what} {', '.join(names)}"
+                for what, names in (("unknown keys:", unknown), ("no value for:", missing))
+                if names
+            )
+            + f"; the keys are {', '.join(keys)}"
+        )
+    for key, expected in keys.items():
+        value = config[key]
+        accepted = _ACCEPTED.get(expected, expected)
+        # bool is an int to Python, but True is no batch size.
+        if not isinstance(value, accepted) or (expected is not bool and isinstance(value, bool)):
+            raise InputError(f"config.{key} must be of type {expected.__name__}, got {value!r}")
+    _check_ranges(config)
+
+
+def _check_ranges(config: Mapping[str, Any]) -> None:
+    size = config.get("image_size", (0, 0))
+    if len(size) != 2 or not all(isinstance(side, int) and side >= 0 for side in size):
+        raise InputError(f"config.image_size must be (height, width) in pixels, got {size!r}")
+    for key in _POSITIVE:
+        if config[key] <= 0:
+            raise InputError(f"config.{key} must be above 0, got {config[key]}")
+    for key in ("ema_decay", "label_dropout"):
+        if not 0 <= config.get(key, 0) < 1:
+            raise InputError(f"config.{key} must be in [0, 1), got {config[key]}")
+    if not 0 <= config["warmup_steps"] <= config["num_steps"]:
+        raise InputError(
+            f"config.warmup_steps must be from 0 to num_steps ({config['num_steps']}), "
+            f"got {config['warmup_steps']}"
+        )
+    if not 0 <= config["seed"] < 2**32:
+        raise InputError(f"config.seed must be in [0, 2**32), got {config['seed']}")

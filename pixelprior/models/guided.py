@@ -1,0 +1,134 @@
+"""Classifier-free guidance, as a model of its own.
+
+Legend: b batch, h height, w width, c channels, d features, v levels.
+
+A class-conditional model that was trained with a null class in place of some labels holds two
+distributions of the next symbol: given the class, and given none. Guidance moves further in the
+direction from the second to the first: with scale s, the logits are ``null + s * (class - null)``,
+renormalised symbol by symbol. Scale 1 is the model itself, 0 the model without a class.
+
+What comes out is again an exact distribution over grids, so it is a model like any other: it can be
+scored, sampled from by every sampler, and shaped by every strategy. Its network is the given one,
+run for both conditions, and its features are those of both, side by side.
+
+Ho and Salimans 2021, Classifier-Free Diffusion Guidance, equation 6, with scale = 1 + their w; on
+the logits of each symbol, as for autoregressive models of tokens.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int
+
+from pixelprior.context import Context
+from pixelprior.errors import InputError
+from pixelprior.models.base import AutoregressiveModel
+from pixelprior.nn.heads import Head
+
+
+class Guided(AutoregressiveModel):
+    """A class-conditional model, guided. It shares the weights of the model that it is made from.
+
+    Args:
+        model: conditioned on classes, the last of which is the null class.
+        scale: how far to go; may be traced.
+
+    Raises:
+        InputError: if the model has no class beside the null class.
+    """
+
+    def __init__(self, model: AutoregressiveModel, scale: float | Float[Array, ""]):
+        if model.context_encoder.num_classes < 2:
+            raise InputError("guidance needs a class-conditional model; this one is unconditional")
+        self.grid = model.grid
+        self.model = model
+        self.context_encoder = model.context_encoder
+        self.head = _GuidedHead(model.head, scale)
+
+    def features(
+        self,
+        x: Int[Array, "b h w c"],
+        context: Context | None = None,
+        *,
+        dropout_key: Array | None = None,
+    ) -> Float[Array, "b h w 2*d"]:
+        """See `AutoregressiveModel.features`; given the class, then given none."""
+        return jnp.concatenate(
+            [
+                self.model.features(x, condition, dropout_key=dropout_key)
+                for condition in self._conditions(context, x.shape[0])
+            ],
+            axis=-1,
+        )
+
+    def network(
+        self,
+        x: Int[Array, "b h w c"],
+        context: Float[Array, "b #h #w e"] | None,
+        dropout_key: Array | None,
+    ) -> Float[Array, "b h w d"]:
+        """Not used: there are two contexts, and `features` encodes both."""
+        raise NotImplementedError
+
+    def init_cache(self, batch: int, context: Context | None = None) -> Any:
+        """See `AutoregressiveModel.init_cache`."""
+        return [self.model.init_cache(batch, here) for here in self._conditions(context, batch)]
+
+    def start_row(self, cache: Any, row: Int[Array, ""]) -> tuple[Any, Any, Any]:
+        """See `AutoregressiveModel.start_row`."""
+        caches, above, left = zip(*(self.model.start_row(here, row) for here in cache), strict=True)
+        return list(caches), above, left
+
+    def step(
+        self, above: Any, left: Any, previous: Int[Array, "b c"]
+    ) -> tuple[Float[Array, "b 2*d"], Any, Any]:
+        """See `AutoregressiveModel.step`."""
+        features, left, traces = zip(
+            *(self.model.step(a, here, previous) for a, here in zip(above, left, strict=True)),
+            strict=True,
+        )
+        return jnp.concatenate(features, axis=-1), left, traces
+
+    def end_row(self, cache: Any, pixels: Int[Array, "w b c"], traces: Any) -> Any:
+        """See `AutoregressiveModel.end_row`."""
+        return [
+            self.model.end_row(here, pixels, trace)
+            for here, trace in zip(cache, traces, strict=True)
+        ]
+
+    def _conditions(self, context: Context | None, batch: int) -> tuple[Context, Context]:
+        """The context, and the same without the class."""
+        self.context_encoder.check(context, batch)
+        context = context or Context()
+        null = jnp.full(batch, self.context_encoder.num_classes - 1, jnp.int32)
+        return context, Context(label=null, map=context.map)
+
+
+class _GuidedHead(Head):
+    """The two distributions of a channel, combined and renormalised."""
+
+    def __init__(self, head: Head, scale: float | Float[Array, ""]):
+        self.grid = head.grid
+        self.head = head
+        self.scale = nnx.Variable(jnp.asarray(scale, jnp.float32))
+
+    def logits(
+        self, features: Float[Array, "*n 2*d"], earlier: Int[Array, "*n k"]
+    ) -> Float[Array, "*n v"]:
+        given, null = (
+            # Normalised, so that the logits mean the same on both sides.
+            jax.nn.log_softmax(self.head.logits(half, earlier))
+            for half in jnp.split(features, 2, axis=-1)
+        )
+        return null + self.scale[...] * (given - null)
+
+    def log_prob(
+        self, features: Float[Array, "*n 2*d"], pixel: Int[Array, "*n c"]
+    ) -> Float[Array, "*n"]:
+        total = jnp.zeros(pixel.shape[:-1])
+        for channel in range(self.grid.channels):
+            logits = jax.nn.log_softmax(self.logits(features, pixel[..., :channel]))
+            total += jnp.take_along_axis(logits, pixel[..., channel, None], axis=-1)[..., 0]
+        return total

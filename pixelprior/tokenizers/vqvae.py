@@ -1,0 +1,398 @@
+"""VQ-VAE and VQ-VAE-2: one autoencoder whose bottlenecks are maps of discrete codes.
+
+Legend: b batch, h height, w width, c channels, f features, l levels, g codebooks of a level,
+k codes of a codebook, q features of a quantizer.
+
+With one stride this is the VQ-VAE [1], with two the VQ-VAE-2 [2], and more work the same way. The
+image goes down through one encoder per stride; then, from the coarsest level to the finest, codes
+are chosen given all coarser ones, and one decoder per level carries what is known so far up to the
+next:
+
+    known = nothing
+    for each level, the coarsest first:
+        z       = project(features of the encoder here, known)
+        vectors = quantize(z)
+        known   = decode(vectors, known)          at the next finer grid
+    pixels = known
+
+Where we deviate:
+
+- In [2] the decoder of the top codes serves to choose the bottom ones alone, and the image is
+  decoded from the bottom codes beside top codes that another convolution enlarges. Here both are
+  one network: what helped to choose the codes is there to decode them.
+- A stride is a chain of convolutions by its prime factors, so that any stride will do.
+
+Lists over levels, of codes, vectors and grids, have the coarsest level first, everywhere: that is
+the order in which a prior factors them.
+
+[1] van den Oord et al. 2017, Neural Discrete Representation Learning.
+[2] Razavi et al. 2019, Generating Diverse High-Fidelity Images with VQ-VAE-2.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float, Int
+
+from pixelprior.errors import InputError
+from pixelprior.grid import Grid
+from pixelprior.nn.likelihoods import LIKELIHOODS, as_pixels
+from pixelprior.nn.quantizer import CodeStatistics, Quantized, Quantizer
+from pixelprior.nn.residual import Downsample, ResidualTower, Upsample
+
+
+class TokenizerLoss(NamedTuple):
+    """What training brings down, and of what it is made up; means over the batch.
+
+    Attributes:
+        total: the sum of the three losses below, with the weights they are trained with.
+        reconstruction: see `Likelihood.loss`.
+        commitment: how far the encoder's vectors are from their codes, times its weight.
+        codebook: how far the codes are from the vectors; 0 where they follow by moving averages.
+        squared_error: of the pixels expected, in squared units of [0, 1].
+        statistics: for `VQVAE.update_codebooks`, one for each level.
+    """
+
+    total: Float[Array, ""]
+    reconstruction: Float[Array, ""]
+    commitment: Float[Array, ""]
+    codebook: Float[Array, ""]
+    squared_error: Float[Array, ""]
+    statistics: list[CodeStatistics]
+
+
+class _Level(nnx.Module):
+    """The encoder, quantizer and decoder of one level."""
+
+    def __init__(
+        self,
+        c: int,
+        known: int,
+        out: int,
+        *,
+        stride: int,
+        features: int,
+        residual_features: int,
+        num_residual_blocks: int,
+        quantizer: Quantizer,
+        rngs: nnx.Rngs,
+    ):
+        def tower(channels: int) -> ResidualTower:
+            return ResidualTower(
+                channels, features, r=residual_features, depth=num_residual_blocks, rngs=rngs
+            )
+
+        self.down = Downsample(c, features, stride, rngs=rngs)
+        self.encoder = tower(features)
+        self.project = nnx.Linear(features + known, quantizer.features, rngs=rngs)
+        self.quantizer = quantizer
+        self.decoder = tower(quantizer.features + known)
+        self.up = Upsample(features, features, out, stride, rngs=rngs)
+
+    def encode(self, x: Float[Array, "b s*h s*w c"]) -> Float[Array, "b h w f"]:
+        return self.encoder(self.down(x))
+
+    def quantize(
+        self,
+        encoded: Float[Array, "b h w f"],
+        known: Float[Array, "b h w f"] | None,
+        key: Array | None,
+    ) -> Quantized:
+        return self.quantizer(self.project(_join(encoded, known)), key)
+
+    def decode(
+        self, vectors: Float[Array, "b h w q"], known: Float[Array, "b h w f"] | None
+    ) -> Float[Array, "b s*h s*w out"]:
+        return self.up(self.decoder(_join(vectors, known)))
+
+
+class VQVAE(nnx.Module):
+    """An autoencoder with one map of discrete codes for each of its strides.
+
+    Args:
+        grid: the images, as symbols; pixels are their brightness in [0, 1].
+        strides: by how much each level is coarser than the one before it, the finest level first:
+            (4,) takes 28 x 28 images to 7 x 7 codes, (4, 2) takes 64 x 64 ones to 16 x 16 and 8 x 8
+            codes.
+        quantizer: makes each level's quantizer.
+        features: width of encoders and decoders.
+        residual_features: hidden units of their residual blocks.
+        num_residual_blocks: in each encoder and each decoder.
+        likelihood: "gaussian", trained by squared error, or "discretized_logistic", which gives
+            every symbol a probability: with it, bits per dimension mean something.
+        rngs: where the initial weights come from.
+
+    Attributes:
+        code_grids: the grids of the codes, the coarsest first. A level with several codebooks has
+            as many channels.
+
+    Raises:
+        InputError: if the strides do not divide the images, or a setting is out of range.
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        *,
+        strides: Sequence[int] = (4,),
+        quantizer: Callable[[nnx.Rngs], Quantizer],
+        features: int = 64,
+        residual_features: int = 32,
+        num_residual_blocks: int = 2,
+        likelihood: str = "gaussian",
+        rngs: nnx.Rngs,
+    ):
+        if likelihood not in LIKELIHOODS:
+            raise InputError(
+                f"likelihood must be one of {', '.join(LIKELIHOODS)}, got {likelihood!r}"
+            )
+        strides = tuple(strides)
+        self.grid = grid
+        self.likelihood = LIKELIHOODS[likelihood](grid)
+        sizes = _sizes(grid, strides)
+        levels, code_grids = [], []
+        for number, (stride, (height, width)) in enumerate(zip(strides, sizes, strict=True)):
+            level = _Level(
+                features if number else grid.channels,
+                # What the coarser levels have decoded.
+                features if number < len(strides) - 1 else 0,
+                features if number else self.likelihood.num_parameters,
+                stride=stride,
+                features=features,
+                residual_features=residual_features,
+                num_residual_blocks=num_residual_blocks,
+                quantizer=quantizer(rngs),
+                rngs=rngs,
+            )
+            levels.append(level)
+            q = level.quantizer
+            code_grids.append(Grid(height, width, q.num_codebooks, q.codebook_size))
+        # The finest first, as an image meets them.
+        self._levels = nnx.List(levels)
+        self.code_grids = tuple(reversed(code_grids))
+
+    @property
+    def num_levels(self) -> int:
+        """How many maps of codes an image becomes."""
+        return len(self.code_grids)
+
+    @property
+    def codebook(self) -> list[Float[Array, "g k q/g"]]:
+        """The vectors that codes stand for, for each level."""
+        return [level.quantizer.codebook for level in reversed(self._levels)]
+
+    def encode(self, pixels: Float[Array, "b h w c"], key: Array | None = None) -> list[Quantized]:
+        """The codes of images, with all that there is to know of them, for each level.
+
+        Args:
+            pixels: brightness in [0, 1].
+            key: in training, where dead codes may draw vectors of the batch to start again from.
+
+        Raises:
+            InputError: if these are not images of the tokenizer's shape.
+        """
+        return self._forward(pixels, key)[0]
+
+    def decode(self, vectors: Sequence[Float[Array, "b _ _ q"]]) -> Float[Array, "b h w c"]:
+        """The pixels that vectors of every level stand for, in [0, 1].
+
+        The vectors need not be codes: between two codes lies what a walk between them sees.
+        """
+        return jnp.clip(self.likelihood.mean(self.decode_parameters(vectors)), 0.0, 1.0)
+
+    def decode_parameters(
+        self, vectors: Sequence[Float[Array, "b _ _ q"]]
+    ) -> Float[Array, "b h w p"]:
+        """The parameters of the likelihood, given the vectors of every level."""
+        top, *finer = reversed(self._levels)
+        known = top.decode(vectors[0], None)
+        for level, here in zip(finer, vectors[1:], strict=True):
+            known = level.decode(here, known)
+        return known
+
+    def get_code_indices(self, pixels: Float[Array, "b h w c"]) -> list[Int[Array, "b _ _ g"]]:
+        """The codes of images: int32 maps on `code_grids`. Raises as `encode` does."""
+        return [quantized.indices for quantized in self.encode(pixels)]
+
+    def lookup(self, codes: Sequence[Int[Array, "b _ _ g"]]) -> list[Float[Array, "b _ _ q"]]:
+        """The vectors that codes stand for.
+
+        Raises:
+            InputError: unless there is one map for each level, on its grid, with codes it has.
+        """
+        if len(codes) != self.num_levels:
+            raise InputError(
+                f"expected {self.num_levels} maps of codes, the coarsest first, got {len(codes)}"
+            )
+        for grid, values in zip(self.code_grids, codes, strict=True):
+            grid.check(values)
+        return [
+            level.quantizer.lookup(values)
+            for level, values in zip(reversed(self._levels), codes, strict=True)
+        ]
+
+    def decode_codes(self, codes: Sequence[Int[Array, "b _ _ g"]]) -> Float[Array, "b h w c"]:
+        """The pixels that codes stand for, in [0, 1]. Raises as `lookup` does."""
+        return self.decode(self.lookup(codes))
+
+    def reconstruct(self, pixels: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+        """What is left of images after they were codes. Raises as `encode` does."""
+        return self.decode([quantized.vectors for quantized in self.encode(pixels)])
+
+    def loss(
+        self, x: Int[Array, "b h w c"], *, variance: float, key: Array | None = None
+    ) -> TokenizerLoss:
+        """What training brings down.
+
+        Args:
+            x: images as symbols.
+            variance: of the training images' pixels, see `Likelihood.loss`.
+            key: see `encode`.
+
+        Raises:
+            InputError: if ``x`` is not a batch of the tokenizer's images.
+        """
+        self.grid.check(x)
+        pixels = as_pixels(x, self.grid)
+        levels, parameters = self._forward(pixels, key)
+        reconstruction = self.likelihood.loss(parameters, x, variance)
+        none = jnp.zeros(())
+        commitment = sum((level.commitment_loss for level in levels), start=none)
+        codebook = sum((level.codebook_loss for level in levels), start=none)
+        mean = jnp.clip(self.likelihood.mean(parameters), 0.0, 1.0)
+        return TokenizerLoss(
+            total=reconstruction + commitment + codebook,
+            reconstruction=reconstruction,
+            commitment=commitment,
+            codebook=codebook,
+            squared_error=jnp.mean((mean - pixels) ** 2),
+            statistics=[level.statistics for level in levels],
+        )
+
+    def update_codebooks(self, statistics: Sequence[CodeStatistics]) -> None:
+        """Moves the codebooks after a step, outside its gradient; see `Quantizer.update`."""
+        for level, here in zip(reversed(self._levels), statistics, strict=True):
+            level.quantizer.update(here)
+
+    def start_codebooks(self, pixels: Float[Array, "b h w c"], key: Array) -> None:
+        """Sets fresh codebooks from the vectors of a batch, level by level; see `Quantizer.start`.
+
+        A level's vectors depend on the codes of the levels above it, so those come first.
+        """
+        encoded = self._encoders(pixels)
+        known = None
+        for number, level in enumerate(reversed(self._levels)):
+            here = encoded[number]
+            level.quantizer.start(
+                level.project(_join(here, known)), jax.random.fold_in(key, number)
+            )
+            known = level.decode(level.quantize(here, known, None).vectors, known)
+
+    def _encoders(self, pixels: Float[Array, "b h w c"]) -> list[Float[Array, "b _ _ f"]]:
+        """The features of every encoder, the coarsest first."""
+        if pixels.ndim != 4 or pixels.shape[1:] != self.grid.shape:
+            raise InputError(
+                f"expected pixels of shape [batch, {', '.join(map(str, self.grid.shape))}], "
+                f"got {pixels.shape}"
+            )
+        if not jnp.issubdtype(pixels.dtype, jnp.floating):
+            raise InputError(
+                f"expected pixels as floating-point numbers in [0, 1], got {pixels.dtype}; "
+                "pixelprior.data.to_pixels turns symbols into pixels"
+            )
+        features = []
+        # Centred, so that a fresh network sees both signs.
+        x = pixels - 0.5
+        for level in self._levels:
+            x = level.encode(x)
+            features.append(x)
+        return features[::-1]
+
+    def _forward(
+        self, pixels: Float[Array, "b h w c"], key: Array | None
+    ) -> tuple[list[Quantized], Float[Array, "b h w p"]]:
+        """The codes of every level, and the parameters of the likelihood."""
+        levels: list[Quantized] = []
+        known: Any = None
+        for number, (level, here) in enumerate(
+            zip(reversed(self._levels), self._encoders(pixels), strict=True)
+        ):
+            level_key = None if key is None else jax.random.fold_in(key, number)
+            levels.append(level.quantize(here, known, level_key))
+            known = level.decode(levels[-1].vectors, known)
+        return levels, known
+
+
+class VQVAE2(VQVAE):
+    """`VQVAE` with two levels or more, four and then two times coarser if nothing is said."""
+
+    def __init__(self, grid: Grid, *, strides: Sequence[int] = (4, 2), **settings: Any):
+        if len(strides) < 2:
+            raise InputError(
+                f"VQ-VAE-2 has at least two levels, got strides={tuple(strides)}; give two "
+                "strides, or use the VQ-VAE"
+            )
+        super().__init__(grid, strides=strides, **settings)
+
+
+def level_names(num_levels: int) -> tuple[str, ...]:
+    """What the levels are called, the coarsest first: the one alone, or the first, is "top"."""
+    if num_levels == 1:
+        return ("top",)
+    between = [f"middle_{n}" for n in range(1, num_levels - 1)]
+    return ("top", *(["middle"] if len(between) == 1 else between), "bottom")
+
+
+def random_codes(
+    key: Array, images: Int[Array, " n"], grids: Sequence[Grid]
+) -> list[Int[Array, "n _ _ g"]]:
+    """Codes drawn uniformly, every one on its own: what a prior has to beat.
+
+    Those of image n depend on ``(key, n)`` alone.
+    """
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, images)
+    return [
+        jax.vmap(
+            lambda k, number=number, grid=grid: jax.random.randint(
+                jax.random.fold_in(k, number), grid.shape, 0, grid.levels
+            )
+        )(keys)
+        for number, grid in enumerate(grids)
+    ]
+
+
+def _join(
+    here: Float[Array, "b h w f"], known: Float[Array, "b h w e"] | None
+) -> Float[Array, "b h w f+e"]:
+    return here if known is None else jnp.concatenate([here, known], axis=-1)
+
+
+def _sizes(grid: Grid, strides: Sequence[int]) -> list[tuple[int, int]]:
+    """The height and width of every level, the finest first."""
+    if not strides or not all(isinstance(s, int | np.integer) and s >= 1 for s in strides):
+        raise InputError(f"strides must be one or more integers of at least 1, got {strides!r}")
+    total = math.prod(strides)
+    if grid.height % total or grid.width % total:
+        fitting = " or ".join(_fitting(grid, factor=total))
+        raise InputError(
+            f"the strides {tuple(strides)} divide sides that are multiples of {total}, but the "
+            f"images are {grid.height} x {grid.width}; {fitting} would fit (set image_size), or "
+            "choose other strides"
+        )
+    sizes, stride = [], 1
+    for factor in strides:
+        stride *= factor
+        sizes.append((grid.height // stride, grid.width // stride))
+    return sizes
+
+
+def _fitting(grid: Grid, *, factor: int) -> list[str]:
+    """The nearest sizes that fit, the one below, if there is one, and the one above."""
+    below = [side // factor * factor for side in (grid.height, grid.width)]
+    above = [-(-side // factor) * factor for side in (grid.height, grid.width)]
+    return [f"{h} x {w}" for h, w in (below, above) if min(h, w) > 0]

@@ -1,0 +1,86 @@
+"""What a training loop must know of what it trains: a `Task`.
+
+The loop itself, with its steps, averages, checkpoints, signals and records, is the same for all.
+"""
+
+import abc
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from flax import nnx
+from jaxtyping import Array, Float
+
+
+class Loss(NamedTuple):
+    """What a step computes of a batch.
+
+    Attributes:
+        value: what its gradient is taken of.
+        metrics: what is recorded, by name, without "train_".
+        statistics: what `Task.after_step` is given, outside the gradient; None for nothing.
+    """
+
+    value: Float[Array, ""]
+    metrics: dict[str, Float[Array, ""]]
+    statistics: Any = None
+
+
+class Evaluation(NamedTuple):
+    """What a split is like for a model.
+
+    Attributes:
+        loss: what the best checkpoint is chosen by; lower is better.
+        metrics: what is recorded, by name, without the split's.
+        words: the same for whoever watches.
+    """
+
+    loss: float
+    metrics: dict[str, float]
+    words: str
+
+
+class Task(abc.ABC):
+    """One kind of thing to train, on one set of data.
+
+    Attributes:
+        headline: the metric of `Loss` that a progress bar shows.
+        unit: what stands beside it.
+        trainable: a filter of `nnx` for the weights that gradients move.
+    """
+
+    headline: str
+    unit: str
+    trainable: Any = nnx.Param
+
+    @property
+    @abc.abstractmethod
+    def title(self) -> str:
+        """The data and how it is seen, for people."""
+
+    @abc.abstractmethod
+    def describe(self) -> Mapping[str, Any]:
+        """What ``data.json`` of the run folder says: all that a model must know of its data."""
+
+    @abc.abstractmethod
+    def make(self) -> nnx.Module:
+        """A fresh model, a function of the config alone."""
+
+    @abc.abstractmethod
+    def batches(self, start_step: int) -> Iterator[Mapping[str, Any]]:
+        """Training batches without end, host arrays ``[b, ...]``, from a step on."""
+
+    @abc.abstractmethod
+    def loss(self, model: Any, batch: Mapping[str, Any], key: Array) -> Loss:
+        """The loss of a batch, a pure function: jitted, and differentiated by `trainable`."""
+
+    def after_step(self, model: Any, statistics: Any) -> None:  # noqa: B027 - most do nothing
+        """Changes a model's other variables after a step, in a jitted function."""
+
+    @abc.abstractmethod
+    def evaluate(self, model: Any, split: str) -> Evaluation:
+        """Measures a model on all of a split."""
+
+    @abc.abstractmethod
+    def draw(self, model: Any, path: Path) -> None:
+        """Makes a picture, by the same key each time, so that progress can be seen."""

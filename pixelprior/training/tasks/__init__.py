@@ -1,0 +1,7 @@
+"""The three tasks: a model of pixels, a tokenizer, a prior over its codes."""
+
+from pixelprior.training.tasks.pixels import PixelTask
+from pixelprior.training.tasks.prior import PriorTask
+from pixelprior.training.tasks.tokenizer import TokenizerTask
+
+__all__ = ["PixelTask", "PriorTask", "TokenizerTask"]

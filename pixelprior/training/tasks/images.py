@@ -1,0 +1,57 @@
+"""What the tasks share that learn from images."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jax
+
+from pixelprior.data import Batch, training_batches
+from pixelprior.devices import check_batch_size
+from pixelprior.experiment import open_data
+
+
+class Images:
+    """The images of an experiment.
+
+    Raises:
+        InputError: if there is no such data, or the batches cannot be split over the devices.
+    """
+
+    def __init__(self, config: Mapping[str, Any], mesh: jax.sharding.Mesh):
+        check_batch_size(config["batch_size"], mesh)
+        self.config = config
+        self.mesh = mesh
+        self.dataset, self.symbols, self.grid = open_data(config)
+
+    @property
+    def title(self) -> str:
+        """The data and how it is seen, for people."""
+        return f"{self.dataset.name}, {self.symbols.describe('train')}"
+
+    def batches(self, start_step: int) -> Iterator[Batch]:
+        """Training batches without end."""
+        return training_batches(
+            self.dataset.splits["train"],
+            self.symbols,
+            batch_size=self.config["batch_size"],
+            seed=self.config["seed"],
+            flip=self.config["flip"],
+            start_step=start_step,
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """What a run folder must know of the images."""
+        dataset, symbols = self.dataset, self.symbols
+        return {
+            "name": dataset.name,
+            "shape": dataset.shape,
+            "levels": symbols.levels,
+            "native_levels": dataset.native_levels,
+            "symbols": {split: symbols.describe(split) for split in dataset.splits},
+            "splits": {
+                name: {"description": split.description, "images": len(split)}
+                for name, split in dataset.splits.items()
+            },
+            "class_names": dataset.class_names,
+            "note": dataset.note,
+        }

@@ -1,0 +1,94 @@
+"""Training a model of the images themselves."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from pixelprior.context import Context
+from pixelprior.evaluation.likelihood import check_labels, evaluate_likelihood
+from pixelprior.experiment import build_model, count_classes
+from pixelprior.keys import named_key
+from pixelprior.models.base import AutoregressiveModel
+from pixelprior.pictures import save_grid
+from pixelprior.sampling import sample
+from pixelprior.sampling.labels import label_context
+from pixelprior.training.task import Evaluation, Loss, Task
+from pixelprior.training.tasks.images import Images
+
+
+class PixelTask(Task):
+    """Maximum likelihood of images as grids of symbols."""
+
+    headline, unit = "bits_per_dim", "b/d"
+
+    def __init__(self, config: Mapping[str, Any], mesh: jax.sharding.Mesh):
+        self.config = config
+        self.images = Images(config, mesh)
+        dataset = self.images.dataset
+        self.num_classes = count_classes(config, dataset.class_names, dataset.name)
+
+    @property
+    def title(self) -> str:
+        """See `Task.title`."""
+        return self.images.title
+
+    def describe(self) -> Mapping[str, Any]:
+        """See `Task.describe`."""
+        return self.images.describe()
+
+    def make(self) -> AutoregressiveModel:
+        """See `Task.make`."""
+        return build_model(
+            self.config["model"],
+            self.images.grid,
+            num_classes=self.num_classes,
+            seed=self.config["seed"],
+        )
+
+    def batches(self, start_step: int) -> Iterator[Mapping[str, Any]]:
+        """See `Task.batches`."""
+        split = self.images.dataset.splits["train"]
+        for batch in self.images.batches(start_step):
+            check_labels(self.num_classes, batch["label"], split.description)
+            yield batch
+
+    def loss(self, model: AutoregressiveModel, batch: Mapping[str, Any], key: Array) -> Loss:
+        """See `Task.loss`."""
+        return pixel_loss(model, batch, key)
+
+    def evaluate(self, model: AutoregressiveModel, split: str) -> Evaluation:
+        """See `Task.evaluate`: the negative log-likelihood."""
+        likelihood = evaluate_likelihood(
+            model,
+            self.images.dataset.splits[split],
+            self.images.symbols,
+            batch_size=self.config["batch_size"],
+            mesh=self.images.mesh,
+        )
+        return Evaluation(
+            likelihood.nats,
+            {"nats": likelihood.nats, "bits_per_dim": likelihood.bits_per_dim},
+            f"NLL {likelihood.nats:.3f} nats, {likelihood.bits_per_dim:.4f} bits/dim",
+        )
+
+    def draw(self, model: AutoregressiveModel, path: Path) -> None:
+        """See `Task.draw`: samples."""
+        num = self.config["num_samples"]
+        if model.grid.channels not in (1, 3):
+            return
+        key = named_key(self.config["seed"], "samples")
+        symbols = sample(model, key, num, context=label_context(model, None, num))
+        save_grid(np.asarray(symbols), model.grid.levels, path)
+
+
+def pixel_loss(model: AutoregressiveModel, batch: Mapping[str, Any], key: Array) -> Loss:
+    """Bits per dimension of a batch, given each image's class where the model takes one."""
+    context = Context(label=batch["label"]) if model.context_encoder.num_classes else None
+    log_prob = model.log_prob(batch["image"], context, dropout_key=key)
+    bits = -log_prob.mean() / (model.grid.size * jnp.log(2.0))
+    return Loss(bits, {"bits_per_dim": bits})

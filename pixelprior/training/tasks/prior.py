@@ -1,0 +1,178 @@
+"""Training a prior on the codes of a tokenizer."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array
+
+from pixelprior.data import CodeSet, evaluation_code_batches, training_code_batches
+from pixelprior.devices import check_batch_size
+from pixelprior.errors import InputError
+from pixelprior.evaluation.code_likelihood import evaluate_codes
+from pixelprior.evaluation.likelihood import check_labels
+from pixelprior.experiment import build_prior, count_classes
+from pixelprior.keys import named_key
+from pixelprior.pictures import save_pixels
+from pixelprior.priors import Prior
+from pixelprior.sampling.labels import labels_in_turn
+from pixelprior.tokenizers import VQVAE
+from pixelprior.tokenizers.vqvae import level_names
+from pixelprior.training.task import Evaluation, Loss, Task
+
+
+class PriorTask(Task):
+    """Maximum likelihood of codes, of all levels or of some.
+
+    Args:
+        config: the experiment.
+        tokenizer: whose codes they are.
+        codes: of the images that it was trained on.
+        described: what the tokenizer's run knows of those images.
+        others: a prior whose weights the levels that are not trained take over, and the names of
+            the levels that it has learned; None for no such prior.
+        mesh: the devices.
+
+    Raises:
+        InputError: if the config does not fit the codes.
+    """
+
+    headline, unit = "bits_per_code", "bits/code"
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        tokenizer: VQVAE,
+        codes: CodeSet,
+        described: Mapping[str, Any],
+        others: tuple[Prior, Sequence[str]] | None,
+        mesh: jax.sharding.Mesh,
+    ):
+        check_batch_size(config["batch_size"], mesh)
+        self.config = config
+        self.tokenizer = tokenizer
+        self.codes = codes
+        self.mesh = mesh
+        self.num_classes = count_classes(config, codes.class_names, codes.name)
+        self._described = described
+        self._others = None if others is None else others[0]
+        learned = () if others is None else others[1]
+        self.names = level_names(len(codes.grids))
+        trained = tuple(config["trained_levels"])
+        if not trained or not set(trained) <= set(self.names):
+            raise InputError(
+                f"config.trained_levels must be some of {', '.join(self.names)}, got {trained!r}"
+            )
+        self.trained = [n for n, name in enumerate(self.names) if name in trained]
+        self.learned = [name for name in self.names if name in {*trained, *learned}]
+        self.trainable = nnx.All(nnx.Param, self._is_trained)
+
+    def _is_trained(self, path: tuple[Any, ...], _: Any) -> bool:
+        """Whether a weight is one of a level that is trained."""
+        kind, number = path[0], path[1]
+        # The top level has no context network, so the first of those is the second level's.
+        return (number if kind == "levels" else number + 1) in self.trained
+
+    @property
+    def title(self) -> str:
+        """See `Task.title`."""
+        maps = ", ".join(
+            f"{name} {grid.height}x{grid.width}x{grid.channels} of {grid.levels}"
+            for name, grid in zip(self.names, self.codes.grids, strict=True)
+        )
+        return f"codes of {self.codes.name} ({maps})"
+
+    def describe(self) -> Mapping[str, Any]:
+        """See `Task.describe`: of the images, and of their codes."""
+        return {
+            **self._described,
+            "tokenizer": self.codes.fingerprint,
+            "code_grids": [[*grid.shape, grid.levels] for grid in self.codes.grids],
+            "learned_levels": self.learned,
+            "code_counts": [counts.tolist() for counts in self.codes.counts],
+        }
+
+    def make(self) -> Prior:
+        """See `Task.make`."""
+        config = self.config
+        prior = build_prior(
+            config["models"],
+            config["context"],
+            self.codes.grids,
+            num_classes=self.num_classes,
+            label_dropout=config["label_dropout"],
+            seed=config["seed"],
+        )
+        if self._others is None:
+            return prior
+        graph, fresh = nnx.split(prior)
+        trained, _ = nnx.split_state(fresh, self.trainable, ...)
+        _, rest = nnx.split_state(nnx.state(self._others), self.trainable, ...)
+        return nnx.merge(graph, trained, rest)
+
+    def batches(self, start_step: int) -> Iterator[Mapping[str, Any]]:
+        """See `Task.batches`."""
+        split = self.codes.splits["train"]
+        for batch in training_code_batches(
+            split,
+            batch_size=self.config["batch_size"],
+            seed=self.config["seed"],
+            start_step=start_step,
+        ):
+            check_labels(self.num_classes, batch["label"], split.description)
+            yield batch
+
+    def loss(self, model: Prior, batch: Mapping[str, Any], key: Array) -> Loss:
+        """See `Task.loss`: bits per code of the levels that are trained."""
+        label = batch["label"] if self.num_classes else None
+        nats, num_codes, metrics = jnp.zeros(()), 0, {}
+        for number in self.trained:
+            level = -model.level_log_prob(number, batch["codes"], label, dropout_key=key).mean()
+            size = self.codes.grids[number].size
+            metrics[f"{self.names[number]}_nats"] = level
+            metrics[f"{self.names[number]}_bits_per_code"] = level / (size * math.log(2.0))
+            nats, num_codes = nats + level, num_codes + size
+        bits = nats / (num_codes * math.log(2.0))
+        return Loss(bits, {"bits_per_code": bits, **metrics})
+
+    def evaluate(self, model: Prior, split: str) -> Evaluation:
+        """See `Task.evaluate`: the negative log-likelihood, level by level."""
+        source = self.codes.splits[split]
+        result = evaluate_codes(
+            model,
+            evaluation_code_batches(source, batch_size=self.config["batch_size"]),
+            source.description,
+            mesh=self.mesh,
+        )
+        trained = [result.levels[number] for number in self.trained]
+        nats = sum(level.nats for level in trained)
+        num_codes = sum(self.codes.grids[number].size for number in self.trained)
+        bits = nats / (num_codes * math.log(2.0))
+        metrics = {"nats": nats, "bits_per_code": bits}
+        for number in self.trained:
+            metrics[f"{self.names[number]}_nats"] = result.levels[number].nats
+            metrics[f"{self.names[number]}_bits_per_code"] = result.levels[number].bits_per_code
+        levels = ", ".join(
+            f"{self.names[n]} {result.levels[n].bits_per_code:.4f} bits/code" for n in self.trained
+        )
+        return Evaluation(bits, metrics, f"NLL {nats:.3f} nats, {levels}")
+
+    def draw(self, model: Prior, path: Path) -> None:
+        """See `Task.draw`: images of sampled codes, once all levels have been learned."""
+        if self.tokenizer.grid.channels not in (1, 3):
+            return
+        if len(self.learned) < len(self.names):
+            return
+        num = self.config["num_samples"]
+        pixels = model.sample(
+            named_key(self.config["seed"], "samples"),
+            num,
+            label=labels_in_turn(self.num_classes, None, num),
+            tokenizer=self.tokenizer,
+        )
+        save_pixels(np.asarray(pixels), path)

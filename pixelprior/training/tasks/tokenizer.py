@@ -1,0 +1,114 @@
+"""Training a tokenizer: images through codes and back."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array
+
+from pixelprior.data import evaluation_batches, to_pixels
+from pixelprior.evaluation.reconstruction import evaluate_reconstruction
+from pixelprior.experiment import build_tokenizer
+from pixelprior.keys import named_key
+from pixelprior.pictures import above, save_pixels
+from pixelprior.tokenizers import VQVAE
+from pixelprior.training.task import Evaluation, Loss, Task
+from pixelprior.training.tasks.images import Images
+
+VARIANCE_IMAGES = 2048
+"""The variance of the pixels is measured on the first so many training images."""
+
+
+class TokenizerTask(Task):
+    """Reconstruction, commitment, and codebooks that follow."""
+
+    headline, unit = "squared_error", "MSE"
+
+    def __init__(self, config: Mapping[str, Any], mesh: jax.sharding.Mesh):
+        self.config = config
+        self.images = Images(config, mesh)
+        self.variance = self._variance()
+
+    @property
+    def title(self) -> str:
+        """See `Task.title`."""
+        return self.images.title
+
+    def describe(self) -> Mapping[str, Any]:
+        """See `Task.describe`."""
+        return self.images.describe() | {"pixel_variance": self.variance}
+
+    def make(self) -> VQVAE:
+        """See `Task.make`: the codebooks start from the first batch."""
+        config = self.config
+        tokenizer = build_tokenizer(
+            config["tokenizer"], config["quantizer"], self.images.grid, seed=config["seed"]
+        )
+        batch = next(self.images.batches(0))
+        graph, weights = nnx.split(tokenizer)
+
+        @jax.jit
+        def start(weights: Any, pixels: Array, key: Array) -> Any:
+            tokenizer = nnx.merge(graph, weights)
+            tokenizer.start_codebooks(pixels, key)
+            return nnx.state(tokenizer)
+
+        pixels = to_pixels(batch["image"], self.images.grid.levels)
+        return nnx.merge(graph, start(weights, pixels, named_key(config["seed"], "codebooks")))
+
+    def batches(self, start_step: int) -> Iterator[Mapping[str, Any]]:
+        """See `Task.batches`."""
+        for batch in self.images.batches(start_step):
+            yield {"image": batch["image"]}
+
+    def loss(self, model: VQVAE, batch: Mapping[str, Any], key: Array) -> Loss:
+        """See `Task.loss`."""
+        losses = model.loss(batch["image"], variance=self.variance, key=key)
+        metrics = {
+            "loss": losses.total,
+            "reconstruction_loss": losses.reconstruction,
+            "commitment_loss": losses.commitment,
+            "codebook_loss": losses.codebook,
+            "squared_error": losses.squared_error,
+        }
+        return Loss(losses.total, metrics, losses.statistics)
+
+    def after_step(self, model: VQVAE, statistics: Any) -> None:
+        """See `Task.after_step`: the codebooks move."""
+        model.update_codebooks(statistics)
+
+    def evaluate(self, model: VQVAE, split: str) -> Evaluation:
+        """See `Task.evaluate`: what reconstruction costs, and how much of the codebooks is used."""
+        result = evaluate_reconstruction(
+            model,
+            self.images.dataset.splits[split],
+            self.images.symbols,
+            variance=self.variance,
+            batch_size=self.config["batch_size"],
+            mesh=self.images.mesh,
+        )
+        return Evaluation(result.loss, result.metrics(), result.words())
+
+    def draw(self, model: VQVAE, path: Path) -> None:
+        """See `Task.draw`: validation images above their reconstructions."""
+        if model.grid.channels not in (1, 3):
+            return
+        num = self.config["num_samples"]
+        split = self.images.dataset.splits["validation"]
+        batch = next(evaluation_batches(split, self.images.symbols, batch_size=num))
+        originals = to_pixels(batch["image"][batch["mask"]], model.grid.levels)
+        reconstructions = np.asarray(model.reconstruct(jnp.asarray(originals)))
+        save_pixels(above(originals, reconstructions), path)
+
+    def _variance(self) -> float:
+        """Of the pixels, around each place's own mean, in squared units of [0, 1]."""
+        split = self.images.dataset.splits["train"]
+        num = min(VARIANCE_IMAGES, len(split))
+        batch = next(evaluation_batches(split, self.images.symbols, batch_size=num))
+        pixels = to_pixels(batch["image"], self.images.grid.levels).astype(np.float64)
+        # Images that are all alike have none, and nothing is to be divided by zero.
+        return max(float(pixels.var(axis=0).mean()), 1e-6)
