@@ -57,7 +57,7 @@ class CodeContext(nnx.Module):
         )
         self.upsamples = nnx.List(
             [
-                Upsample(features, features, features, _ratio(below, above), rngs=rngs)
+                Upsample(features, features, _ratio(below, above), rngs=rngs)
                 for below, above in zip(coarser, finer, strict=True)
             ]
         )

@@ -92,7 +92,7 @@ class _Level(nnx.Module):
         self.project = nnx.Linear(features + known, quantizer.features, rngs=rngs)
         self.quantizer = quantizer
         self.decoder = tower(quantizer.features + known)
-        self.up = Upsample(features, features, out, stride, rngs=rngs)
+        self.up = Upsample(features, out, stride, rngs=rngs)
 
     def encode(self, x: Float[Array, "b s*h s*w c"]) -> Float[Array, "b h w f"]:
         return self.encoder(self.down(x))

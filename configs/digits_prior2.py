@@ -1,0 +1,55 @@
+r"""P(top) P(bottom | top), class-conditional, over the codes of configs/digits_vqvae2.py.
+
+python train.py --config=configs/digits_prior2.py --workdir=runs/digits_prior2 \
+    --tokenizer=runs/digits_vqvae2
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+    """The experiment; `pixelprior.experiment.TASKS` says what each key means."""
+    return ConfigDict(
+        {
+            "task": "prior",
+            "seed": 0,
+            "data_dir": "",
+            "class_conditional": True,
+            "label_dropout": 0.1,
+            "models": {
+                "top": {
+                    "name": "gated_pixel_cnn",
+                    "features": 48,
+                    "num_layers": 4,
+                    "kernel_size": 3,
+                    "first_kernel_size": 5,
+                    "embedding_features": 16,
+                    "head_features": 96,
+                    "dropout_rate": 0.3,
+                },
+                "bottom": {
+                    "name": "gated_pixel_cnn",
+                    "features": 48,
+                    "num_layers": 4,
+                    "kernel_size": 3,
+                    "first_kernel_size": 5,
+                    "embedding_features": 16,
+                    "head_features": 96,
+                    "dropout_rate": 0.3,
+                },
+            },
+            "context": {"features": 32, "num_blocks": 1},
+            "trained_levels": ("top", "bottom"),
+            "batch_size": 64,
+            "num_steps": 1000,
+            "learning_rate": 2e-3,
+            "warmup_steps": 50,
+            "weight_decay": 1e-2,
+            "clip_norm": 1.0,
+            "ema_decay": 0.995,
+            "log_every": 20,
+            "checkpoint_every": 250,
+            "sample_every": 500,
+            "num_samples": 64,
+        }
+    )
