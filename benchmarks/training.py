@@ -33,9 +33,7 @@ def main() -> None:
         f"{'product':>8} {'share':>6}"
     )
     for batch in arguments.batches:
-        step = make_train_step(
-            graph, optimizer, pixel_loss, ema_decay=0.999, key=jax.random.key(0)
-        )
+        step = make_train_step(graph, optimizer, pixel_loss, ema_decay=0.999, key=jax.random.key(0))
         image = jax.random.bernoulli(jax.random.key(1), 0.2, (batch, 28, 28, 1)).astype(jnp.int32)
         inputs = {"image": image, "label": jnp.zeros(batch, jnp.int32)}
 

@@ -1,4 +1,4 @@
-r"""P(top) P(bottom | top), class-conditional, over the codes of configs/digits_vqvae2.py.
+r"""P(top) P(bottom | top): as configs/digits_prior.py, but over the codes of a VQ-VAE-2.
 
 python train.py --config=configs/digits_prior2.py --workdir=runs/digits_prior2 \
     --tokenizer=runs/digits_vqvae2
@@ -6,50 +6,13 @@ python train.py --config=configs/digits_prior2.py --workdir=runs/digits_prior2 \
 
 from ml_collections import ConfigDict
 
+from configs import digits_prior
+
 
 def get_config() -> ConfigDict:
     """The experiment; `pixelprior.experiment.TASKS` says what each key means."""
-    return ConfigDict(
-        {
-            "task": "prior",
-            "seed": 0,
-            "data_dir": "",
-            "class_conditional": True,
-            "label_dropout": 0.1,
-            "models": {
-                "top": {
-                    "name": "gated_pixel_cnn",
-                    "features": 48,
-                    "num_layers": 4,
-                    "kernel_size": 3,
-                    "first_kernel_size": 5,
-                    "embedding_features": 16,
-                    "head_features": 96,
-                    "dropout_rate": 0.3,
-                },
-                "bottom": {
-                    "name": "gated_pixel_cnn",
-                    "features": 48,
-                    "num_layers": 4,
-                    "kernel_size": 3,
-                    "first_kernel_size": 5,
-                    "embedding_features": 16,
-                    "head_features": 96,
-                    "dropout_rate": 0.3,
-                },
-            },
-            "context": {"features": 32, "num_blocks": 1},
-            "trained_levels": ("top", "bottom"),
-            "batch_size": 64,
-            "num_steps": 1000,
-            "learning_rate": 2e-3,
-            "warmup_steps": 50,
-            "weight_decay": 1e-2,
-            "clip_norm": 1.0,
-            "ema_decay": 0.995,
-            "log_every": 20,
-            "checkpoint_every": 250,
-            "sample_every": 500,
-            "num_samples": 64,
-        }
-    )
+    config = digits_prior.get_config()
+    # The models of both levels are alike; each can be set by itself.
+    config.models.bottom = config.models.top.copy_and_resolve_references()
+    config.trained_levels = ("top", "bottom")
+    return config

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 
 def get_config() -> ConfigDict:
-    """The experiment; `pixelprior.experiment.KEYS` says what each key means."""
+    """The experiment; `pixelprior.experiment.TASKS` says what each key means."""
     return ConfigDict(
         {
             "task": "pixels",

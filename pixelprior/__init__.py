@@ -4,7 +4,19 @@ from pixelprior.context import Context
 from pixelprior.grid import Grid
 from pixelprior.loading import load
 from pixelprior.models import GatedPixelCNN, PixelCNN
+from pixelprior.priors import Prior
 from pixelprior.sampling import sample
+from pixelprior.tokenizers import VQVAE, VQVAE2
 
 __version__ = "0.1.0"
-__all__ = ["Context", "GatedPixelCNN", "Grid", "PixelCNN", "load", "sample"]
+__all__ = [
+    "Context",
+    "GatedPixelCNN",
+    "Grid",
+    "PixelCNN",
+    "Prior",
+    "VQVAE",
+    "VQVAE2",
+    "load",
+    "sample",
+]

@@ -64,7 +64,7 @@ class Grid:
         if low < 0 or high >= self.levels:
             raise InputError(
                 f"expected symbols in [0, {self.levels}), got values from {low} to {high}; "
-                "quantise the images to the model's levels first"
+                "quantise images to the model's levels first, or give codes of the right tokenizer"
             )
 
     def _sizes(self) -> str:

@@ -9,12 +9,13 @@ import pytest
 from flax import nnx
 
 from pixelprior.errors import InputError
-from pixelprior.experiment import TASKS, build_model, check_config, open_data
+from pixelprior.experiment import TASKS, build_model, build_tokenizer, check_config, open_data
 from pixelprior.grid import Grid
-from pixelprior.models import MODELS
+from pixelprior.tokenizers import TOKENIZERS
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 GRID = Grid(2, 3, 1, 4)
+TOKENIZED = Grid(4, 6, 1, 5)
 SMALL = {"features": 4, "num_layers": 1, "embedding_features": 4, "head_features": 8}
 
 
@@ -27,26 +28,32 @@ def config():
     return load(CONFIGS / "digits.py") | {"num_steps": 1000, "warmup_steps": 50}
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.py")), ids=lambda path: path.stem)
-def test_every_config_that_comes_with_the_library(path):
-    config = load(path)
-    check_config(config)
-    model = nnx.eval_shape(
-        lambda: build_model(
-            config["model"], Grid(8, 8, 1, config["levels"]), num_classes=0, seed=config["seed"]
-        )
-    )
-    assert type(model) is MODELS[config["model"]["name"]]
+@pytest.fixture
+def tokenizer_config():
+    return load(CONFIGS / "digits_vqvae.py")
+
+
+@pytest.fixture
+def prior_config():
+    return load(CONFIGS / "digits_prior2.py")
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"lr": 1, "batchsize": 2}, "unknown keys: batchsize, lr; the keys are seed, "),
+        ({"lr": 1, "batchsize": 2}, "unknown keys: batchsize, lr; the keys are task, seed, "),
         ({"seed": "0"}, "config.seed must be of type int, got '0'"),
         ({"seed": -1}, r"config.seed must be in \[0, 2\*\*32\), got -1"),
         ({"seed": 2**32}, "config.seed must be in"),
         ({"batch_size": 16.0}, "config.batch_size must be of type int, got 16.0"),
+        (
+            {"task": "autoencoder"},
+            "task must be one of pixels, tokenizer, prior, got 'autoencoder'",
+        ),
+        ({"task": None}, "config.task must be one of pixels, tokenizer, prior, got None"),
+        # The keys of another task.
+        ({"tokenizer": {}}, "the config has unknown keys: tokenizer; the keys are task, seed, "),
+        ({"task": "tokenizer"}, "unknown keys: class_conditional, model and no value for: quanti"),
         # True is an int to Python.
         ({"batch_size": True}, "config.batch_size must be of type int, got True"),
         ({"learning_rate": True}, "config.learning_rate must be of type float, got True"),
@@ -75,10 +82,62 @@ def test_a_config_that_is_refused(config, changes, message):
         check_config(config | changes)
 
 
-@pytest.mark.parametrize("key", sorted(set(TASKS["pixels"]) - {"task"}))
-def test_no_key_has_a_default(config, key):
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tokenizer": "vqvae"}, "config.tokenizer must be of type dict, got 'vqvae'"),
+        ({"quantizer": None}, "config.quantizer must be of type dict, got None"),
+        ({"class_conditional": False}, "unknown keys: class_conditional; the keys are task"),
+        ({"image_size": (8,)}, r"image_size must be \(height, width\) in pixels, got \(8,\)"),
+        ({"num_steps": 0}, "config.num_steps must be above 0, got 0"),
+    ],
+)
+def test_a_tokenizers_config_that_is_refused(tokenizer_config, changes, message):
+    check_config(tokenizer_config)
+    with pytest.raises(InputError, match=message):
+        check_config(tokenizer_config | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"label_dropout": 1.0}, r"config.label_dropout must be in \[0, 1\), got 1.0"),
+        ({"label_dropout": -0.1}, r"config.label_dropout must be in \[0, 1\), got -0.1"),
+        ({"label_dropout": "0.1"}, "config.label_dropout must be of type float, got '0.1'"),
+        ({"label_dropout": False}, "config.label_dropout must be of type float, got False"),
+        ({"trained_levels": "top"}, "config.trained_levels must be of type tuple, got 'top'"),
+        ({"trained_levels": None}, "config.trained_levels must be of type tuple, got None"),
+        ({"models": ("top",)}, r"config.models must be of type dict, got \('top',\)"),
+        ({"context": 32}, "config.context must be of type dict, got 32"),
+        ({"class_conditional": 10}, "config.class_conditional must be of type bool, got 10"),
+        # The tokenizer says what the images are.
+        ({"dataset": "digits"}, "unknown keys: dataset; the keys are task, seed, data_dir, "),
+    ],
+)
+def test_a_priors_config_that_is_refused(prior_config, changes, message):
+    check_config(prior_config)
+    check_config(prior_config | {"label_dropout": 0, "trained_levels": ["bottom"]})
+    with pytest.raises(InputError, match=message):
+        check_config(prior_config | changes)
+
+
+FILES = {"pixels": "digits.py", "tokenizer": "digits_vqvae.py", "prior": "digits_prior2.py"}
+
+
+@pytest.mark.parametrize(
+    ("task", "key"), [(task, key) for task, keys in TASKS.items() for key in keys if key != "task"]
+)
+def test_no_key_has_a_default(task, key):
+    config = load(CONFIGS / FILES[task])
+    assert config["task"] == task
     del config[key]
     with pytest.raises(InputError, match=f"the config has no value for: {key}; the keys are"):
+        check_config(config)
+
+
+def test_a_config_without_a_task(config):
+    del config["task"]
+    with pytest.raises(InputError, match="config.task must be one of .* got None"):
         check_config(config)
 
 
@@ -129,6 +188,91 @@ def test_data_that_cannot_be_opened(config, changes, message):
 def test_models_that_cannot_be_built(settings, message):
     with pytest.raises(InputError, match=message):
         build_model(settings, GRID, num_classes=0, seed=0)
+
+
+TOKENIZER = {"name": "vqvae", "strides": (2,), "features": 4, "residual_features": 4}
+VECTOR = {"name": "vector", "features": 4, "codebook_size": 6}
+
+
+def traced_tokenizer(tokenizer=TOKENIZER, quantizer=VECTOR, grid=TOKENIZED):
+    return nnx.eval_shape(lambda: build_tokenizer(tokenizer, quantizer, grid, seed=0))
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "quantizer"),
+    [
+        ({}, {}),
+        # As a config comes back from its JSON.
+        ({"strides": [2]}, {"decay": 0, "cosine": True}),
+        ({"name": "vqvae2", "strides": (2, 1)}, {"num_codebooks": 2, "learning": "loss"}),
+    ],
+)
+def test_tokenizers_that_can_be_built(tokenizer, quantizer):
+    model = traced_tokenizer(TOKENIZER | tokenizer, VECTOR | quantizer)
+    assert type(model) is TOKENIZERS[(TOKENIZER | tokenizer)["name"]]
+    assert {grid.levels for grid in model.code_grids} == {6}
+    assert {grid.channels for grid in model.code_grids} == {quantizer.get("num_codebooks", 1)}
+
+
+@pytest.mark.parametrize("levels", [(3, 2), [3, 2]])
+def test_a_tokenizer_with_finite_scalars(levels):
+    model = traced_tokenizer(quantizer={"name": "finite_scalar", "levels": levels})
+    assert model.code_grids == (Grid(2, 3, 1, 6),)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"name": "vae"}, "config.tokenizer.name must be one of vqvae, vqvae2, got 'vae'"),
+        ({"name": None}, "config.tokenizer.name must be one of .* got None"),
+        ({"depth": 3}, "has no setting 'depth'; config.tokenizer may set strides, features, resid"),
+        # Not for a config to say.
+        ({"grid": 3}, "has no setting 'grid'"),
+        ({"quantizer": "vector"}, "has no setting 'quantizer'"),
+        ({"rngs": 3}, "has no setting 'rngs'"),
+        ({"features": 0}, "config.tokenizer.features must be an integer of at least 1, got 0"),
+        ({"features": 2.5}, "config.tokenizer.features must be an integer .* got 2.5"),
+        ({"num_residual_blocks": True}, "num_residual_blocks must be an integer .* got True"),
+        ({"strides": 4}, "config.tokenizer.strides must be a tuple, got 4"),
+        ({"strides": "42"}, "config.tokenizer.strides must be a tuple, got '42'"),
+        ({"strides": (0,)}, "strides must be one or more integers of at least 1"),
+        ({"strides": (4,)}, "the images are 4 x 6; 4 x 4 or 4 x 8 would fit"),
+        ({"name": "vqvae2"}, r"at least two levels, got strides=\(2,\)"),
+        ({"likelihood": 3}, "config.tokenizer.likelihood must be a string, got 3"),
+        ({"likelihood": "poisson"}, "likelihood must be one of gaussian, disc.* got 'poisson'"),
+    ],
+)
+def test_tokenizers_that_cannot_be_built(settings, message):
+    with pytest.raises(InputError, match=message):
+        traced_tokenizer(TOKENIZER | settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({}, "config.quantizer.name must be one of vector, finite_scalar, got None"),
+        ({"name": "product"}, "config.quantizer.name must be one of .* got 'product'"),
+        ({"name": "vector"}, "config.quantizer must say features of vector"),
+        ({"name": "finite_scalar"}, "config.quantizer must say levels of finite_scalar"),
+        (VECTOR | {"levels": (3,)}, "vector has no setting 'levels'; config.quantizer may set fea"),
+        (VECTOR | {"rngs": 0}, "vector has no setting 'rngs'"),
+        (VECTOR | {"features": 0}, "features must be an integer of at least 1, got 0"),
+        (VECTOR | {"features": 2.5}, "config.quantizer.features must be integers, got 2.5"),
+        (VECTOR | {"codebook_size": "6"}, "codebook_size must be an integer .* got '6'"),
+        (VECTOR | {"codebook_size": 0}, "codebook_size must be an integer of at least 1, got 0"),
+        (VECTOR | {"decay": "fast"}, "config.quantizer.decay must be a number, got 'fast'"),
+        (VECTOR | {"decay": True}, "config.quantizer.decay must be a number, got True"),
+        (VECTOR | {"decay": 1.0}, "decay must be at least 0 and below 1, got 1.0"),
+        (VECTOR | {"cosine": 1}, "config.quantizer.cosine must be True or False, got 1"),
+        (VECTOR | {"learning": "slow"}, "learning must be one of .* got 'slow'"),
+        (VECTOR | {"num_codebooks": 3}, "features must be a multiple of num_codebooks=3, got 4"),
+        ({"name": "finite_scalar", "levels": "33"}, "config.quantizer.levels must be integers"),
+        ({"name": "finite_scalar", "levels": (1,)}, "levels must be integers of at least 2"),
+    ],
+)
+def test_quantizers_that_cannot_be_built(settings, message):
+    with pytest.raises(InputError, match=message):
+        traced_tokenizer(quantizer=settings)
 
 
 def test_weights_are_a_function_of_the_seed():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pixelprior.pictures import save_grid, save_images
+from pixelprior.pictures import above, as_shades, save_grid, save_images, save_pixels
 
 
 def read(path):
@@ -111,3 +111,38 @@ def test_errors_say_what_to_do(tmp_path):
     with pytest.raises(ValueError, match="and 0"):
         save_grid(symbols, 2, path, scale=0)
     assert not path.exists()
+
+
+def test_shades_of_pixels_by_hand():
+    pixels = np.array([-1.0, -0.001, 0.0, 0.5 / 255, 0.6 / 255, 0.25, 1.0, 1.001, 7.0])
+    shades = as_shades(pixels.reshape(1, 1, -1, 1).astype(np.float32))
+    assert shades.dtype == np.int32
+    # 0.25 is 63.75 of 255; halves go to the even one.
+    np.testing.assert_array_equal(shades.ravel(), [0, 0, 0, 0, 1, 64, 255, 255, 255])
+
+
+def test_every_shade_comes_back():
+    symbols = np.arange(256, dtype=np.int32).reshape(1, 16, 16, 1)
+    np.testing.assert_array_equal(as_shades((symbols / 255).astype(np.float32)), symbols)
+
+
+def test_a_picture_above_its_reconstruction():
+    originals = np.random.default_rng(0).uniform(size=(3, 2, 4, 3)).astype(np.float32)
+    reconstructions = np.random.default_rng(1).uniform(size=(3, 2, 4, 3)).astype(np.float32)
+    both = above(originals, reconstructions)
+    assert both.shape == (3, 5, 4, 3) and both.dtype == np.float32
+    np.testing.assert_array_equal(both[:, :2], originals)
+    np.testing.assert_array_equal(both[:, 2], np.full((3, 4, 3), 0.5))
+    np.testing.assert_array_equal(both[:, 3:], reconstructions)
+
+
+def test_pixels_are_drawn_as_symbols_are(tmp_path):
+    symbols = np.random.default_rng(0).integers(0, 256, (3, 50, 60, 3))
+    pixels = (symbols / 255).astype(np.float32)
+    save_pixels(pixels, tmp_path / "new" / "pixels.png", columns=2)
+    save_grid(symbols, 256, tmp_path / "symbols.png", columns=2)
+    sheet = read(tmp_path / "new" / "pixels.png")
+    np.testing.assert_array_equal(sheet, read(tmp_path / "symbols.png"))
+    # Large enough as they are.
+    assert sheet.shape == (2 * 52 + 2, 2 * 62 + 2, 3)
+    np.testing.assert_array_equal(sheet[2:52, 2:62], symbols[0])

@@ -27,6 +27,9 @@ from pixelprior.tokenizers.vqvae import level_names, random_codes
 WALK = 8
 """How many images a walk between two images has, both of them included."""
 
+MOST_COLUMNS = 16
+"""More classes than these are not laid out as columns."""
+
 
 class Request(NamedTuple):
     """What is asked for.
@@ -88,6 +91,17 @@ def pictures(mode: str, trained: Trained, request: Request, data_dir: str | None
     )
 
 
+def check_learned(trained: Trained) -> None:
+    """Raises an InputError unless a prior can be sampled from: all its levels have been learned."""
+    names = level_names(len(trained.model.grids))
+    unlearned = [name for name in names if name not in trained.data["learned_levels"]]
+    if unlearned:
+        raise InputError(
+            f"this run has not learned the {' and '.join(unlearned)} level; train that in a run "
+            "of its own with config.trained_levels and --prior, and sample from that one"
+        )
+
+
 def _no_samples(trained: Trained, request: Request) -> Pictures:
     raise InputError(
         "this run is a tokenizer, which has nothing to sample from; train a prior on its codes, or "
@@ -101,8 +115,8 @@ def _pixel_samples(trained: Trained, request: Request) -> Pictures:
         raise InputError("guidance is for priors; this run is a model of pixels")
     if len(request.strategies) != 1:
         raise InputError(
-            f"a model of pixels takes one temperature, got {len(request.strategies)}; several are for "
-            "the levels of priors"
+            f"a model of pixels takes one temperature, got {len(request.strategies)}; several are "
+            "for the levels of priors"
         )
     # Before any sampling, which may take hours: does the label exist?
     label_context(model, request.label, 1)
@@ -119,24 +133,22 @@ def _pixel_samples(trained: Trained, request: Request) -> Pictures:
         )
         return np.asarray(symbols)
 
-    return Pictures(model.grid.levels, draw)
+    classes = model.context_encoder.num_classes
+    return Pictures(model.grid.levels, draw, _class_columns(request, classes))
 
 
 def _prior_samples(trained: Trained, request: Request) -> Pictures:
     prior, names = trained.model, level_names(len(trained.model.grids))
-    unlearned = [name for name in names if name not in trained.data["learned_levels"]]
-    if unlearned:
-        raise InputError(
-            f"this run has not learned the {' and '.join(unlearned)} level; train that in a run "
-            "of its own with config.trained_levels and --prior, and sample from that one"
-        )
+    check_learned(trained)
     if len(request.strategies) not in (1, len(names)):
         raise InputError(
             f"expected one temperature, or one for each level ({', '.join(names)}), "
             f"got {len(request.strategies)}"
         )
     by_level = list(request.strategies) * (len(names) if len(request.strategies) == 1 else 1)
+    # Before any folder is made for them.
     labels_in_turn(prior.num_classes, request.label, 1)
+    prior.check_guidance(request.guidance)
 
     def draw(first: int, num: int) -> Int[np.ndarray, "b h w c"]:
         pixels = prior.sample(
@@ -151,7 +163,12 @@ def _prior_samples(trained: Trained, request: Request) -> Pictures:
         )
         return as_shades(np.asarray(pixels))
 
-    return Pictures(256, draw)
+    return Pictures(256, draw, _class_columns(request, prior.num_classes))
+
+
+def _class_columns(request: Request, num_classes: int) -> int | None:
+    """Classes in turn make one column of each class, if they are few enough for one row."""
+    return num_classes if request.label is None and 1 < num_classes <= MOST_COLUMNS else None
 
 
 def _random_codes(tokenizer: VQVAE, seed: int) -> Pictures:

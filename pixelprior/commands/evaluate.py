@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pixelprior.commands import evaluate_pixels, evaluate_prior, evaluate_tokenizer
+from pixelprior.commands.draw import check_learned
 from pixelprior.devices import check_batch_size, data_mesh
 from pixelprior.errors import InputError
 from pixelprior.experiment import open_data
@@ -45,11 +46,15 @@ def evaluate_run(
     """
     mesh = data_mesh()
     check_batch_size(batch_size, mesh)
+    if num_samples < 0:
+        raise InputError(f"num_samples must be at least 0, got {num_samples}")
     if json_file is not None:
         _check_writable(Path(json_file))
     trained = load_trained(workdir, checkpoint=checkpoint, averaged=averaged)
     if num_samples and not (trained.task == "prior" and trained.config["class_conditional"]):
         raise InputError("--num_samples is for class-conditional priors; leave it out")
+    if num_samples:
+        check_learned(trained)
     config = trained.tokenizer_config or trained.config
     dataset, symbols, grid = open_data(config)
     if list(grid.shape) != trained.data["shape"] or grid.levels != trained.data["levels"]:

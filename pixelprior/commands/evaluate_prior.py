@@ -110,7 +110,8 @@ def table(result: Mapping[str, Any]) -> list[str]:
         f"prior over codes, {result['weights']}: {result['nats']:.3f} nats/image (standard error "
         f"{result['nats_error']:.3f}), {result['bits_per_code']:.4f} bits/code",
         "",
-        f"{'':<10} {'':<16} {'':>11} {'bits/code':>10} {'unigram':>8} {'entropy':>8} {'uniform':>8}",
+        f"{'':<10} {'':<16} {'':>11} {'bits/code':>10} {'unigram':>8} {'entropy':>8} "
+        f"{'uniform':>8}",
     ]
     for name, level in result["levels"].items():
         lines.append(

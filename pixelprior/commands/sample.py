@@ -69,7 +69,9 @@ def sample_to_files(
                 sheet.append(images)
             bar.update(len(images))
     if not individual:
-        save_grid(np.concatenate(sheet), wanted.levels, out, columns=wanted.columns)
+        # Fewer images than make a row that belongs together are laid out like any others.
+        columns = wanted.columns if wanted.columns and num >= wanted.columns else None
+        save_grid(np.concatenate(sheet), wanted.levels, out, columns=columns)
     say(f"{num} images in {out} ({trained.weights})")
 
 

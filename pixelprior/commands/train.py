@@ -67,11 +67,13 @@ def _train_prior(
     mesh: jax.sharding.Mesh,
 ) -> TrainResult:
     run = _tokenizer_of(folder, tokenizer)
+    names = level_names(run.tokenizer.num_levels)
+    if prior is None:
+        _check_begun_without(folder, config)
+    # Before codes are made, which may take long.
+    others = _other_levels(config, names, prior, run)
     codes = make_codes(run, data_dir=config["data_dir"], mesh=mesh)
-    names = level_names(len(codes.grids))
-    task = PriorTask(
-        config, run.tokenizer, codes, run.data, _other_levels(config, names, prior, run), mesh
-    )
+    task = PriorTask(config, run.tokenizer, codes, run.data, others, mesh)
     for name, counts in zip(names, codes.counts, strict=True):
         for codebook in range(len(counts)):
             # One by one: a mean would hide one that has collapsed among others that have not.
@@ -113,6 +115,17 @@ def _tokenizer_of(folder: RunFolder, tokenizer: str | Path | None) -> TokenizerR
     return run
 
 
+def _check_begun_without(folder: RunFolder, config: Mapping[str, Any]) -> None:
+    """Raises an InputError if a run that is to go on has levels from a prior that is not given."""
+    if not (folder.path / "data.json").exists():
+        return
+    trained, learned = list(config["trained_levels"]), folder.data().get("learned_levels", [])
+    if folder.config().get("trained_levels") == trained and not set(learned) <= set(trained):
+        raise InputError(
+            f"the run in {folder.path} was begun with --prior; give the same one again to go on"
+        )
+
+
 def _other_levels(
     config: Mapping[str, Any], names: Sequence[str], prior: str | Path | None, run: TokenizerRun
 ) -> tuple[Prior, Sequence[str]] | None:
@@ -136,12 +149,12 @@ def _other_levels(
         )
     # As JSON, as the other one's have been: a tuple has become a list.
     ours = json.loads(json.dumps(config))
-    for key in ("context", "class_conditional"):
+    for key in ("context", "class_conditional", "label_dropout"):
         if trained.config[key] != ours[key]:
             raise InputError(
                 f"config.{key} must be as in {prior}, {trained.config[key]!r}, got {ours[key]!r}"
             )
     for name in others:
-        if trained.config["models"][name] != ours["models"][name]:
+        if trained.config["models"][name] != ours["models"].get(name):
             raise InputError(f"config.models.{name} must be as in {prior}, whose weights it takes")
     return trained.model, trained.data["learned_levels"]

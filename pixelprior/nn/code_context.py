@@ -6,6 +6,7 @@ Legend: b batch, h height, w width, c channels (codebooks), m features.
 from collections.abc import Sequence
 from typing import Any
 
+import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
@@ -70,7 +71,8 @@ class CodeContext(nnx.Module):
         for embedding, tower, upsample, values in zip(
             self.embeddings, self.towers, self.upsamples, codes, strict=True
         ):
-            here = embedding(values)
+            # As for a model's own symbols: bytes do not hold the places of several channels.
+            here = embedding(values.astype(jnp.int32))
             x = upsample(tower(here if x is None else x + here))
         return x
 

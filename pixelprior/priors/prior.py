@@ -97,6 +97,14 @@ class Prior(nnx.Module):
         """How many codes an image has, on all levels together."""
         return sum(grid.size for grid in self.grids)
 
+    def check_guidance(self, guidance: float | None) -> None:
+        """Raises an InputError if there is to be guidance, but no null class was learned."""
+        if guidance is not None and not self.label_dropout:
+            raise InputError(
+                "guidance needs a class-conditional prior that was trained with label_dropout "
+                "above 0; this one was not"
+            )
+
     def context(
         self, number: int, coarser: Codes, label: Int[Array, " b"] | None, batch: int
     ) -> Context | None:
@@ -167,7 +175,7 @@ class Prior(nnx.Module):
         num: int,
         *,
         label: Int[Array, " num"] | None = None,
-        strategies: Sequence[Strategy] | Sequence[Sequence[Strategy]] = (),
+        strategies: Strategy | Sequence[Strategy | Sequence[Strategy]] = (),
         guidance: float | None = None,
         method: str = "cached",
         first_image: int | Int[Array, ""] = 0,
@@ -183,8 +191,8 @@ class Prior(nnx.Module):
             key: a typed JAX key.
             num: how many images.
             label: their classes; None draws from a class-conditional prior without a class.
-            strategies: what every level draws with; or one such sequence for each level, the
-                coarsest first.
+            strategies: what every level draws with, see `pixelprior.sample`; or one such sequence
+                for each level, the coarsest first.
             guidance: see `Guided`; None for none.
             method: see `pixelprior.sample`.
             first_image: the number n of the first image.
@@ -196,11 +204,7 @@ class Prior(nnx.Module):
         Raises:
             InputError: if a setting does not fit the prior.
         """
-        if guidance is not None and not self.label_dropout:
-            raise InputError(
-                "guidance needs a class-conditional prior that was trained with label_dropout "
-                "above 0; this one was not"
-            )
+        self.check_guidance(guidance)
         if label is not None and self.num_classes:
             self.levels[0].context_encoder.check_label(label, num)
         by_level = _by_level(strategies, len(self.grids))
@@ -240,12 +244,17 @@ def _decode(graph, weights, codes):
     return nnx.merge(graph, weights).decode_codes(codes)
 
 
-def _by_level(strategies: Sequence[Any], num_levels: int) -> tuple[tuple[Strategy, ...], ...]:
+def _by_level(strategies: Any, num_levels: int) -> tuple[tuple[Strategy, ...], ...]:
     """Each level's strategies, whether they were given for each or for all."""
+    strategies = _as_tuple(strategies)
     if not any(isinstance(entry, Sequence) for entry in strategies):
-        return (tuple(strategies),) * num_levels
+        return (strategies,) * num_levels
     if len(strategies) != num_levels:
         raise InputError(
             f"expected strategies for each of the {num_levels} levels, got {len(strategies)}"
         )
-    return tuple(tuple(entry) for entry in strategies)
+    return tuple(_as_tuple(entry) for entry in strategies)
+
+
+def _as_tuple(strategies: Any) -> tuple[Any, ...]:
+    return tuple(strategies) if isinstance(strategies, Sequence) else (strategies,)

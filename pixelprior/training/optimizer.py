@@ -18,7 +18,7 @@ def make_optimizer(
     """AdamW after clipping by global norm, and its schedule: learning rate by step.
 
     The rate rises linearly to ``learning_rate`` over ``warmup_steps``, then falls to 0 along a
-    cosine. Weight decay leaves biases and other vectors alone.
+    cosine. Weight decay leaves biases and codebooks alone.
     """
     schedule = optax.warmup_cosine_decay_schedule(
         init_value=0.0,
@@ -35,9 +35,13 @@ def make_optimizer(
 
 
 def _is_decayed(weights: Any) -> Any:
-    """Kernels and tables, not biases, whether or not layers are stacked along a leading axis."""
+    """Kernels and tables, whether or not layers are stacked along a leading axis.
+
+    Not biases, and not codebooks: a code belongs where the vectors that choose it are.
+    """
 
     def decayed(path: tuple[Any, ...], _: jax.Array) -> bool:
-        return not any("bias" in str(getattr(entry, "key", entry)) for entry in path)
+        names = [str(getattr(entry, "key", entry)) for entry in path]
+        return not any("bias" in name or "codebook" in name for name in names)
 
     return jax.tree_util.tree_map_with_path(decayed, weights)

@@ -86,7 +86,10 @@ def make_train_step(
             after_step(model, statistics)
         weights = nnx.state(model)
         decay = jnp.minimum(ema_decay, (1.0 + state.step) / (10.0 + state.step))
-        averaged = optax.incremental_update(weights, state.averaged, 1.0 - decay)
+        # In this form the average of what does not move stays what it is, to the last bit.
+        averaged = jax.tree.map(
+            lambda old, new: old + (1.0 - decay) * (new - old), state.averaged, weights
+        )
         return (
             TrainState(state.step + 1, weights, averaged, optimizer_state),
             StepMetrics(metrics, optax.tree.norm(gradient)),

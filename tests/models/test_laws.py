@@ -1,7 +1,7 @@
 """The five laws of the design, each one test for every model.
 
-Adding a model is adding a line to `MODELS`: a constructor with small sizes, and which pixels the
-model claims to see, computed from those sizes.
+Adding a model is adding a line to `MODELS`: a constructor with small sizes, which pixels the model
+claims to see, computed from those sizes, and the contexts that it takes.
 
 Weights are random numbers, biases included, rather than a fresh initialisation: a law that holds
 only at initialisation is no law, and drawing numbers compiles nothing. Everything compiled takes
@@ -13,7 +13,9 @@ import itertools
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +28,8 @@ from scipy import stats
 
 import pixelprior
 from pixelprior import Context, GatedPixelCNN, Grid, PixelCNN, sample
+from pixelprior.errors import InputError
+from pixelprior.models.guided import Guided
 from pixelprior.sampling import Temperature
 
 NUM_LAYERS, KERNEL, FIRST_KERNEL = 2, 3, 5
@@ -65,51 +69,85 @@ def seen_without_blind_spot(height, width):
     return seen
 
 
+class Model(NamedTuple):
+    make: Callable
+    claims: Callable  # height, width -> [i, j, m, n]
+    kinds: tuple = ("none", "class", "map", "both")  # of context
+
+
+GUIDANCE = 1.7
+
+
+def guided(grid, **settings):
+    return Guided(GatedPixelCNN(grid, **SIZES, **settings), GUIDANCE)
+
+
 MODELS = {
-    "pixel_cnn": (functools.partial(PixelCNN, **SIZES), seen_by_masked_convolutions),
-    "gated_pixel_cnn": (functools.partial(GatedPixelCNN, **SIZES), seen_without_blind_spot),
+    "pixel_cnn": Model(functools.partial(PixelCNN, **SIZES), seen_by_masked_convolutions),
+    "gated_pixel_cnn": Model(functools.partial(GatedPixelCNN, **SIZES), seen_without_blind_spot),
+    "guided": Model(guided, seen_without_blind_spot, kinds=("class", "both")),
 }
 
 # Every context, square and not, one channel and three, from 2 to 256 levels; larger than what the
 # kernels span, so that where a model's sight ends is tested too.
 CASES = [
-    pytest.param(Grid(4, 4, 1, 2), "none", id="4x4x1-2-none"),
-    pytest.param(Grid(3, 7, 1, 17), "class", id="3x7x1-17-class"),
-    pytest.param(Grid(6, 3, 3, 17), "map", id="6x3x3-17-map"),
-    pytest.param(Grid(3, 5, 3, 256), "both", id="3x5x3-256-both"),
+    (Grid(4, 4, 1, 2), "none"),
+    (Grid(3, 7, 1, 17), "class"),
+    (Grid(6, 3, 3, 17), "map"),
+    (Grid(3, 5, 3, 256), "both"),
 ]
 # Grids of which all can be listed.
-TINY_CASES = [
-    pytest.param(Grid(2, 2, 1, 3), "class", id="2x2x1-3-class"),
-    pytest.param(Grid(1, 2, 3, 2), "both", id="1x2x3-2-both"),
-]
+TINY_CASES = [(Grid(2, 2, 1, 3), "class"), (Grid(1, 2, 3, 2), "both")]
 NUM_CLASSES, MAP_FEATURES = 2, 3
 
+
+def every_model_and(cases):
+    """A test of every model on the cases whose context it takes."""
+    parameters = [
+        pytest.param(
+            name, grid, kind, id=f"{name}-{'x'.join(map(str, grid.shape))}-{grid.levels}-{kind}"
+        )
+        for name, model in MODELS.items()
+        for grid, kind in cases
+        if kind in model.kinds
+    ]
+    return pytest.mark.parametrize(("name", "grid", "kind"), parameters)
+
+
 every_model = pytest.mark.parametrize("name", MODELS)
-every_case = pytest.mark.parametrize(("grid", "kind"), CASES)
-every_tiny_case = pytest.mark.parametrize(("grid", "kind"), TINY_CASES)
+every_case = every_model_and(CASES)
+every_tiny_case = every_model_and(TINY_CASES)
 
 
 @functools.cache
 def graph_and_shapes(name, grid, kind):
-    make, _ = MODELS[name]
     context = {}
     if kind in ("class", "both"):
         context["num_classes"] = NUM_CLASSES
     if kind in ("map", "both"):
         context["map_features"] = MAP_FEATURES
     # Only traced: drawing real initial weights would compile every distinct shape.
-    return nnx.split(nnx.eval_shape(lambda: make(grid, **context, rngs=nnx.Rngs(0))))
+    return nnx.split(nnx.eval_shape(lambda: MODELS[name].make(grid, **context, rngs=nnx.Rngs(0))))
 
 
 def random_weights(shapes, seed, scale=0.5):
     rng = np.random.default_rng(seed)
-    return jax.tree.map(lambda s: jnp.asarray(scale * rng.normal(size=s.shape), s.dtype), shapes)
+
+    def draw(shape):
+        # A number by itself is the scale of guidance, which is no weight.
+        value = scale * rng.normal(size=shape.shape) if shape.shape else GUIDANCE
+        return jnp.asarray(value, shape.dtype)
+
+    return jax.tree.map(draw, shapes)
 
 
 def random_model(name, grid, kind, seed=0, scale=0.5):
     graph, shapes = graph_and_shapes(name, grid, kind)
     return nnx.merge(graph, random_weights(shapes, seed, scale))
+
+
+def embedding_of(model):
+    return model.model.embedding if isinstance(model, Guided) else model.embedding
 
 
 def random_grids(grid, batch, seed=0):
@@ -152,7 +190,6 @@ def evaluate(graph, weights, x, context):
 # Law 1: causal.
 
 
-@every_model
 @every_case
 def test_causal_and_sees_what_it_claims(name, grid, kind):
     graph, shapes = graph_and_shapes(name, grid, kind)
@@ -175,7 +212,7 @@ def test_causal_and_sees_what_it_claims(name, grid, kind):
         logits_changed |= difference.reshape(grid.size, grid.size)
 
     # claimed[i, j, m, n] to [changed symbol, feature's position].
-    claimed = MODELS[name][1](grid.height, grid.width)
+    claimed = MODELS[name].claims(grid.height, grid.width)
     positions = grid.height * grid.width
     by_source = claimed.reshape(positions, positions).T
     by_symbol = np.repeat(by_source, grid.channels, axis=0)
@@ -206,7 +243,9 @@ def test_gradients_are_exactly_zero_where_nothing_is_seen(name):
     # is the gradient with respect to one position's embedding.
     grid = Grid(3, 5, 2, 16)
     positions = grid.height * grid.width
-    graph, shapes = graph_and_shapes(name, grid, "none")
+    kind = MODELS[name].kinds[0]
+    graph, shapes = graph_and_shapes(name, grid, kind)
+    context = same_context(grid, kind, 1)
     orders = [np.random.default_rng(c).permutation(grid.levels)[:positions] for c in range(2)]
     x = jnp.asarray(np.stack(orders, axis=-1).reshape(1, *grid.shape), jnp.int32)
 
@@ -214,17 +253,17 @@ def test_gradients_are_exactly_zero_where_nothing_is_seen(name):
     def jacobian(weights):
         def features(table):
             model = nnx.merge(graph, weights)
-            model.embedding.table = nnx.Param(table)
-            return model.features(x)[0]
+            embedding_of(model).table = nnx.Param(table)
+            return model.features(x, context)[0]
 
-        return jax.jacrev(features)(nnx.merge(graph, weights).embedding.table[...])
+        return jax.jacrev(features)(embedding_of(nnx.merge(graph, weights)).table[...])
 
     nonzero = np.zeros((positions, grid.channels, grid.levels), bool)
     for seed in range(8):
         table_gradient = np.asarray(jacobian(random_weights(shapes, seed)))  # [h, w, d, c, v, e]
         assert np.isfinite(table_gradient).all()
         nonzero |= (table_gradient != 0).any(axis=(2, 5)).reshape(nonzero.shape)
-    claimed = MODELS[name][1](grid.height, grid.width).reshape(positions, positions)
+    claimed = MODELS[name].claims(grid.height, grid.width).reshape(positions, positions)
     for channel, order in enumerate(orders):
         np.testing.assert_array_equal(nonzero[:, channel, order], claimed)
         unused = np.setdiff1d(np.arange(grid.levels), order)
@@ -260,7 +299,6 @@ def incremental_features(graph, weights, x, context):
     return jnp.transpose(features, (2, 0, 1, 3))
 
 
-@every_model
 @every_case
 def test_two_ways_agree(name, grid, kind):
     graph, shapes = graph_and_shapes(name, grid, kind)
@@ -281,7 +319,6 @@ def all_grids(grid):
     return np.array(list(grids), np.int32).reshape(-1, *grid.shape)
 
 
-@every_model
 @every_tiny_case
 def test_normalised(name, grid, kind):
     graph, shapes = graph_and_shapes(name, grid, kind)
@@ -297,7 +334,6 @@ def test_normalised(name, grid, kind):
     assert np.abs(distributions[0] - distributions[1]).sum() > 0.01
 
 
-@every_model
 @every_case
 def test_log_prob_is_the_sum_of_the_heads_log_softmax(name, grid, kind):
     graph, shapes = graph_and_shapes(name, grid, kind)
@@ -335,7 +371,6 @@ def chi_square_p_value(x, grid, probabilities):
     return stats.chi2.sf(statistic, len(counts) - 1)
 
 
-@every_model
 @every_tiny_case
 def test_samples_are_distributed_as_the_model(name, grid, kind):
     model = random_model(name, grid, kind)
@@ -371,8 +406,7 @@ def draw(name, grid, kind, **options):
     return np.asarray(sample(model, options.pop("key", KEY), NUM, context=context, **options))
 
 
-@every_model
-@pytest.mark.parametrize(("grid", "kind"), [CASES[0], CASES[-1]])
+@every_model_and([CASES[0], CASES[-1]])
 def test_naive_and_cached_give_the_same_images(name, grid, kind):
     cached = draw(name, grid, kind)
     np.testing.assert_array_equal(cached, draw(name, grid, kind, method="naive"))
@@ -383,7 +417,7 @@ def test_naive_and_cached_give_the_same_images(name, grid, kind):
     assert (cached != draw(name, grid, kind, key=jax.random.key(6))).any()
 
 
-ONE_CASE = CASES[-1].values
+ONE_CASE = CASES[-1]
 
 
 @every_model
@@ -438,6 +472,76 @@ def draw_on_several_devices():
 @every_model
 def test_the_number_of_devices_changes_nothing(name):
     np.testing.assert_array_equal(drawn_on_several_devices()[name], draw(name, *ONE_CASE))
+
+
+# Guidance, beside the laws.
+
+
+def guided_by(scale, grid, kind, seed=0):
+    """A guided model, and the model that it is made from."""
+    model = random_model("gated_pixel_cnn", grid, kind, seed)
+    return Guided(model, scale), model
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0, 1.7, -0.5])
+def test_guidance_is_a_line_through_both_distributions_symbol_by_symbol(scale):
+    grid, kind = TINY_CASES[1]
+    model, plain = guided_by(scale, grid, kind)
+    everything = all_grids(grid)
+    null = same_context(grid, kind, len(everything), NUM_CLASSES - 1)
+    given = same_context(grid, kind, len(everything), 0)
+    assert np.any(np.asarray(given.map) != 0)
+
+    def log_softmax(logits):
+        logits = np.asarray(logits, np.float64)
+        return logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+
+    without, with_ = (
+        log_softmax(evaluate(*nnx.split(plain), everything, context)[1])
+        for context in (null, given)
+    )
+    expected = log_softmax(without + scale * (with_ - without))  # [b, h, w, c, v]
+    _, logits, log_prob = evaluate(*nnx.split(model), everything, given)
+    # Logits of size 1 from float32 networks, a difference multiplied by less than 2.
+    np.testing.assert_allclose(log_softmax(logits), expected, rtol=0, atol=1e-5)
+    of_symbols = np.take_along_axis(expected, everything[..., None], axis=-1)
+    np.testing.assert_allclose(log_prob, of_symbols.sum(axis=(1, 2, 3, 4)), rtol=1e-5)
+    # The two distributions are not the same, or nothing would be tested.
+    assert np.abs(with_ - without).max() > 0.1
+    # And the ends of the line are what they are said to be.
+    for at, context in ((0.0, null), (1.0, given)):
+        own = evaluate(*nnx.split(plain), everything, context)[2]
+        same = np.allclose(log_prob, own, rtol=0, atol=1e-5)
+        assert same == (scale == at)
+
+
+def test_guidance_of_the_null_class_is_the_model_without_a_class():
+    grid, kind = TINY_CASES[1]
+    model, plain = guided_by(1.7, grid, kind)
+    everything = all_grids(grid)
+    null = same_context(grid, kind, len(everything), NUM_CLASSES - 1)
+    ours, own = (evaluate(*nnx.split(m), everything, null)[2] for m in (model, plain))
+    np.testing.assert_allclose(ours, own, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["none", "map"])
+def test_a_model_without_classes_cannot_be_guided(kind):
+    with pytest.raises(InputError, match="needs a class-conditional model; .* unconditional"):
+        guided_by(1.7, TINY_CASES[1][0], kind)
+
+
+def test_a_guided_model_wants_the_context_of_its_model():
+    grid, kind = TINY_CASES[1]
+    model, _ = guided_by(1.7, grid, kind)
+    x, context = random_grids(grid, 2), random_context(grid, kind, 2)
+    for given, message in [
+        (None, "conditioned on 2 classes, but no label"),
+        (Context(map=context.map), "conditioned on 2 classes, but no label"),
+        (Context(label=context.label), "conditioned on a map of 3 features, but none"),
+        (Context(label=context.label + 1, map=context.map), r"labels in \[0, 2\), got 1 to 2"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            model.features(x, given)
 
 
 if __name__ == "__main__":

@@ -73,6 +73,7 @@ def reference(weights, gradients, *, decayed, steps, first_step):
 def test_five_steps_against_numpy():
     rng = np.random.default_rng(0)
     shapes = {"kernel": (2, 3), "table": (4,), "bias": (3,), "above_bias": (2, 3)}
+    shapes |= {"codebook_vectors": (1, 4, 2)}
     weights = {key: rng.normal(size=shape) for key, shape in shapes.items()}
     # Norms on both sides of the limit of 2.
     gradients = [
@@ -86,7 +87,7 @@ def test_five_steps_against_numpy():
         gradient = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), gradient)
         updates, state = optimizer.update(gradient, state, ours)
         ours = jax.tree.map(jnp.add, ours, updates)
-    # Biases are left alone, by their name, whether or not layers are stacked.
+    # Biases and codebooks are left alone, by their name, whether or not layers are stacked.
     theirs = reference(weights, gradients, decayed={"kernel", "table"}, steps=5, first_step=0)
     for key in shapes:
         # float32, through a division by a root: 1e-5 is some hundred roundings.

@@ -1,0 +1,47 @@
+r"""A Gated PixelCNN over the codes of configs/celeb_a_vqvae.py.
+
+    python train.py --config=configs/celeb_a_prior.py --workdir=runs/celeb_a_prior \
+        --tokenizer=runs/celeb_a_vqvae
+
+A starting point that was checked but not trained to its end; nothing is claimed for it.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+    """The experiment; `pixelprior.experiment.TASKS` says what each key means."""
+    return ConfigDict(
+        {
+            "task": "prior",
+            "seed": 0,
+            "data_dir": "",
+            "class_conditional": False,
+            "label_dropout": 0.1,
+            "models": {
+                "top": {
+                    "name": "gated_pixel_cnn",
+                    "features": 128,
+                    "num_layers": 12,
+                    "kernel_size": 3,
+                    "first_kernel_size": 7,
+                    "embedding_features": 32,
+                    "head_features": 256,
+                    "dropout_rate": 0.2,
+                },
+            },
+            "context": {"features": 128, "num_blocks": 2},
+            "trained_levels": ("top",),
+            "batch_size": 64,
+            "num_steps": 40000,
+            "learning_rate": 1e-3,
+            "warmup_steps": 100,
+            "weight_decay": 1e-2,
+            "clip_norm": 1.0,
+            "ema_decay": 0.999,
+            "log_every": 50,
+            "checkpoint_every": 2000,
+            "sample_every": 2000,
+            "num_samples": 64,
+        }
+    )

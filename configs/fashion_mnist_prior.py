@@ -1,0 +1,47 @@
+r"""A class-conditional Gated PixelCNN over the codes of configs/fashion_mnist_vqvae.py.
+
+    python train.py --config=configs/fashion_mnist_prior.py --workdir=runs/fashion_mnist_prior \
+        --tokenizer=runs/fashion_mnist_vqvae
+
+A starting point that was checked but not trained to its end; nothing is claimed for it.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+    """The experiment; `pixelprior.experiment.TASKS` says what each key means."""
+    return ConfigDict(
+        {
+            "task": "prior",
+            "seed": 0,
+            "data_dir": "",
+            "class_conditional": True,
+            "label_dropout": 0.1,
+            "models": {
+                "top": {
+                    "name": "gated_pixel_cnn",
+                    "features": 64,
+                    "num_layers": 6,
+                    "kernel_size": 3,
+                    "first_kernel_size": 5,
+                    "embedding_features": 32,
+                    "head_features": 128,
+                    "dropout_rate": 0.2,
+                },
+            },
+            "context": {"features": 64, "num_blocks": 1},
+            "trained_levels": ("top",),
+            "batch_size": 64,
+            "num_steps": 4000,
+            "learning_rate": 2e-3,
+            "warmup_steps": 100,
+            "weight_decay": 1e-2,
+            "clip_norm": 1.0,
+            "ema_decay": 0.998,
+            "log_every": 50,
+            "checkpoint_every": 1000,
+            "sample_every": 1000,
+            "num_samples": 64,
+        }
+    )

@@ -1,0 +1,19 @@
+"""VQ-VAE-2: as configs/fashion_mnist_vqvae.py, but with 7x7 and 14x14 codes.
+
+    python train.py --config=configs/fashion_mnist_vqvae2.py --workdir=runs/fashion_mnist_vqvae2
+
+A starting point that was checked but not trained to its end; nothing is claimed for it.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import fashion_mnist_vqvae
+
+
+def get_config() -> ConfigDict:
+    """The experiment; `pixelprior.experiment.TASKS` says what each key means."""
+    config = fashion_mnist_vqvae.get_config()
+    config.tokenizer.name = "vqvae2"
+    # The finest level first: the bottom codes, then the top ones.
+    config.tokenizer.strides = (2, 2)
+    return config

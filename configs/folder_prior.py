@@ -1,0 +1,17 @@
+r"""As configs/celeb_a_prior.py, over the codes of configs/folder_vqvae.py.
+
+    python train.py --config=configs/folder_prior.py --workdir=runs/folder_prior \
+        --tokenizer=runs/folder_vqvae
+
+With sub-folders, ``--config.class_conditional=True`` makes one class of each. A starting point that
+was checked but not trained to its end; nothing is claimed for it.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import celeb_a_prior
+
+
+def get_config() -> ConfigDict:
+    """The experiment; `pixelprior.experiment.TASKS` says what each key means."""
+    return celeb_a_prior.get_config()

@@ -1,0 +1,317 @@
+"""Training a prior: its loss by hand, which levels it moves, which it takes over, its pictures."""
+
+import functools
+import json
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from PIL import Image
+
+from pixelprior.data import write_codes
+from pixelprior.devices import data_mesh, put_batch, replicated
+from pixelprior.errors import InputError
+from pixelprior.grid import Grid
+from pixelprior.loading import _rebuild
+from pixelprior.nn.vector_quantizer import VectorQuantizer
+from pixelprior.tokenizers import VQVAE
+from pixelprior.training.optimizer import make_optimizer
+from pixelprior.training.step import init_state, make_train_step
+from pixelprior.training.tasks import PriorTask
+
+GRIDS = (Grid(1, 2, 1, 3), Grid(2, 4, 1, 5))  # 2 codes and 8
+SIZES = {"train": 12, "validation": 5, "test": 3}
+CLASSES = ("cat", "dog", "owl")
+MODEL = {
+    "name": "pixel_cnn",
+    "features": 8,
+    "num_layers": 1,
+    "embedding_features": 4,
+    "head_features": 16,
+}
+CONFIG = {
+    "task": "prior",
+    "seed": 0,
+    "class_conditional": True,
+    "label_dropout": 0.0,
+    "models": {"top": MODEL, "bottom": MODEL},
+    "context": {"features": 4, "num_blocks": 1},
+    "trained_levels": ("top", "bottom"),
+    "batch_size": 4,
+    "num_samples": 2,
+}
+DESCRIBED = {"shape": [4, 8, 1], "levels": 4, "class_names": list(CLASSES), "splits": {"a": "b"}}
+FINGERPRINT = "ab12" * 16
+
+
+@functools.cache
+def tokenizer(channels=1):
+    sizes = iter((5, 3))
+    graph, shapes = nnx.split(
+        nnx.eval_shape(
+            lambda: VQVAE(
+                Grid(4, 8, channels, 4),
+                strides=(2, 2),
+                quantizer=lambda rngs: VectorQuantizer(2, codebook_size=next(sizes), rngs=rngs),
+                features=4,
+                residual_features=4,
+                num_residual_blocks=1,
+                rngs=nnx.Rngs(0),
+            )
+        )
+    )
+    return nnx.merge(graph, random_weights(shapes, 0))
+
+
+def random_weights(shapes, seed):
+    rng = np.random.default_rng(seed)
+    return jax.tree.map(lambda s: jnp.asarray(0.5 * rng.normal(size=s.shape), s.dtype), shapes)
+
+
+def codes_of(split):
+    """Each class has one map on every level, so with the label there is nothing left to guess."""
+    rng = np.random.default_rng(0)
+    maps = [rng.integers(0, grid.levels, (len(CLASSES), *grid.shape)) for grid in GRIDS]
+    labels = np.arange(SIZES[split]) % len(CLASSES)
+    return [level[labels].astype(np.int32) for level in maps], labels.astype(np.int32)
+
+
+@pytest.fixture(scope="module")
+def codes(tmp_path_factory):
+    assert tokenizer().code_grids == GRIDS
+    return write_codes(
+        tmp_path_factory.mktemp("codes") / "codes",
+        fingerprint=FINGERPRINT,
+        grids=GRIDS,
+        name="pictures",
+        class_names=CLASSES,
+        splits={name: (f"{name}[:]", [codes_of(name)]) for name in SIZES},
+    )
+
+
+def task_of(codes, *, others=None, tokenizer_=None, **changed):
+    return PriorTask(
+        CONFIG | changed, tokenizer_ or tokenizer(), codes, DESCRIBED, others, data_mesh()
+    )
+
+
+def random_prior(codes, seed):
+    """A prior as the task makes it, but of random weights: fast, and none of them zero."""
+    graph, shapes = nnx.split(nnx.eval_shape(lambda: task_of(codes).make()))
+    return nnx.merge(graph, random_weights(shapes, seed))
+
+
+def leaves(model_or_state):
+    """Every weight by its path, as a copy on the host: training gives the buffers away."""
+    state = nnx.state(model_or_state) if isinstance(model_or_state, nnx.Module) else model_or_state
+    return {
+        tuple(entry.key for entry in path if hasattr(entry, "key")): np.array(value)
+        for path, value in jax.tree_util.tree_flatten_with_path(state)[0]
+    }
+
+
+def level_of(path):
+    """The number of the level that a weight belongs to."""
+    return path[1] + (path[0] == "contexts")
+
+
+def start(task, prior, *, num_steps=100, learning_rate=0.02):
+    optimizer, _ = make_optimizer(
+        num_steps=num_steps,
+        learning_rate=learning_rate,
+        warmup_steps=0,
+        weight_decay=1e-2,
+        clip_norm=1.0,
+    )
+    graph, weights = nnx.split(prior)
+    step = make_train_step(
+        graph,
+        optimizer,
+        task.loss,
+        after_step=task.after_step,
+        trainable=task.trainable,
+        ema_decay=0.9,
+        key=jax.random.key(0),
+    )
+    # As the loop does, so that the first step compiles for what every other one is given.
+    state = init_state(weights, optimizer, task.trainable)
+    return jax.device_put(state, replicated(task.mesh)), step
+
+
+def level_nats(prior, batch):
+    """Of each level of each image, [l, b], in float64."""
+    graph, weights = nnx.split(prior)
+
+    @jax.jit
+    def log_probs(weights):
+        model = nnx.merge(graph, weights)
+        return [model.level_log_prob(n, batch["codes"], batch["label"]) for n in range(2)]
+
+    return -np.array([np.asarray(level, np.float64) for level in log_probs(weights)])
+
+
+def test_the_loss_by_hand_and_codes_learned_by_heart(codes):
+    task = task_of(codes)
+    prior = random_prior(codes, 1)
+    batches = task.batches(0)
+    batch = next(batches)
+    top, bottom = level_nats(prior, batch).mean(axis=1)
+    state, step = start(task, prior, num_steps=300)
+    expected = {
+        # Of 2 codes, of 8, and of 10: not the mean of the two levels.
+        "top_nats": top,
+        "top_bits_per_code": top / 2 / math.log(2),
+        "bottom_nats": bottom,
+        "bottom_bits_per_code": bottom / 8 / math.log(2),
+        "bits_per_code": (top + bottom) / 10 / math.log(2),
+    }
+    assert abs(expected["bits_per_code"] - (top / 2 + bottom / 8) / 2 / math.log(2)) > 0.01
+    state, metrics = step(state, put_batch(batch, task.mesh))
+    assert metrics.metrics.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_allclose(metrics.metrics[name], value, rtol=1e-5)
+    for _ in range(299):
+        state, metrics = step(state, put_batch(next(batches), task.mesh))
+    assert step._cache_size() == 1
+    assert float(metrics.metrics["top_bits_per_code"]) < 0.03
+    assert float(metrics.metrics["bottom_bits_per_code"]) < 0.03
+
+    # What it has learned it knows of other images too, and evaluating says so.
+    learned = nnx.merge(nnx.graphdef(prior), state.weights)
+    nats = level_nats(learned, dict(zip(("codes", "label"), codes_of("validation"), strict=True)))
+    result = task.evaluate(learned, "validation")
+    total = nats.sum(axis=0).mean()
+    np.testing.assert_allclose(result.metrics["nats"], total, rtol=1e-4)
+    np.testing.assert_allclose(result.loss, total / 10 / math.log(2), rtol=1e-4)
+    assert result.loss == result.metrics["bits_per_code"] < 0.03
+    assert result.metrics.keys() == metrics.metrics.keys() | {"nats"}
+    for name, level, size in zip(("top", "bottom"), nats.mean(axis=1), (2, 8), strict=True):
+        bits = level / size / math.log(2)
+        np.testing.assert_allclose(result.metrics[f"{name}_nats"], level, rtol=1e-4)
+        np.testing.assert_allclose(result.metrics[f"{name}_bits_per_code"], bits, rtol=1e-4)
+        assert f"{name} {bits:.3f}" in result.words
+
+
+def test_a_level_that_is_not_trained_stays_as_it_is_bit_for_bit(codes):
+    task = task_of(codes, trained_levels=("top",))
+    prior = random_prior(codes, 2)
+    before, batch = leaves(prior), next(task.batches(0))
+    top, _ = level_nats(prior, batch).mean(axis=1)
+    state, step = start(task, prior)
+    # The optimizer keeps two moments of every weight of the top, and nothing of any other.
+    own = {path for path in before if level_of(path) == 0}
+    moments = moments_of(state.optimizer)
+    assert sorted(moments, key=str) == sorted([*own, *own], key=str)
+    assert {path[0] for path in before.keys() - own} == {"levels", "contexts"}
+    for n in range(3):
+        state, metrics = step(state, put_batch(batch, task.mesh))
+        if n == 0:
+            # Its loss is that of what is trained alone.
+            bits = top / 2 / math.log(2)
+            assert metrics.metrics.keys() == {"bits_per_code", "top_nats", "top_bits_per_code"}
+            np.testing.assert_allclose(metrics.metrics["bits_per_code"], bits, rtol=1e-5)
+            np.testing.assert_allclose(metrics.metrics["top_bits_per_code"], bits, rtol=1e-5)
+    for after in (leaves(state.weights), leaves(state.averaged)):
+        assert after.keys() == before.keys()
+        for path, value in after.items():
+            assert (value.tobytes() == before[path].tobytes()) == (path not in own), path
+    assert step._cache_size() == 1
+
+
+def moments_of(optimizer):
+    """The paths of the weights that an optimizer's state keeps something of."""
+    paths = [
+        [entry.key for entry in path if hasattr(entry, "key")]
+        for path, _ in jax.tree_util.tree_flatten_with_path(optimizer)[0]
+    ]
+    return [tuple(path) for path in paths if path]
+
+
+def test_levels_of_another_prior_are_taken_over_and_no_more(codes):
+    other = random_prior(codes, 3)
+    theirs = leaves(other)
+    fresh = leaves(task_of(codes, trained_levels=("bottom",)).make())
+    assert fresh.keys() == theirs.keys()
+    for trained, learned in [(("top",), ["bottom"]), (("bottom",), ["top", "bottom"])]:
+        task = task_of(codes, trained_levels=trained, others=(other, learned))
+        assert task.learned == ["top", "bottom"]
+        # What is fresh comes from the seed alone, so it is what was made above.
+        made = leaves(task.make())
+        assert made.keys() == fresh.keys()
+        for path, value in made.items():
+            expected = fresh if task.names[level_of(path)] in trained else theirs
+            np.testing.assert_array_equal(value, expected[path], err_msg=str(path))
+    # Nothing of the other prior was moved.
+    for path, value in leaves(other).items():
+        np.testing.assert_array_equal(value, theirs[path])
+
+
+def test_a_picture_once_all_levels_are_learned(codes, tmp_path):
+    prior = random_prior(codes, 4)
+    task_of(codes, trained_levels=("top",)).draw(prior, tmp_path / "top.png")
+    task_of(codes, trained_levels=("bottom",)).draw(prior, tmp_path / "bottom.png")
+    # Pixels that no PNG holds.
+    task_of(codes, tokenizer_=tokenizer(channels=2)).draw(prior, tmp_path / "two_channels.png")
+    assert not list(tmp_path.iterdir())
+    task = task_of(codes, trained_levels=("bottom",), others=(prior, ["top"]))
+    for name in ("one.png", "again.png"):
+        task.draw(prior, tmp_path / name)
+    with Image.open(tmp_path / "one.png") as picture:
+        picture.verify()
+    # By the same key each time.
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "again.png").read_bytes()
+    task.draw(random_prior(codes, 5), tmp_path / "other.png")
+    assert (tmp_path / "one.png").read_bytes() != (tmp_path / "other.png").read_bytes()
+
+
+def test_what_loading_needs_is_described(codes):
+    task = task_of(codes, trained_levels=("top",), label_dropout=0.2)
+    described = json.loads(json.dumps(task.describe()))
+    assert described == DESCRIBED | {
+        "tokenizer": FINGERPRINT,
+        "code_grids": [[1, 2, 1, 3], [2, 4, 1, 5]],
+        "learned_levels": ["top"],
+        "code_counts": described["code_counts"],
+    }
+    for counts, level, grid in zip(
+        described["code_counts"], codes_of("train")[0], GRIDS, strict=True
+    ):
+        assert counts == [np.bincount(level.ravel(), minlength=grid.levels).tolist()]
+    # From the description, as JSON, the same prior is built again.
+    config = json.loads(json.dumps(task.config))
+    graph, shapes = nnx.split(nnx.eval_shape(lambda: _rebuild(config, described)))
+    ours, our_shapes = nnx.split(nnx.eval_shape(task.make))
+    assert graph == ours and shapes == our_shapes
+    assert task.title == "codes of pictures (top 1x2x1 of 3, bottom 2x4x1 of 5)"
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (dict(trained_levels=()), r"trained_levels must be some of top, bottom, got \(\)"),
+        (dict(trained_levels=("top", "middle")), r"must be some of top, bottom, got \('top', 'mi"),
+        (dict(batch_size=0), "batch_size must be a positive multiple"),
+    ],
+)
+def test_what_does_not_fit_is_refused(codes, changed, message):
+    with pytest.raises(InputError, match=message):
+        task_of(codes, **changed)
+
+
+def test_labels_of_no_class_are_refused(tmp_path):
+    maps, labels = codes_of("train")
+    splits = {name: (f"{name}[:]", [(maps, labels + 1)]) for name in SIZES}
+    arguments = dict(fingerprint=FINGERPRINT, grids=GRIDS, name="pictures", splits=splits)
+    labelled = write_codes(tmp_path / "labelled", class_names=CLASSES, **arguments)
+    with pytest.raises(InputError, match=r"labels in \[0, 3\), but train\[:\] has labels from"):
+        for _, _ in zip(range(3), task_of(labelled).batches(0), strict=False):
+            pass
+    # Without classes there is nothing wrong with them; but there must be some if they are wanted.
+    batch = next(task_of(labelled, class_conditional=False).batches(0))
+    assert len(batch["label"]) == 4
+    unlabelled = write_codes(tmp_path / "unlabelled", **arguments)
+    with pytest.raises(InputError, match="class_conditional needs labels, but .* 'pictures'"):
+        task_of(unlabelled)
