@@ -33,15 +33,15 @@ def get_config() -> ConfigDict:
             "context": {"features": 64, "num_blocks": 1},
             "trained_levels": ("top",),
             "batch_size": 64,
-            "num_steps": 4000,
+            "num_steps": 2000,
             "learning_rate": 2e-3,
             "warmup_steps": 100,
             "weight_decay": 1e-2,
             "clip_norm": 1.0,
             "ema_decay": 0.998,
             "log_every": 50,
-            "checkpoint_every": 1000,
-            "sample_every": 1000,
+            "checkpoint_every": 500,
+            "sample_every": 500,
             "num_samples": 64,
         }
     )

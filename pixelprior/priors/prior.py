@@ -3,8 +3,9 @@
 Legend: b batch, l levels, h height, w width, g codebooks (the channels of a code grid).
 
 A level of codes is a grid of symbols, so its model is any `AutoregressiveModel`: given the class,
-and below the top also given a map that carries all coarser codes up to the level's grid. The product over the levels is exact, and each factor is learned by itself. Razavi et al. 2019,
-section 3.2; with one level this is the prior of van den Oord et al. 2017, section 3.3.
+and below the top also given a map that carries all coarser codes up to the level's grid. The
+product over the levels is exact, and each factor is learned by itself. Razavi et al. 2019, section
+3.2; with one level this is the prior of van den Oord et al. 2017, section 3.3.
 
 For classifier-free guidance (Ho and Salimans 2021) the models know one class more than there are,
 the null class, which takes the place of some labels in training.
@@ -113,7 +114,8 @@ class Prior(nnx.Module):
         Args:
             number: of the level, 0 for the coarsest.
             coarser: the codes of the levels before it.
-            label: classes; None for none, which a class-conditional prior calls the null class.
+            label: classes, ``num_classes`` being the null class; None for no class, which is the
+                null class of every image if the prior is class-conditional.
             batch: how many images.
 
         Raises:

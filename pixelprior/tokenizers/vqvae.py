@@ -35,7 +35,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
@@ -151,10 +150,10 @@ class VQVAE(nnx.Module):
             raise InputError(
                 f"likelihood must be one of {', '.join(LIKELIHOODS)}, got {likelihood!r}"
             )
+        sizes = _sizes(grid, strides)
         strides = tuple(strides)
         self.grid = grid
         self.likelihood = LIKELIHOODS[likelihood](grid)
-        sizes = _sizes(grid, strides)
         levels, code_grids = [], []
         for number, (stride, (height, width)) in enumerate(zip(strides, sizes, strict=True)):
             level = _Level(
@@ -374,7 +373,11 @@ def _join(
 
 def _sizes(grid: Grid, strides: Sequence[int]) -> list[tuple[int, int]]:
     """The height and width of every level, the finest first."""
-    if not strides or not all(isinstance(s, int | np.integer) and s >= 1 for s in strides):
+    if (
+        not isinstance(strides, Sequence)
+        or not strides
+        or not all(isinstance(s, int) and not isinstance(s, bool) and s >= 1 for s in strides)
+    ):
         raise InputError(f"strides must be one or more integers of at least 1, got {strides!r}")
     total = math.prod(strides)
     if grid.height % total or grid.width % total:

@@ -14,11 +14,11 @@ import pixelprior
 from pixelprior import Context
 from pixelprior.commands.evaluate import evaluate_run
 from pixelprior.commands.sample import label_index, sample_to_files
+from pixelprior.commands.train import train_run
 from pixelprior.errors import InputError
 from pixelprior.experiment import open_data
 from pixelprior.loading import load_trained
 from pixelprior.sampling.strategies import strategies_from
-from pixelprior.commands.train import train_run
 
 
 def read(path):

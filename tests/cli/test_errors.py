@@ -9,10 +9,10 @@ from PIL import Image
 
 from pixelprior.commands.evaluate import evaluate_run
 from pixelprior.commands.sample import sample_to_files
+from pixelprior.commands.train import train_run
 from pixelprior.errors import InputError
 from pixelprior.loading import load_trained
 from pixelprior.sampling.strategies import strategies_from
-from pixelprior.commands.train import train_run
 
 ROOT = Path(__file__).parents[2]
 DIGITS = f"--config={ROOT / 'configs' / 'digits.py'}"

@@ -34,22 +34,27 @@ def test_a_command_sets_up_an_environment_of_its_own(marker, what):
     assert install == f".venv/bin/pip install -q -c constraints.txt {what}"
 
 
-@pytest.mark.slow
-def test_the_main_job_draws_digits_and_beats_every_yardstick(tmp_path):
+def run_steps(steps, folder):
+    """Runs the steps of a README command that call the environment's Python, in a folder."""
     for name in ("train.py", "sample.py", "evaluate.py"):
-        shutil.copy(ROOT / name, tmp_path)
+        shutil.copy(ROOT / name, folder)
     for name in ("configs", "pixelprior"):
-        shutil.copytree(ROOT / name, tmp_path / name)
-    _, _, *steps = command_after("main-job-command")
-    # The last step evaluates; what it prints for people it also writes for programs.
-    steps[-1] += " --json=results.json"
+        shutil.copytree(ROOT / name, folder / name)
     for step in steps:
         program, *arguments = shlex.split(step)
         assert program == ".venv/bin/python"
         done = subprocess.run(
-            [sys.executable, *arguments], cwd=tmp_path, capture_output=True, text=True
+            [sys.executable, *arguments], cwd=folder, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_the_main_job_draws_digits_and_beats_every_yardstick(tmp_path):
+    _, _, *steps = command_after("main-job-command")
+    # The last step evaluates; what it prints for people it also writes for programs.
+    steps[-1] += " --json=results.json"
+    run_steps(steps, tmp_path)
 
     with Image.open(tmp_path / "samples.png") as picture:
         assert min(picture.size) > 300
@@ -59,3 +64,19 @@ def test_the_main_job_draws_digits_and_beats_every_yardstick(tmp_path):
     assert set(yardsticks) == {"uniform", "histogram", "mixture"}
     # A model that learned only the histogram of every pixel, or copied digits, would be far above.
     assert results["nats"] < 0.85 * min(yardsticks.values())
+
+
+@pytest.mark.slow
+def test_the_codes_of_digits_are_learned_and_drawn(tmp_path):
+    steps = command_after("codes-command")
+    steps[-1] += " --json=results.json"
+    run_steps(steps, tmp_path)
+
+    with Image.open(tmp_path / "digits.png") as picture:
+        # Ten columns, one for each class.
+        assert picture.size == (10 * 50 + 2, 7 * 50 + 2)
+    results = json.loads((tmp_path / "results.json").read_text())
+    (level,) = results["levels"].values()
+    assert results["num_images"] == 359
+    assert level["unigram_entropy_bits"] > 5
+    assert level["bits_per_code"] < 0.75 * level["unigram_entropy_bits"]

@@ -289,6 +289,7 @@ def draw_on_several_devices():
         print(*np.asarray(x).ravel())
 
 
+@pytest.mark.slow
 def test_the_number_of_devices_changes_nothing():
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={DEVICES}"
     root = str(Path(pixelprior.__file__).parents[1])
@@ -406,6 +407,7 @@ def chi_square_p_value(codes, grids, probabilities):
     return stats.chi2.sf(statistic, len(counts) - 1)
 
 
+@pytest.mark.slow
 def test_samples_are_distributed_as_the_prior():
     prior, num = make(TWO), 20_000
     drawn = {
@@ -543,6 +545,7 @@ def test_a_levels_probability_depends_on_its_own_weights_alone():
         assert kinds == ({"levels", "contexts"} if number else {"levels"})
 
 
+@pytest.mark.slow
 def test_levels_may_be_of_different_kinds():
     small = functools.partial(
         PixelCNN, features=4, num_layers=1, embedding_features=3, head_features=6

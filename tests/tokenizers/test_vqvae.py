@@ -550,7 +550,7 @@ def test_sizes_that_strides_do_not_divide(height, width, strides, message):
         build(Grid(height, width, 1, 5), strides=strides)
 
 
-@pytest.mark.parametrize("strides", [(), (0,), (2, 0), (-2,), (2.0,), ("2",)])
+@pytest.mark.parametrize("strides", [(), (0,), (2, 0), (-2,), (2.0,), ("2",), 4, (True,)])
 def test_strides_that_are_none(strides):
     with pytest.raises(InputError, match="strides must be one or more integers of at least 1, got"):
         build(strides=strides)

@@ -45,9 +45,7 @@ def setup(model, *, learning_rate=0.1, ema_decay=0.9, num_steps=100):
         clip_norm=1.0,
     )
     graph, weights = nnx.split(model)
-    step = make_train_step(
-        graph, optimizer, pixel_loss, ema_decay=ema_decay, key=jax.random.key(0)
-    )
+    step = make_train_step(graph, optimizer, pixel_loss, ema_decay=ema_decay, key=jax.random.key(0))
     return init_state(weights, optimizer), step
 
 

@@ -182,6 +182,7 @@ def test_a_step_tells_what_the_codebooks_were_worth_before_it():
         assert told["codebook_loss"] == 0
 
 
+@pytest.mark.slow
 def test_codebooks_that_are_parameters_learn_by_their_loss_and_are_not_decayed():
     histories = [train("loss", decay)[0] for decay in (0.0, 0.5)]
     one, other = (list(quantizers(history[:2])) for history in histories)
@@ -277,6 +278,7 @@ def told_and_codebooks(history):
     return results
 
 
+@pytest.mark.slow
 def test_eight_devices_have_the_codebooks_of_one(tmp_path):
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={DEVICES}"
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
