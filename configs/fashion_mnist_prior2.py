@@ -14,7 +14,11 @@ from configs import fashion_mnist_prior
 def get_config() -> ConfigDict:
     """The experiment; `pixelprior.experiment.TASKS` says what each key means."""
     config = fashion_mnist_prior.get_config()
-    # The models of both levels are alike; each can be set by itself.
+    # The bottom level has four times the codes, and much of what they say is known from the top.
     config.models.bottom = config.models.top.copy_and_resolve_references()
+    config.models.bottom.features = 32
+    config.models.bottom.num_layers = 4
+    config.batch_size = 32
+    config.num_steps = 1500
     config.trained_levels = ("top", "bottom")
     return config

@@ -16,4 +16,7 @@ def get_config() -> ConfigDict:
     config.tokenizer.name = "vqvae2"
     # The finest level first: the bottom codes, then the top ones.
     config.tokenizer.strides = (2, 2)
+    # The bottom codes have four times the places, which networks half as wide make up for.
+    config.tokenizer.features = 32
+    config.num_steps = 3000
     return config

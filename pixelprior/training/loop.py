@@ -208,9 +208,7 @@ def _check_finite(pending: list[Any], number: int) -> dict[str, float]:
         values["gradient_norm"] = float(norm)
         for name, value in values.items():
             if not math.isfinite(value):
-                raise _diverged(f"{_WORDS.get(name, name)} of step {step}", value)
+                what = "the gradient's norm" if name == "gradient_norm" else "the loss"
+                raise _diverged(f"{what} of step {step}", value)
             totals[name] = totals.get(name, 0.0) + value
     return {name: total / len(pending) for name, total in totals.items()}
-
-
-_WORDS = {"train_bits_per_dim": "the loss", "gradient_norm": "the gradient's norm"}

@@ -375,9 +375,9 @@ def test_what_was_not_learned_is_marked(top_prior, capsys):
 
 
 @pytest.mark.slow
-def test_what_a_classifier_sees(prior2, tmp_path, quick):
+def test_what_a_classifier_sees(prior2, tmp_path, script):
     file = tmp_path / "results.json"
-    result = quick("evaluate", f"--workdir={prior2}", f"--json={file}", "--num_samples=70")
+    result = script("evaluate", f"--workdir={prior2}", f"--json={file}", "--num_samples=70")
     assert result.status == 0, result.errors
     samples = json.loads(file.read_text())["samples"]
     assert samples["num_samples"] == 70 and samples["num_real"] > 1000

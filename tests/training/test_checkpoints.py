@@ -188,7 +188,7 @@ def test_an_nll_that_cannot_be_read_costs_only_itself(tmp_path, open_checkpoints
     with open_checkpoints() as checkpoints:
         assert_equal_states(checkpoints.restore_latest(state(0)), state(2))
         assert (checkpoints.best_step(), checkpoints.latest_step()) == (1, 2)
-    assert len(warnings) == 1 and "NLL of step 2" in warnings[0]
+    assert len(warnings) == 1 and "validation loss of step 2" in warnings[0]
 
 
 def test_sampling_from_a_run_whose_best_checkpoint_is_damaged(finished, tmp_path, capsys):

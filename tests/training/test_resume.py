@@ -199,7 +199,7 @@ def test_when_all_are_damaged_nothing_is_touched(finished, tmp_path, start):
         # Seen at the step after the one that blew the weights up ...
         (4, "the loss of step 10 is "),
         # ... unless a checkpoint is due before: weights that score nothing are not saved.
-        pytest.param(1, "the validation NLL after step 9 is ", marks=pytest.mark.slow),
+        pytest.param(1, "the validation loss after step 9 is ", marks=pytest.mark.slow),
     ],
 )
 def test_divergence_leaves_the_last_good_checkpoint(
