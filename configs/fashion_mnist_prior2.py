@@ -19,6 +19,6 @@ def get_config() -> ConfigDict:
     config.models.bottom.features = 32
     config.models.bottom.num_layers = 4
     config.batch_size = 32
-    config.num_steps = 1500
+    config.num_steps = 800
     config.trained_levels = ("top", "bottom")
     return config

@@ -18,5 +18,5 @@ def get_config() -> ConfigDict:
     config.tokenizer.strides = (2, 2)
     # The bottom codes have four times the places, which networks half as wide make up for.
     config.tokenizer.features = 32
-    config.num_steps = 3000
+    config.num_steps = 1500
     return config

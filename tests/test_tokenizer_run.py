@@ -18,6 +18,9 @@ from pixelprior.loading import load_trained
 from pixelprior.tokenizer_run import carry, make_codes, open_tokenizer_run
 from pixelprior.training.checkpoints import Checkpoints
 
+# Real runs, that take minutes to prepare.
+pytestmark = pytest.mark.slow
+
 COUNT = 300  # more than are encoded at once
 
 

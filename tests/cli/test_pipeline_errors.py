@@ -18,6 +18,9 @@ from pixelprior.run_folder import RunFolder
 from pixelprior.sampling.strategies import strategies_from
 from pixelprior.tokenizer_run import open_tokenizer_run
 
+# Real runs, that take minutes to prepare.
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

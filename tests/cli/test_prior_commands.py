@@ -17,6 +17,9 @@ from pixelprior.experiment import open_data
 from pixelprior.loading import load_trained
 from pixelprior.sampling.strategies import strategies_from
 
+# Real runs, that take minutes to prepare.
+pytestmark = pytest.mark.slow
+
 TEST_IMAGES = 359
 
 

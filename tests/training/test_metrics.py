@@ -35,8 +35,8 @@ def test_the_test_result_is_recorded_once_however_often_a_run_is_finished(tmp_pa
     path = tmp_path / "metrics.jsonl"
     for _ in range(2):
         metrics = MetricsFile(path, resume_step=2)
-        metrics.write(2, test_nats=1.0)
-    assert lines(path) == [{"step": 2, "test_nats": 1.0}]
+        metrics.write(2, best_step=1, test_nats=1.0)
+    assert lines(path) == [{"step": 2, "best_step": 1, "test_nats": 1.0}]
 
 
 @pytest.mark.parametrize("rest", ['{"st', '{"step": 3, "loss": 0.1', "\0\0\0"])
