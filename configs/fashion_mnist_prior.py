@@ -3,8 +3,8 @@ r"""A class-conditional Gated PixelCNN over the codes of configs/fashion_mnist_v
     python train.py --config=configs/fashion_mnist_prior.py --workdir=runs/fashion_mnist_prior \
         --tokenizer=runs/fashion_mnist_vqvae
 
-Measured: 4.013 bits per code on the test split (entropy of the codes: 7.635) after 7 min 31 s on 2 CPU
-cores; of 1,000 samples a classifier names 81.5% as asked. Source: van den Oord et al. 2017.
+Measured: 4.013 bits per code on the test split (entropy of the codes: 7.635) after 7 min 31 s on
+2 CPU cores; a classifier names 81.5% of 1,000 samples as asked. Source: van den Oord et al. 2017.
 """
 
 from ml_collections import ConfigDict

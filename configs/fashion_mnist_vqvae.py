@@ -2,8 +2,8 @@
 
     python train.py --config=configs/fashion_mnist_vqvae.py --workdir=runs/fashion_mnist_vqvae
 
-Measured: test MSE 0.004506 (PCA with as many bits: 0.006074), all 256 codes used, after 9 min 34 s on
-2 CPU cores that were busy with tests too. Source: van den Oord et al. 2017.
+Measured: test MSE 0.004506 (PCA with as many bits: 0.006074), all 256 codes used, after 9 min 34 s
+on 2 CPU cores that were busy with tests too. Source: van den Oord et al. 2017.
 """
 
 from ml_collections import ConfigDict
