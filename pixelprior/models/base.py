@@ -25,7 +25,7 @@ All states are plain pytrees, given and returned.
 """
 
 import abc
-from typing import Any
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -33,38 +33,72 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from pixelprior.context import Context
+from pixelprior.errors import InputError
 from pixelprior.grid import Grid
 from pixelprior.nn.context_encoder import ContextEncoder
-from pixelprior.nn.embedding import OUTSIDE
-from pixelprior.nn.heads import Head
+from pixelprior.nn.embedding import OUTSIDE, SymbolEmbedding
+from pixelprior.nn.head import Head
 
 Cache = Any
 AboveTerms = Any
 LeftState = Any
 Trace = Any
 
+DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+"""What a network may compute in."""
+
 
 class AutoregressiveModel(nnx.Module, metaclass=abc.ABCMeta):
     """An exact distribution over the grids of one kind, given a context.
 
-    A model supplies the network, in its two ways; everything else is written once, here, in
-    `pixelprior.sampling` and in `pixelprior.evaluation`.
+    A model supplies the network, in its two ways, and a head; everything else is written once,
+    here, in `pixelprior.sampling` and in `pixelprior.evaluation`.
+
+    Args:
+        grid: what it is a distribution over.
+        embedding_features: size of a symbol's vector.
+        context_features: size of the vectors that stand for the context.
+        num_classes: 0 for a model without classes.
+        map_features: size of the vectors of the context's map; 0 for no map.
+        dtype: what the network computes in; weights and the head stay float32.
+        rngs: where the initial weights come from.
+
+    Raises:
+        InputError: if ``dtype`` is not one of `DTYPES`.
     """
 
-    grid: Grid
     head: Head
-    context_encoder: ContextEncoder
+
+    def __init__(
+        self,
+        grid: Grid,
+        *,
+        embedding_features: int,
+        context_features: int,
+        num_classes: int,
+        map_features: int,
+        dtype: str,
+        rngs: nnx.Rngs,
+    ):
+        if dtype not in DTYPES:
+            raise InputError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
+        self.grid = grid
+        self.dtype = dtype
+        self.context_encoder = ContextEncoder(
+            grid, num_classes=num_classes, map_features=map_features, d=context_features, rngs=rngs
+        )
+        self.embedding = SymbolEmbedding(grid.channels, grid.levels, embedding_features, rngs=rngs)
 
     # The whole grid.
 
     @abc.abstractmethod
     def network(
         self,
-        x: Int[Array, "b h w c"],
-        context: Float[Array, "b #h #w e"] | None,
+        x: Float[Array, "b h w e"],
+        context: Float[Array, "b #h #w f"] | None,
         dropout_key: Array | None,
     ) -> Float[Array, "b h w d"]:
-        """`features`, with its arguments checked and the context encoded."""
+        """`features`, of embedded symbols and an encoded context, in the dtype of the weights."""
 
     def features(
         self,
@@ -84,9 +118,11 @@ class AutoregressiveModel(nnx.Module, metaclass=abc.ABCMeta):
             InputError: if ``x`` is not a batch of the model's grids, or the context does not fit.
         """
         self.grid.check(x)
+        model = self.in_dtype()
         # Bytes hold neither `OUTSIDE` nor the places of several channels in one table.
-        x = x.astype(jnp.int32)
-        return self.network(x, self.context_encoder(context, x.shape[0]), dropout_key)
+        embedded = model.embedding(x.astype(jnp.int32))
+        encoded = model.context_encoder(context, x.shape[0])
+        return model.network(embedded, encoded, dropout_key).astype(jnp.float32)
 
     def log_prob(
         self,
@@ -98,6 +134,19 @@ class AutoregressiveModel(nnx.Module, metaclass=abc.ABCMeta):
         """The log-probability of each grid, in nats. Arguments as for `features`."""
         features = self.features(x, context, dropout_key=dropout_key)
         return self.head.log_prob(features, x.astype(jnp.int32)).sum(axis=(1, 2))
+
+    def in_dtype(self) -> Self:
+        """This model with the network's weights rounded to what it computes in.
+
+        Activations follow the weights. The head is left in float32, and the weights that are
+        trained are not touched: what comes of them does not get lost in their rounding.
+        """
+        dtype = DTYPES[self.dtype]
+        if dtype == jnp.float32:
+            return self
+        graph, *parts = nnx.split(self, lambda path, _: "head" in path, ...)
+        head, network = parts
+        return nnx.merge(graph, head, jax.tree.map(lambda w: w.astype(dtype), network))
 
     # Position by position.
 

@@ -31,10 +31,8 @@ from pixelprior.errors import InputError
 from pixelprior.grid import Grid
 from pixelprior.models.base import AutoregressiveModel, row_of
 from pixelprior.nn.causal import Above, Left, shift_down, shift_right
-from pixelprior.nn.context_encoder import ContextEncoder
-from pixelprior.nn.embedding import OUTSIDE, SymbolEmbedding
 from pixelprior.nn.gates import gated_activation
-from pixelprior.nn.heads import SoftmaxHead
+from pixelprior.nn.heads import make_head
 from pixelprior.nn.stack import Stack
 
 
@@ -119,8 +117,12 @@ class GatedPixelCNN(AutoregressiveModel):
         embedding_features: size of a symbol's vector.
         head_features: hidden units of the head.
         dropout_rate: share of a block's gated features dropped in training.
+        head: see `pixelprior.nn.heads.make_head`.
+        num_mixtures: see `pixelprior.nn.heads.make_head`.
         num_classes: 0 for a model without classes.
         map_features: size of the vectors of the context's map; 0 for no map.
+        dtype: "float32", or "bfloat16" for what the network computes in.
+        remat: compute what layers hold anew in the backward pass, instead of keeping it.
         rngs: where the initial weights come from.
     """
 
@@ -134,17 +136,26 @@ class GatedPixelCNN(AutoregressiveModel):
         first_kernel_size: int = 7,
         embedding_features: int = 16,
         head_features: int = 128,
+        head: str = "softmax",
+        num_mixtures: int = 10,
         dropout_rate: float = 0.0,
         num_classes: int = 0,
         map_features: int = 0,
+        dtype: str = "float32",
+        remat: bool = False,
         rngs: nnx.Rngs,
     ):
         for name, size in (("kernel_size", kernel_size), ("first_kernel_size", first_kernel_size)):
             if size % 2 == 0 or size < 3:
                 raise InputError(f"{name} must be odd and at least 3, got {size}")
-        self.grid = grid
-        self.context_encoder = ContextEncoder(
-            grid, num_classes=num_classes, map_features=map_features, d=features, rngs=rngs
+        super().__init__(
+            grid,
+            embedding_features=embedding_features,
+            context_features=features,
+            num_classes=num_classes,
+            map_features=map_features,
+            dtype=dtype,
+            rngs=rngs,
         )
         block = functools.partial(
             GatedBlock,
@@ -152,7 +163,6 @@ class GatedPixelCNN(AutoregressiveModel):
             dropout_rate=dropout_rate,
         )
         half, first_half = kernel_size // 2, first_kernel_size // 2
-        self.embedding = SymbolEmbedding(grid.channels, grid.levels, embedding_features, rngs=rngs)
         # The shifts of the input have taken the first block one row up and one column left, so
         # its kernels end there: nothing of its own row or column is left to cover.
         self.first = block(
@@ -175,17 +185,25 @@ class GatedPixelCNN(AutoregressiveModel):
                 rngs=rngs,
             ),
             num_layers,
+            remat=remat,
             rngs=rngs,
         )
-        self.head = SoftmaxHead(grid, features, hidden_features=head_features, rngs=rngs)
+        self.head = make_head(
+            head,
+            grid,
+            features,
+            hidden_features=head_features,
+            num_mixtures=num_mixtures,
+            rngs=rngs,
+        )
 
     def network(
         self,
-        x: Int[Array, "b h w c"],
-        context: Float[Array, "b #h #w e"] | None,
+        x: Float[Array, "b h w e"],
+        context: Float[Array, "b #h #w f"] | None,
         dropout_key: Array | None,
     ) -> Float[Array, "b h w d"]:
-        """See `AutoregressiveModel.features`."""
+        """See `AutoregressiveModel.network`."""
         b, h, w, _ = x.shape
         first_key = keys = None
         if dropout_key is not None:
@@ -202,9 +220,7 @@ class GatedPixelCNN(AutoregressiveModel):
             past = block.left.init_past(b, h)
             return v, block.horizontal(horizontal, link, past, key)[0]
 
-        above = self.embedding(shift_down(x, OUTSIDE))
-        before = self.embedding(shift_right(x, OUTSIDE))
-        streams = layer(self.first, above, before, first_key)
+        streams = layer(self.first, shift_down(x), shift_right(x), first_key)
         (_, horizontal), _ = self.blocks.scan(
             lambda block, carry, key: (layer(block, carry[0], carry[1], key), None), streams, keys
         )

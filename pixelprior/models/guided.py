@@ -25,7 +25,8 @@ from jaxtyping import Array, Float, Int
 from pixelprior.context import Context
 from pixelprior.errors import InputError
 from pixelprior.models.base import AutoregressiveModel
-from pixelprior.nn.heads import Head
+from pixelprior.nn.context_encoder import ContextEncoder
+from pixelprior.nn.head import Head
 
 
 class Guided(AutoregressiveModel):
@@ -39,42 +40,35 @@ class Guided(AutoregressiveModel):
         InputError: if the model has no class beside the null class.
     """
 
+    context_encoder: "_BothConditions"
+
     def __init__(self, model: AutoregressiveModel, scale: float | Float[Array, ""]):
         if model.context_encoder.num_classes < 2:
             raise InputError("guidance needs a class-conditional model; this one is unconditional")
         self.grid = model.grid
+        self.dtype = model.dtype
         self.model = model
-        self.context_encoder = model.context_encoder
+        self.embedding = model.embedding
+        self.context_encoder = _BothConditions(model.context_encoder)
         self.head = _GuidedHead(model.head, scale)
-
-    def features(
-        self,
-        x: Int[Array, "b h w c"],
-        context: Context | None = None,
-        *,
-        dropout_key: Array | None = None,
-    ) -> Float[Array, "b h w 2*d"]:
-        """See `AutoregressiveModel.features`; given the class, then given none."""
-        return jnp.concatenate(
-            [
-                self.model.features(x, condition, dropout_key=dropout_key)
-                for condition in self._conditions(context, x.shape[0])
-            ],
-            axis=-1,
-        )
 
     def network(
         self,
-        x: Int[Array, "b h w c"],
-        context: Float[Array, "b #h #w e"] | None,
+        x: Float[Array, "b h w e"],
+        context: Float[Array, "b #h #w 2*f"] | None,
         dropout_key: Array | None,
-    ) -> Float[Array, "b h w d"]:
-        """Not used: there are two contexts, and `features` encodes both."""
-        raise NotImplementedError
+    ) -> Float[Array, "b h w 2*d"]:
+        """See `AutoregressiveModel.network`; given the class, then given none."""
+        assert context is not None  # there is a class
+        halves = jnp.split(context, 2, axis=-1)
+        return jnp.concatenate(
+            [self.model.network(x, half, dropout_key) for half in halves], axis=-1
+        )
 
     def init_cache(self, batch: int, context: Context | None = None) -> Any:
         """See `AutoregressiveModel.init_cache`."""
-        return [self.model.init_cache(batch, here) for here in self._conditions(context, batch)]
+        conditions = self.context_encoder.conditions(context, batch)
+        return [self.model.init_cache(batch, here) for here in conditions]
 
     def start_row(self, cache: Any, row: Int[Array, ""]) -> tuple[Any, Any, Any]:
         """See `AutoregressiveModel.start_row`."""
@@ -98,11 +92,26 @@ class Guided(AutoregressiveModel):
             for here, trace in zip(cache, traces, strict=True)
         ]
 
-    def _conditions(self, context: Context | None, batch: int) -> tuple[Context, Context]:
-        """The context, and the same without the class."""
-        self.context_encoder.check(context, batch)
+
+class _BothConditions(ContextEncoder):
+    """The encoded context, and beside it the same without the class."""
+
+    def __init__(self, encoder: ContextEncoder):
+        self.encoder = encoder
+        self.grid = encoder.grid
+        self.num_classes = encoder.num_classes
+        self.map_features = encoder.map_features
+
+    def __call__(self, context: Context | None, batch: int) -> Float[Array, "b #h #w 2*d"]:
+        given, null = (self.encoder(here, batch) for here in self.conditions(context, batch))
+        assert given is not None and null is not None  # there is a class
+        return jnp.concatenate([given, null], axis=-1)
+
+    def conditions(self, context: Context | None, batch: int) -> tuple[Context, Context]:
+        """The context, and the same with the null class."""
+        self.check(context, batch)
         context = context or Context()
-        null = jnp.full(batch, self.context_encoder.num_classes - 1, jnp.int32)
+        null = jnp.full(batch, self.num_classes - 1, jnp.int32)
         return context, Context(label=null, map=context.map)
 
 

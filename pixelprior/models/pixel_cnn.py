@@ -27,9 +27,7 @@ from jaxtyping import Array, Float, Int
 from pixelprior.context import Context
 from pixelprior.grid import Grid
 from pixelprior.models.base import AutoregressiveModel, row_from_columns, row_of
-from pixelprior.nn.context_encoder import ContextEncoder
-from pixelprior.nn.embedding import SymbolEmbedding
-from pixelprior.nn.heads import SoftmaxHead
+from pixelprior.nn.heads import make_head
 from pixelprior.nn.masked_conv import MaskedConv
 from pixelprior.nn.stack import Stack
 
@@ -99,8 +97,12 @@ class PixelCNN(AutoregressiveModel):
         embedding_features: size of a symbol's vector.
         head_features: hidden units of the head.
         dropout_rate: share of a block's convolved features dropped in training.
+        head: see `pixelprior.nn.heads.make_head`.
+        num_mixtures: see `pixelprior.nn.heads.make_head`.
         num_classes: 0 for a model without classes.
         map_features: size of the vectors of the context's map; 0 for no map.
+        dtype: "float32", or "bfloat16" for what the network computes in.
+        remat: compute what layers hold anew in the backward pass, instead of keeping it.
         rngs: where the initial weights come from.
     """
 
@@ -114,17 +116,24 @@ class PixelCNN(AutoregressiveModel):
         first_kernel_size: int = 7,
         embedding_features: int = 16,
         head_features: int = 128,
+        head: str = "softmax",
+        num_mixtures: int = 10,
         dropout_rate: float = 0.0,
         num_classes: int = 0,
         map_features: int = 0,
+        dtype: str = "float32",
+        remat: bool = False,
         rngs: nnx.Rngs,
     ):
-        self.grid = grid
-        self.features_per_block = features
-        self.context_encoder = ContextEncoder(
-            grid, num_classes=num_classes, map_features=map_features, d=features, rngs=rngs
+        super().__init__(
+            grid,
+            embedding_features=embedding_features,
+            context_features=features,
+            num_classes=num_classes,
+            map_features=map_features,
+            dtype=dtype,
+            rngs=rngs,
         )
-        self.embedding = SymbolEmbedding(grid.channels, grid.levels, embedding_features, rngs=rngs)
         self.first = MaskedConv("A", first_kernel_size, embedding_features, 2 * features, rngs=rngs)
         self.blocks = Stack(
             lambda rngs: ResidualBlock(
@@ -135,24 +144,32 @@ class PixelCNN(AutoregressiveModel):
                 rngs=rngs,
             ),
             num_layers,
+            remat=remat,
             rngs=rngs,
         )
-        self.head = SoftmaxHead(grid, 2 * features, hidden_features=head_features, rngs=rngs)
+        self.head = make_head(
+            head,
+            grid,
+            2 * features,
+            hidden_features=head_features,
+            num_mixtures=num_mixtures,
+            rngs=rngs,
+        )
 
     def network(
         self,
-        x: Int[Array, "b h w c"],
-        context: Float[Array, "b #h #w e"] | None,
+        x: Float[Array, "b h w e"],
+        context: Float[Array, "b #h #w f"] | None,
         dropout_key: Array | None,
     ) -> Float[Array, "b h w d"]:
-        """See `AutoregressiveModel.features`."""
+        """See `AutoregressiveModel.network`."""
         keys = None if dropout_key is None else jax.random.split(dropout_key, self.blocks.depth)
 
         def layer(block: ResidualBlock, x: Any, key: Any) -> tuple[Any, None]:
             convolved = block.conv(block.hidden(x)) + block.condition(context)
             return block.output(x, convolved, key), None
 
-        features, _ = self.blocks.scan(layer, self.first(self.embedding(x)), keys)
+        features, _ = self.blocks.scan(layer, self.first(x), keys)
         return features
 
     def init_cache(self, batch: int, context: Context | None = None) -> _Cache:
@@ -162,7 +179,10 @@ class PixelCNN(AutoregressiveModel):
             self.context_encoder(context, batch),
             self.outside_row(batch),
             self.first.above.init_past(batch, width),
-            [jnp.zeros((batch, 1, width, self.features_per_block)) for _ in blocks],
+            [
+                jnp.zeros((batch, 1, width, block.bias.shape[-1]), block.bias.dtype)
+                for block in blocks
+            ],
             [block.conv.above.init_past(batch, width) for block in blocks],
         )
 

@@ -39,7 +39,7 @@ class ContextEncoder(nnx.Module):
         if self.label is not None and context.label is not None:
             parts.append(self.label(context.label)[:, None, None, :])
         if self.map is not None and context.map is not None:
-            parts.append(self.map(context.map))
+            parts.append(self.map(context.map.astype(self.map.kernel.dtype)))
         return sum(parts[1:], start=parts[0]) if parts else None
 
     def check(self, context: Context | None, batch: int) -> None:

@@ -1,82 +1,42 @@
-"""Heads: the distribution of one pixel, given its feature vector, by the chain rule over channels.
+"""The heads that a model may have, by name."""
 
-Legend: n any leading axes, d features, c channels, v levels, u hidden units.
-"""
-
-import abc
-
-import jax
-import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Int
 
+from pixelprior.errors import InputError
 from pixelprior.grid import Grid
-from pixelprior.nn.embedding import SymbolEmbedding
+from pixelprior.nn.head import Head
+from pixelprior.nn.logistic_mixture_head import LogisticMixtureHead
+from pixelprior.nn.softmax_head import SoftmaxHead
+
+HEADS = ("softmax", "logistic_mixture")
 
 
-class Head(nnx.Module, metaclass=abc.ABCMeta):
-    """p(pixel | features) = product over channels of p(channel | features, earlier channels).
+def make_head(
+    name: str,
+    grid: Grid,
+    d: int,
+    *,
+    hidden_features: int,
+    num_mixtures: int,
+    rngs: nnx.Rngs,
+) -> Head:
+    """The head of a model with ``d`` features.
 
-    ``logits`` is all that sampling, completing and coding ever ask for; ``log_prob`` is what
-    training asks for, and need not build every level's mass.
+    Args:
+        name: "softmax" for any symbols; "logistic_mixture" for intensities, which have an order.
+        grid: of the symbols.
+        d: features of the network.
+        hidden_features: of the head's own layer, for each channel.
+        num_mixtures: logistics in the mixture; the softmax has no use for it.
+        rngs: where the initial weights come from.
+
+    Raises:
+        InputError: if there is no such head.
     """
-
-    grid: Grid
-
-    @abc.abstractmethod
-    def logits(
-        self, features: Float[Array, "*n d"], earlier: Int[Array, "*n k"]
-    ) -> Float[Array, "*n v"]:
-        """The distribution of channel ``k``, given the ``k`` channels before it, unnormalised."""
-
-    @abc.abstractmethod
-    def log_prob(
-        self, features: Float[Array, "*n d"], pixel: Int[Array, "*n c"]
-    ) -> Float[Array, "*n"]:
-        """The log-probability of whole pixels, in nats."""
-
-
-class SoftmaxHead(Head):
-    """A categorical over all levels for each channel (van den Oord et al. 2016a, section 3.3).
-
-    Per channel: relu, 1x1, relu, 1x1, as in the paper. The channels already known enter the
-    hidden layer as embeddings, where the paper splits the features of the whole network into
-    groups of channels and masks them. So the network below is evaluated once per pixel, not once
-    per channel.
-    """
-
-    def __init__(self, grid: Grid, d: int, *, hidden_features: int, rngs: nnx.Rngs):
-        self.grid = grid
-        self.hidden = nnx.List(
-            [nnx.Linear(d, hidden_features, rngs=rngs) for _ in range(grid.channels)]
+    if name == "softmax":
+        return SoftmaxHead(grid, d, hidden_features=hidden_features, rngs=rngs)
+    if name == "logistic_mixture":
+        return LogisticMixtureHead(
+            grid, d, hidden_features=hidden_features, num_mixtures=num_mixtures, rngs=rngs
         )
-        self.earlier = nnx.List(
-            [
-                SymbolEmbedding(channel, grid.levels, hidden_features, rngs=rngs)
-                for channel in range(1, grid.channels)
-            ]
-        )
-        self.output = nnx.List(
-            [nnx.Linear(hidden_features, grid.levels, rngs=rngs) for _ in range(grid.channels)]
-        )
-
-    def logits(
-        self, features: Float[Array, "*n d"], earlier: Int[Array, "*n k"]
-    ) -> Float[Array, "*n v"]:
-        """See `Head.logits`."""
-        channel = earlier.shape[-1]
-        hidden = self.hidden[channel](jax.nn.relu(features))
-        if channel > 0:
-            hidden = hidden + self.earlier[channel - 1](earlier)
-        return self.output[channel](jax.nn.relu(hidden))
-
-    def log_prob(
-        self, features: Float[Array, "*n d"], pixel: Int[Array, "*n c"]
-    ) -> Float[Array, "*n"]:
-        """See `Head.log_prob`."""
-        total = jnp.zeros(pixel.shape[:-1])
-        for channel in range(self.grid.channels):
-            logits = self.logits(features, pixel[..., :channel])
-            chosen = jnp.take_along_axis(logits, pixel[..., channel, None], axis=-1)[..., 0]
-            total = total + chosen - jax.nn.logsumexp(logits, axis=-1)
-        return total
+    raise InputError(f"head must be one of {', '.join(HEADS)}, got {name!r}")

@@ -14,12 +14,24 @@ Layer = TypeVar("Layer", bound=nnx.Module)
 
 
 class Stack(nnx.Module, Generic[Layer]):
-    """``depth`` layers of one kind; each weight has a leading axis of that length."""
+    """``depth`` layers of one kind; each weight has a leading axis of that length.
 
-    def __init__(self, make: Callable[[nnx.Rngs], Layer], depth: int, *, rngs: nnx.Rngs):
+    With ``remat``, a gradient keeps only what goes from layer to layer, and computes what is inside
+    them once more: less memory for a third more time.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[nnx.Rngs], Layer],
+        depth: int,
+        *,
+        remat: bool = False,
+        rngs: nnx.Rngs,
+    ):
         if depth < 1:
             raise InputError(f"a network needs at least one layer, got num_layers={depth}")
         self.depth = depth
+        self.remat = remat
         make_all = nnx.split_rngs(splits=depth)(nnx.vmap(make, in_axes=0, out_axes=0))
         self.layers = make_all(rngs)
 
@@ -37,6 +49,10 @@ class Stack(nnx.Module, Generic[Layer]):
             layer_weights, x = inputs
             return apply(nnx.merge(graph, layer_weights), carry, x)
 
+        if self.remat:
+            # Inside a scan nothing could be merged with the first computation, so nothing need be
+            # kept from it.
+            body = jax.checkpoint(body, prevent_cse=False)
         return lax.scan(body, carry, (weights, xs), length=self.depth)
 
     def unstack(self) -> list[Layer]:

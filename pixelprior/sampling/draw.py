@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from pixelprior.grid import Grid
-from pixelprior.nn.heads import Head
+from pixelprior.nn.head import Head
 from pixelprior.sampling.strategies import Strategy, apply_strategies
 
 

@@ -55,6 +55,7 @@ def sample_cached(
 ) -> Int[Array, "b h w c"]:
     """*Above* once a row, *left* once a position: one network evaluation per image in all."""
     batch, height, width, _ = noise.shape
+    model = model.in_dtype()
 
     def row(cache: Any, inputs: Any) -> tuple[Any, Any]:
         i, row_noise = inputs

@@ -1,7 +1,7 @@
 """The five laws of the design, each one test for every model.
 
-Adding a model is adding a line to `MODELS`: a constructor with small sizes, which pixels the model
-claims to see, computed from those sizes, and the contexts that it takes.
+Adding a model is adding a line to `catalogue.MODELS`: a constructor with small sizes, which pixels
+the model claims to see, computed from those sizes, and the contexts that it takes.
 
 Weights are random numbers, biases included, rather than a fresh initialisation: a law that holds
 only at initialisation is no law, and drawing numbers compiles nothing. Everything compiled takes
@@ -13,9 +13,7 @@ import itertools
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,66 +25,19 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from scipy import stats
 
 import pixelprior
-from pixelprior import Context, GatedPixelCNN, Grid, PixelCNN, sample
+from pixelprior import Context, Grid, sample
 from pixelprior.errors import InputError
 from pixelprior.models.guided import Guided
 from pixelprior.sampling import Temperature
-
-NUM_LAYERS, KERNEL, FIRST_KERNEL = 2, 3, 5
-SIZES = dict(
-    features=4,
-    num_layers=NUM_LAYERS,
-    kernel_size=KERNEL,
-    first_kernel_size=FIRST_KERNEL,
-    embedding_features=3,
-    head_features=6,
+from tests.models.catalogue import (
+    FIRST_KERNEL,
+    GUIDANCE,
+    KERNEL,
+    MODELS,
+    everything_before,
+    seen_by_masked_convolutions,
+    seen_without_blind_spot,
 )
-
-
-def seen_by_masked_convolutions(height, width):
-    """[i, j, m, n]: whether a stack of masked convolutions at (i, j) sees (m, n).
-
-    Walks the taps: those of one masked kernel are all places of its square before the centre, and
-    the centre but in the first layer; what a stack sees is what its taps' taps see.
-    """
-    seen = np.eye(height * width, dtype=bool)
-    for size, own in [(FIRST_KERNEL, False)] + [(KERNEL, True)] * NUM_LAYERS:
-        half = size // 2
-        taps = np.zeros((height, width, height, width), bool)
-        for i, j, m, n in np.ndindex(taps.shape):
-            inside = abs(i - m) <= half and abs(j - n) <= half
-            taps[i, j, m, n] = inside and ((m, n) < (i, j) or (own and (m, n) == (i, j)))
-        seen = taps.reshape(seen.shape) @ seen
-    return seen.reshape(height, width, height, width)
-
-
-def seen_without_blind_spot(height, width):
-    """[i, j, m, n]: whether (m, n) is before (i, j) and in the square that the kernels span."""
-    reach = FIRST_KERNEL // 2 + NUM_LAYERS * (KERNEL // 2)
-    seen = np.zeros((height, width, height, width), bool)
-    for i, j, m, n in np.ndindex(seen.shape):
-        seen[i, j, m, n] = (m, n) < (i, j) and abs(i - m) <= reach and abs(j - n) <= reach
-    return seen
-
-
-class Model(NamedTuple):
-    make: Callable
-    claims: Callable  # height, width -> [i, j, m, n]
-    kinds: tuple = ("none", "class", "map", "both")  # of context
-
-
-GUIDANCE = 1.7
-
-
-def guided(grid, **settings):
-    return Guided(GatedPixelCNN(grid, **SIZES, **settings), GUIDANCE)
-
-
-MODELS = {
-    "pixel_cnn": Model(functools.partial(PixelCNN, **SIZES), seen_by_masked_convolutions),
-    "gated_pixel_cnn": Model(functools.partial(GatedPixelCNN, **SIZES), seen_without_blind_spot),
-    "guided": Model(guided, seen_without_blind_spot, kinds=("class", "both")),
-}
 
 # Every context, square and not, one channel and three, from 2 to 256 levels; larger than what the
 # kernels span, so that where a model's sight ends is tested too.
@@ -228,7 +179,7 @@ def test_causal_and_sees_what_it_claims(name, grid, kind):
 
 @pytest.mark.parametrize("size", [4, 5])
 def test_claims_have_the_known_blind_spot_and_none(size):
-    earlier = np.tri(size * size, k=-1, dtype=bool).reshape((size,) * 4)
+    earlier = everything_before(size, size)
     gated, masked = seen_without_blind_spot(size, size), seen_by_masked_convolutions(size, size)
     np.testing.assert_array_equal(gated, earlier)
     # One row up, only one of the convolutions can have stepped up, and only it to the right.

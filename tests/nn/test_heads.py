@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 
 from pixelprior import Grid
-from pixelprior.nn.heads import SoftmaxHead
+from pixelprior.nn.softmax_head import SoftmaxHead
 
 
 def make(channels, levels, d=4, hidden=5):
