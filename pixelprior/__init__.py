@@ -3,7 +3,7 @@
 from pixelprior.context import Context
 from pixelprior.grid import Grid
 from pixelprior.loading import load
-from pixelprior.models import GatedPixelCNN, PixelCNN
+from pixelprior.models import GatedPixelCNN, PixelCNN, PixelSNAIL, Transformer
 from pixelprior.priors import Prior
 from pixelprior.sampling import sample
 from pixelprior.tokenizers import VQVAE, VQVAE2
@@ -14,7 +14,9 @@ __all__ = [
     "GatedPixelCNN",
     "Grid",
     "PixelCNN",
+    "PixelSNAIL",
     "Prior",
+    "Transformer",
     "VQVAE",
     "VQVAE2",
     "load",

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelprior import GatedPixelCNN, PixelCNN
+from pixelprior import GatedPixelCNN, PixelCNN, PixelSNAIL, Transformer
 from pixelprior.models.guided import Guided
 
 NUM_LAYERS, KERNEL, FIRST_KERNEL = 2, 3, 5
@@ -15,6 +15,15 @@ SIZES = dict(
     num_layers=NUM_LAYERS,
     kernel_size=KERNEL,
     first_kernel_size=FIRST_KERNEL,
+    embedding_features=3,
+    head_features=6,
+)
+
+ATTENTION_SIZES = dict(
+    features=4,
+    num_layers=2,
+    num_heads=2,
+    first_kernel_size=3,
     embedding_features=3,
     head_features=6,
 )
@@ -72,5 +81,17 @@ def guided(grid, **settings):
 MODELS = {
     "pixel_cnn": Model(functools.partial(PixelCNN, **SIZES), seen_by_masked_convolutions),
     "gated_pixel_cnn": Model(functools.partial(GatedPixelCNN, **SIZES), seen_without_blind_spot),
+    "pixel_snail": Model(
+        functools.partial(PixelSNAIL, num_residuals=1, **ATTENTION_SIZES),
+        everything_before,
+        remembers_rows=False,
+        cached_cost=(1.0, 4.0),
+    ),
+    "transformer": Model(
+        functools.partial(Transformer, **ATTENTION_SIZES),
+        everything_before,
+        remembers_rows=False,
+        cached_cost=(1.0, 4.0),
+    ),
     "guided": Model(guided, seen_without_blind_spot, kinds=("class", "both")),
 }

@@ -281,8 +281,8 @@ def test_normalised(name, grid, kind):
         distributions.append(np.exp(np.asarray(log_p, np.float64)))
         # Each term is right to about a float32 rounding per symbol.
         np.testing.assert_allclose(distributions[-1].sum(), 1.0, rtol=1e-5)
-    # One for each class: were the label not looked at, they would be the same.
-    assert np.abs(distributions[0] - distributions[1]).sum() > 0.01
+    # One for each class: were the label not looked at, they would be the same to the last bit.
+    assert np.abs(distributions[0] - distributions[1]).sum() > 1e-3
 
 
 @every_case

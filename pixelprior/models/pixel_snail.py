@@ -1,0 +1,370 @@
+"""PixelSNAIL: causal convolutions for what is near, attention for all that came before.
+
+Legend: b batch, h height, w width, c channels, d features.
+
+Each of the network's blocks is a few gated residual convolutions and then one attention over all
+earlier positions, which reads the features beside the input itself [1, figure 2]. Without its
+attention it is the lighter network that VQ-VAE-2 has for finer codes [2, appendix B].
+
+Where we deviate from [1]:
+
+- A residual block has one masked 3x3 convolution and a 1x1 for the gate, where [1] has two of
+  2x2: on the CPU an output channel more costs less than a tap more.
+- The input that attention reads beside the features is the stem's result, `RasterStem`: what is
+  near, and the learned place instead of two linear coordinates. Nothing in it is the position's
+  own symbol, so a position may attend to itself, and there is always something to attend to.
+- Keys are as wide as values.
+- Channels are conditioned on each other in the head alone, and symbols enter as learned embeddings.
+
+[1] Chen et al. 2018, PixelSNAIL: An Improved Autoregressive Generative Model.
+[2] Razavi et al. 2019, Generating Diverse High-Fidelity Images with VQ-VAE-2.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int
+
+from pixelprior.context import Context
+from pixelprior.grid import Grid
+from pixelprior.models.base import AutoregressiveModel, row_from_columns, row_of
+from pixelprior.nn.attention import CausalAttention
+from pixelprior.nn.heads import make_head
+from pixelprior.nn.masked_conv import MaskedConv
+from pixelprior.nn.raster_stem import RasterStem
+from pixelprior.nn.stack import Stack
+
+
+class GatedResidual(nnx.Module):
+    """elu, masked 3x3 convolution, elu, 1x1 to value and gate; their product is added."""
+
+    def __init__(
+        self,
+        d: int,
+        *,
+        kernel_size: int,
+        context_features: int,
+        dropout_rate: float,
+        rngs: nnx.Rngs,
+    ):
+        self.conv = MaskedConv("B", kernel_size, d, d, rngs=rngs)
+        self.bias = nnx.Param(jnp.zeros(d))
+        self.context = (
+            nnx.Linear(context_features, d, use_bias=False, rngs=rngs) if context_features else None
+        )
+        self.dropout = nnx.Dropout(dropout_rate)
+        self.gate = nnx.Linear(d, 2 * d, rngs=rngs)
+
+    def condition(self, context: Float[Array, "b #h #w f"] | None) -> Float[Array, "..."]:
+        """What is added to the convolution whatever the symbols are."""
+        bias = self.bias[...]
+        if self.context is None or context is None:
+            return bias
+        return bias + self.context(context)
+
+    def output(
+        self,
+        x: Float[Array, "b h w d"],
+        convolved: Float[Array, "b h w d"],
+        dropout_key: Array | None = None,
+    ) -> Float[Array, "b h w d"]:
+        """The block's result, given that of its (conditioned) convolution."""
+        y = self.dropout(jax.nn.elu(convolved), deterministic=dropout_key is None, rngs=dropout_key)
+        return x + _gated(self.gate(y))
+
+
+class AttentionBlock(nnx.Module):
+    """Attention that reads features and stem; a gated 1x1 residual block takes it in."""
+
+    def __init__(
+        self, d: int, *, num_heads: int, window_rows: int, dropout_rate: float, rngs: nnx.Rngs
+    ):
+        self.attention = CausalAttention(
+            2 * d, d, num_heads=num_heads, window_rows=window_rows, rngs=rngs
+        )
+        self.features = nnx.Linear(d, d, rngs=rngs)
+        self.attended = nnx.Linear(d, d, use_bias=False, rngs=rngs)
+        self.dropout = nnx.Dropout(dropout_rate)
+        self.gate = nnx.Linear(d, 2 * d, rngs=rngs)
+
+    def output(
+        self,
+        x: Float[Array, "b h w d"],
+        attended: Float[Array, "b h w d"],
+        dropout_key: Array | None = None,
+    ) -> Float[Array, "b h w d"]:
+        """The block's result, given that of its attention."""
+        y = self.features(jax.nn.elu(x)) + self.attended(jax.nn.elu(attended))
+        y = self.dropout(jax.nn.elu(y), deterministic=dropout_key is None, rngs=dropout_key)
+        return x + _gated(self.gate(y))
+
+
+class SnailBlock(nnx.Module):
+    """Some residual blocks, and one attention unless there is to be none."""
+
+    def __init__(
+        self,
+        d: int,
+        *,
+        num_residuals: int,
+        kernel_size: int,
+        attention: bool,
+        num_heads: int,
+        window_rows: int,
+        context_features: int,
+        dropout_rate: float,
+        rngs: nnx.Rngs,
+    ):
+        self.residuals = Stack(
+            lambda rngs: GatedResidual(
+                d,
+                kernel_size=kernel_size,
+                context_features=context_features,
+                dropout_rate=dropout_rate,
+                rngs=rngs,
+            ),
+            num_residuals,
+            rngs=rngs,
+        )
+        self.attention = (
+            AttentionBlock(
+                d,
+                num_heads=num_heads,
+                window_rows=window_rows,
+                dropout_rate=dropout_rate,
+                rngs=rngs,
+            )
+            if attention
+            else None
+        )
+
+
+class _Cache(NamedTuple):
+    context: Float[Array, "b #h #w f"] | None
+    pixels: Int[Array, "b 1 w c"]  # the row above
+    stem: Float[Array, "b r w e"]  # the rows above that one, embedded
+    hidden: list[list[Float[Array, "b 1 w d"]]]  # what each convolution saw of the row above
+    pasts: list[list[Float[Array, "b r w d"]]]  # and of the rows above that one
+    attention: list[Any]  # an `AttentionCache` for each block; None without attention
+
+
+class PixelSNAIL(AutoregressiveModel):
+    """The PixelSNAIL of Chen et al. (2018).
+
+    Args:
+        grid: what it is a distribution over.
+        features: width of the network; a multiple of ``num_heads``.
+        num_layers: blocks of convolutions and attention.
+        num_residuals: gated residual convolutions in each.
+        kernel_size: of these (odd).
+        first_kernel_size: of the first convolution (odd).
+        attention: whether there is any.
+        num_heads: of each attention.
+        window_rows: how many rows above its own a position attends to; all, if there are no more.
+        embedding_features: size of a symbol's vector.
+        head_features: hidden units of the head.
+        head: see `pixelprior.nn.heads.make_head`.
+        num_mixtures: see `pixelprior.nn.heads.make_head`.
+        dropout_rate: share of a residual block's hidden features dropped in training.
+        num_classes: 0 for a model without classes.
+        map_features: size of the vectors of the context's map; 0 for no map.
+        dtype: "float32", or "bfloat16" for what the network computes in.
+        remat: compute what layers hold anew in the backward pass, instead of keeping it.
+        rngs: where the initial weights come from.
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        *,
+        features: int = 64,
+        num_layers: int = 2,
+        num_residuals: int = 3,
+        kernel_size: int = 3,
+        first_kernel_size: int = 7,
+        attention: bool = True,
+        num_heads: int = 4,
+        window_rows: int = 64,
+        embedding_features: int = 16,
+        head_features: int = 128,
+        head: str = "softmax",
+        num_mixtures: int = 10,
+        dropout_rate: float = 0.0,
+        num_classes: int = 0,
+        map_features: int = 0,
+        dtype: str = "float32",
+        remat: bool = False,
+        rngs: nnx.Rngs,
+    ):
+        super().__init__(
+            grid,
+            embedding_features=embedding_features,
+            context_features=features,
+            num_classes=num_classes,
+            map_features=map_features,
+            dtype=dtype,
+            rngs=rngs,
+        )
+        self.stem = RasterStem(grid, first_kernel_size, embedding_features, features, rngs=rngs)
+        self.blocks = Stack(
+            lambda rngs: SnailBlock(
+                features,
+                num_residuals=num_residuals,
+                kernel_size=kernel_size,
+                attention=attention,
+                num_heads=num_heads,
+                window_rows=window_rows,
+                context_features=features if num_classes or map_features else 0,
+                dropout_rate=dropout_rate,
+                rngs=rngs,
+            ),
+            num_layers,
+            remat=remat,
+            rngs=rngs,
+        )
+        self.head = make_head(
+            head,
+            grid,
+            features,
+            hidden_features=head_features,
+            num_mixtures=num_mixtures,
+            rngs=rngs,
+        )
+
+    def network(
+        self,
+        x: Float[Array, "b h w e"],
+        context: Float[Array, "b #h #w f"] | None,
+        dropout_key: Array | None,
+    ) -> Float[Array, "b h w d"]:
+        """See `AutoregressiveModel.network`."""
+        stem = self.stem(x)
+
+        def residual(layer: GatedResidual, x: Any, key: Any) -> tuple[Any, None]:
+            convolved = layer.conv(jax.nn.elu(x)) + layer.condition(context)
+            return layer.output(x, convolved, key), None
+
+        def block(layer: SnailBlock, x: Any, key: Any) -> tuple[Any, None]:
+            keys = own = None
+            if key is not None:
+                own, key = jax.random.split(key)
+                keys = jax.random.split(key, layer.residuals.depth)
+            x, _ = layer.residuals.scan(residual, x, keys)
+            if layer.attention is not None:
+                attended = layer.attention.attention(jnp.concatenate([x, stem], axis=-1))
+                x = layer.attention.output(x, attended, own)
+            return x, None
+
+        keys = None if dropout_key is None else jax.random.split(dropout_key, self.blocks.depth)
+        return self.blocks.scan(block, stem, keys)[0]
+
+    def init_cache(self, batch: int, context: Context | None = None) -> _Cache:
+        """See `AutoregressiveModel.init_cache`."""
+        height, width, _ = self.grid.shape
+        blocks = self._unstack()
+        return _Cache(
+            self.context_encoder(context, batch),
+            self.outside_row(batch),
+            self.stem.init_cache(batch),
+            [
+                [
+                    jnp.zeros((batch, 1, width, layer.bias.shape[-1]), layer.bias.dtype)
+                    for layer in residuals
+                ]
+                for residuals, _ in blocks
+            ],
+            [
+                [layer.conv.above.init_past(batch, width) for layer in residuals]
+                for residuals, _ in blocks
+            ],
+            [
+                None if attention is None else attention.attention.init_cache(batch, height, width)
+                for _, attention in blocks
+            ],
+        )
+
+    def start_row(self, cache: _Cache, row: Int[Array, ""]) -> tuple[_Cache, Any, Any]:
+        """See `AutoregressiveModel.start_row`: every convolution's rows above."""
+        context, batch = row_of(cache.context, row), cache.pixels.shape[0]
+        stem, stem_left, stem_past = self.stem.start_row(
+            self.embedding(cache.pixels), cache.stem, row
+        )
+        aboves, lefts, all_pasts, states = [], [], [], []
+        for (residuals, attention), hidden, pasts, attended in zip(
+            self._unstack(), cache.hidden, cache.pasts, cache.attention, strict=True
+        ):
+            convolved = [
+                layer.conv.above(rows, past)
+                for layer, rows, past in zip(residuals, hidden, pasts, strict=True)
+            ]
+            aboves.append(
+                [
+                    above + layer.condition(context)
+                    for layer, (above, _) in zip(residuals, convolved, strict=True)
+                ]
+            )
+            all_pasts.append([past for _, past in convolved])
+            lefts.append([layer.conv.left.init_past(batch, 1) for layer in residuals])
+            states.append(
+                None if attention is None else attention.attention.start_row(attended, row)
+            )
+        return (
+            cache._replace(stem=stem_past, pasts=all_pasts),
+            (stem, aboves),
+            (stem_left, lefts, states),
+        )
+
+    def step(
+        self, above: Any, left: Any, previous: Int[Array, "b c"]
+    ) -> tuple[Float[Array, "b d"], Any, Any]:
+        """See `AutoregressiveModel.step`: all blocks at one position."""
+        (stem_above, aboves), (stem_left, lefts, states) = above, left
+        previous_vector = self.embedding(previous)[:, None, None, :]
+        stem, stem_left = self.stem.step(previous_vector, stem_above, stem_left)
+        x, all_after, after_states, hidden, keys = stem, [], [], [], []
+        for (residuals, attention), block_above, block_left, state in zip(
+            self._unstack(), aboves, lefts, states, strict=True
+        ):
+            after, seen = [], []
+            for layer, layer_above, past in zip(residuals, block_above, block_left, strict=True):
+                seen.append(jax.nn.elu(x))
+                convolved, past = layer.conv.left(seen[-1], past)
+                x = layer.output(x, layer_above + convolved)
+                after.append(past)
+            key = None
+            if attention is not None:
+                attended, state, key = attention.attention.step(
+                    jnp.concatenate([x, stem], axis=-1), state
+                )
+                x = attention.output(x, attended)
+            all_after.append(after)
+            after_states.append(state)
+            hidden.append(seen)
+            keys.append(key)
+        return x[:, 0, 0], (stem_left, all_after, after_states), (hidden, keys)
+
+    def end_row(self, cache: _Cache, pixels: Int[Array, "w b c"], traces: Any) -> _Cache:
+        """See `AutoregressiveModel.end_row`."""
+        hidden, keys = traces
+        return cache._replace(
+            pixels=pixels.swapaxes(0, 1)[:, None],
+            hidden=[[row_from_columns(layer) for layer in block] for block in hidden],
+            attention=[
+                None if attention is None else attention.attention.end_row(attended, key)
+                for (_, attention), attended, key in zip(
+                    self._unstack(), cache.attention, keys, strict=True
+                )
+            ],
+        )
+
+    def _unstack(self) -> list[tuple[list[GatedResidual], AttentionBlock | None]]:
+        """The layers of each block, one by one."""
+        return [(block.residuals.unstack(), block.attention) for block in self.blocks.unstack()]
+
+
+def _gated(x: Float[Array, "*n 2*d"]) -> Float[Array, "*n d"]:
+    """The first half of the features, let through by the second."""
+    value, gate = jnp.split(x, 2, axis=-1)
+    return value * jax.nn.sigmoid(gate)

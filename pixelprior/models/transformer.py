@@ -1,0 +1,244 @@
+"""A transformer over the raster order.
+
+Legend: b batch, h height, w width, c channels, d features.
+
+Pre-norm blocks of causal attention and a two-layer perceptron [1; 2, section 2.3], over positions
+in raster order as in [3] and [4].
+
+Where we deviate from them:
+
+- Positions are pixels, not channels: the channels of a pixel are chained in the head.
+- What enters is not the previous pixel alone but a small masked convolution, see `RasterStem`. On
+  budgets of minutes, learning from nothing that neighbours matter takes longer than all the rest.
+- Places are learned vectors, one per row and one per column.
+- The context is added to what each block's attention and perceptron look at.
+- A window, where there is one, is a number of rows: keys and values of so many are remembered.
+
+[1] Vaswani et al. 2017, Attention Is All You Need.
+[2] Radford et al. 2019, Language Models are Unsupervised Multitask Learners.
+[3] Parmar et al. 2018, Image Transformer.
+[4] Chen et al. 2020, Generative Pretraining from Pixels.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+from flax import nnx
+from jaxtyping import Array, Float, Int
+
+from pixelprior.context import Context
+from pixelprior.grid import Grid
+from pixelprior.models.base import AutoregressiveModel, row_of
+from pixelprior.nn.attention import AttentionCache, CausalAttention
+from pixelprior.nn.heads import make_head
+from pixelprior.nn.raster_stem import RasterStem
+from pixelprior.nn.stack import Stack
+
+EXPANSION = 4
+"""Hidden features of a block's perceptron, per feature: that of [1], section 3.3."""
+
+
+class TransformerBlock(nnx.Module):
+    """Attention, then a perceptron, each after a norm and added to what it looked at."""
+
+    def __init__(
+        self,
+        d: int,
+        *,
+        num_heads: int,
+        window_rows: int,
+        context_features: int,
+        dropout_rate: float,
+        rngs: nnx.Rngs,
+    ):
+        self.attention_norm = nnx.LayerNorm(d, rngs=rngs)
+        self.attention = CausalAttention(
+            d, d, num_heads=num_heads, window_rows=window_rows, rngs=rngs
+        )
+        self.context = (
+            nnx.Linear(context_features, 2 * d, use_bias=False, rngs=rngs)
+            if context_features
+            else None
+        )
+        self.norm = nnx.LayerNorm(d, rngs=rngs)
+        self.expand = nnx.Linear(d, EXPANSION * d, rngs=rngs)
+        self.reduce = nnx.Linear(EXPANSION * d, d, rngs=rngs)
+        self.dropout = nnx.Dropout(dropout_rate)
+
+    def condition(
+        self, context: Float[Array, "b #h #w f"] | None
+    ) -> Float[Array, "b #h #w 2*d"] | None:
+        """What the context adds, for the attention and for the perceptron."""
+        return None if self.context is None or context is None else self.context(context)
+
+    def attention_input(
+        self, x: Float[Array, "b h w d"], condition: Float[Array, "b #h #w 2*d"] | None
+    ) -> Float[Array, "b h w d"]:
+        """What the attention looks at."""
+        y = self.attention_norm(x)
+        return y if condition is None else y + condition[..., : y.shape[-1]]
+
+    def output(
+        self,
+        x: Float[Array, "b h w d"],
+        attended: Float[Array, "b h w d"],
+        condition: Float[Array, "b #h #w 2*d"] | None,
+        dropout_key: Array | None = None,
+    ) -> Float[Array, "b h w d"]:
+        """The block's result, given that of its attention."""
+        keys = (None, None) if dropout_key is None else jax.random.split(dropout_key)
+        x = x + self.dropout(attended, deterministic=keys[0] is None, rngs=keys[0])
+        y = self.norm(x)
+        if condition is not None:
+            y = y + condition[..., y.shape[-1] :]
+        y = self.reduce(jax.nn.gelu(self.expand(y)))
+        return x + self.dropout(y, deterministic=keys[1] is None, rngs=keys[1])
+
+
+class _Cache(NamedTuple):
+    context: Float[Array, "b #h #w f"] | None
+    pixels: Int[Array, "b 1 w c"]  # the row above
+    stem: Float[Array, "b r w e"]  # the rows above that one, embedded
+    blocks: list[AttentionCache]
+
+
+class Transformer(AutoregressiveModel):
+    """A decoder-only transformer over the positions of a grid.
+
+    Args:
+        grid: what it is a distribution over.
+        features: width of the residual stream; a multiple of ``num_heads``.
+        num_layers: blocks of attention and perceptron.
+        num_heads: of each attention.
+        window_rows: how many rows above its own a position attends to; all, if there are no more.
+        first_kernel_size: of the convolution before the blocks (odd).
+        embedding_features: size of a symbol's vector.
+        head_features: hidden units of the head.
+        head: see `pixelprior.nn.heads.make_head`.
+        num_mixtures: see `pixelprior.nn.heads.make_head`.
+        dropout_rate: share of what attention and perceptron add dropped in training.
+        num_classes: 0 for a model without classes.
+        map_features: size of the vectors of the context's map; 0 for no map.
+        dtype: "float32", or "bfloat16" for what the network computes in.
+        remat: compute what layers hold anew in the backward pass, instead of keeping it.
+        rngs: where the initial weights come from.
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        *,
+        features: int = 64,
+        num_layers: int = 6,
+        num_heads: int = 4,
+        window_rows: int = 64,
+        first_kernel_size: int = 7,
+        embedding_features: int = 16,
+        head_features: int = 128,
+        head: str = "softmax",
+        num_mixtures: int = 10,
+        dropout_rate: float = 0.0,
+        num_classes: int = 0,
+        map_features: int = 0,
+        dtype: str = "float32",
+        remat: bool = False,
+        rngs: nnx.Rngs,
+    ):
+        super().__init__(
+            grid,
+            embedding_features=embedding_features,
+            context_features=features,
+            num_classes=num_classes,
+            map_features=map_features,
+            dtype=dtype,
+            rngs=rngs,
+        )
+        self.stem = RasterStem(grid, first_kernel_size, embedding_features, features, rngs=rngs)
+        self.blocks = Stack(
+            lambda rngs: TransformerBlock(
+                features,
+                num_heads=num_heads,
+                window_rows=window_rows,
+                context_features=features if num_classes or map_features else 0,
+                dropout_rate=dropout_rate,
+                rngs=rngs,
+            ),
+            num_layers,
+            remat=remat,
+            rngs=rngs,
+        )
+        self.norm = nnx.LayerNorm(features, rngs=rngs)
+        self.head = make_head(
+            head,
+            grid,
+            features,
+            hidden_features=head_features,
+            num_mixtures=num_mixtures,
+            rngs=rngs,
+        )
+
+    def network(
+        self,
+        x: Float[Array, "b h w e"],
+        context: Float[Array, "b #h #w f"] | None,
+        dropout_key: Array | None,
+    ) -> Float[Array, "b h w d"]:
+        """See `AutoregressiveModel.network`."""
+        keys = None if dropout_key is None else jax.random.split(dropout_key, self.blocks.depth)
+
+        def layer(block: TransformerBlock, x: Any, key: Any) -> tuple[Any, None]:
+            condition = block.condition(context)
+            attended = block.attention(block.attention_input(x, condition))
+            return block.output(x, attended, condition, key), None
+
+        x, _ = self.blocks.scan(layer, self.stem(x), keys)
+        return self.norm(x)
+
+    def init_cache(self, batch: int, context: Context | None = None) -> _Cache:
+        """See `AutoregressiveModel.init_cache`."""
+        height, width, _ = self.grid.shape
+        return _Cache(
+            self.context_encoder(context, batch),
+            self.outside_row(batch),
+            self.stem.init_cache(batch),
+            [block.attention.init_cache(batch, height, width) for block in self.blocks.unstack()],
+        )
+
+    def start_row(self, cache: _Cache, row: Int[Array, ""]) -> tuple[_Cache, Any, Any]:
+        """See `AutoregressiveModel.start_row`: the stem's rows above, and the context."""
+        context, blocks = row_of(cache.context, row), self.blocks.unstack()
+        above, stem, past = self.stem.start_row(self.embedding(cache.pixels), cache.stem, row)
+        conditions = [block.condition(context) for block in blocks]
+        states = [
+            block.attention.start_row(block_cache, row)
+            for block, block_cache in zip(blocks, cache.blocks, strict=True)
+        ]
+        return cache._replace(stem=past), (above, conditions), (stem, states)
+
+    def step(
+        self, above: Any, left: Any, previous: Int[Array, "b c"]
+    ) -> tuple[Float[Array, "b d"], Any, Any]:
+        """See `AutoregressiveModel.step`: all blocks at one position."""
+        (stem_above, conditions), (stem, states) = above, left
+        x, stem = self.stem.step(self.embedding(previous)[:, None, None, :], stem_above, stem)
+        after, traces = [], []
+        for block, condition, state in zip(self.blocks.unstack(), conditions, states, strict=True):
+            attended, state, trace = block.attention.step(
+                block.attention_input(x, condition), state
+            )
+            x = block.output(x, attended, condition)
+            after.append(state)
+            traces.append(trace)
+        return self.norm(x)[:, 0, 0], (stem, after), traces
+
+    def end_row(self, cache: _Cache, pixels: Int[Array, "w b c"], traces: Any) -> _Cache:
+        """See `AutoregressiveModel.end_row`: remembers the row's keys and values."""
+        return cache._replace(
+            pixels=pixels.swapaxes(0, 1)[:, None],
+            blocks=[
+                block.attention.end_row(block_cache, trace)
+                for block, block_cache, trace in zip(
+                    self.blocks.unstack(), cache.blocks, traces, strict=True
+                )
+            ],
+        )
