@@ -3,7 +3,15 @@
 from pixelprior.context import Context
 from pixelprior.grid import Grid
 from pixelprior.loading import load
-from pixelprior.models import GatedPixelCNN, PixelCNN, PixelSNAIL, Transformer
+from pixelprior.models import (
+    DiagonalBiLSTM,
+    GatedPixelCNN,
+    MultiScale,
+    PixelCNN,
+    PixelSNAIL,
+    RowLSTM,
+    Transformer,
+)
 from pixelprior.priors import Prior
 from pixelprior.sampling import sample
 from pixelprior.tokenizers import VQVAE, VQVAE2
@@ -11,11 +19,14 @@ from pixelprior.tokenizers import VQVAE, VQVAE2
 __version__ = "0.1.0"
 __all__ = [
     "Context",
+    "DiagonalBiLSTM",
     "GatedPixelCNN",
     "Grid",
+    "MultiScale",
     "PixelCNN",
     "PixelSNAIL",
     "Prior",
+    "RowLSTM",
     "Transformer",
     "VQVAE",
     "VQVAE2",

@@ -3,7 +3,12 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
+
+from pixelprior.errors import InputError
+from pixelprior.grid import Grid
 
 
 @jax.tree_util.register_dataclass
@@ -19,3 +24,56 @@ class Context:
 
     label: Int[Array, " b"] | None = None
     map: Float[Array, "b h w m"] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class ContextShape:
+    """What contexts a model takes.
+
+    Attributes:
+        grid: of the model.
+        num_classes: 0 for a model without classes.
+        map_features: size of the vectors of the map; 0 for no map.
+    """
+
+    grid: Grid
+    num_classes: int = 0
+    map_features: int = 0
+
+    def check(self, context: Context | None, batch: int) -> None:
+        """Raises an InputError unless the context is one of ``batch`` grids of this model."""
+        context = context or Context()
+        label, map_ = context.label, context.map
+        if (label is None) != (self.num_classes == 0):
+            raise InputError(
+                f"this model is conditioned on {self.num_classes} classes, but no label was given"
+                if label is None
+                else "a label was given, but this model is unconditional: it was built without "
+                "num_classes"
+            )
+        if label is not None:
+            self.check_label(label, batch)
+        if (map_ is None) != (self.map_features == 0):
+            raise InputError(
+                f"this model is conditioned on a map of {self.map_features} features, but none was "
+                "given"
+                if map_ is None
+                else "a map was given, but this model was built without map_features"
+            )
+        expected = (batch, self.grid.height, self.grid.width, self.map_features)
+        if map_ is not None and map_.shape != expected:
+            raise InputError(f"expected a context map of shape {expected}, got {map_.shape}")
+
+    def check_label(self, label: Int[Array, " b"], batch: int) -> None:
+        """Raises an InputError unless these are classes of ``batch`` grids."""
+        if label.shape != (batch,) or not jnp.issubdtype(label.dtype, jnp.integer):
+            raise InputError(
+                f"expected one integer label per grid, shape ({batch},), got {label.dtype} "
+                f"{label.shape}"
+            )
+        # Inside a transformation the values are unknown; they were checked on their way in.
+        if not isinstance(label, jax.core.Tracer) and batch > 0:
+            values = np.asarray(label)
+            low, high = int(values.min()), int(values.max())
+            if low < 0 or high >= self.num_classes:
+                raise InputError(f"expected labels in [0, {self.num_classes}), got {low} to {high}")

@@ -9,12 +9,12 @@ from flax import nnx
 from pixelprior.errors import InputError
 from pixelprior.experiment import build_model, build_prior, build_tokenizer
 from pixelprior.grid import Grid
-from pixelprior.models.base import AutoregressiveModel
+from pixelprior.models.base import GridModel
 from pixelprior.priors import Prior
 from pixelprior.run_folder import RunFolder
 from pixelprior.tokenizers import VQVAE
 
-Model = AutoregressiveModel | VQVAE | Prior
+Model = GridModel | VQVAE | Prior
 
 
 class Trained(NamedTuple):

@@ -133,7 +133,7 @@ def _pixel_samples(trained: Trained, request: Request) -> Pictures:
         )
         return np.asarray(symbols)
 
-    classes = model.context_encoder.num_classes
+    classes = model.context_shape.num_classes
     return Pictures(model.grid.levels, draw, _class_columns(request, classes))
 
 

@@ -17,7 +17,7 @@ from pixelprior.context import Context
 from pixelprior.data import Split, Symbols, evaluation_batches
 from pixelprior.devices import put_batch
 from pixelprior.errors import InputError
-from pixelprior.models.base import AutoregressiveModel
+from pixelprior.models.base import GridModel
 
 
 class Likelihood(NamedTuple):
@@ -55,12 +55,12 @@ def check_labels(num_classes: int, label: Int[np.ndarray, " b"], what: str) -> N
 @functools.partial(jax.jit, static_argnames="graph")
 def _log_prob(graph: nnx.GraphDef, weights: Any, batch: Any) -> Any:
     model = nnx.merge(graph, weights)
-    context = Context(label=batch["label"]) if model.context_encoder.num_classes else None
+    context = Context(label=batch["label"]) if model.context_shape.num_classes else None
     return model.log_prob(batch["image"], context)
 
 
 def evaluate_likelihood(
-    model: AutoregressiveModel, split: Split, symbols: Symbols, *, batch_size: int, mesh: Mesh
+    model: GridModel, split: Split, symbols: Symbols, *, batch_size: int, mesh: Mesh
 ) -> Likelihood:
     """Scores every image of a split once.
 
@@ -72,7 +72,7 @@ def evaluate_likelihood(
     graph, weights = nnx.split(model)
     values = []
     for batch in evaluation_batches(split, symbols, batch_size=batch_size):
-        check_labels(model.context_encoder.num_classes, batch["label"], split.description)
+        check_labels(model.context_shape.num_classes, batch["label"], split.description)
         mask = batch["mask"]
         inputs = {"image": batch["image"], "label": batch["label"]}
         log_prob = _log_prob(graph, weights, put_batch(inputs, mesh))

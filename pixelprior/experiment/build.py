@@ -10,7 +10,7 @@ from flax import nnx
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
 from pixelprior.keys import named_key
-from pixelprior.models import MODELS, AutoregressiveModel
+from pixelprior.models import MODELS, GridModel
 from pixelprior.nn.finite_scalar_quantizer import FiniteScalarQuantizer
 from pixelprior.nn.quantizer import Quantizer
 from pixelprior.nn.vector_quantizer import VectorQuantizer
@@ -26,7 +26,7 @@ QUANTIZERS: dict[str, type[Quantizer]] = {
 
 def build_model(
     settings: Mapping[str, Any], grid: Grid, *, num_classes: int, seed: int
-) -> AutoregressiveModel:
+) -> GridModel:
     """The model that a config's ``model`` describes, with fresh weights.
 
     Raises:
@@ -104,7 +104,7 @@ def _weights(seed: int) -> nnx.Rngs:
     return nnx.Rngs(named_key(seed, "weights"))
 
 
-def _model_maker(settings: Mapping[str, Any], where: str) -> Callable[..., AutoregressiveModel]:
+def _model_maker(settings: Mapping[str, Any], where: str) -> Callable[..., GridModel]:
     """The constructor of a model, with the settings already given."""
     if not isinstance(settings, Mapping):
         raise InputError(f"{where} must be the settings of a model, got {settings!r}")

@@ -1,16 +1,33 @@
 """The models, one file per paper; `MODELS` names them for configs."""
 
-from pixelprior.models.base import AutoregressiveModel
+from pixelprior.models.base import AutoregressiveModel, GridModel
+from pixelprior.models.diagonal_bilstm import DiagonalBiLSTM
 from pixelprior.models.gated_pixel_cnn import GatedPixelCNN
+from pixelprior.models.multi_scale import MultiScale
 from pixelprior.models.pixel_cnn import PixelCNN
 from pixelprior.models.pixel_snail import PixelSNAIL
+from pixelprior.models.row_lstm import RowLSTM
 from pixelprior.models.transformer import Transformer
 
-MODELS: dict[str, type[AutoregressiveModel]] = {
+MODELS: dict[str, type[GridModel]] = {
     "pixel_cnn": PixelCNN,
     "gated_pixel_cnn": GatedPixelCNN,
+    "row_lstm": RowLSTM,
+    "diagonal_bilstm": DiagonalBiLSTM,
     "pixel_snail": PixelSNAIL,
     "transformer": Transformer,
+    "multi_scale": MultiScale,
 }
 
-__all__ = ["MODELS", "AutoregressiveModel", "GatedPixelCNN", "PixelCNN", "PixelSNAIL", "Transformer"]
+__all__ = [
+    "MODELS",
+    "AutoregressiveModel",
+    "DiagonalBiLSTM",
+    "GatedPixelCNN",
+    "GridModel",
+    "MultiScale",
+    "PixelCNN",
+    "PixelSNAIL",
+    "RowLSTM",
+    "Transformer",
+]

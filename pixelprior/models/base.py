@@ -32,7 +32,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from pixelprior.context import Context
+from pixelprior.context import Context, ContextShape
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
 from pixelprior.nn.context_encoder import ContextEncoder
@@ -48,8 +48,49 @@ DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 """What a network may compute in."""
 
 
-class AutoregressiveModel(nnx.Module, metaclass=abc.ABCMeta):
+class GridModel(nnx.Module, metaclass=abc.ABCMeta):
     """An exact distribution over the grids of one kind, given a context.
+
+    Attributes:
+        grid: what it is a distribution over.
+        context_shape: what it is conditioned on.
+    """
+
+    grid: Grid
+    context_shape: ContextShape
+
+    @abc.abstractmethod
+    def log_prob(
+        self,
+        x: Int[Array, "b h w c"],
+        context: Context | None = None,
+        *,
+        dropout_key: Array | None = None,
+    ) -> Float[Array, " b"]:
+        """The log-probability of each grid, in nats.
+
+        Args:
+            x: symbols in ``[0, levels)``.
+            context: what the distribution is conditioned on; must fit what the model was built for.
+            dropout_key: training draws its dropout from this key; without one there is none.
+
+        Raises:
+            InputError: if ``x`` is not a batch of the model's grids, or the context does not fit.
+        """
+
+    @abc.abstractmethod
+    def logits(
+        self, x: Int[Array, "b h w c"], context: Context | None = None
+    ) -> Float[Array, "b h w c v"]:
+        """The distribution of each symbol, given those before it in the model's own order.
+
+        Unnormalised; for grids that are looked at one by one: all levels of all symbols are kept.
+        Arguments and errors as for `log_prob`.
+        """
+
+
+class AutoregressiveModel(GridModel):
+    """A model in raster order: row by row, left to right, channel by channel.
 
     A model supplies the network, in its two ways, and a head; everything else is written once,
     here, in `pixelprior.sampling` and in `pixelprior.evaluation`.
@@ -84,9 +125,8 @@ class AutoregressiveModel(nnx.Module, metaclass=abc.ABCMeta):
             raise InputError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
         self.grid = grid
         self.dtype = dtype
-        self.context_encoder = ContextEncoder(
-            grid, num_classes=num_classes, map_features=map_features, d=context_features, rngs=rngs
-        )
+        self.context_shape = ContextShape(grid, num_classes, map_features)
+        self.context_encoder = ContextEncoder(self.context_shape, context_features, rngs=rngs)
         self.embedding = SymbolEmbedding(grid.channels, grid.levels, embedding_features, rngs=rngs)
 
     # The whole grid.
@@ -109,13 +149,7 @@ class AutoregressiveModel(nnx.Module, metaclass=abc.ABCMeta):
     ) -> Float[Array, "b h w d"]:
         """One vector per position, which depends only on the pixels before it in raster order.
 
-        Args:
-            x: symbols in ``[0, levels)``.
-            context: what the distribution is conditioned on; must fit what the model was built for.
-            dropout_key: training draws its dropout from this key; without one there is none.
-
-        Raises:
-            InputError: if ``x`` is not a batch of the model's grids, or the context does not fit.
+        Arguments and errors as for `log_prob`.
         """
         self.grid.check(x)
         model = self.in_dtype()
@@ -131,9 +165,31 @@ class AutoregressiveModel(nnx.Module, metaclass=abc.ABCMeta):
         *,
         dropout_key: Array | None = None,
     ) -> Float[Array, " b"]:
-        """The log-probability of each grid, in nats. Arguments as for `features`."""
+        """See `GridModel.log_prob`."""
+        return self.pixel_log_prob(x, context, dropout_key=dropout_key).sum(axis=(1, 2))
+
+    def pixel_log_prob(
+        self,
+        x: Int[Array, "b h w c"],
+        context: Context | None = None,
+        *,
+        dropout_key: Array | None = None,
+    ) -> Float[Array, "b h w"]:
+        """The log-probability of each pixel, given those before it, in nats.
+
+        Arguments and errors as for `log_prob`.
+        """
         features = self.features(x, context, dropout_key=dropout_key)
-        return self.head.log_prob(features, x.astype(jnp.int32)).sum(axis=(1, 2))
+        return self.head.log_prob(features, x.astype(jnp.int32))
+
+    def logits(
+        self, x: Int[Array, "b h w c"], context: Context | None = None
+    ) -> Float[Array, "b h w c v"]:
+        """See `GridModel.logits`."""
+        features = self.features(x, context)
+        x = x.astype(jnp.int32)
+        channels = [self.head.logits(features, x[..., :c]) for c in range(self.grid.channels)]
+        return jnp.stack(channels, axis=-2)
 
     def in_dtype(self) -> Self:
         """This model with the network's weights rounded to what it computes in.

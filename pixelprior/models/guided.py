@@ -24,7 +24,7 @@ from jaxtyping import Array, Float, Int
 
 from pixelprior.context import Context
 from pixelprior.errors import InputError
-from pixelprior.models.base import AutoregressiveModel
+from pixelprior.models.base import AutoregressiveModel, GridModel
 from pixelprior.nn.context_encoder import ContextEncoder
 from pixelprior.nn.head import Head
 
@@ -37,18 +37,21 @@ class Guided(AutoregressiveModel):
         scale: how far to go; may be traced.
 
     Raises:
-        InputError: if the model has no class beside the null class.
+        InputError: if the model has no class beside the null class, or is of several scales.
     """
 
     context_encoder: "_BothConditions"
 
-    def __init__(self, model: AutoregressiveModel, scale: float | Float[Array, ""]):
-        if model.context_encoder.num_classes < 2:
+    def __init__(self, model: GridModel, scale: float | Float[Array, ""]):
+        if not isinstance(model, AutoregressiveModel):
+            raise InputError(f"guidance needs a model in raster order, got {type(model).__name__}")
+        if model.context_shape.num_classes < 2:
             raise InputError("guidance needs a class-conditional model; this one is unconditional")
         self.grid = model.grid
         self.dtype = model.dtype
         self.model = model
         self.embedding = model.embedding
+        self.context_shape = model.context_shape
         self.context_encoder = _BothConditions(model.context_encoder)
         self.head = _GuidedHead(model.head, scale)
 
@@ -98,9 +101,7 @@ class _BothConditions(ContextEncoder):
 
     def __init__(self, encoder: ContextEncoder):
         self.encoder = encoder
-        self.grid = encoder.grid
-        self.num_classes = encoder.num_classes
-        self.map_features = encoder.map_features
+        self.shape = encoder.shape
 
     def __call__(self, context: Context | None, batch: int) -> Float[Array, "b #h #w 2*d"]:
         given, null = (self.encoder(here, batch) for here in self.conditions(context, batch))
@@ -109,9 +110,9 @@ class _BothConditions(ContextEncoder):
 
     def conditions(self, context: Context | None, batch: int) -> tuple[Context, Context]:
         """The context, and the same with the null class."""
-        self.check(context, batch)
+        self.shape.check(context, batch)
         context = context or Context()
-        null = jnp.full(batch, self.num_classes - 1, jnp.int32)
+        null = jnp.full(batch, self.shape.num_classes - 1, jnp.int32)
         return context, Context(label=null, map=context.map)
 
 

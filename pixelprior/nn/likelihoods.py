@@ -7,11 +7,11 @@ import abc
 import dataclasses
 import math
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from pixelprior.grid import Grid
+from pixelprior.nn.discretized_logistic import log_mass
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,11 +70,10 @@ class Gaussian(Likelihood):
 
 
 class DiscretizedLogistic(Likelihood):
-    """A logistic for each channel of each pixel, its mass gathered level by level.
+    """A logistic for each channel of each pixel, its mass gathered level by level, see `log_mass`.
 
-    Level s has the mass between s - 1/2 and s + 1/2; the lowest and the highest also have all that
-    lies beyond them. So it is a distribution over symbols, exactly, and what it costs to code a
-    picture can be counted in bits. Salimans et al. 2017 (PixelCNN++), section 2.1.
+    It is a distribution over symbols, exactly, so what it costs to code a picture can be counted in
+    bits. Salimans et al. 2017 (PixelCNN++), section 2.1.
     """
 
     @property
@@ -91,20 +90,9 @@ class DiscretizedLogistic(Likelihood):
     ) -> Float[Array, " b"]:
         """The log-probability of whole pictures, in nats."""
         mean, log_scale = self._split(parameters)
-        half = 0.5 / (self.grid.levels - 1)
-        centred = as_pixels(x, self.grid) - mean
-        inverse = jnp.exp(-log_scale)
-        # log(sigmoid(above) - sigmoid(below)), without ever taking that difference, which rounds to
-        # zero far from the mean: sigmoid(a) - sigmoid(b)
-        # = sigmoid(a) * sigmoid(-b) * (1 - exp(b - a)).
-        above, below = inverse * (centred + half), inverse * (centred - half)
-        highest, lowest = x == self.grid.levels - 1, x == 0
-        log_mass = (
-            jnp.where(highest, 0.0, jax.nn.log_sigmoid(above))
-            + jnp.where(lowest, 0.0, jax.nn.log_sigmoid(-below))
-            + jnp.where(highest | lowest, 0.0, jnp.log(-jnp.expm1(-2 * half * inverse)))
-        )
-        return log_mass.sum(axis=(1, 2, 3))
+        # Levels lie on [-1, 1] there, and on [0, 1] here.
+        of_symbols = log_mass(x, 2.0 * mean - 1.0, log_scale + math.log(2.0), self.grid.levels)
+        return of_symbols.sum(axis=(1, 2, 3))
 
     def loss(
         self, parameters: Float[Array, "b h w p"], x: Int[Array, "b h w c"], variance: float

@@ -2,7 +2,7 @@
 
 Legend: b batch, l levels, h height, w width, g codebooks (the channels of a code grid).
 
-A level of codes is a grid of symbols, so its model is any `AutoregressiveModel`: given the class,
+A level of codes is a grid of symbols, so its model is any `GridModel`: given the class,
 and below the top also given a map that carries all coarser codes up to the level's grid. The
 product over the levels is exact, and each factor is learned by itself. Razavi et al. 2019, section
 3.2; with one level this is the prior of van den Oord et al. 2017, section 3.3.
@@ -23,7 +23,7 @@ from jaxtyping import Array, Float, Int
 from pixelprior.context import Context
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
-from pixelprior.models.base import AutoregressiveModel
+from pixelprior.models.base import GridModel
 from pixelprior.models.guided import Guided
 from pixelprior.nn.code_context import CodeContext
 from pixelprior.sampling.sample import sample
@@ -53,7 +53,7 @@ class Prior(nnx.Module):
     def __init__(
         self,
         grids: Sequence[Grid],
-        models: Sequence[Callable[..., AutoregressiveModel]],
+        models: Sequence[Callable[..., GridModel]],
         *,
         num_classes: int = 0,
         label_dropout: float = 0.1,
@@ -208,7 +208,7 @@ class Prior(nnx.Module):
         """
         self.check_guidance(guidance)
         if label is not None and self.num_classes:
-            self.levels[0].context_encoder.check_label(label, num)
+            self.levels[0].context_shape.check_label(label, num)
         by_level = _by_level(strategies, len(self.grids))
         if tokenizer is not None and tokenizer.code_grids != self.grids:
             raise InputError(

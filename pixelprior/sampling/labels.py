@@ -5,7 +5,7 @@ from jaxtyping import Array, Int
 
 from pixelprior.context import Context
 from pixelprior.errors import InputError
-from pixelprior.models.base import AutoregressiveModel
+from pixelprior.models.base import GridModel
 
 
 def labels_in_turn(
@@ -39,9 +39,9 @@ def labels_in_turn(
 
 
 def label_context(
-    model: AutoregressiveModel, label: int | None, num: int, *, first_image: int = 0
+    model: GridModel, label: int | None, num: int, *, first_image: int = 0
 ) -> Context | None:
     """The context of ``num`` samples of a model of pixels; arguments as for `labels_in_turn`."""
-    classes = model.context_encoder.num_classes
+    classes = model.context_shape.num_classes
     labels = labels_in_turn(classes, label, num, first_image=first_image)
     return None if labels is None else Context(label=labels)

@@ -10,8 +10,9 @@ from jaxtyping import Array, Int
 
 from pixelprior.context import Context
 from pixelprior.errors import InputError
-from pixelprior.models.base import AutoregressiveModel
+from pixelprior.models.base import GridModel
 from pixelprior.sampling.draw import grid_noise
+from pixelprior.sampling.draw_grids import draw_grids
 from pixelprior.sampling.samplers import SAMPLERS
 from pixelprior.sampling.strategies import Strategy
 
@@ -22,11 +23,11 @@ from pixelprior.sampling.strategies import Strategy
 def _sample(graph, weights, key, context, strategies, first_image, *, num, method):
     model = nnx.merge(graph, weights)
     noise = grid_noise(key, first_image + jnp.arange(num), model.grid)
-    return SAMPLERS[method](model, noise, context, strategies)
+    return draw_grids(model, noise, context, strategies, method)
 
 
 def sample(
-    model: AutoregressiveModel,
+    model: GridModel,
     key: Array,
     num: int,
     *,
@@ -60,7 +61,7 @@ def sample(
         raise InputError(f"num must be at least 1, got {num}")
     if method not in SAMPLERS:
         raise InputError(f"method must be one of {', '.join(SAMPLERS)}, got {method!r}")
-    model.context_encoder.check(context, num)
+    model.context_shape.check(context, num)
     strategies = tuple(strategies) if isinstance(strategies, Sequence) else (strategies,)
     graph, weights = nnx.split(model)
     return _sample(graph, weights, key, context, strategies, first_image, num=num, method=method)

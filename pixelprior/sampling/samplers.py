@@ -1,5 +1,8 @@
 """Two samplers, one result: noise in, the grids that the noise stands for out.
 
+Some symbols may be given: they are taken instead of drawn, and what follows them is drawn as if
+they had been. In an array of given symbols `OUTSIDE` stands where nothing is given.
+
 Legend: b batch, h height, w width, c channels.
 """
 
@@ -13,12 +16,20 @@ from jaxtyping import Array, Float, Int
 
 from pixelprior.context import Context
 from pixelprior.models.base import AutoregressiveModel
+from pixelprior.nn.embedding import OUTSIDE
 from pixelprior.sampling.draw import draw_pixel
 from pixelprior.sampling.strategies import Strategy
 
+Grids = Int[Array, "b h w c"]
 Sampler = Callable[
-    [AutoregressiveModel, Float[Array, "b h w c"], Context | None, Sequence[Strategy]],
-    Int[Array, "b h w c"],
+    [
+        AutoregressiveModel,
+        Float[Array, "b h w c"],
+        Context | None,
+        Sequence[Strategy],
+        Grids | None,
+    ],
+    Grids,
 ]
 
 
@@ -27,9 +38,10 @@ def sample_naive(
     noise: Float[Array, "b h w c"],
     context: Context | None,
     strategies: Sequence[Strategy],
+    given: Grids | None = None,
     *,
     positions: int | None = None,
-) -> Int[Array, "b h w c"]:
+) -> Grids:
     """Runs the network over the whole grid for every pixel: slow, obvious, the reference.
 
     ``positions`` stops after that many pixels, for benchmarks: each of them costs the same.
@@ -40,6 +52,8 @@ def sample_naive(
         i, j = position // width, position % width
         features = model.features(x, context)[:, i, j]
         pixel = draw_pixel(model.head, features, noise[:, i, j], strategies)
+        if given is not None:
+            pixel = _unless_given(pixel, given[:, i, j])
         return x.at[:, i, j].set(pixel), None
 
     x = jnp.zeros(noise.shape, jnp.int32)
@@ -52,32 +66,40 @@ def sample_cached(
     noise: Float[Array, "b h w c"],
     context: Context | None,
     strategies: Sequence[Strategy],
-) -> Int[Array, "b h w c"]:
+    given: Grids | None = None,
+) -> Grids:
     """*Above* once a row, *left* once a position: one network evaluation per image in all."""
     batch, height, width, _ = noise.shape
     model = model.in_dtype()
 
     def row(cache: Any, inputs: Any) -> tuple[Any, Any]:
-        i, row_noise = inputs
+        i, row_noise, row_given = inputs
         cache, above, left = model.start_row(cache, i)
 
         def position(carry: Any, inputs: Any) -> tuple[Any, Any]:
             left, previous, column = carry
-            next_j, noise = inputs
+            next_j, noise, here = inputs
             features, left, trace = model.step(column, left, previous)
             pixel = draw_pixel(model.head, features, noise, strategies)
+            if here is not None:
+                pixel = _unless_given(pixel, here)
             return (left, pixel, column_of(above, next_j)), (pixel, trace)
 
         # Each column is cut out one position ahead and carried. Cut out where it is used, XLA would
         # fuse the cut into the activations, which on CPUs then run eight times slower.
         start = (left, model.outside_pixel(batch), column_of(above, 0))
-        _, (pixels, traces) = lax.scan(position, start, (jnp.arange(1, width + 1), row_noise))
+        inputs = (jnp.arange(1, width + 1), row_noise, row_given)
+        _, (pixels, traces) = lax.scan(position, start, inputs)
         return model.end_row(cache, pixels, traces), pixels
 
     cache = model.init_cache(batch, context)
-    by_position = jnp.transpose(noise, (1, 2, 0, 3))
-    _, pixels = lax.scan(row, cache, (jnp.arange(height), by_position))
+    by_position = jax.tree.map(lambda x: jnp.transpose(x, (1, 2, 0, 3)), (noise, given))
+    _, pixels = lax.scan(row, cache, (jnp.arange(height), *by_position))
     return jnp.transpose(pixels, (2, 0, 1, 3))
+
+
+def _unless_given(pixel: Int[Array, "b c"], given: Int[Array, "b c"]) -> Int[Array, "b c"]:
+    return jnp.where(given == OUTSIDE, pixel, given)
 
 
 def column_of(row: Any, column: int | Int[Array, ""]) -> Any:

@@ -58,7 +58,7 @@ def evaluate(model, images, batch_size):
 
 def scores(model, images):
     context = None
-    if model.context_encoder.num_classes:
+    if model.context_shape.num_classes:
         context = Context(label=jnp.asarray(images.labels, jnp.int32))
     log_prob = model.log_prob(jnp.asarray(images.images, jnp.int32), context)
     return -np.asarray(log_prob, np.float64)
@@ -89,7 +89,7 @@ def test_one_image_has_no_standard_error(model):
 
 def test_labels_that_the_model_does_not_have(model):
     images = Images(8, labels=5)
-    if not model.context_encoder.num_classes:
+    if not model.context_shape.num_classes:
         evaluate(model, images, 4)
         return
     with pytest.raises(InputError, match=r"labels in \[0, 3\), but all of it has labels from"):

@@ -6,7 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelprior import GatedPixelCNN, PixelCNN, PixelSNAIL, Transformer
+from pixelprior import (
+    DiagonalBiLSTM,
+    GatedPixelCNN,
+    MultiScale,
+    PixelCNN,
+    PixelSNAIL,
+    RowLSTM,
+    Transformer,
+)
 from pixelprior.models.guided import Guided
 
 NUM_LAYERS, KERNEL, FIRST_KERNEL = 2, 3, 5
@@ -61,10 +69,85 @@ def everything_before(height, width):
     return np.tri(positions, k=-1, dtype=bool).reshape(height, width, height, width)
 
 
+def raster(height, width):
+    """[i, j]: which place (i, j) has in the order that a model draws in."""
+    return np.arange(height * width).reshape(height, width)
+
+
+def small_grid_first(height, width):
+    """[i, j]: the same for two scales, the smaller of every second row and column."""
+    rows, columns = np.indices((height, width))
+    not_small = (rows % 2 != 0) | (columns % 2 != 0)
+    order = np.lexsort((columns.ravel(), rows.ravel(), not_small.ravel()))
+    return np.argsort(order).reshape(height, width)
+
+
+def seen_by_two_scales(height, width):
+    """[i, j, m, n]: the small grid sees itself; other pixels see all of it, and what is near."""
+    seen = seen_without_blind_spot(height, width)
+    small = np.zeros((height, width), bool)
+    small[::2, ::2] = True
+    seen[:, :, small] = True
+    seen[small] = False
+    own = seen_without_blind_spot(*small[::2, ::2].shape)
+    seen[np.ix_(*[range(0, size, 2) for size in (height, width) * 2])] = own
+    return seen
+
+
+def seen_by_lstms(height, width, layer):
+    """[i, j, m, n]: whether layers of LSTMs at (i, j), after a masked convolution, see (m, n).
+
+    ``layer`` walks the taps of one layer: given what its inputs see, what its outputs do.
+    """
+    half = FIRST_KERNEL // 2
+    seen = np.zeros((height, width, height, width), bool)
+    for i, j, m, n in np.ndindex(seen.shape):
+        seen[i, j, m, n] = (m, n) < (i, j) and abs(i - m) <= half and abs(j - n) <= half
+    for _ in range(NUM_LAYERS):
+        # The input is added to the output.
+        seen = seen | layer(seen)
+    return seen
+
+
+def seen_by_row_lstm(height, width):
+    def layer(inputs):
+        hidden = np.zeros_like(inputs)
+        for i, j in np.ndindex(height, width):
+            for n in range(max(j - KERNEL // 2, 0), j + 1):
+                hidden[i, j] |= inputs[i, n]
+            for n in range(max(j - KERNEL // 2, 0), min(j + KERNEL // 2 + 1, width)):
+                if i > 0:
+                    hidden[i, j] |= hidden[i - 1, n]
+        return hidden
+
+    return seen_by_lstms(height, width, layer)
+
+
+def seen_by_diagonal_bilstm(height, width):
+    def layer(inputs):
+        # By one row and two columns larger, for what is beyond the edges and sees nothing.
+        larger = (height + 1, width + 2, height, width)
+        rightwards, leftwards = np.zeros(larger, bool), np.zeros(larger, bool)
+        outputs = np.zeros_like(inputs)
+        for i in range(height):
+            for j in range(width):
+                above, left = rightwards[i, j + 1], rightwards[i + 1, j]
+                rightwards[i + 1, j + 1] = inputs[i, j] | above | left
+            for j in reversed(range(width)):
+                above, right = leftwards[i, j + 1], leftwards[i + 1, j + 2]
+                leftwards[i + 1, j + 1] = inputs[i, j] | above | right
+            # The rightwards states of this row, and the leftwards ones of the row above.
+            outputs[i] = rightwards[i + 1, 1:-1] | leftwards[i, 1:-1]
+        return outputs
+
+    return seen_by_lstms(height, width, layer)
+
+
 class Model(NamedTuple):
     make: Callable  # grid, settings of its own or of all models, rngs -> the model
     claims: Callable  # height, width -> [i, j, m, n]: the pixels that it says it sees
     kinds: tuple = ("none", "class", "map", "both")  # of context
+    order: Callable = raster  # height, width -> [i, j]; another one than raster has no two ways
     # Whether what sampling remembers grows with the rows that layers look at, not with the image.
     remembers_rows: bool = True
     # Products of a cached sample, as a multiple of those of one evaluation.
@@ -81,6 +164,20 @@ def guided(grid, **settings):
 MODELS = {
     "pixel_cnn": Model(functools.partial(PixelCNN, **SIZES), seen_by_masked_convolutions),
     "gated_pixel_cnn": Model(functools.partial(GatedPixelCNN, **SIZES), seen_without_blind_spot),
+    "gated_pixel_cnn_mixture": Model(
+        functools.partial(GatedPixelCNN, head="logistic_mixture", num_mixtures=2, **SIZES),
+        seen_without_blind_spot,
+    ),
+    "row_lstm": Model(functools.partial(RowLSTM, **SIZES), seen_by_row_lstm),
+    "diagonal_bilstm": Model(
+        functools.partial(
+            DiagonalBiLSTM, **{name: size for name, size in SIZES.items() if name != "kernel_size"}
+        ),
+        seen_by_diagonal_bilstm,
+        # Over whole grids a column of the skewed grid is computed from top to bottom, also where a
+        # row has not begun or is over: 6 x 4 states for the 4 x 3 of a grid of three columns.
+        cached_cost=(0.7, 1.0),
+    ),
     "pixel_snail": Model(
         functools.partial(PixelSNAIL, num_residuals=1, **ATTENTION_SIZES),
         everything_before,
@@ -92,6 +189,13 @@ MODELS = {
         everything_before,
         remembers_rows=False,
         cached_cost=(1.0, 4.0),
+    ),
+    "multi_scale": Model(
+        functools.partial(MultiScale, context_num_blocks=1, **SIZES),
+        seen_by_two_scales,
+        order=small_grid_first,
+        # Each scale remembers rows, but the smaller grid's map is one array of all its features.
+        remembers_rows=False,
     ),
     "guided": Model(guided, seen_without_blind_spot, kinds=("class", "both")),
 }

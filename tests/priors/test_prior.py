@@ -553,7 +553,7 @@ def test_levels_may_be_of_different_kinds():
     prior = make(TWO, models=(small, MODEL))
     assert [type(level) for level in prior.levels] == [PixelCNN, GatedPixelCNN]
     assert prior.num_codes == 10
-    assert [level.context_encoder.map_features for level in prior.levels] == [0, 4]
+    assert [level.context_shape.map_features for level in prior.levels] == [0, 4]
 
 
 def test_codes_may_come_as_any_integers():

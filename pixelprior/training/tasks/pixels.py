@@ -13,7 +13,7 @@ from pixelprior.context import Context
 from pixelprior.evaluation.likelihood import check_labels, evaluate_likelihood
 from pixelprior.experiment import build_model, count_classes
 from pixelprior.keys import named_key
-from pixelprior.models.base import AutoregressiveModel
+from pixelprior.models.base import GridModel
 from pixelprior.pictures import save_grid
 from pixelprior.sampling import sample
 from pixelprior.sampling.labels import label_context
@@ -41,7 +41,7 @@ class PixelTask(Task):
         """See `Task.describe`."""
         return self.images.describe()
 
-    def make(self) -> AutoregressiveModel:
+    def make(self) -> GridModel:
         """See `Task.make`."""
         return build_model(
             self.config["model"],
@@ -57,11 +57,11 @@ class PixelTask(Task):
             check_labels(self.num_classes, batch["label"], split.description)
             yield batch
 
-    def loss(self, model: AutoregressiveModel, batch: Mapping[str, Any], key: Array) -> Loss:
+    def loss(self, model: GridModel, batch: Mapping[str, Any], key: Array) -> Loss:
         """See `Task.loss`."""
         return pixel_loss(model, batch, key)
 
-    def evaluate(self, model: AutoregressiveModel, split: str) -> Evaluation:
+    def evaluate(self, model: GridModel, split: str) -> Evaluation:
         """See `Task.evaluate`: the negative log-likelihood."""
         likelihood = evaluate_likelihood(
             model,
@@ -76,7 +76,7 @@ class PixelTask(Task):
             f"NLL {likelihood.nats:.3f} nats, {likelihood.bits_per_dim:.4f} bits/dim",
         )
 
-    def draw(self, model: AutoregressiveModel, path: Path) -> None:
+    def draw(self, model: GridModel, path: Path) -> None:
         """See `Task.draw`: samples."""
         num = self.config["num_samples"]
         if model.grid.channels not in (1, 3):
@@ -86,9 +86,9 @@ class PixelTask(Task):
         save_grid(np.asarray(symbols), model.grid.levels, path)
 
 
-def pixel_loss(model: AutoregressiveModel, batch: Mapping[str, Any], key: Array) -> Loss:
+def pixel_loss(model: GridModel, batch: Mapping[str, Any], key: Array) -> Loss:
     """Bits per dimension of a batch, given each image's class where the model takes one."""
-    context = Context(label=batch["label"]) if model.context_encoder.num_classes else None
+    context = Context(label=batch["label"]) if model.context_shape.num_classes else None
     log_prob = model.log_prob(batch["image"], context, dropout_key=key)
     bits = -log_prob.mean() / (model.grid.size * jnp.log(2.0))
     return Loss(bits, {"bits_per_dim": bits})

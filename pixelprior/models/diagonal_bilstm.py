@@ -1,0 +1,278 @@
+"""Diagonal BiLSTM: two LSTMs across the diagonals, from the upper left and the upper right.
+
+Legend: b batch, h height, w width, d features, l layers, c features of the context.
+
+A 7x7 convolution that does not see its own position, then residual layers of two LSTMs each
+[1, section 3.2]. The one that runs *rightwards* takes its states from the left and from above; the
+one that runs *leftwards* takes them from the right and from above. The output of the latter is
+moved down by a row before the two are added: at a position it has then seen what is above and to
+the right of the row above, and nothing that is yet to come.
+
+Of the pixels before it a position sees all but, at times, one, however many layers there are: the
+last of the row above. Features see what is before their own pixel, so in the row above none has
+seen its last pixel; those of the own row, with the 7x7 convolution, have if it is near enough.
+
+Where we deviate from [1]:
+
+- Channels are conditioned on each other in the head alone, see `SoftmaxHead`.
+- Forget gates start open, with a bias of 1.
+- Context, which [1] does not have, enters the gates of each LSTM; dropout falls on the sum of both
+  on its way out of a layer, not on states on their way to the next diagonal.
+- Symbols enter as learned embeddings, so that codes are as welcome as intensities.
+
+[1] van den Oord et al. 2016a, Pixel Recurrent Neural Networks, figure 5 and table 1.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import lax
+from jaxtyping import Array, Float, Int
+
+from pixelprior.context import Context
+from pixelprior.grid import Grid
+from pixelprior.models.base import AutoregressiveModel, row_from_columns, row_of
+from pixelprior.nn.causal import shift_down
+from pixelprior.nn.heads import make_head
+from pixelprior.nn.lstm import LineLSTM, line_lstm, lstm_cell
+from pixelprior.nn.masked_conv import MaskedConv
+from pixelprior.nn.skew import skew, unskew
+from pixelprior.nn.stack import Stack
+
+ABOVE, BESIDE = 0, 1
+"""The two taps on the diagonal before: the position above, and the one to the left (or right)."""
+
+
+class DiagonalLSTM(nnx.Module):
+    """The LSTM of one direction; ``2 d`` features in, states of ``d``."""
+
+    def __init__(self, d: int, *, context_features: int, rngs: nnx.Rngs):
+        self.inputs = nnx.Linear(2 * d, 4 * d, use_bias=False, rngs=rngs)
+        self.lstm = LineLSTM(2, d, context_features=context_features, rngs=rngs)
+
+    def terms(
+        self, x: Float[Array, "b h w 2*d"], context: Float[Array, "b #h #w c"] | None
+    ) -> Float[Array, "b h w 4*d"]:
+        """What the gates are made of besides the states before."""
+        return self.inputs(x) + self.lstm.condition(context)
+
+    def terms_from_above(
+        self, hidden: Float[Array, "b 1 w d"], context: Float[Array, "b 1 #w c"] | None
+    ) -> Float[Array, "b 1 w 4*d"]:
+        """What the gates of a row are made of besides its input and the states beside."""
+        return hidden @ self.lstm.kernel[ABOVE] + self.lstm.condition(context)
+
+
+class DiagonalBiLSTMBlock(nnx.Module):
+    """Both LSTMs of a layer, added, 1x1 back to ``2 d`` features; added to the input."""
+
+    def __init__(self, d: int, *, context_features: int, dropout_rate: float, rngs: nnx.Rngs):
+        self.rightwards = DiagonalLSTM(d, context_features=context_features, rngs=rngs)
+        self.leftwards = DiagonalLSTM(d, context_features=context_features, rngs=rngs)
+        self.dropout = nnx.Dropout(dropout_rate)
+        self.expand = nnx.Linear(d, 2 * d, rngs=rngs)
+
+    def hidden(
+        self, x: Float[Array, "b h w 2*d"], context: Float[Array, "b #h #w c"] | None
+    ) -> Float[Array, "b h w d"]:
+        """The hidden states of both directions over whole grids, added."""
+        # The leftwards one is a rightwards one on the mirrored grid. In the skewed grid zeros are
+        # to the left of each row, so the states there are zero, as if nothing was there; what is to
+        # the right of a row is never looked at by another one.
+        mirrored = self.leftwards.terms(x, context)[:, :, ::-1]
+        terms = jnp.stack([skew(self.rightwards.terms(x, context)), skew(mirrored)], axis=1)
+        kernels = jnp.stack([self.rightwards.lstm.kernel[...], self.leftwards.lstm.kernel[...]])
+        # One scan for both.
+        hidden = jax.vmap(line_lstm, in_axes=(1, 0), out_axes=1)(terms, kernels)
+        rightwards, mirrored = unskew(hidden[:, 0]), unskew(hidden[:, 1])
+        return rightwards + shift_down(mirrored[:, :, ::-1])
+
+    def output(
+        self,
+        x: Float[Array, "b h w 2*d"],
+        hidden: Float[Array, "b h w d"],
+        dropout_key: Array | None = None,
+    ) -> Float[Array, "b h w 2*d"]:
+        """The layer's result, given its hidden states."""
+        hidden = self.dropout(hidden, deterministic=dropout_key is None, rngs=dropout_key)
+        return x + self.expand(hidden)
+
+
+class _Cache(NamedTuple):
+    context: Float[Array, "b #h #w c"] | None
+    pixels: Int[Array, "b 1 w c"]  # the row above
+    first: Float[Array, "b rows-1 w e"]  # the rows above that one, embedded
+    rightwards: list[Float[Array, "b 1 w d"]]  # each layer's hidden states in the row above
+    leftwards: list[Float[Array, "b 1 w d"]]
+    # What the leftwards gates of this row are made of, its input and the states beside left out.
+    leftwards_terms: list[Float[Array, "b 1 #w 4*d"]]
+
+
+class DiagonalBiLSTM(AutoregressiveModel):
+    """The Diagonal BiLSTM of van den Oord et al. (2016a).
+
+    Args:
+        grid: what it is a distribution over.
+        features: size of hidden states and cells (h of the paper; the residual stream has 2 h).
+        num_layers: residual layers, of two LSTMs each.
+        first_kernel_size: of the first convolution (odd).
+        embedding_features: size of a symbol's vector.
+        head_features: hidden units of the head.
+        dropout_rate: share of a layer's hidden features dropped in training.
+        head: see `pixelprior.nn.heads.make_head`.
+        num_mixtures: see `pixelprior.nn.heads.make_head`.
+        num_classes: 0 for a model without classes.
+        map_features: size of the vectors of the context's map; 0 for no map.
+        dtype: "float32", or "bfloat16" for what the network computes in.
+        remat: compute what layers hold anew in the backward pass, instead of keeping it.
+        rngs: where the initial weights come from.
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        *,
+        features: int = 32,
+        num_layers: int = 4,
+        first_kernel_size: int = 7,
+        embedding_features: int = 16,
+        head_features: int = 128,
+        head: str = "softmax",
+        num_mixtures: int = 10,
+        dropout_rate: float = 0.0,
+        num_classes: int = 0,
+        map_features: int = 0,
+        dtype: str = "float32",
+        remat: bool = False,
+        rngs: nnx.Rngs,
+    ):
+        super().__init__(
+            grid,
+            embedding_features=embedding_features,
+            context_features=features,
+            num_classes=num_classes,
+            map_features=map_features,
+            dtype=dtype,
+            rngs=rngs,
+        )
+        self.first = MaskedConv("A", first_kernel_size, embedding_features, 2 * features, rngs=rngs)
+        self.blocks = Stack(
+            lambda rngs: DiagonalBiLSTMBlock(
+                features,
+                context_features=features if num_classes or map_features else 0,
+                dropout_rate=dropout_rate,
+                rngs=rngs,
+            ),
+            num_layers,
+            remat=remat,
+            rngs=rngs,
+        )
+        self.head = make_head(
+            head,
+            grid,
+            2 * features,
+            hidden_features=head_features,
+            num_mixtures=num_mixtures,
+            rngs=rngs,
+        )
+
+    def network(
+        self,
+        x: Float[Array, "b h w e"],
+        context: Float[Array, "b #h #w c"] | None,
+        dropout_key: Array | None,
+    ) -> Float[Array, "b h w d"]:
+        """See `AutoregressiveModel.network`."""
+        keys = None if dropout_key is None else jax.random.split(dropout_key, self.blocks.depth)
+
+        def layer(block: DiagonalBiLSTMBlock, x: Any, key: Any) -> tuple[Any, None]:
+            return block.output(x, block.hidden(x, context), key), None
+
+        features, _ = self.blocks.scan(layer, self.first(x), keys)
+        return features
+
+    def init_cache(self, batch: int, context: Context | None = None) -> _Cache:
+        """See `AutoregressiveModel.init_cache`."""
+        width, blocks = self.grid.width, self.blocks.unstack()
+        states = [block.rightwards.lstm.init_state(batch, 1, width) for block in blocks]
+        # Of the first row they are made when it starts; until then only their shape matters.
+        terms = [jnp.tile(state, 4) for state in states]
+        return _Cache(
+            self.context_encoder(context, batch),
+            self.outside_row(batch),
+            self.first.above.init_past(batch, width),
+            states,
+            states,
+            terms,
+        )
+
+    def start_row(self, cache: _Cache, row: Int[Array, ""]) -> tuple[_Cache, Any, Any]:
+        """See `AutoregressiveModel.start_row`: what comes of the states of the row above."""
+        context = row_of(cache.context, row)
+        batch = cache.pixels.shape[0]
+        first, first_past = self.first.above(self.embedding(cache.pixels), cache.first)
+        terms, leftwards_terms, states = [], [], []
+        for block, rightwards, leftwards in zip(
+            self.blocks.unstack(), cache.rightwards, cache.leftwards, strict=True
+        ):
+            terms.append(block.rightwards.terms_from_above(rightwards, context))
+            leftwards_terms.append(block.leftwards.terms_from_above(leftwards, context))
+            state = block.rightwards.lstm.init_state(batch, 1, 1)
+            states.append((state, state))
+        return (
+            cache._replace(first=first_past, leftwards_terms=leftwards_terms),
+            (first, terms, cache.leftwards),
+            (self.first.left.init_past(batch, 1), states),
+        )
+
+    def step(
+        self, above: Any, left: Any, previous: Int[Array, "b c"]
+    ) -> tuple[Float[Array, "b d"], Any, Any]:
+        """See `AutoregressiveModel.step`: the rightwards LSTMs."""
+        first, terms, leftwards = above
+        past, states = left
+        x, past = self.first.left(self.embedding(previous)[:, None, None, :], past)
+        x = x + first
+        inputs, new_states = [], []
+        for block, above_terms, from_right, (hidden, cell) in zip(
+            self.blocks.unstack(), terms, leftwards, states, strict=True
+        ):
+            own_terms = block.rightwards.inputs(x) + hidden @ block.rightwards.lstm.kernel[BESIDE]
+            hidden, cell = lstm_cell(above_terms + own_terms, cell)
+            inputs.append(x)
+            new_states.append((hidden, cell))
+            x = block.output(x, hidden + from_right)
+        return x[:, 0, 0], (past, new_states), (inputs, [hidden for hidden, _ in new_states])
+
+    def end_row(self, cache: _Cache, pixels: Int[Array, "w b c"], traces: Any) -> _Cache:
+        """See `AutoregressiveModel.end_row`: the leftwards LSTMs, now that the row is known.
+
+        What goes into each layer is known too, so that one scan serves all of them.
+        """
+        inputs, rightwards = jax.tree.map(row_from_columns, traces)
+        blocks = self.blocks.unstack()
+        terms = jnp.stack(
+            [
+                block.leftwards.inputs(x) + above_terms
+                for block, x, above_terms in zip(
+                    blocks, inputs, cache.leftwards_terms, strict=True
+                )
+            ]
+        )  # [l, b, 1, w, 4 d]
+        kernels = jnp.stack([block.leftwards.lstm.kernel[BESIDE] for block in blocks])
+
+        def column(state: Any, terms: Any) -> tuple[Any, Any]:
+            hidden, cell = jnp.split(state, 2, axis=-1)
+            hidden, cell = lstm_cell(terms + hidden @ kernels, cell)
+            return jnp.concatenate([hidden, cell], axis=-1), hidden
+
+        by_column = jnp.moveaxis(terms[:, :, 0], 2, 0)  # [w, l, b, 4 d]
+        start = jnp.zeros_like(by_column[0, ..., : by_column.shape[-1] // 2])
+        _, leftwards = lax.scan(column, start, by_column, reverse=True)
+        return cache._replace(
+            pixels=pixels.swapaxes(0, 1)[:, None],
+            rightwards=rightwards,
+            leftwards=list(jnp.moveaxis(leftwards, 0, 2)[:, :, None]),
+        )

@@ -1,0 +1,189 @@
+"""Multi-scale generation: a small picture first, then the full one around it.
+
+Legend: b batch, h height, w width, c channels, v levels.
+
+Every ``factor``-th pixel of every ``factor``-th row makes a small grid. It is drawn first, by a
+model of its own; then all other pixels, in raster order, by a model that is given the small grid as
+a map and, while drawing, as the pixels that are already there:
+
+    log p(x) = log p(small) + sum over the other pixels of log p(pixel | those before it, small)
+
+which is exact, since every pixel is drawn once, given what was drawn before it [1, section 3.6].
+
+Where we deviate from [1]:
+
+- Both models are Gated PixelCNNs.
+- In [1] the conditional model predicts the small grid's pixels too; here they are taken as given.
+- The small grid becomes features by a residual network and sub-pixel convolutions, `CodeContext`.
+- The small grid may itself be of several scales.
+
+[1] van den Oord et al. 2016a, Pixel Recurrent Neural Networks.
+"""
+
+import dataclasses
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Bool, Float, Int, Shaped
+
+from pixelprior.context import Context, ContextShape
+from pixelprior.errors import InputError
+from pixelprior.grid import Grid
+from pixelprior.models.base import GridModel
+from pixelprior.models.gated_pixel_cnn import GatedPixelCNN
+from pixelprior.nn.code_context import CodeContext
+from pixelprior.nn.embedding import OUTSIDE
+
+
+class MultiScale(GridModel):
+    """A chain of Gated PixelCNNs, from the smallest grid to the full one.
+
+    Args:
+        grid: what it is a distribution over.
+        num_scales: grids in the chain, the full one included.
+        factor: how many times smaller each is than the next, in both directions.
+        context_num_blocks: residual blocks of the network that reads a smaller grid.
+        features: see `GatedPixelCNN`, as all that follow; of every model of the chain.
+        num_layers: see `GatedPixelCNN`.
+        kernel_size: see `GatedPixelCNN`.
+        first_kernel_size: see `GatedPixelCNN`.
+        embedding_features: see `GatedPixelCNN`.
+        head_features: see `GatedPixelCNN`.
+        head: see `pixelprior.nn.heads.make_head`.
+        num_mixtures: see `pixelprior.nn.heads.make_head`.
+        dropout_rate: see `GatedPixelCNN`.
+        num_classes: 0 for a model without classes.
+        map_features: size of the vectors of the context's map; 0 for no map.
+        dtype: see `GatedPixelCNN`.
+        remat: see `GatedPixelCNN`.
+        rngs: where the initial weights come from.
+
+    Raises:
+        InputError: if there are not at least two scales, or ``factor`` is below 2.
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        *,
+        num_scales: int = 2,
+        factor: int = 2,
+        context_num_blocks: int = 2,
+        features: int = 64,
+        num_layers: int = 6,
+        kernel_size: int = 3,
+        first_kernel_size: int = 7,
+        embedding_features: int = 16,
+        head_features: int = 128,
+        head: str = "softmax",
+        num_mixtures: int = 10,
+        dropout_rate: float = 0.0,
+        num_classes: int = 0,
+        map_features: int = 0,
+        dtype: str = "float32",
+        remat: bool = False,
+        rngs: nnx.Rngs,
+    ):
+        if num_scales < 2 or factor < 2:
+            raise InputError(
+                f"expected at least 2 scales and a factor of at least 2, got num_scales="
+                f"{num_scales} and factor={factor}"
+            )
+        self.grid = grid
+        self.factor = factor
+        self.context_shape = ContextShape(grid, num_classes, map_features)
+        sizes: dict[str, Any] = dict(
+            features=features,
+            num_layers=num_layers,
+            kernel_size=kernel_size,
+            first_kernel_size=first_kernel_size,
+            embedding_features=embedding_features,
+            head_features=head_features,
+            head=head,
+            num_mixtures=num_mixtures,
+            dropout_rate=dropout_rate,
+            num_classes=num_classes,
+            dtype=dtype,
+            remat=remat,
+        )
+        small = dataclasses.replace(
+            grid, height=math.ceil(grid.height / factor), width=math.ceil(grid.width / factor)
+        )
+        self.coarse: GridModel = (
+            GatedPixelCNN(small, map_features=map_features, rngs=rngs, **sizes)
+            if num_scales == 2
+            else MultiScale(
+                small,
+                num_scales=num_scales - 1,
+                factor=factor,
+                context_num_blocks=context_num_blocks,
+                map_features=map_features,
+                rngs=rngs,
+                **sizes,
+            )
+        )
+        # Where the factor does not divide the grid, what is made for a larger one is cut off.
+        whole = dataclasses.replace(grid, height=small.height * factor, width=small.width * factor)
+        self.small_map = CodeContext(
+            [small], whole, features=features, num_blocks=context_num_blocks, rngs=rngs
+        )
+        self.fine = GatedPixelCNN(grid, map_features=features + map_features, rngs=rngs, **sizes)
+
+    def log_prob(
+        self,
+        x: Int[Array, "b h w c"],
+        context: Context | None = None,
+        *,
+        dropout_key: Array | None = None,
+    ) -> Float[Array, " b"]:
+        """See `GridModel.log_prob`."""
+        self.grid.check(x)
+        self.context_shape.check(context, x.shape[0])
+        keys = (None, None) if dropout_key is None else jax.random.split(dropout_key)
+        coarse = self.coarse_part(x)
+        of_coarse = self.coarse.log_prob(coarse, self.coarse_context(context), dropout_key=keys[0])
+        of_pixels = self.fine.pixel_log_prob(
+            x, self.fine_context(context, coarse), dropout_key=keys[1]
+        )
+        return of_coarse + jnp.where(self._is_given(), 0.0, of_pixels).sum(axis=(1, 2))
+
+    def logits(
+        self, x: Int[Array, "b h w c"], context: Context | None = None
+    ) -> Float[Array, "b h w c v"]:
+        """See `GridModel.logits`."""
+        self.grid.check(x)
+        self.context_shape.check(context, x.shape[0])
+        coarse = self.coarse_part(x)
+        logits = self.fine.logits(x, self.fine_context(context, coarse))
+        of_coarse = self.coarse.logits(coarse, self.coarse_context(context))
+        return logits.at[:, :: self.factor, :: self.factor].set(of_coarse)
+
+    def coarse_part(self, x: Shaped[Array, "b h w _"]) -> Shaped[Array, "b H W _"]:
+        """What is at the positions of the small grid."""
+        return x[:, :: self.factor, :: self.factor]
+
+    def given(self, coarse: Int[Array, "b H W c"]) -> Int[Array, "b h w c"]:
+        """The symbols of the small grid at their positions; `OUTSIDE` at all others."""
+        empty = jnp.full((coarse.shape[0], *self.grid.shape), OUTSIDE, jnp.int32)
+        return empty.at[:, :: self.factor, :: self.factor].set(coarse.astype(jnp.int32))
+
+    def coarse_context(self, context: Context | None) -> Context | None:
+        """What the small grid's model is conditioned on."""
+        if context is None or context.map is None:
+            return context
+        return Context(label=context.label, map=self.coarse_part(context.map))
+
+    def fine_context(self, context: Context | None, coarse: Int[Array, "b H W c"]) -> Context:
+        """What the full grid's model is conditioned on: the small grid, and the context."""
+        context = context or Context()
+        map_ = self.small_map([coarse])[:, : self.grid.height, : self.grid.width]
+        if context.map is not None:
+            map_ = jnp.concatenate([map_, context.map], axis=-1)
+        return Context(label=context.label, map=map_)
+
+    def _is_given(self) -> Bool[Array, "h w"]:
+        rows, columns = jnp.arange(self.grid.height), jnp.arange(self.grid.width)
+        return (rows[:, None] % self.factor == 0) & (columns % self.factor == 0)
