@@ -5,6 +5,7 @@ import inspect
 import runpy
 from pathlib import Path
 
+import jax
 import pytest
 from flax import nnx
 
@@ -34,6 +35,19 @@ every_config = pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.st
 @functools.cache
 def load(path):
     return runpy.run_path(str(path))["get_config"]().to_dict()
+
+
+COMPARED = load(FOLDER / "compare.py")["runs"]
+# What is trained by one call: a config, or one run of the list that compares models.
+EXPERIMENTS = {path.stem: path for path in CONFIGS if path.stem != "compare"}
+EXPERIMENTS |= {f"compare.{name}": config for name, config in COMPARED.items()}
+
+every_experiment = pytest.mark.parametrize("experiment", EXPERIMENTS)
+
+
+def load_experiment(name):
+    experiment = EXPERIMENTS[name]
+    return experiment if name.startswith("compare.") else load(experiment)
 
 
 def settings_of(make, *, elsewhere=(), prefix=""):
@@ -71,9 +85,9 @@ def tokenizer_path(path):
     return path.with_name(path.name.replace("_prior", "_vqvae"))
 
 
-@every_config
-def test_a_config_has_every_key_and_every_setting(path):
-    config = load(path)
+@every_experiment
+def test_a_config_has_every_key_and_every_setting(experiment):
+    config = load_experiment(experiment)
     check_config(config)
     assert set(config) == set(TASKS[config["task"]])
     match config["task"]:
@@ -98,13 +112,14 @@ def test_a_name_says_what_a_config_is_for(path):
     config = load(path)
     kind = path.stem.rsplit("_", 1)[-1]
     task = {"vqvae": "tokenizer", "vqvae2": "tokenizer", "prior": "prior", "prior2": "prior"}
+    task["compare"] = "compare"
     assert config["task"] == task.get(kind, "pixels")
     if config["task"] == "tokenizer":
         assert config["tokenizer"]["name"] == kind
     if config["task"] == "prior":
         assert len(config["models"]) == (2 if kind == "prior2" else 1)
         assert tokenizer_path(path).exists()
-    else:
+    elif config["task"] != "compare":
         assert path.stem.startswith(config["dataset"].partition(":")[0])
 
 
@@ -127,9 +142,9 @@ def test_what_a_config_points_to_is_there(path):
     assert "`pixelprior.experiment.TASKS` says" in path.read_text()
 
 
-@every_config
-def test_a_config_can_be_built(path):
-    config = load(path)
+@every_experiment
+def test_a_config_can_be_built(experiment):
+    config, path = load_experiment(experiment), EXPERIMENTS[experiment]
     seed = config["seed"]
     if config["task"] == "tokenizer":
         model = tokenizer(path)
@@ -156,3 +171,27 @@ def test_a_config_can_be_built(path):
         assert prior.grids == grids
         for name, level in zip(level_names(len(grids)), prior.levels, strict=True):
             assert type(level) is MODELS[config["models"][name]["name"]]
+
+
+# The list of architectures that are compared.
+
+
+def parameters(config):
+    model = nnx.eval_shape(
+        lambda: build_model(config["model"], image_grid(config), num_classes=0, seed=config["seed"])
+    )
+    return sum(weight.size for weight in jax.tree.leaves(nnx.state(model, nnx.Param)))
+
+
+def test_the_runs_that_are_compared_are_accepted_together():
+    check_config(load(FOLDER / "compare.py"))
+
+
+@pytest.mark.parametrize("name", COMPARED)
+def test_runs_that_are_compared_differ_in_the_model_and_its_steps_alone(name):
+    config = COMPARED[name]
+    assert config["model"]["name"] == name
+    mnist = load(FOLDER / "mnist.py")
+    assert {key for key in mnist if config[key] != mnist[key]} <= {"model", "num_steps"}
+    # The same size, but for what a width in whole features leaves open.
+    assert abs(parameters(config) - 300_000) < 20_000

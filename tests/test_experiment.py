@@ -48,9 +48,9 @@ def prior_config():
         ({"batch_size": 16.0}, "config.batch_size must be of type int, got 16.0"),
         (
             {"task": "autoencoder"},
-            "task must be one of pixels, tokenizer, prior, got 'autoencoder'",
+            "task must be one of pixels, tokenizer, prior, compare, got 'autoencoder'",
         ),
-        ({"task": None}, "config.task must be one of pixels, tokenizer, prior, got None"),
+        ({"task": None}, "config.task must be one of pixels, tokenizer, prior, compare, got None"),
         # The keys of another task.
         ({"tokenizer": {}}, "the config has unknown keys: tokenizer; the keys are task, seed, "),
         ({"task": "tokenizer"}, "unknown keys: class_conditional, model and no value for: quanti"),
@@ -121,7 +121,12 @@ def test_a_priors_config_that_is_refused(prior_config, changes, message):
         check_config(prior_config | changes)
 
 
-FILES = {"pixels": "digits.py", "tokenizer": "digits_vqvae.py", "prior": "digits_prior2.py"}
+FILES = {
+    "pixels": "digits.py",
+    "tokenizer": "digits_vqvae.py",
+    "prior": "digits_prior2.py",
+    "compare": "compare.py",
+}
 
 
 @pytest.mark.parametrize(
@@ -278,7 +283,7 @@ def test_quantizers_that_cannot_be_built(settings, message):
 def test_weights_are_a_function_of_the_seed():
     def weights(seed):
         model = build_model({"name": "pixel_cnn"} | SMALL, GRID, num_classes=2, seed=seed)
-        assert model.grid == GRID and model.context_encoder.num_classes == 2
+        assert model.grid == GRID and model.context_shape.num_classes == 2
         return jax.tree.leaves(nnx.state(model))
 
     zero, again, one = weights(0), weights(0), weights(1)

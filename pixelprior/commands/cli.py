@@ -10,8 +10,10 @@ from absl import app, flags, logging
 from pixelprior.errors import InputError
 
 
-def run(main: Callable[[], int | None]) -> None:
+def run(main: Callable[..., int | None], *, takes_names: bool = False) -> None:
     """Parses the flags, calls ``main`` and exits with what it returns.
+
+    A script that takes names calls ``main`` with the list of all arguments that are no flags.
 
     An `InputError`, and a flag that does not exist or does not parse, end the process with a
     sentence on standard error and exit status 2.
@@ -20,8 +22,11 @@ def run(main: Callable[[], int | None]) -> None:
     def call(arguments: Sequence[str]) -> int | None:
         # What the libraries below have to tell would drown what the run has to tell.
         logging.set_verbosity(logging.ERROR)
+        names = list(arguments[1:])
+        if names and not takes_names:
+            _fail(f"arguments are given as --flag=value, got {' '.join(names)!r}")
         try:
-            return main()
+            return main(names) if takes_names else main()
         except InputError as error:
             _fail(str(error))
 
@@ -30,7 +35,7 @@ def run(main: Callable[[], int | None]) -> None:
 
 def _parse(arguments: Sequence[str]) -> list[str]:
     try:
-        rest = flags.FLAGS(list(arguments))
+        return flags.FLAGS(list(arguments))
     except flags.Error as error:
         _fail(str(error))
     # What ml_collections raises for a key that the config does not have, and for a value of another
@@ -42,9 +47,6 @@ def _parse(arguments: Sequence[str]) -> list[str]:
         _fail(f"the config has no key {key[0] if key else words!r}; {hint}")
     except (TypeError, ValueError) as error:
         _fail(f"a --config.key=value flag does not fit the config: {error}")
-    if len(rest) > 1:
-        _fail(f"arguments are given as --flag=value, got {' '.join(rest[1:])!r}")
-    return rest
 
 
 def _fail(message: str) -> NoReturn:

@@ -7,10 +7,11 @@ from typing import Any
 
 from pixelprior.commands import evaluate_pixels, evaluate_prior, evaluate_tokenizer
 from pixelprior.commands.draw import check_learned
+from pixelprior.data import Dataset, Symbols
 from pixelprior.devices import check_batch_size, data_mesh
 from pixelprior.errors import InputError
 from pixelprior.experiment import open_data
-from pixelprior.loading import load_trained
+from pixelprior.loading import Trained, load_trained
 from pixelprior.report import say
 from pixelprior.run_folder import probe_folder, write_atomically
 
@@ -49,20 +50,13 @@ def evaluate_run(
     if num_samples < 0:
         raise InputError(f"num_samples must be at least 0, got {num_samples}")
     if json_file is not None:
-        _check_writable(Path(json_file))
+        check_writable(Path(json_file))
     trained = load_trained(workdir, checkpoint=checkpoint, averaged=averaged)
     if num_samples and not (trained.task == "prior" and trained.config["class_conditional"]):
         raise InputError("--num_samples is for class-conditional priors; leave it out")
     if num_samples:
         check_learned(trained)
-    config = trained.tokenizer_config or trained.config
-    dataset, symbols, grid = open_data(config)
-    if list(grid.shape) != trained.data["shape"] or grid.levels != trained.data["levels"]:
-        raise InputError(
-            f"the run was trained on images of shape {trained.data['shape']} with "
-            f"{trained.data['levels']} levels, but {dataset.name} now has {list(grid.shape)} and "
-            f"{grid.levels}; the data set has changed since"
-        )
+    dataset, symbols = open_trained_data(trained)
     measure = {
         "pixels": evaluate_pixels,
         "tokenizer": evaluate_tokenizer,
@@ -97,8 +91,24 @@ def evaluate_run(
     return result
 
 
-def _check_writable(json_file: Path) -> None:
-    """Before the measuring, which may take long."""
+def open_trained_data(trained: Trained) -> tuple[Dataset, Symbols]:
+    """The images that a run was trained on, and how their pixels become symbols.
+
+    Raises:
+        InputError: if there is no such data, or it is of another shape than it was.
+    """
+    dataset, symbols, grid = open_data(trained.tokenizer_config or trained.config)
+    if list(grid.shape) != trained.data["shape"] or grid.levels != trained.data["levels"]:
+        raise InputError(
+            f"the run was trained on images of shape {trained.data['shape']} with "
+            f"{trained.data['levels']} levels, but {dataset.name} now has {list(grid.shape)} and "
+            f"{grid.levels}; the data set has changed since"
+        )
+    return dataset, symbols
+
+
+def check_writable(json_file: Path) -> None:
+    """Raises an InputError unless results can be written, before they are measured for long."""
     try:
         probe_folder(json_file.parent)
     except OSError as error:

@@ -18,6 +18,7 @@ from pixelprior.run_folder import RunFolder
 from pixelprior.tokenizer_run import TokenizerRun, carry, make_codes, open_tokenizer_run
 from pixelprior.tokenizers.vqvae import level_names
 from pixelprior.training.loop import TrainResult, train
+from pixelprior.training.task import Task
 from pixelprior.training.tasks import PixelTask, PriorTask, TokenizerTask
 
 
@@ -43,6 +44,8 @@ def train_run(
     """
     config = dict(config)
     check_config(config)
+    if config["task"] == "compare":
+        raise InputError("a config of several runs is for train_list; this trains one of them")
     mesh = data_mesh()
     folder = RunFolder(workdir)
     if config["task"] == "prior":
@@ -52,11 +55,20 @@ def train_run(
             raise InputError(
                 f"--{flag} is for training a prior, but the config's task is {config['task']!r}"
             )
+    return train(claim_run(config, folder, mesh), config, folder, mesh)
+
+
+def claim_run(config: Mapping[str, Any], folder: RunFolder, mesh: jax.sharding.Mesh) -> Task:
+    """What a run on images trains, with its folder claimed for it.
+
+    Raises:
+        InputError: if the data, the model or the folder cannot be used; nothing is written then.
+    """
     task = (PixelTask if config["task"] == "pixels" else TokenizerTask)(config, mesh)
     # Only traced: whatever a config asks for in vain is refused before anything is written.
     jax.eval_shape(lambda: (task.make(), None)[1])
     folder.claim(config, task.describe())
-    return train(task, config, folder, mesh)
+    return task
 
 
 def _train_prior(

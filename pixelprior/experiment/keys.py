@@ -1,9 +1,11 @@
-"""The keys of a config, for each of the three tasks.
+"""The keys of a config, for each of the tasks.
 
 A config is a tree of plain values with exactly the keys of its task: none is optional, so that a
 config file says everything that happens.
 """
 
+import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,7 +36,7 @@ _TRAINING: dict[str, type] = {
 }
 
 _FIRST: dict[str, type] = {
-    "task": str,  # "pixels", "tokenizer" or "prior"
+    "task": str,  # "pixels", "tokenizer", "prior" or "compare"
     "seed": int,  # of the weights, the order of the data, dropout and samples
 }
 
@@ -66,7 +68,15 @@ TASKS: dict[str, dict[str, type]] = {
         "trained_levels": tuple,  # the names of those to train; the others come from --prior
     }
     | _TRAINING,
+    # Models of the same images, trained one after the other.
+    "compare": {
+        "task": str,
+        "runs": dict,  # for each run by name, a config of the task "pixels"
+    },
 }
+
+# What runs must share to be compared: nats of other images, or of other symbols, mean another thing.
+_COMPARED = ("dataset", "image_size", "validation_fraction", "levels", "binarisation")
 
 _ACCEPTED: dict[type, Any] = {float: (int, float), tuple: (tuple, list), dict: Mapping}
 
@@ -107,7 +117,35 @@ def check_config(config: Mapping[str, Any]) -> None:
         # bool is an int to Python, but True is no batch size.
         if not isinstance(value, accepted) or (expected is not bool and isinstance(value, bool)):
             raise InputError(f"config.{key} must be of type {expected.__name__}, got {value!r}")
-    _check_ranges(config)
+    if config["task"] == "compare":
+        _check_runs(config["runs"])
+    else:
+        _check_ranges(config)
+
+
+def _check_runs(runs: Mapping[str, Any]) -> None:
+    if not runs:
+        raise InputError("config.runs must describe at least one run, got none")
+    first_name, first = next(iter(runs.items()))
+    for name, run in runs.items():
+        # Runs lie in folders of these names.
+        if not re.fullmatch(r"\w[\w.-]*", name):
+            raise InputError(
+                f"the names in config.runs must be of letters, digits, '_', '-' and '.', got {name!r}"
+            )
+        if not isinstance(run, Mapping) or run.get("task") != "pixels":
+            raise InputError(f"config.runs.{name} must be the config of a model of pixels")
+        try:
+            check_config(run)
+        except InputError as error:
+            raise InputError(f"config.runs.{name}: {error}") from error
+        for key in _COMPARED:
+            # As JSON: a tuple may have become a list.
+            if json.dumps(run[key]) != json.dumps(first[key]):
+                raise InputError(
+                    f"config.runs.{name}.{key} must be as in {first_name}, {first[key]!r}, for the "
+                    f"two to be compared, got {run[key]!r}"
+                )
 
 
 def _check_ranges(config: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ from pixelprior.models.diagonal_bilstm import DiagonalBiLSTM
 from pixelprior.models.gated_pixel_cnn import GatedPixelCNN
 from pixelprior.models.multi_scale import MultiScale
 from pixelprior.models.pixel_cnn import PixelCNN
+from pixelprior.models.pixel_cnn_pp import PixelCNNPP
 from pixelprior.models.pixel_snail import PixelSNAIL
 from pixelprior.models.row_lstm import RowLSTM
 from pixelprior.models.transformer import Transformer
@@ -12,6 +13,7 @@ from pixelprior.models.transformer import Transformer
 MODELS: dict[str, type[GridModel]] = {
     "pixel_cnn": PixelCNN,
     "gated_pixel_cnn": GatedPixelCNN,
+    "pixel_cnn_pp": PixelCNNPP,
     "row_lstm": RowLSTM,
     "diagonal_bilstm": DiagonalBiLSTM,
     "pixel_snail": PixelSNAIL,
@@ -27,6 +29,7 @@ __all__ = [
     "GridModel",
     "MultiScale",
     "PixelCNN",
+    "PixelCNNPP",
     "PixelSNAIL",
     "RowLSTM",
     "Transformer",

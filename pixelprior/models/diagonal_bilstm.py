@@ -256,9 +256,7 @@ class DiagonalBiLSTM(AutoregressiveModel):
         terms = jnp.stack(
             [
                 block.leftwards.inputs(x) + above_terms
-                for block, x, above_terms in zip(
-                    blocks, inputs, cache.leftwards_terms, strict=True
-                )
+                for block, x, above_terms in zip(blocks, inputs, cache.leftwards_terms, strict=True)
             ]
         )  # [l, b, 1, w, 4 d]
         kernels = jnp.stack([block.leftwards.lstm.kernel[BESIDE] for block in blocks])

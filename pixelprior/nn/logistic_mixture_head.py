@@ -49,8 +49,8 @@ class LogisticMixtureHead(Head):
         self.num_mixtures = num_mixtures
         c, m = grid.channels, num_mixtures
         self.hidden = nnx.Linear(d, hidden_features, rngs=rngs)
-        # A fresh head is close to uniform, for one channel or many: components of equal weight, wide
-        # enough for the whole range, and apart enough to go different ways.
+        # A fresh head is close to uniform, for one channel or many: its components have equal
+        # weights, are wide enough for the whole range, and apart enough to go different ways.
         bias = np.zeros((1 + 2 * c + c * (c - 1) // 2, m))
         bias[1 : 1 + c] = 0.5 * ((2.0 * np.arange(m) + 1.0) / m - 1.0)
         bias[1 + c : 1 + 2 * c] = math.log(0.35)

@@ -8,6 +8,7 @@ all that a step depends on beside the config, since batches and all that is draw
 (seed, step).
 """
 
+import itertools
 import math
 import signal
 import sys
@@ -28,7 +29,13 @@ from pixelprior.training.checkpoints import Checkpoints
 from pixelprior.training.interruption import Interruption
 from pixelprior.training.metrics import MetricsFile
 from pixelprior.training.optimizer import make_optimizer
-from pixelprior.training.step import TrainState, init_state, make_train_step
+from pixelprior.training.step import (
+    StepCost,
+    TrainState,
+    compile_step,
+    init_state,
+    make_train_step,
+)
 from pixelprior.training.task import Evaluation, Task
 
 
@@ -97,6 +104,7 @@ def train(
             trainable=task.trainable,
             ema_decay=config["ema_decay"],
             key=named_key(config["seed"], "dropout"),
+            sharding=replicated(mesh),
         )
         state = run.steps(state, step, checkpoints, metrics, interruption)
         taken = int(state.step)
@@ -138,14 +146,21 @@ class _Run(NamedTuple):
         """Takes all steps that are left, or as many as a signal allows."""
         config, task = self.config, self.task
         start, end = int(state.step), config["num_steps"]
-        batches = task.batches(start)
+        if start >= end:
+            return state
+        batches = (put_batch(batch, self.mesh) for batch in task.batches(start))
+        first = next(batches)
+        step, cost = compile_step(step, state, first)
+        if start == 0:
+            metrics.write(start, **self.describe(state, cost))
+        batches = itertools.chain([first], batches)
         # Losses stay on the device until they are looked at, so that the host never holds up a
         # step; and they are always looked at before a state is saved.
         pending: list[Any] = []
         since = time.perf_counter()
-        with tqdm(total=end, initial=start, unit="step", disable=start == end) as bar:
+        with tqdm(total=end, initial=start, unit="step") as bar:
             for number in range(start + 1, end + 1):
-                state, step_metrics = step(state, put_batch(next(batches), self.mesh))
+                state, step_metrics = step(state, next(batches))
                 pending.append(step_metrics)
                 last = number == end
                 stop = interruption.signal is not None
@@ -187,6 +202,17 @@ class _Run(NamedTuple):
 
     def model(self, weights: Any) -> Any:
         return nnx.merge(self.graph, weights)
+
+    def describe(self, state: TrainState, cost: StepCost) -> dict[str, float]:
+        """The record before the first step."""
+        trained, _ = nnx.split_state(state.weights, self.task.trainable, ...)
+        values: dict[str, float] = {
+            "num_parameters": sum(weight.size for weight in jax.tree.leaves(trained)),
+            "compile_seconds": cost.compile_seconds,
+        }
+        if cost.memory_bytes is not None:
+            values["step_memory_bytes"] = cost.memory_bytes
+        return values
 
 
 def _named(split: str, metrics: Mapping[str, float]) -> dict[str, float]:

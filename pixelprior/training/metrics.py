@@ -10,7 +10,8 @@ from pixelprior.run_folder import write_atomically
 class MetricsFile:
     """Appends records, and forgets those that a resumed run is about to make again.
 
-    Those are the records of later steps, and the one of the test split that ends a complete run.
+    Those are the records of later steps, and the one of the test split that ends a complete run;
+    for a run that begins anew, all of them.
     """
 
     def __init__(self, path: Path, *, resume_step: int):
@@ -18,7 +19,7 @@ class MetricsFile:
         kept = [
             record
             for record in read_metrics(path)
-            if record["step"] <= resume_step and "best_step" not in record
+            if resume_step and record["step"] <= resume_step and "best_step" not in record
         ]
         write_atomically(path, "".join(json.dumps(record) + "\n" for record in kept))
 

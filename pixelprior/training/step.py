@@ -1,5 +1,6 @@
 """The training step: a pure function of state and batch."""
 
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -35,6 +36,19 @@ class StepMetrics(NamedTuple):
     gradient_norm: Float[Array, ""]
 
 
+class StepCost(NamedTuple):
+    """What a compiled step needs.
+
+    Attributes:
+        compile_seconds: how long it took to compile.
+        memory_bytes: on each device: arguments, results and what lies between; None if the backend
+            does not tell.
+    """
+
+    compile_seconds: float
+    memory_bytes: int | None
+
+
 def init_state(
     weights: Any, optimizer: optax.GradientTransformation, trainable: Any = nnx.Param
 ) -> TrainState:
@@ -54,7 +68,8 @@ def make_train_step(
     trainable: Any = nnx.Param,
     ema_decay: float,
     key: Array,
-) -> Callable[[TrainState, Any], tuple[TrainState, StepMetrics]]:
+    sharding: Any = None,
+) -> Any:
     """The jitted step: ``(state, batch) -> (state, metrics)``; the state given is donated.
 
     Step n draws its dropout, and whatever else, from ``(key, n)``. The average's decay is
@@ -68,6 +83,8 @@ def make_train_step(
         trainable: see `Task.trainable`.
         ema_decay: of the averaged weights.
         key: a typed key.
+        sharding: of what a step returns; without one the compiler chooses. A step that is compiled
+            ahead of time must return its state as it takes it.
     """
 
     def step(state: TrainState, batch: Any) -> tuple[TrainState, StepMetrics]:
@@ -95,4 +112,26 @@ def make_train_step(
             StepMetrics(metrics, optax.tree.norm(gradient)),
         )
 
-    return jax.jit(step, donate_argnums=0)
+    return jax.jit(step, donate_argnums=0, out_shardings=sharding)
+
+
+def compile_step(step: Any, state: TrainState, batch: Any) -> tuple[Any, StepCost]:
+    """The step, compiled for a state and a batch like these; and what it needs.
+
+    Args:
+        step: of `make_train_step`.
+        state: not changed, and not donated.
+        batch: on the devices.
+    """
+    start = time.perf_counter()
+    compiled = step.lower(state, batch).compile()
+    seconds = time.perf_counter() - start
+    memory = compiled.memory_analysis()
+    total = memory and (
+        memory.argument_size_in_bytes
+        + memory.output_size_in_bytes
+        + memory.temp_size_in_bytes
+        # The new state lies where the old one was.
+        - memory.alias_size_in_bytes
+    )
+    return compiled, StepCost(seconds, total)

@@ -23,10 +23,11 @@ def test_records_are_appended_one_a_line(tmp_path):
 
 def test_what_a_resumed_run_will_record_again_is_dropped(tmp_path):
     path = tmp_path / "metrics.jsonl"
-    path.write_text("".join(json.dumps({"step": step, "x": step}) + "\n" for step in range(1, 7)))
-    metrics = MetricsFile(path, resume_step=4)
-    metrics.write(5, x=50)
-    assert [(r["step"], r["x"]) for r in lines(path)] == [(1, 1), (2, 2), (3, 3), (4, 4), (5, 50)]
+    path.write_text("".join(json.dumps({"step": step, "x": step}) + "\n" for step in range(5)))
+    metrics = MetricsFile(path, resume_step=3)
+    metrics.write(4, x=40)
+    assert [(r["step"], r["x"]) for r in lines(path)] == [(0, 0), (1, 1), (2, 2), (3, 3), (4, 40)]
+    # A run that was killed before its first checkpoint begins anew, and records its start again.
     MetricsFile(path, resume_step=0)
     assert path.read_text() == ""
 

@@ -125,7 +125,11 @@ def weights(workdir, *, averaged):
 
 def records(workdir):
     return [
-        {key: value for key, value in record.items() if key != "images_per_second"}
+        {
+            key: value
+            for key, value in record.items()
+            if key not in ("images_per_second", "compile_seconds")
+        }
         for record in read_metrics(workdir / "metrics.jsonl")
     ]
 

@@ -1,0 +1,33 @@
+"""PixelCNN++ on CIFAR-10: configs/cifar10.py with another model.
+
+    python train.py --config=configs/cifar10_pixel_cnn_pp.py --workdir=runs/cifar10_pixel_cnn_pp
+
+Source: Salimans et al. 2017. A far larger one, trained for longer, is known to reach 2.92
+bits/dim. Meant for an accelerator; a starting point that was checked, not trained. Bits/dim on a
+copy of the data that went through JPEG are not comparable with published ones.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import cifar10
+
+
+def get_config() -> ConfigDict:
+    """The experiment; `pixelprior.experiment.TASKS` says what each key means."""
+    config = cifar10.get_config()
+    config.model = ConfigDict(
+        {
+            "name": "pixel_cnn_pp",
+            "features": 160,
+            "num_blocks": 5,
+            "num_scales": 3,
+            "embedding_features": 32,
+            "head_features": 256,
+            "head": "logistic_mixture",
+            "num_mixtures": 10,
+            "dropout_rate": 0.5,
+            "dtype": "bfloat16",
+            "remat": True,
+        }
+    )
+    return config

@@ -1,0 +1,33 @@
+r"""Diagonal BiLSTM on scikit-learn's digits: configs/digits.py with another model.
+
+    python train.py --config=configs/digits_diagonal_bilstm.py \
+        --workdir=runs/digits_diagonal_bilstm
+
+Source: van den Oord et al. 2016a, section 3.2. A starting point that was checked, not trained to
+its end.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import digits
+
+
+def get_config() -> ConfigDict:
+    """The experiment; `pixelprior.experiment.TASKS` says what each key means."""
+    config = digits.get_config()
+    config.model = ConfigDict(
+        {
+            "name": "diagonal_bilstm",
+            "features": 32,
+            "num_layers": 4,
+            "first_kernel_size": 7,
+            "embedding_features": 16,
+            "head_features": 96,
+            "head": "softmax",
+            "num_mixtures": 10,
+            "dropout_rate": 0.3,
+            "dtype": "float32",
+            "remat": False,
+        }
+    )
+    return config

@@ -1,0 +1,22 @@
+r"""Transformer on Fashion-MNIST: configs/fashion_mnist.py with another model.
+
+    python train.py --config=configs/fashion_mnist_transformer.py \
+        --workdir=runs/fashion_mnist_transformer
+
+Source: Vaswani et al. 2017; Parmar et al. 2018. A starting point that was checked, not trained to
+its end.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import fashion_mnist, mnist_transformer
+
+
+def get_config() -> ConfigDict:
+    """The experiment; `pixelprior.experiment.TASKS` says what each key means."""
+    config = fashion_mnist.get_config()
+    config.model = mnist_transformer.get_config().model
+    config.model.embedding_features = 16
+    config.model.head_features = 96
+    config.model.dropout_rate = 0.1
+    return config

@@ -1,0 +1,37 @@
+"""PixelCNN on dynamically binarised MNIST: configs/mnist.py with another model.
+
+    python train.py --config=configs/mnist_pixel_cnn.py --workdir=runs/mnist_pixel_cnn
+
+Source: van den Oord et al. 2016a, figure 5. A starting point that was checked, not trained to its
+end.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import mnist
+
+
+def get_config() -> ConfigDict:
+    """The experiment; `pixelprior.experiment.TASKS` says what each key means."""
+    config = mnist.get_config()
+    config.model = ConfigDict(
+        {
+            "name": "pixel_cnn",
+            "features": 72,
+            "num_layers": 6,
+            "kernel_size": 3,
+            "first_kernel_size": 7,
+            "embedding_features": 4,
+            "head_features": 64,
+            "head": "softmax",
+            "num_mixtures": 10,
+            "dropout_rate": 0.0,
+            "dtype": "float32",
+            "remat": False,
+        }
+    )
+    config.batch_size = 16
+    config.num_steps = 1100
+    config.checkpoint_every = 275
+    config.sample_every = 1100
+    return config

@@ -1,0 +1,35 @@
+"""PixelCNN++ on dynamically binarised MNIST: configs/mnist.py with another model.
+
+    python train.py --config=configs/mnist_pixel_cnn_pp.py --workdir=runs/mnist_pixel_cnn_pp
+
+Source: Salimans et al. 2017. A starting point that was checked, not trained to its end.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import mnist
+
+
+def get_config() -> ConfigDict:
+    """The experiment; `pixelprior.experiment.TASKS` says what each key means."""
+    config = mnist.get_config()
+    config.model = ConfigDict(
+        {
+            "name": "pixel_cnn_pp",
+            "features": 24,
+            "num_blocks": 2,
+            "num_scales": 3,
+            "embedding_features": 4,
+            "head_features": 64,
+            "head": "softmax",
+            "num_mixtures": 10,
+            "dropout_rate": 0.0,
+            "dtype": "float32",
+            "remat": False,
+        }
+    )
+    config.batch_size = 16
+    config.num_steps = 600
+    config.checkpoint_every = 150
+    config.sample_every = 600
+    return config

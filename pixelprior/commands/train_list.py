@@ -1,0 +1,98 @@
+"""What ``train.py`` does with a list of runs: one after the other, each in a folder of its own."""
+
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pixelprior.commands.train import claim_run
+from pixelprior.devices import data_mesh
+from pixelprior.errors import InputError
+from pixelprior.experiment import check_config
+from pixelprior.report import say, warn
+from pixelprior.run_folder import RunFolder
+from pixelprior.training.loop import train
+from pixelprior.training.metrics import read_metrics
+
+
+def train_list(
+    config: Mapping[str, Any], workdir: str | Path, *, only: Sequence[str] | None = None
+) -> int | None:
+    """Trains the runs of a config, or goes on with them: run NAME lies in ``workdir/NAME``.
+
+    All of them are checked before the first is trained. Those that are complete are left alone. One
+    that fails does not keep the others from being trained.
+
+    Args:
+        config: of the task "compare", see `pixelprior.experiment.TASKS`.
+        workdir: the folder of the run folders; made if it is not there.
+        only: the names of those to train; None for all.
+
+    Returns:
+        The signal that ended it early, if one did; the same call goes on.
+
+    Raises:
+        InputError: if a config, the data or a folder cannot be used; or, once all others have been
+            trained, if a run failed.
+    """
+    check_config(config)
+    if config["task"] != "compare":
+        raise InputError(f"only a list of runs can be trained as one, got {config['task']!r}")
+    runs = _chosen(config["runs"], only)
+    mesh = data_mesh()
+    folders = {name: RunFolder(Path(workdir) / name) for name in runs}
+    tasks = {}
+    for name, run in runs.items():
+        try:
+            tasks[name] = claim_run(run, folders[name], mesh)
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from error
+    failures: dict[str, Exception] = {}
+    for number, (name, run) in enumerate(runs.items(), 1):
+        title = f"{name}, run {number} of {len(runs)}"
+        # Not kept: data and programs of runs that are over would add up.
+        task = tasks.pop(name)
+        if _is_complete(folders[name], run):
+            say(f"{title}: complete, left alone")
+            continue
+        say(f"{title}: in {folders[name].path}")
+        try:
+            result = train(task, run, folders[name], mesh)
+        except Exception as error:
+            # What is no one's mistake keeps its trace, as it does in a run alone.
+            if not isinstance(error, InputError):
+                traceback.print_exc()
+            failures[name] = error
+            warn(f"{name} failed: {error}")
+        else:
+            if result.stopped_by is not None:
+                return result.stopped_by
+    if failures:
+        reasons = "; ".join(f"{name} ({_in_short(error)})" for name, error in failures.items())
+        raise InputError(
+            f"{len(failures)} of {len(runs)} runs failed: {reasons}. The others are complete"
+        )
+    return None
+
+
+def _chosen(runs: Mapping[str, Any], only: Sequence[str] | None) -> dict[str, Any]:
+    """The runs of these names, in the order of the config."""
+    unknown = [name for name in only or () if name not in runs]
+    if unknown:
+        raise InputError(
+            f"--only names runs of the config, which are {', '.join(runs)}; got {unknown[0]!r}"
+        )
+    if only is not None and not only:
+        raise InputError("--only must name at least one run of the config")
+    return {name: dict(run) for name, run in runs.items() if only is None or name in only}
+
+
+def _is_complete(folder: RunFolder, config: Mapping[str, Any]) -> bool:
+    """Whether a run has been tested after its last step: what ends it."""
+    records = read_metrics(folder.metrics)
+    return bool(records) and "best_step" in records[-1] and records[-1]["step"] >= config["num_steps"]
+
+
+def _in_short(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__

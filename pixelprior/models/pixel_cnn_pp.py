@@ -1,0 +1,602 @@
+"""PixelCNN++: two streams through several resolutions, with skip connections.
+
+Legend: b batch, h height, w width, d features, k blocks, H and W: h and w halved, rounded up.
+
+A *vertical* stream ``v`` looks at the rows above, a *horizontal* one ``x`` at what else comes
+before in raster order. Both go down through ever coarser resolutions and up again; on the way up
+each block also sees what one on the way down has made, the last one first [1, section 2.4].
+
+A coarse position (I, J) stands for (2 I, 2 J) of the next finer grid and knows only what comes
+before that one. So while sampling, a coarse row changes on every second row only, and a coarse
+position on every second column: in between, what is known of it is used again.
+
+Where we deviate from [1]:
+
+- Steps between resolutions are 2x2 in both streams, where the vertical one's are 2x3: windows do
+  not overlap, so that each step is one matrix product and a rearrangement.
+- No weight normalisation, and no initialisation from data.
+- The head has a hidden layer, see `LogisticMixtureHead`; `SoftmaxHead` serves as well.
+- Symbols enter as learned embeddings, so that codes are as welcome as intensities.
+- A context may be a map; a coarse position takes it from the fine one that it stands for.
+
+[1] Salimans et al. 2017, PixelCNN++: Improving the PixelCNN with Discretized Logistic Mixture
+    Likelihood and Other Modifications, figure 2; details as in the code published with it.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import lax
+from jaxtyping import Array, Float, Int
+
+from pixelprior.context import Context
+from pixelprior.errors import InputError
+from pixelprior.grid import Grid
+from pixelprior.models.base import AutoregressiveModel, row_from_columns, row_of
+from pixelprior.nn.causal import Above, Left, shift_down, shift_right
+from pixelprior.nn.gates import concat_elu, gated_residual
+from pixelprior.nn.heads import make_head
+from pixelprior.nn.shifted_conv import DownRightConv, Downsample, Upsample, interleave
+from pixelprior.nn.stack import Stack
+
+
+class VerticalBlock(nnx.Module):
+    """A gated residual block of the vertical stream: two convolutions of 2 rows and 3 columns."""
+
+    def __init__(
+        self, d: int, *, skips: bool, context_features: int, dropout_rate: float, rngs: nnx.Rngs
+    ):
+        self.input = Above(2, 3, 2 * d, d, rngs=rngs)
+        self.input_bias = nnx.Param(jnp.zeros(d))
+        self.skip = nnx.Linear(2 * d, d, use_bias=False, rngs=rngs) if skips else None
+        self.dropout = nnx.Dropout(dropout_rate)
+        self.output = Above(2, 3, 2 * d, 2 * d, rngs=rngs)
+        self.output_bias = nnx.Param(jnp.zeros(2 * d))
+        self.context = _context(context_features, d, rngs)
+
+    def init_pasts(self, batch: int, width: int) -> list[Float[Array, "b 1 w 2*d"]]:
+        """What lies above the grid, for either convolution."""
+        return [self.input.init_past(batch, width), self.output.init_past(batch, width)]
+
+    def __call__(
+        self,
+        v: Float[Array, "b h w d"],
+        skip: Float[Array, "b h w d"] | None,
+        pasts: list[Float[Array, "b 1 w 2*d"]],
+        context: Float[Array, "b #h #w c"] | None,
+        dropout_key: Array | None = None,
+    ) -> tuple[Float[Array, "b h w d"], list[Float[Array, "b 1 w 2*d"]]]:
+        """Returns the stream and the pasts of the rows that follow."""
+        y, input_past = self.input(concat_elu(v), pasts[0])
+        y = y + self.input_bias[...]
+        if self.skip is not None:
+            y = y + self.skip(concat_elu(skip))
+        y = self.dropout(concat_elu(y), deterministic=dropout_key is None, rngs=dropout_key)
+        y, output_past = self.output(y, pasts[1])
+        y = y + self.output_bias[...]
+        if self.context is not None and context is not None:
+            y = y + self.context(context)
+        return gated_residual(v, y), [input_past, output_past]
+
+
+class HorizontalBlock(nnx.Module):
+    """The same for the horizontal stream, by `DownRightConv`; it takes the vertical one in.
+
+    Over whole grids at once, or position by position: then `from_above` first does for a whole row
+    all that looks at the row above and at the vertical stream. What both convolutions look at,
+    their *inputs*, is all that has to be remembered.
+    """
+
+    def __init__(
+        self, d: int, *, skips: bool, context_features: int, dropout_rate: float, rngs: nnx.Rngs
+    ):
+        self.input = DownRightConv(2 * d, d, rngs=rngs)
+        self.link = nnx.Linear(2 * d, d, use_bias=False, rngs=rngs)
+        self.skip = nnx.Linear(2 * d, d, use_bias=False, rngs=rngs) if skips else None
+        self.dropout = nnx.Dropout(dropout_rate)
+        self.output = DownRightConv(2 * d, 2 * d, rngs=rngs)
+        self.context = _context(context_features, d, rngs)
+
+    def __call__(
+        self,
+        x: Float[Array, "b h w d"],
+        v: Float[Array, "b h w d"],
+        skip: Float[Array, "b h w d"] | None,
+        context: Float[Array, "b #h #w c"] | None,
+        dropout_key: Array | None,
+    ) -> Float[Array, "b h w d"]:
+        """The block over whole grids."""
+        y = self.input(concat_elu(x)) + self.link(concat_elu(v))
+        if self.skip is not None:
+            y = y + self.skip(concat_elu(skip))
+        y = self.dropout(concat_elu(y), deterministic=dropout_key is None, rngs=dropout_key)
+        y = self.output(y)
+        if self.context is not None and context is not None:
+            y = y + self.context(context)
+        return gated_residual(x, y)
+
+    def init_inputs(self, batch: int, width: int) -> list[Float[Array, "b 1 w 2*d"]]:
+        """What lies above the grid, or to the left of it, for either convolution."""
+        shapes = [conv.kernel.shape for conv in (self.input, self.output)]
+        dtype = self.link.kernel.dtype
+        return [jnp.zeros((batch, 1, width, shape[2]), dtype) for shape in shapes]
+
+    def from_above(
+        self,
+        inputs: list[Float[Array, "b 1 w 2*d"]],
+        v: Float[Array, "b 1 w d"],
+        context: Float[Array, "b 1 #w c"] | None,
+    ) -> list[Float[Array, "b 1 w e"]]:
+        """What is added to either convolution, given the inputs in the row above."""
+        first = self.input.from_above(inputs[0]) + self.link(concat_elu(v))
+        second = self.output.from_above(inputs[1])
+        if self.context is not None and context is not None:
+            second = second + self.context(context)
+        return [first, second]
+
+    def step(
+        self,
+        x: Float[Array, "b 1 1 d"],
+        skip: Float[Array, "b 1 1 d"] | None,
+        above: list[Float[Array, "b 1 1 e"]],
+        past: list[Float[Array, "b 1 1 2*d"]],
+    ) -> tuple[Float[Array, "b 1 1 d"], list[Float[Array, "b 1 1 2*d"]]]:
+        """The block at one position, and its inputs there; ``past`` are those just left of it."""
+        first = concat_elu(x)
+        y = self.input.from_left(first, past[0]) + above[0]
+        if self.skip is not None:
+            y = y + self.skip(concat_elu(skip))
+        second = concat_elu(y)
+        y = self.output.from_left(second, past[1]) + above[1]
+        return gated_residual(x, y), [first, second]
+
+
+def _context(features: int, d: int, rngs: nnx.Rngs) -> nnx.Linear | None:
+    """What a context adds before the gate."""
+    return nnx.Linear(features, 2 * d, use_bias=False, rngs=rngs) if features else None
+
+
+class Layer(nnx.Module):
+    """A block of each stream."""
+
+    def __init__(self, d: int, *, rngs: nnx.Rngs, **settings: Any):
+        self.vertical = VerticalBlock(d, rngs=rngs, **settings)
+        self.horizontal = HorizontalBlock(d, rngs=rngs, **settings)
+
+    def __call__(
+        self,
+        streams: tuple[Float[Array, "b h w d"], Float[Array, "b h w d"]],
+        skips: tuple[Any, Any],
+        context: Float[Array, "b #h #w c"] | None,
+        dropout_key: Array | None,
+    ) -> tuple[Float[Array, "b h w d"], Float[Array, "b h w d"]]:
+        """Both streams over whole grids."""
+        (v, x), (v_skip, x_skip) = streams, skips
+        v_key = x_key = None
+        if dropout_key is not None:
+            v_key, x_key = jax.random.split(dropout_key)
+        pasts = self.vertical.init_pasts(v.shape[0], v.shape[2])
+        v, _ = self.vertical(v, v_skip, pasts, context, v_key)
+        return v, self.horizontal(x, v, x_skip, context, x_key)
+
+
+class Scale(nnx.Module):
+    """The layers of one resolution, on the way down and up, and the steps to the next coarser one.
+
+    On the way up every layer has its skip connection, so there are as many as there are results on
+    the way down: what comes in, and that of each layer. At the coarsest resolution the last of them
+    is not skipped to but where the way up begins.
+    """
+
+    def __init__(
+        self,
+        d: int,
+        *,
+        num_blocks: int,
+        coarsest: bool,
+        context_features: int,
+        dropout_rate: float,
+        remat: bool,
+        rngs: nnx.Rngs,
+    ):
+        def stack(depth: int, skips: bool) -> Stack[Layer]:
+            return Stack(
+                lambda rngs: Layer(
+                    d,
+                    skips=skips,
+                    context_features=context_features,
+                    dropout_rate=dropout_rate,
+                    rngs=rngs,
+                ),
+                depth,
+                remat=remat,
+                rngs=rngs,
+            )
+
+        self.coarsest = coarsest
+        self.down = stack(num_blocks, skips=False)
+        self.up = stack(num_blocks if coarsest else num_blocks + 1, skips=True)
+        if not coarsest:
+            self.vertical_down = Downsample(d, d, rngs=rngs)
+            self.horizontal_down = Downsample(d, d, rngs=rngs)
+            self.vertical_up = Upsample(d, d, rngs=rngs)
+            self.horizontal_up = Upsample(d, d, rngs=rngs)
+
+
+class _ScaleCache(NamedTuple):
+    """What one resolution remembers of the rows above; ``coarse`` is the next coarser one's."""
+
+    pasts: list[Any]  # of each vertical block, down and up
+    inputs: list[Any]  # of each horizontal block in the row above, down and up
+    # In the row above, what the way down has come to in both streams; and what the way up of the
+    # coarser resolution says of an odd row, known since the even one above it.
+    v: Float[Array, "b 1 w d"] | None
+    x: Float[Array, "b 1 w d"] | None
+    v_odd: Float[Array, "b 1 w d"] | None
+    x_odd: Float[Array, "b 1 w d"] | None
+    coarse: Any
+
+
+class _Cache(NamedTuple):
+    row: Int[Array, ""]
+    context: Float[Array, "b #h #w c"] | None
+    pixels: Int[Array, "b 1 w c"]  # the row above
+    first: Float[Array, "b rows-1 w e"]  # the rows above that one, embedded
+    scale: _ScaleCache
+
+
+class _ScaleAbove(NamedTuple):
+    """What the rows above give to one resolution's row."""
+
+    layers: list[list[Float[Array, "b 1 w e"]]]  # to each horizontal block, down and up
+    down: Float[Array, "b 1 w d"] | None  # to the step down
+    odd: Float[Array, "b 1 w d"] | None  # the result of the step up, if the row is odd
+    coarse: Any
+
+
+class _ScaleLeft(NamedTuple):
+    """What one resolution remembers of the columns to the left."""
+
+    inputs: list[list[Float[Array, "b 1 1 2*d"]]]  # of each horizontal block, down and up
+    x: Float[Array, "b 1 1 d"] | None  # what the way down has come to
+    up: Float[Array, "b 1 1 4*d"] | None  # the last result of the step up, for all four places
+    coarse: Any
+
+
+class PixelCNNPP(AutoregressiveModel):
+    """The PixelCNN++ of Salimans et al. (2017).
+
+    Args:
+        grid: what it is a distribution over.
+        features: width of both streams.
+        num_blocks: layers of one resolution on the way down, and one more on the way up (5 in the
+            paper).
+        num_scales: resolutions, each half as fine as the one before it (3 in the paper).
+        embedding_features: size of a symbol's vector.
+        head_features: hidden units of the head.
+        dropout_rate: share of a block's hidden features dropped in training (0.5 in the paper).
+        head: see `pixelprior.nn.heads.make_head`.
+        num_mixtures: see `pixelprior.nn.heads.make_head`.
+        num_classes: 0 for a model without classes.
+        map_features: size of the vectors of the context's map; 0 for no map.
+        dtype: "float32", or "bfloat16" for what the network computes in.
+        remat: compute what layers hold anew in the backward pass, instead of keeping it.
+        rngs: where the initial weights come from.
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        *,
+        features: int = 64,
+        num_blocks: int = 2,
+        num_scales: int = 3,
+        embedding_features: int = 16,
+        head_features: int = 128,
+        head: str = "logistic_mixture",
+        num_mixtures: int = 10,
+        dropout_rate: float = 0.0,
+        num_classes: int = 0,
+        map_features: int = 0,
+        dtype: str = "float32",
+        remat: bool = False,
+        rngs: nnx.Rngs,
+    ):
+        for name, size in (("num_blocks", num_blocks), ("num_scales", num_scales)):
+            if size < 1:
+                raise InputError(f"{name} must be at least 1, got {size}")
+        super().__init__(
+            grid,
+            embedding_features=embedding_features,
+            context_features=features,
+            num_classes=num_classes,
+            map_features=map_features,
+            dtype=dtype,
+            rngs=rngs,
+        )
+        # The input is shifted: the vertical stream begins with the two rows above, the horizontal
+        # one with three places of the row above and the one to the left.
+        self.first_vertical = Above(2, 3, embedding_features, features, rngs=rngs)
+        self.first_above = Above(1, 3, embedding_features, features, rngs=rngs)
+        self.first_left = Left(1, embedding_features, features, rngs=rngs)
+        self.first_bias = nnx.Param(jnp.zeros((2, features)))
+        self.scales = nnx.List(
+            [
+                Scale(
+                    features,
+                    num_blocks=num_blocks,
+                    coarsest=index == num_scales - 1,
+                    context_features=features if num_classes or map_features else 0,
+                    dropout_rate=dropout_rate,
+                    remat=remat,
+                    rngs=rngs,
+                )
+                for index in range(num_scales)
+            ]
+        )
+        self.head = make_head(
+            head,
+            grid,
+            features,
+            hidden_features=head_features,
+            num_mixtures=num_mixtures,
+            rngs=rngs,
+        )
+
+    # The whole grid.
+
+    def network(
+        self,
+        x: Float[Array, "b h w e"],
+        context: Float[Array, "b #h #w f"] | None,
+        dropout_key: Array | None,
+    ) -> Float[Array, "b h w d"]:
+        """See `AutoregressiveModel.network`."""
+        b, h, w, _ = x.shape
+        down = shift_down(x)
+        v, _ = self.first_vertical(down, self.first_vertical.init_past(b, w))
+        from_above, _ = self.first_above(down, self.first_above.init_past(b, w))
+        from_left, _ = self.first_left(shift_right(x), self.first_left.init_past(b, h))
+        v_bias, x_bias = self.first_bias[...]
+        return self._whole(0, (v + v_bias, from_above + from_left + x_bias), context, dropout_key)[
+            1
+        ]
+
+    def _whole(
+        self,
+        index: int,
+        streams: tuple[Float[Array, "b h w d"], Float[Array, "b h w d"]],
+        context: Float[Array, "b #h #w c"] | None,
+        dropout_key: Array | None,
+    ) -> tuple[Float[Array, "b h w d"], Float[Array, "b h w d"]]:
+        """Both streams through one resolution and all coarser ones, down and up."""
+        scale = self.scales[index]
+        down_keys = up_keys = None
+        if dropout_key is not None:
+            dropout_key, down_key, up_key = jax.random.split(dropout_key, 3)
+            down_keys = jax.random.split(down_key, scale.down.depth)
+            up_keys = jax.random.split(up_key, scale.up.depth)
+
+        def down(layer: Layer, streams: Any, key: Array | None) -> tuple[Any, Any]:
+            # What a layer is given is kept, to be skipped to.
+            return layer(streams, (None, None), context, key), streams
+
+        def up(layer: Layer, streams: Any, inputs: Any) -> tuple[Any, None]:
+            skips, key = inputs
+            return layer(streams, skips, context, key), None
+
+        streams, skips = scale.down.scan(down, streams, down_keys)
+        if not scale.coarsest:
+            skips = jax.tree.map(lambda s, last: jnp.append(s, last[None], axis=0), skips, streams)
+            coarse = None if context is None else context[:, ::2, ::2]
+            v, x = streams
+            nothing = jnp.zeros_like(v[:, :1])
+            coarse_v, coarse_x = self._whole(
+                index + 1,
+                (scale.vertical_down(v, nothing), scale.horizontal_down(x, nothing)),
+                coarse,
+                dropout_key,
+            )
+            _, h, w, _ = v.shape
+            streams = scale.vertical_up(coarse_v, h, w), scale.horizontal_up(coarse_x, h, w)
+        last_first = jax.tree.map(lambda s: s[::-1], skips)
+        return scale.up.scan(up, streams, (last_first, up_keys))[0]
+
+    # Position by position.
+
+    def init_cache(self, batch: int, context: Context | None = None) -> _Cache:
+        """See `AutoregressiveModel.init_cache`."""
+        return _Cache(
+            jnp.zeros((), jnp.int32),
+            self.context_encoder(context, batch),
+            self.outside_row(batch),
+            self.first_vertical.init_past(batch, self.grid.width),
+            self._init_scale(0, batch, self.grid.width),
+        )
+
+    def _init_scale(self, index: int, batch: int, width: int) -> _ScaleCache:
+        scale, layers = self.scales[index], self._layers(index)
+        row = None if scale.coarsest else self._nothing(batch, width)
+        return _ScaleCache(
+            [layer.vertical.init_pasts(batch, width) for layer in layers],
+            [layer.horizontal.init_inputs(batch, width) for layer in layers],
+            *(row, row, row, row),
+            None if scale.coarsest else self._init_scale(index + 1, batch, (width + 1) // 2),
+        )
+
+    def start_row(
+        self, cache: _Cache, row: Int[Array, ""]
+    ) -> tuple[_Cache, tuple[Float[Array, "b 1 w d"], _ScaleAbove], Any]:
+        """See `AutoregressiveModel.start_row`: the vertical stream, and all that looks up."""
+        embedded = self.embedding(cache.pixels)
+        batch = embedded.shape[0]
+        v, first = self.first_vertical(embedded, cache.first)
+        from_above, _ = self.first_above(embedded, self.first_above.init_past(batch, v.shape[2]))
+        v_bias, x_bias = self.first_bias[...]
+        context = row_of(cache.context, row)
+        _, scale, above = self._start_row(0, cache.scale, v + v_bias, context, row)
+        cache = cache._replace(row=row, first=first, scale=scale)
+        left = row, jnp.zeros((), jnp.int32), self._init_left(0, batch)
+        return cache, (from_above + x_bias, above), left
+
+    def _start_row(
+        self,
+        index: int,
+        cache: _ScaleCache,
+        v: Float[Array, "b 1 w d"],
+        context: Float[Array, "b 1 #w c"] | None,
+        row: Int[Array, ""],
+    ) -> tuple[Float[Array, "b 1 w d"], _ScaleCache, _ScaleAbove]:
+        """The vertical stream's row through one resolution and all coarser ones, down and up."""
+        scale, layers = self.scales[index], self._layers(index)
+        depth = scale.down.depth
+        above, pasts, skips = [], [], []
+
+        def run(
+            v: Float[Array, "b 1 w d"], n: int, skip: Float[Array, "b 1 w d"] | None
+        ) -> Float[Array, "b 1 w d"]:
+            v, past = layers[n].vertical(v, skip, cache.pasts[n], context)
+            pasts.append(past)
+            above.append(layers[n].horizontal.from_above(cache.inputs[n], v, context))
+            return v
+
+        for n in range(depth):
+            skips.append(v)
+            v = run(v, n, None)
+        down = odd = coarse_above = None
+        if not scale.coarsest:
+            skips.append(v)
+            width = v.shape[2]
+
+            def even_row() -> Any:
+                coarse_context = None if context is None else context[:, :, ::2]
+                coarse_v, coarse, above = self._start_row(
+                    index + 1,
+                    cache.coarse,
+                    scale.vertical_down(v, cache.v),
+                    coarse_context,
+                    row // 2,
+                )
+                both = scale.vertical_up(coarse_v, 2, width)
+                step_down = scale.horizontal_down.from_above(cache.x)
+                # A coarse column's is given to the two fine ones.
+                wide = jax.tree.map(
+                    lambda y: jnp.repeat(y, 2, axis=-2)[..., :width, :], (step_down, above)
+                )
+                return both[:, :1], both[:, 1:], coarse, wide
+
+            def odd_row() -> Any:
+                # Nothing coarse is computed in an odd row, so nothing looks at this.
+                unused = jax.tree.map(
+                    lambda y: jnp.zeros(y.shape, y.dtype), jax.eval_shape(even_row)[3]
+                )
+                return cache.v_odd, cache.v_odd, cache.coarse, unused
+
+            up, v_odd, coarse, (down, coarse_above) = lax.cond(row % 2 == 0, even_row, odd_row)
+            odd = cache.x_odd
+            cache = cache._replace(v=v, v_odd=v_odd, coarse=coarse)
+            v = up
+        for n in range(depth, len(layers)):
+            v = run(v, n, skips.pop())
+        return v, cache._replace(pasts=pasts), _ScaleAbove(above, down, odd, coarse_above)
+
+    def _init_left(self, index: int, batch: int) -> _ScaleLeft:
+        scale = self.scales[index]
+        x = None if scale.coarsest else self._nothing(batch, 1)
+        return _ScaleLeft(
+            [layer.horizontal.init_inputs(batch, 1) for layer in self._layers(index)],
+            x,
+            None if x is None else jnp.tile(x, 4),
+            None if scale.coarsest else self._init_left(index + 1, batch),
+        )
+
+    def step(
+        self, above: Any, left: Any, previous: Int[Array, "b c"]
+    ) -> tuple[Float[Array, "b d"], Any, _ScaleLeft]:
+        """See `AutoregressiveModel.step`: the horizontal stream at one position."""
+        (from_above, scale_above), (row, column, scale_left) = above, left
+        embedded = self.embedding(previous)[:, None, None, :]
+        x, _ = self.first_left(embedded, self.first_left.init_past(embedded.shape[0], 1))
+        # Taken out of their stacks here, where all loops can share it, not in a branch.
+        layers = [self._layers(index) for index in range(len(self.scales))]
+        x, scale_left = self._step(0, layers, x + from_above, scale_above, scale_left, row, column)
+        return x[:, 0, 0], (row, column + 1, scale_left), scale_left
+
+    def _step(
+        self,
+        index: int,
+        layers: list[list[Layer]],
+        x: Float[Array, "b 1 1 d"],
+        above: _ScaleAbove,
+        left: _ScaleLeft,
+        row: Int[Array, ""],
+        column: Int[Array, ""],
+    ) -> tuple[Float[Array, "b 1 1 d"], _ScaleLeft]:
+        """The position through one resolution and all coarser ones, down and up."""
+        scale = self.scales[index]
+        depth = scale.down.depth
+        inputs, skips = [], []
+
+        def run(
+            x: Float[Array, "b 1 1 d"], n: int, skip: Float[Array, "b 1 1 d"] | None
+        ) -> Float[Array, "b 1 1 d"]:
+            block = layers[index][n].horizontal
+            x, own = block.step(x, skip, above.layers[n], left.inputs[n])
+            inputs.append(own)
+            return x
+
+        for n in range(depth):
+            skips.append(x)
+            x = run(x, n, None)
+        if not scale.coarsest:
+            skips.append(x)
+
+            def even() -> tuple[Float[Array, "b 1 1 4*d"], _ScaleLeft]:
+                coarse_x = scale.horizontal_down.from_left(x, left.x) + above.down
+                coarse_x, coarse = self._step(
+                    index + 1, layers, coarse_x, above.coarse, left.coarse, row // 2, column // 2
+                )
+                return scale.horizontal_up.linear(coarse_x), coarse
+
+            odd_row, odd_column = row % 2 == 1, column % 2 == 1
+            up, coarse = lax.cond(odd_row | odd_column, lambda: (left.up, left.coarse), even)
+            left = left._replace(x=x, up=up, coarse=coarse)
+            here, right, *_ = jnp.split(up, 4, axis=-1)
+            x = jnp.where(odd_row, above.odd, jnp.where(odd_column, right, here))
+        for n in range(depth, len(layers[index])):
+            x = run(x, n, skips.pop())
+        return x, left._replace(inputs=inputs)
+
+    def end_row(self, cache: _Cache, pixels: Int[Array, "w b c"], traces: _ScaleLeft) -> _Cache:
+        """See `AutoregressiveModel.end_row`."""
+        return cache._replace(
+            pixels=pixels.swapaxes(0, 1)[:, None],
+            scale=self._end_row(cache.scale, traces, cache.row),
+        )
+
+    def _end_row(self, cache: _ScaleCache, traces: _ScaleLeft, row: Int[Array, ""]) -> _ScaleCache:
+        """Takes a row in, at one resolution and, if the row is even, at all coarser ones."""
+        cache = cache._replace(inputs=jax.tree.map(row_from_columns, traces.inputs))
+        if traces.coarse is None:
+            return cache
+        even_columns = jax.tree.map(lambda y: y[::2], (traces.up, traces.coarse))
+
+        def even_row() -> tuple[Float[Array, "b 1 w d"], _ScaleCache]:
+            up, coarse = even_columns
+            both = interleave(row_from_columns(up))[:, :, : len(traces.x)]
+            return both[:, 1:], self._end_row(cache.coarse, coarse, row // 2)
+
+        x_odd, coarse = lax.cond(row % 2 == 0, even_row, lambda: (cache.x_odd, cache.coarse))
+        return cache._replace(x=row_from_columns(traces.x), x_odd=x_odd, coarse=coarse)
+
+    def _layers(self, index: int) -> list[Layer]:
+        """One resolution's layers, down and up, one by one."""
+        scale = self.scales[index]
+        return [*scale.down.unstack(), *scale.up.unstack()]
+
+    def _nothing(self, batch: int, width: int) -> Float[Array, "b 1 w d"]:
+        """What lies outside the grid."""
+        d = self.first_bias.shape[-1]
+        return jnp.zeros((batch, 1, width, d), self.first_bias.dtype)

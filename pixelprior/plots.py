@@ -1,0 +1,327 @@
+"""Figures of runs side by side, and of receptive fields, as PNG files.
+
+The only file that knows Matplotlib; it draws without a screen, and nothing is set for others.
+
+Legend: n images, h height, w width, c channels.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap, LogNorm
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import MaxNLocator, NullLocator
+
+# Okabe and Ito's colours, which colour-blind people can tell apart; yellow is too pale for a line.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+STYLES = ("-", "--", ":", "-.")  # of lines, once the colours begin anew
+TEXT = "#333333"
+DPI = 150
+
+UNSEEN = "#E69F00"  # earlier, yet without any influence
+LATER = "#E4E4E4"  # at or after the position
+ROWS_BELOW = 3  # of those, so many rows are drawn
+WEAKEST = 1e-4  # gradients below this share of the largest are drawn as this share
+
+
+def save_learning_curves(
+    curves: Mapping[str, Sequence[tuple[int, float, float]]],
+    measure: str,
+    path: str | os.PathLike[str],
+) -> None:
+    """Draws what is validated over steps and, beside it, over minutes of training.
+
+    Args:
+        curves: for each run by name its (steps, minutes, value), at least one run with at least
+            one; runs without any are left out.
+        measure: what the values are, for the axis.
+        path: the PNG file to write.
+    """
+    drawn = {name: np.array(curve, float) for name, curve in curves.items() if len(curve)}
+    figure = _figure(11, 4.4)
+    steps, minutes = figure.subplots(1, 2, sharey=True)
+    for axes, column, label in ((steps, 0, "steps"), (minutes, 1, "minutes of training")):
+        for name, curve in drawn.items():
+            number = list(curves).index(name)
+            axes.plot(
+                curve[:, column],
+                curve[:, 2],
+                color=_colour(number),
+                linestyle=_style(number),
+                marker="o",
+                markersize=3.5,
+                linewidth=1.8,
+            )
+        axes.set_xlabel(label)
+        axes.set_xlim(left=0)
+        axes.xaxis.set_major_locator(MaxNLocator(6))
+        axes.grid(axis="y", color="#DDDDDD", linewidth=0.7)
+        axes.set_axisbelow(True)
+        _plain(axes)
+    steps.set_ylabel(f"validation {measure}")
+    steps.tick_params(axis="y", length=0)
+    minutes.tick_params(axis="y", length=0)
+    # Where training begins is of no interest, once it takes most of the picture.
+    last = [curve[-1, 2] for curve in drawn.values()]
+    lowest = min(curve[:, 2].min() for curve in drawn.values())
+    highest = max(curve[:, 2].max() for curve in drawn.values())
+    top = min(highest, max(last) + max(2 * (max(last) - lowest), 0.15 * abs(max(last))))
+    margin = 0.06 * (top - lowest) or 1.0
+    steps.set_ylim(lowest - margin, top + margin)
+    ends = {name: (curve[-1, 1], curve[-1, 2]) for name, curve in drawn.items()}
+    _name_ends(minutes, ends, {name: _colour(list(curves).index(name)) for name in drawn})
+    _save(figure, path)
+
+
+def _name_ends(
+    axes: Axes, ends: Mapping[str, tuple[float, float]], colours: Mapping[str, str]
+) -> None:
+    """Writes names to the right, each at the height of its curve's end but never on another."""
+    low, high = axes.get_ylim()
+    right = 1.05 * axes.get_xlim()[1]
+    gap = 0.058 * (high - low)
+    names = sorted(ends, key=lambda name: ends[name][1])
+    heights: list[float] = []
+    for name in names:
+        wanted = ends[name][1]
+        heights.append(max(wanted, heights[-1] + gap) if heights else wanted)
+    # What was pushed up together sinks by half of that, so that it lies around where it belongs.
+    shift = np.mean([height - ends[name][1] for name, height in zip(names, heights, strict=True)])
+    shift = min(float(shift), heights[0] - low)
+    for name, height in zip(names, heights, strict=True):
+        axes.annotate(
+            name,
+            xy=ends[name],
+            xytext=(right, height - shift),
+            color=colours[name],
+            va="center",
+            annotation_clip=False,
+            arrowprops={
+                "arrowstyle": "-",
+                "color": colours[name],
+                "linewidth": 0.6,
+                "alpha": 0.6,
+                "relpos": (0, 0.5),
+                "shrinkA": 2,
+                "shrinkB": 3,
+            },
+        )
+
+
+def save_bars(
+    names: Sequence[str],
+    panels: Mapping[str, Sequence[tuple[float, str] | None]],
+    path: str | os.PathLike[str],
+    *,
+    dots: Sequence[str] = (),
+) -> None:
+    """Draws one small panel for each quantity, with a bar for each run.
+
+    Args:
+        names: of the runs, from top to bottom.
+        panels: by title, for each run its value and what is written beside it; None for no value.
+        path: the PNG file to write.
+        dots: the titles of those drawn as dots, on an axis that does not begin at zero, since
+            their differences are small.
+    """
+    figure = _figure(1.6 + 2.0 * len(panels), 1.0 + 0.36 * len(names))
+    places = np.arange(len(names))
+    for axes, (title, values) in zip(
+        figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels.items(), strict=True
+    ):
+        numbers = [value[0] for value in values if value is not None]
+        low, high = (min(numbers), max(numbers)) if numbers else (0.0, 1.0)
+        spread = (high - low) or abs(high) or 1.0
+        for place, value in zip(places, values, strict=True):
+            if value is None:
+                axes.text(0, place, "not recorded", va="center", color="#888888", fontsize=8)
+                continue
+            if title in dots:
+                axes.plot([value[0]], [place], "o", color=_colour(place), markersize=7)
+            else:
+                axes.barh(place, value[0], height=0.62, color=_colour(place))
+            axes.annotate(
+                value[1],
+                (value[0], place),
+                xytext=(7 if title in dots else 4, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=9,
+            )
+        # Room for what is written to the right.
+        if title in dots:
+            axes.set_xlim(low - 0.15 * spread, high + 0.75 * spread)
+            axes.hlines(places, *axes.get_xlim(), color="#E8E8E8", linewidth=0.8, zorder=0)
+        else:
+            axes.set_xlim(0, 1.5 * (high or 1.0))
+        axes.set_title(title, fontsize=10, loc="left")
+        axes.set_yticks(places, names)
+        axes.set_ylim(len(names) - 0.45, -0.55)
+        axes.xaxis.set_major_locator(NullLocator())
+        _plain(axes)
+        axes.spines["bottom"].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+    _save(figure, path)
+
+
+def save_rows(
+    rows: Mapping[str, UInt8[np.ndarray, "n h w c"]], path: str | os.PathLike[str]
+) -> None:
+    """Draws the images of each run in a row, beside its name.
+
+    Args:
+        rows: for each run by name its images, as many and as large for all; grey or RGB.
+        path: the PNG file to write.
+    """
+    n, h, w, _ = next(iter(rows.values())).shape
+    gap = max(1, round(0.05 * w))
+    # In inches; placed by hand, since a layout engine would not leave room for the names.
+    width, names, edge = 10.0, 0.2 + 0.1 * max(map(len, rows)), 0.1
+    total = names + width + edge
+    height = width * h / (n * (w + gap) - gap)
+    figure = _figure(total, len(rows) * (height + 0.1), layout=None)
+    for number, (name, images) in enumerate(rows.items()):
+        axes = figure.add_axes(
+            (
+                names / total,
+                1 - (number + 0.95) / len(rows),
+                width / total,
+                height / (height + 0.1) / len(rows),
+            )
+        )
+        sheet = np.full((h, n * (w + gap) - gap, images.shape[-1]), 255, np.uint8)
+        for place, image in enumerate(images):
+            left = place * (w + gap)
+            sheet[:, left : left + w] = image
+        if sheet.shape[-1] == 1:
+            sheet = sheet.repeat(3, axis=-1)
+        axes.imshow(sheet, interpolation="nearest")
+        axes.set_axis_off()
+        figure.text(
+            (names - edge) / total,
+            1 - (number + 0.5) / len(rows),
+            name,
+            ha="right",
+            va="center",
+            color=TEXT,
+        )
+    _save(figure, path)
+
+
+def save_receptive_fields(
+    fields: Mapping[str, Float[np.ndarray, "h w"]],
+    position: tuple[int, int],
+    path: str | os.PathLike[str],
+    *,
+    columns: int = 4,
+) -> None:
+    """Draws how strongly each position moves the prediction at one, relative to the strongest.
+
+    The scale is logarithmic. What is exactly zero has a colour of its own: one for positions that
+    come before, which the model does not see though it might, and one for the others.
+
+    Args:
+        fields: by name, see `pixelprior.evaluation.receptive_field`; of one shape.
+        position: (row, column) that they are of.
+        path: the PNG file to write.
+        columns: at most so many side by side.
+    """
+    h, w = next(iter(fields.values())).shape
+    shown = min(h, position[0] + 1 + ROWS_BELOW)
+    before = np.arange(h * w).reshape(h, w) < position[0] * w + position[1]
+    lines = -(-len(fields) // columns)
+    columns = -(-len(fields) // lines)
+    side = 3.0 if len(fields) > 1 else 4.5
+    figure = _figure(columns * side + 1.1, lines * (side * shown / w + 0.5) + 0.4)
+    grid = figure.subplots(lines, columns, squeeze=False)
+    # From a light blue on, which is far from the colours of what is not seen.
+    blues = ListedColormap(colormaps["Blues"](np.linspace(0.25, 1.0, 256)))
+    norm = LogNorm(WEAKEST, 1.0, clip=True)
+    for axes in grid.flat[len(fields) :]:
+        axes.set_visible(False)
+    for axes, (name, field) in zip(grid.flat, fields.items(), strict=False):
+        largest = field.max()
+        picture = blues(norm(field / largest if largest > 0 else field + WEAKEST))
+        picture[before & (field == 0)] = _rgba(UNSEEN)
+        picture[~before & (field == 0)] = _rgba(LATER)
+        axes.imshow(picture[:shown], interpolation="nearest")
+        row, column = position
+        axes.add_patch(
+            Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor="white", edgecolor="black")
+        )
+        axes.plot([column], [row], "x", color="black", markersize=60 / max(h, w))
+        seen = np.count_nonzero(field[before])
+        total = np.count_nonzero(before)
+        axes.set_title(f"{name}\n{seen} of {total} earlier positions seen", fontsize=10, loc="left")
+        axes.set_xticks([])
+        axes.set_yticks([])
+        for spine in axes.spines.values():
+            spine.set_color("#AAAAAA")
+    bar = figure.colorbar(
+        ScalarMappable(norm, blues), ax=grid, shrink=0.8, pad=0.02, extend="min"
+    )
+    bar.set_label("gradient, relative to the largest")
+    figure.legend(
+        handles=[
+            Patch(facecolor=UNSEEN, label="earlier, not seen: exactly 0"),
+            Patch(facecolor=LATER, label="later"),
+            Patch(facecolor="white", edgecolor="black", label="the predicted position"),
+        ],
+        loc="outside lower left",
+        ncols=3 if columns > 1 else 1,
+        frameon=False,
+        fontsize=9,
+    )
+    _save(figure, path)
+
+
+def _rgba(colour: str) -> tuple[float, ...]:
+    return (*(int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)), 1.0)
+
+
+def _figure(
+    width: float, height: float, layout: Literal["constrained"] | None = "constrained"
+) -> Figure:
+    """An empty figure, in inches."""
+    figure = Figure(figsize=(width, height), layout=layout, dpi=DPI)
+    if layout is not None:
+        figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _colour(number: int) -> str:
+    return COLOURS[number % len(COLOURS)]
+
+
+def _style(number: int) -> str:
+    return STYLES[number // len(COLOURS) % len(STYLES)]
+
+
+def _plain(axes: Axes) -> None:
+    """No more lines than are needed."""
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color("#AAAAAA")
+    axes.tick_params(colors=TEXT)
+
+
+def _save(figure: Figure, path: str | os.PathLike[str]) -> None:
+    """Writes a figure so that whoever reads the file sees all of it, or what was there before."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    try:
+        figure.savefig(unfinished, format="png")
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)

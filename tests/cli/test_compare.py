@@ -1,0 +1,361 @@
+"""A list of runs trained one after the other, and runs measured side by side."""
+
+import json
+import shutil
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from configs import compare as compare_config
+from pixelprior.commands.compare import compare_runs
+from pixelprior.commands.receptive_field import draw_receptive_field
+from pixelprior.commands.train import train_run
+from pixelprior.commands.train_list import train_list
+from pixelprior.errors import InputError
+from pixelprior.experiment import check_config
+from pixelprior.loading import load_trained
+from pixelprior.training.metrics import read_metrics
+from pixelprior.training.tasks import PixelTask
+
+ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / "configs" / "compare.py"
+NAMES = ("gated_pixel_cnn", "pixel_cnn")
+SMALL_MODEL = {"features": 4, "num_layers": 1, "embedding_features": 4, "head_features": 8}
+SMALL = {
+    **{"dataset": "digits", "levels": 17, "binarisation": "none", "batch_size": 16},
+    **{"num_steps": 2, "warmup_steps": 0, "log_every": 1, "checkpoint_every": 1},
+    **{"sample_every": 2, "num_samples": 2},
+}
+
+
+def small(*names, model="gated_pixel_cnn", **changes):
+    """The config of a list with these runs on digits, each of the same small model."""
+    config = compare_config.get_config().to_dict()["runs"][model]
+    config = config | SMALL | {"model": config["model"] | SMALL_MODEL} | changes
+    return {"task": "compare", "runs": {name: dict(config) for name in names}}
+
+
+def contents(folder):
+    return {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory, quick):
+    """Two runs of the real list, made small by flags, and what the script said."""
+    workdir = tmp_path_factory.mktemp("list") / "compare"
+    changes = SMALL | {f"model.{key}": value for key, value in SMALL_MODEL.items()}
+    result = quick(
+        "train",
+        f"--config={CONFIG}",
+        f"--workdir={workdir}",
+        f"--only={','.join(NAMES)}",
+        *(f"--config.runs.{name}.{key}={value}" for name in NAMES for key, value in changes.items()),
+    )
+    assert result.status == 0, result.errors
+    assert "Traceback" not in result.errors and not result.output
+    return workdir, result.errors
+
+
+# Training a list.
+
+
+def test_every_run_lies_in_a_folder_of_its_own(compared):
+    workdir, words = compared
+    assert sorted(p.name for p in workdir.iterdir()) == list(NAMES)
+    for number, name in enumerate(NAMES, 1):
+        assert f"{name}, run {number} of 2: in {workdir / name}" in words
+        trained = load_trained(workdir / name)
+        assert trained.config["model"]["name"] == name and trained.step in (1, 2)
+        assert read_metrics(workdir / name / "metrics.jsonl")[-1]["step"] == 2
+
+
+def test_the_start_of_a_run_records_what_its_step_needs(compared):
+    for name in NAMES:
+        first, second, *_ = read_metrics(compared[0] / name / "metrics.jsonl")
+        assert first["step"] == 0 and first["compile_seconds"] > 0
+        model = load_trained(compared[0] / name).model
+        assert first["num_parameters"] == sum(x.size for x in weights_of(model))
+        # Four copies at least, of four bytes: the weights, their average and Adam's two moments.
+        assert first["step_memory_bytes"] > 16 * first["num_parameters"]
+        assert "train_bits_per_dim" in second
+
+
+def weights_of(model):
+    import jax
+    from flax import nnx
+
+    return jax.tree.leaves(nnx.state(model, nnx.Param))
+
+
+def test_a_list_that_fails_is_stopped_and_goes_on(tmp_path, monkeypatch, capsys):
+    config = small("a_diverges", "b_stops", "c_waits")
+    config["runs"]["a_diverges"] |= {"learning_rate": 1e30, "clip_norm": 1e30}
+    batches = PixelTask.batches
+
+    def interrupted(self, start_step):
+        for number, batch in enumerate(batches(self, start_step)):
+            # As the scheduler asks, while the second run takes its first step.
+            if number == 0 and self.config["learning_rate"] < 1:
+                signal.raise_signal(signal.SIGTERM)
+            yield batch
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PixelTask, "batches", interrupted)
+        assert train_list(config, tmp_path) == signal.SIGTERM
+    words = capsys.readouterr().err
+    assert "warning: a_diverges failed: " in words
+    assert "b_stops, run 2 of 3" in words and "SIGTERM: saved step 1" in words
+    # It ends the whole list, not only the run.
+    assert "c_waits, run" not in words
+    assert not (tmp_path / "c_waits" / "metrics.jsonl").exists()
+
+    with pytest.raises(InputError, match=r"1 of 3 runs failed: a_diverges \(the .* is (nan|inf)"):
+        train_list(config, tmp_path)
+    words = capsys.readouterr().err
+    assert "resuming at step 1" in words and words.count("done: best step") == 2
+    assert not any("test_nats" in r for r in read_metrics(tmp_path / "a_diverges" / "metrics.jsonl"))
+
+    before = contents(tmp_path)
+    assert train_list(config, tmp_path, only=["c_waits", "b_stops"]) is None
+    words = capsys.readouterr().err.splitlines()
+    assert words == [
+        "b_stops, run 1 of 2: complete, left alone",
+        "c_waits, run 2 of 2: complete, left alone",
+    ]
+    assert contents(tmp_path) == before
+
+
+def test_what_is_no_ones_mistake_keeps_its_trace_and_loses_no_other_run(
+    tmp_path, monkeypatch, capsys
+):
+    def train(task, config, folder, mesh):
+        if folder.path.name == "a":
+            raise RuntimeError("out of memory\nand much more")
+        trained.append(folder.path.name)
+        return result
+
+    from pixelprior.training.loop import TrainResult
+
+    trained, result = [], TrainResult(2, None, None)
+    monkeypatch.setattr("pixelprior.commands.train_list.train", train)
+    with pytest.raises(InputError, match=r"1 of 2 runs failed: a \(out of memory\)\. The others"):
+        train_list(small("a", "b"), tmp_path)
+    assert trained == ["b"] and "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda runs: runs.clear(), "at least one run"),
+        (lambda runs: runs.update({"../c": runs["a"]}), r"letters, digits, .* got '../c'"),
+        (lambda runs: runs.update({"b": 3}), "config.runs.b must be the config of a model of pix"),
+        (
+            lambda runs: runs["b"].update(task="tokenizer"),
+            "config.runs.b must be the config of a model of pixels",
+        ),
+        (lambda runs: runs["b"].update(lr=1), "config.runs.b: the config has unknown keys: lr"),
+        (
+            lambda runs: runs["b"].update(batch_size=0),
+            "config.runs.b: config.batch_size must be above 0",
+        ),
+        (
+            lambda runs: runs["b"].update(levels=16),
+            "config.runs.b.levels must be as in a, 17, for the two to be compared, got 16",
+        ),
+        (
+            lambda runs: runs["b"].update(model={"name": "pixel_rnn"}),
+            "b: config.model.name must be one of",
+        ),
+        (
+            lambda runs: [run.update(dataset="digist") for run in runs.values()],
+            "a: .*did you mean .*digits",
+        ),
+    ],
+)
+def test_lists_that_cannot_be_trained(tmp_path, change, message):
+    config = small("a", "b")
+    change(config["runs"])
+    with pytest.raises(InputError, match=message):
+        train_list(config, tmp_path / "list")
+    # All are checked before one is trained.
+    assert not list(tmp_path.rglob("metrics.jsonl"))
+
+
+def test_tuples_and_lists_are_the_same_data():
+    config = small("a", "b")
+    config["runs"]["b"]["image_size"] = [0, 0]
+    check_config(config)
+
+
+def test_names_that_are_not_in_the_list(tmp_path):
+    with pytest.raises(InputError, match="--only names runs .* a, b; got 'c'"):
+        train_list(small("a", "b"), tmp_path, only=["a", "c"])
+    with pytest.raises(InputError, match="--only must name at least one"):
+        train_list(small("a", "b"), tmp_path, only=[])
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_list_is_no_run_and_a_run_is_no_list(tmp_path):
+    config = small("a")
+    with pytest.raises(InputError, match="for train_list"):
+        train_run(config, tmp_path / "run")
+    with pytest.raises(InputError, match="only a list of runs .* got 'pixels'"):
+        train_list(config["runs"]["a"], tmp_path / "run")
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "message"),
+    [
+        ("train", [f"--config={CONFIG}", "--workdir=run", "--prior=x"], "not a list of runs"),
+        ("train", [f"--config={CONFIG}", "--workdir=run", "--only=vqvae"], "got 'vqvae'"),
+        (
+            "train",
+            [f"--config={ROOT / 'configs' / 'digits.py'}", "--workdir=run", "--only=a"],
+            "--only is for a config with a list",
+        ),
+        ("evaluate", ["--compare"], "--compare needs run folders"),
+        ("evaluate", ["--compare", "--checkpoint=latest", "a"], "--checkpoint is not for --comp"),
+        ("evaluate", ["--workdir=a", "b"], "arguments are given as --flag=value, got 'b'"),
+        ("evaluate", [], "--workdir must be given"),
+        ("evaluate", ["--workdir=a", "--out=x"], "--out is not for an evaluation"),
+        ("evaluate", ["--workdir=a", "--receptive_field=x.png", "--json=y"], "--json is not for"),
+    ],
+)
+def test_flags_that_do_not_fit(tmp_path, quick, name, flags, message):
+    result = quick(name, *flags, cwd=tmp_path)
+    assert result.status == 2 and not result.output
+    (line,) = result.errors.splitlines()
+    assert line.startswith("error: ") and message in line
+    assert not any(tmp_path.iterdir())
+
+
+# Side by side.
+
+
+def picture(path):
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+        return np.asarray(image.convert("RGB"), int)
+
+
+def test_the_table_and_the_figures(compared, tmp_path, quick):
+    out, results = tmp_path / "new" / "out", tmp_path / "results.json"
+    folders = [str(compared[0] / name) for name in reversed(NAMES)]
+    result = quick("evaluate", "--compare", *folders, f"--out={out}", f"--json={results}")
+    assert result.status == 0, result.errors
+    assert "Traceback" not in result.errors
+    values = json.loads(results.read_text())
+    assert values["dataset"] == "digits" and values["split"] == "test"
+    runs = values["runs"]
+    assert sorted(run["run"] for run in runs) == list(NAMES)
+    assert runs[0]["bits_per_dim"] <= runs[1]["bits_per_dim"]
+    for run in runs:
+        assert run["workdir"] == str(compared[0] / run["run"]) and run["model"] == run["run"]
+        records = read_metrics(compared[0] / run["run"] / "metrics.jsonl")
+        assert run["nats"] == records[-1]["test_nats"]
+        assert run["bits_per_dim"] == records[-1]["test_bits_per_dim"]
+        assert run["parameters"] == records[0]["num_parameters"]
+        assert run["memory_bytes"] == records[0]["step_memory_bytes"]
+        assert run["steps"] == run["num_steps"] == 2 and run["samples_per_second"] > 0
+        recorded = [r["validation_nats"] for r in records if "validation_nats" in r]
+        assert [point["validation_nats"] for point in run["curve"]] == recorded
+    # On standard output and as Markdown, in the same order, the best first.
+    title, _, head, *lines = result.output.splitlines()
+    assert title == "digits, 17 levels; test split"
+    assert head.startswith("run") and [line.split()[0] for line in lines] == [
+        run["run"] for run in runs
+    ]
+    body = (out / "table.md").read_text().splitlines()[2:]
+    assert [line.split(" | ")[0] for line in body] == [f"| {run['run']}" for run in runs]
+    for line, row in zip(lines, body, strict=True):
+        assert line.split() == row.replace("|", " ").split()
+    figures = ["bars", "learning_curves", "receptive_fields", "samples"]
+    assert sorted(p.name for p in out.iterdir()) == [*(f"{f}.png" for f in figures), "table.md"]
+    for name in figures:
+        # Something in colours or shades, on white.
+        shades = picture(out / f"{name}.png")
+        assert (shades == 255).all(axis=-1).mean() > 0.1 and shades.min() < 100
+
+
+def test_a_folder_of_runs_without_those_that_wait_and_the_other_split(
+    compared, tmp_path, capsys, monkeypatch
+):
+    folder = tmp_path / "list"
+    shutil.copytree(compared[0], folder)
+    # One is claimed but has no checkpoint yet; the other was stopped before it was tested.
+    shutil.rmtree(folder / "gated_pixel_cnn" / "checkpoints")
+    path = folder / "pixel_cnn" / "metrics.jsonl"
+    *lines, test = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines))
+    # The figures have been looked at already.
+    monkeypatch.setattr("pixelprior.commands.compare._draw", lambda *_: None)
+    settings = {"out": tmp_path / "out", "json_file": None, "batch_size": 100}
+    (run,) = compare_runs([folder], split="test", **settings)["runs"]
+    words = capsys.readouterr().err
+    assert f"warning: {folder / 'gated_pixel_cnn'} has no checkpoint yet, and is left out" in words
+    assert run["run"] == "pixel_cnn"
+    # Measured now, as it was at the end of the run.
+    np.testing.assert_allclose(run["nats"], json.loads(test)["test_nats"], rtol=1e-5)
+    shutil.rmtree(folder / "pixel_cnn" / "checkpoints")
+    with pytest.raises(InputError, match="no run in .* has a checkpoint yet"):
+        compare_runs([folder], split="test", **settings)
+
+
+def test_runs_that_cannot_be_compared(compared, digits, vqvae, tmp_path):
+    ours = compared[0] / "pixel_cnn"
+
+    def refused(message, *folders, **changes):
+        settings = {"split": "test", "out": tmp_path / "out", "json_file": None, "batch_size": 64}
+        with pytest.raises(InputError, match=message):
+            compare_runs(folders, **settings | changes)
+        assert not (tmp_path / "out").exists()
+
+    refused("needs run folders")
+    refused("nowhere is not a run folder", ours, tmp_path / "nowhere")
+    refused("pixel_cnn was given more than once", ours, compared[0])
+    refused("is a run of the task 'tokenizer'; only models of pixels", ours, vqvae)
+    other = tmp_path / "other"
+    shutil.copytree(digits, other)
+    data = json.loads((other / "data.json").read_text())
+    (other / "data.json").write_text(json.dumps(data | {"levels": 16}))
+    refused("other and pixel_cnn cannot be compared: the levels", ours, other)
+    (tmp_path / "file").write_text("here")
+    refused("cannot be written .*--out", ours, out=tmp_path / "file" / "out")
+    refused("make its folder", ours, json_file=tmp_path / "no" / "x.json")
+
+
+def test_runs_in_folders_of_one_name_are_told_apart(compared, tmp_path):
+    from pixelprior.commands.compare import _named, _run_folders
+
+    for parent in ("a", "b"):
+        shutil.copytree(compared[0] / "pixel_cnn", tmp_path / parent / "run")
+    folders = [tmp_path / "a" / "run", tmp_path / "b" / "run", compared[0] / "pixel_cnn"]
+    assert list(_named(_run_folders(folders))) == [*map(str, folders[:2]), "pixel_cnn"]
+
+
+# The receptive field of one run.
+
+
+def test_the_receptive_field_of_a_run(compared, tmp_path, capsys):
+    out = tmp_path / "new" / "field.png"
+    settings = {"checkpoint": "best", "averaged": True}
+    draw_receptive_field(compared[0] / "pixel_cnn", out, **settings)
+    assert picture(out).ndim == 3
+    assert f"receptive field in {out} (averaged weights of step" in capsys.readouterr().err
+
+
+def test_receptive_fields_that_cannot_be_drawn(compared, vqvae, tmp_path):
+    (tmp_path / "file").write_text("here")
+    for run, out, message in (
+        (compared[0] / "pixel_cnn", tmp_path / "x.jpg", "drawn to a .png file"),
+        (compared[0] / "pixel_cnn", tmp_path / "file" / "x.png", "cannot be written"),
+        (compared[0], tmp_path / "x.png", "is not a run folder"),
+        (vqvae, tmp_path / "x.png", "of the task 'tokenizer'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            draw_receptive_field(run, out, checkpoint="best", averaged=True)
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
