@@ -6,17 +6,14 @@ Naive sampling runs the whole network once per pixel, and each of these runs cos
 few are timed and the time of all is worked out from them, unless ``--full`` is given.
 """
 
-import time
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from benchmarks.flops import product_flops
-from benchmarks.machine import best_time, matrix_product_rate
+from benchmarks.machine import matrix_product_rate
 from benchmarks.network import build, network_arguments, title
-from pixelprior.sampling.samplers import sample_cached, sample_naive
+from benchmarks.timing import cached_sampler, time_cached, time_naive
 
 
 def main() -> None:
@@ -37,12 +34,12 @@ def main() -> None:
         f"{'product':>8} {'share':>6} {'naive s':>9} {'naive/cached':>12}"
     )
     for batch in arguments.batches:
-        cached, compiling, flops = _time_cached(graph, weights, batch, 28)
+        cached, compiling, flops = time_cached(graph, weights, batch, 28)
         rate = matrix_product_rate()
         naive = ""
         if batch == arguments.naive_batch:
             timed = pixels if arguments.full else arguments.naive_pixels
-            seconds = _time_naive(graph, weights, batch, timed) * pixels / timed
+            seconds = time_naive(graph, weights, batch, 28, timed)
             naive = f" {seconds:>9.1f} {seconds / cached:>12.0f}"
         print(
             f"{batch:>6} {cached:>9.3f} {batch / cached:>9.1f} {compiling:>9.1f} "
@@ -53,7 +50,7 @@ def main() -> None:
     print(f"{'size':>8} {'cached s':>9} {'us/pixel':>9} {'working memory MB':>18} {'product':>8}")
     for side in arguments.sides:
         graph, weights = build(arguments, side)
-        cached, _, _ = _time_cached(graph, weights, arguments.naive_batch, side)
+        cached, _, _ = time_cached(graph, weights, arguments.naive_batch, side)
         memory = _working_memory(graph, weights, arguments.naive_batch, side)
         print(
             f"{f'{side}x{side}':>8} {cached:>9.3f} {cached / side**2 * 1e6:>9.0f} "
@@ -62,43 +59,10 @@ def main() -> None:
     print("\nproduct: a 2048^3 float32 matrix product in the same run, GFLOP/s")
 
 
-def _cached(graph: nnx.GraphDef) -> Any:
-    return jax.jit(lambda weights, noise: sample_cached(nnx.merge(graph, weights), noise, None, ()))
-
-
-def _noise(batch: int, side: int) -> jax.Array:
-    return jax.random.uniform(jax.random.key(0), (batch, side, side, 1))
-
-
-def _time_cached(
-    graph: nnx.GraphDef, weights: Any, batch: int, side: int
-) -> tuple[float, float, int]:
-    """Seconds to sample, seconds to compile, and floating-point operations."""
-    sampler, noise = _cached(graph), _noise(batch, side)
-    start = time.perf_counter()
-    compiled = sampler.lower(weights, noise).compile()
-    compiling = time.perf_counter() - start
-    jax.block_until_ready(compiled(weights, noise))
-    seconds = best_time(lambda: compiled(weights, noise), 3)
-    return seconds, compiling, product_flops(sampler, weights, noise)
-
-
-def _time_naive(graph: nnx.GraphDef, weights: Any, batch: int, pixels: int) -> float:
-    """Seconds for the first pixels of naive sampling."""
-    naive = jax.jit(
-        lambda weights, noise: sample_naive(
-            nnx.merge(graph, weights), noise, None, (), positions=pixels
-        )
-    )
-    noise = _noise(batch, 28)
-    compiled = naive.lower(weights, noise).compile()
-    return best_time(lambda: compiled(weights, noise), 1)
-
-
 def _working_memory(graph: nnx.GraphDef, weights: Any, batch: int, side: int) -> int:
     """Bytes that the compiled sampler needs beside its arguments and its result."""
     noise = jnp.zeros((batch, side, side, 1))
-    compiled = _cached(graph).lower(weights, noise).compile()
+    compiled = cached_sampler(graph).lower(weights, noise).compile()
     return compiled.memory_analysis().temp_size_in_bytes
 
 

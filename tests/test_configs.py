@@ -81,8 +81,9 @@ def tokenizer(path):
 
 
 def tokenizer_path(path):
-    """Of the tokenizer that a prior is made for: the name says it."""
-    return path.with_name(path.name.replace("_prior", "_vqvae"))
+    """Of the tokenizer that a prior is made for: the name says it, before that of a model."""
+    data, _, rest = path.stem.partition("_prior")
+    return path.with_name(f"{data}_vqvae{'2' if rest.startswith('2') else ''}.py")
 
 
 @every_experiment
@@ -110,9 +111,10 @@ def test_a_config_has_every_key_and_every_setting(experiment):
 @every_config
 def test_a_name_says_what_a_config_is_for(path):
     config = load(path)
-    kind = path.stem.rsplit("_", 1)[-1]
     task = {"vqvae": "tokenizer", "vqvae2": "tokenizer", "prior": "prior", "prior2": "prior"}
     task["compare"] = "compare"
+    # After it, there may be the name of a model.
+    kind = next((part for part in path.stem.split("_") if part in task), "pixels")
     assert config["task"] == task.get(kind, "pixels")
     if config["task"] == "tokenizer":
         assert config["tokenizer"]["name"] == kind

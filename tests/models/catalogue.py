@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+import pixelprior.models
 from pixelprior import (
     DiagonalBiLSTM,
     GatedPixelCNN,
@@ -36,6 +37,14 @@ ATTENTION_SIZES = dict(
     embedding_features=3,
     head_features=6,
 )
+
+# Two features, since nothing bounds what its blocks add: with more, random weights make features of
+# several hundreds.
+STRIDED_SIZES = dict(
+    features=2, num_blocks=1, embedding_features=3, head_features=6, num_mixtures=2
+)
+# Every row and every column is counted as one where the coarse ones are computed too.
+STRIDED_COST = (1.0, 4.0)
 
 
 def seen_by_masked_convolutions(height, width):
@@ -148,6 +157,7 @@ class Model(NamedTuple):
     make: Callable  # grid, settings of its own or of all models, rngs -> the model
     claims: Callable  # height, width -> [i, j, m, n]: the pixels that it says it sees
     kinds: tuple = ("none", "class", "map", "both")  # of context
+    depth: str = "num_layers"  # what its depth is called
     order: Callable = raster  # height, width -> [i, j]; another one than raster has no two ways
     # Whether what sampling remembers grows with the rows that layers look at, not with the image.
     remembers_rows: bool = True
@@ -171,6 +181,18 @@ MODELS = {
         # Each of the three channels asks the head for its logits, whose products are the same (and
         # the same to the compiler, which then does them once).
         cached_cost=(1.0, 1.3),
+    ),
+    "pixel_cnn_pp": Model(
+        functools.partial(PixelCNNPP, num_scales=2, **STRIDED_SIZES),
+        everything_before,
+        depth="num_blocks",
+        cached_cost=STRIDED_COST,
+    ),
+    "pixel_cnn_pp_three_scales": Model(
+        functools.partial(PixelCNNPP, num_scales=3, **STRIDED_SIZES),
+        everything_before,
+        depth="num_blocks",
+        cached_cost=STRIDED_COST,
     ),
     "row_lstm": Model(functools.partial(RowLSTM, **SIZES), seen_by_row_lstm),
     "diagonal_bilstm": Model(
@@ -203,3 +225,6 @@ MODELS = {
     ),
     "guided": Model(guided, seen_without_blind_spot, kinds=("class", "both")),
 }
+
+# Those that a config can name; the others are variants of them.
+SHIPPED = {name: MODELS[name] for name in pixelprior.models.MODELS}

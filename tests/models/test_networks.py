@@ -13,10 +13,8 @@ from pixelprior import Context, Grid
 from pixelprior.errors import InputError
 from pixelprior.models.base import AutoregressiveModel
 from pixelprior.sampling.draw_grids import draw_grids
-from tests.models.catalogue import MODELS as ALL_MODELS
+from tests.models.catalogue import SHIPPED as MODELS
 
-# Guidance has no weights of its own.
-MODELS = {name: model for name, model in ALL_MODELS.items() if name != "guided"}
 CONVOLUTIONS = ("pixel_cnn", "gated_pixel_cnn")
 
 GRID = Grid(4, 3, 3, 5)
@@ -234,7 +232,8 @@ def test_a_sampler_remembers_rows_not_the_image_times_the_depth(name):
     batch, width, depth = 4, 6, 6
 
     def temporary_bytes(method, height):
-        graph, weights = graph_and_weights(name, Grid(height, width, 1, 5), num_layers=depth)
+        deep = {MODELS[name].depth: depth}
+        graph, weights = graph_and_weights(name, Grid(height, width, 1, 5), **deep)
         noise = jax.ShapeDtypeStruct((batch, height, width, 1), jnp.float32)
 
         def draw(weights, noise):
