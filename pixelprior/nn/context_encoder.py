@@ -30,7 +30,9 @@ class ContextEncoder(nnx.Module):
         context = context or Context()
         parts = []
         if self.label is not None and context.label is not None:
-            parts.append(self.label(context.label)[:, None, None, :])
+            # An embedding keeps the dtype that it was made in, whatever its weights are cast to.
+            label = self.label(context.label).astype(self.label.embedding.dtype)
+            parts.append(label[:, None, None, :])
         if self.map is not None and context.map is not None:
             parts.append(self.map(context.map.astype(self.map.kernel.dtype)))
         return sum(parts[1:], start=parts[0]) if parts else None
