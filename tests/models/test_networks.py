@@ -1,4 +1,4 @@
-"""What every model keeps besides the laws: parameters, gradients, dropout, and what it costs."""
+"""What every model keeps besides the laws: gradients, dropout, refusals, and what it costs."""
 
 import functools
 
@@ -51,65 +51,6 @@ def random_input(grid, kind, batch):
         label=jnp.arange(batch) % 2 if "num_classes" in CONTEXTS[kind] else None,
         map=map_ if "map_features" in CONTEXTS[kind] else None,
     )
-
-
-# Checkpoints hold weights under these names: a change here is a change that breaks old ones.
-
-SHARED = {
-    "context_encoder.label.embedding": (2, 4),
-    "context_encoder.map.bias": (4,),
-    "context_encoder.map.kernel": (3, 4),
-    "embedding.table": (3, 5, 3),
-}
-BLOCKS = {
-    "pixel_cnn": {
-        "first.above.kernel": (2, 5, 3, 8),
-        "first.left.kernel": (1, 2, 3, 8),
-        "blocks.layers.bias": (2, 4),
-        "blocks.layers.context.kernel": (2, 4, 4),
-        "blocks.layers.conv.above.kernel": (2, 1, 3, 4, 4),
-        "blocks.layers.conv.left.kernel": (2, 1, 2, 4, 4),
-        "blocks.layers.expand.bias": (2, 8),
-        "blocks.layers.expand.kernel": (2, 4, 8),
-        "blocks.layers.reduce.bias": (2, 4),
-        "blocks.layers.reduce.kernel": (2, 8, 4),
-    },
-    "gated_pixel_cnn": {
-        "first.above.kernel": (2, 5, 3, 8),
-        "first.above_bias": (8,),
-        "first.context.kernel": (4, 8),
-        "first.left.kernel": (1, 2, 3, 8),
-        "first.link.bias": (8,),
-        "first.link.kernel": (8, 8),
-        "first.output.bias": (4,),
-        "first.output.kernel": (4, 4),
-        "blocks.layers.above.kernel": (2, 2, 3, 4, 8),
-        "blocks.layers.above_bias": (2, 8),
-        "blocks.layers.context.kernel": (2, 4, 8),
-        "blocks.layers.left.kernel": (2, 1, 2, 4, 8),
-        "blocks.layers.link.bias": (2, 8),
-        "blocks.layers.link.kernel": (2, 8, 8),
-        "blocks.layers.output.bias": (2, 4),
-        "blocks.layers.output.kernel": (2, 4, 4),
-    },
-}
-WIDTH = {"pixel_cnn": 8, "gated_pixel_cnn": 4}
-
-
-def head_parameters(d):
-    hidden = {f"head.hidden.{c}.kernel": (d, 6) for c in range(3)}
-    hidden |= {f"head.hidden.{c}.bias": (6,) for c in range(3)}
-    earlier = {"head.earlier.0.table": (1, 5, 6), "head.earlier.1.table": (2, 5, 6)}
-    output = {f"head.output.{c}.kernel": (6, 5) for c in range(3)}
-    return hidden | earlier | output | {f"head.output.{c}.bias": (5,) for c in range(3)}
-
-
-@every_model
-def test_names_and_shapes_of_parameters(name):
-    _, weights = graph_and_weights(name, GRID, "both")
-    flat = nnx.to_flat_state(weights)
-    names = {".".join(map(str, path)): value.shape for path, value in flat}
-    assert names == SHARED | BLOCKS[name] | head_parameters(WIDTH[name])
 
 
 @every_model

@@ -112,9 +112,7 @@ def test_remat_changes_memory_and_nothing_else(name):
     (value, gradient), (same_value, same_gradient) = (run(weights, x, None) for run in programs)
     # The same sums; the compiler may fuse them differently.
     np.testing.assert_allclose(same_value, value, rtol=1e-5)
-    for ours, theirs in zip(
-        jax.tree.leaves(same_gradient), jax.tree.leaves(gradient), strict=True
-    ):
+    for ours, theirs in zip(jax.tree.leaves(same_gradient), jax.tree.leaves(gradient), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)
     before, after = (run.memory_analysis().temp_size_in_bytes for run in programs)
     assert after < 0.8 * before
