@@ -35,6 +35,7 @@ from tests.models.catalogue import (
     GUIDANCE,
     KERNEL,
     MODELS,
+    SHIPPED,
     everything_before,
     raster,
     seen_by_masked_convolutions,
@@ -55,10 +56,20 @@ NUM_CLASSES, MAP_FEATURES = 2, 3
 
 
 def every_model_and(cases, models=MODELS):
-    """A test of every model on the cases whose context it takes."""
+    """A test of every model on the cases whose context it takes.
+
+    Each case is compiled for each model, so variants of a model are slow tests; and so are, where
+    there are many cases, those with one context alone.
+    """
     parameters = [
         pytest.param(
-            name, grid, kind, id=f"{name}-{'x'.join(map(str, grid.shape))}-{grid.levels}-{kind}"
+            name,
+            grid,
+            kind,
+            id=f"{name}-{'x'.join(map(str, grid.shape))}-{grid.levels}-{kind}",
+            marks=[pytest.mark.slow]
+            if name not in SHIPPED or (len(cases) > 2 and kind in ("class", "map"))
+            else [],
         )
         for name, model in models.items()
         for grid, kind in cases
@@ -67,7 +78,10 @@ def every_model_and(cases, models=MODELS):
     return pytest.mark.parametrize(("name", "grid", "kind"), parameters)
 
 
-every_model = pytest.mark.parametrize("name", MODELS)
+every_model = pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name in SHIPPED else [pytest.mark.slow]) for name in MODELS],
+)
 every_case = every_model_and(CASES)
 IN_RASTER_ORDER = {name: model for name, model in MODELS.items() if model.order is raster}
 every_tiny_case = every_model_and(TINY_CASES)
@@ -195,7 +209,7 @@ def test_claims_have_the_known_blind_spot_and_none(size):
     assert not (masked & ~earlier).any()
 
 
-@pytest.mark.parametrize("name", IN_RASTER_ORDER)
+@pytest.mark.parametrize("name", [name for name in IN_RASTER_ORDER if name in SHIPPED])
 def test_gradients_are_exactly_zero_where_nothing_is_seen(name):
     # Each position holds a level of its own, so the gradient with respect to one row of the table
     # is the gradient with respect to one position's embedding.
@@ -392,28 +406,32 @@ DEVICES = 4
 
 
 @functools.cache
-def drawn_on_several_devices():
-    """For each model, the images that a process with `DEVICES` devices draws."""
+def drawn_on_several_devices(names):
+    """For each of these models, the images that a process with `DEVICES` devices draws."""
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={DEVICES}"
     root = str(Path(pixelprior.__file__).parents[1])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     environment = os.environ | {"XLA_FLAGS": flags, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu"}
     child = subprocess.run(
-        [sys.executable, __file__], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, __file__, *names],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert child.returncode == 0, child.stderr
     numbers = np.array(child.stdout.split(), np.int32)
-    return dict(zip(MODELS, numbers.reshape(len(MODELS), NUM, *ONE_CASE[0].shape), strict=True))
+    return dict(zip(names, numbers.reshape(len(names), NUM, *ONE_CASE[0].shape), strict=True))
 
 
-def draw_on_several_devices():
+def draw_on_several_devices(names):
     """What the child process does: weights everywhere, the batch spread over the devices."""
     grid, kind = ONE_CASE
     mesh = Mesh(np.array(jax.devices()), ("data",))
     assert mesh.size == DEVICES
     everywhere, spread = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in ([], ["data"]))
     context = jax.device_put(random_context(grid, kind, NUM), spread)
-    for name in MODELS:
+    for name in names:
         graph, shapes = graph_and_shapes(name, grid, kind)
         weights = jax.device_put(random_weights(shapes, 0), everywhere)
         draw_spread = jax.jit(
@@ -429,7 +447,10 @@ def draw_on_several_devices():
 
 @every_model
 def test_the_number_of_devices_changes_nothing(name):
-    np.testing.assert_array_equal(drawn_on_several_devices()[name], draw(name, *ONE_CASE))
+    # One process for all the fast tests, and one for all the slow ones.
+    together = tuple(other for other in MODELS if (other in SHIPPED) == (name in SHIPPED))
+    drawn = drawn_on_several_devices(together)[name]
+    np.testing.assert_array_equal(drawn, draw(name, *ONE_CASE))
 
 
 # Guidance, beside the laws.
@@ -503,4 +524,4 @@ def test_a_guided_model_wants_the_context_of_its_model():
 
 
 if __name__ == "__main__":
-    draw_on_several_devices()
+    draw_on_several_devices(sys.argv[1:])

@@ -86,6 +86,7 @@ def test_bfloat16_is_for_the_network_and_nothing_else(name):
 
 
 @every_model
+@pytest.mark.slow
 def test_a_bfloat16_model_is_drawn_from(name):
     # Rounding differs between the two ways to run, so a few symbols may: in float32 none does.
     model = nnx.merge(*random_model(name, dtype="bfloat16", num_classes=2, map_features=3))
@@ -98,6 +99,7 @@ def test_a_bfloat16_model_is_drawn_from(name):
 
 
 @every_model
+@pytest.mark.slow
 def test_remat_changes_memory_and_nothing_else(name):
     # Large enough for what layers hold to outweigh all else.
     grid = Grid(12, 12, 1, 2)
