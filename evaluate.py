@@ -47,16 +47,12 @@ _FLAGS = {
 
 def main(folders: Sequence[str]) -> None:
     """One call, from the flags and the folders to compare."""
-    if _COMPARE.value:
-        what = "--compare"
-    elif _RECEPTIVE_FIELD.value is not None:
-        what = "--receptive_field"
-    else:
-        what = "an evaluation"
+    field, workdir = _RECEPTIVE_FIELD.value, _WORKDIR.value
+    what = "--compare" if _COMPARE.value else "--receptive_field" if field else "an evaluation"
     given = {name for names in _FLAGS.values() for name in names if flags.FLAGS[name].present}
     for name in sorted(given - set(_FLAGS[what])):
         raise InputError(f"--{name} is not for {what}; leave it out")
-    if what == "--compare":
+    if _COMPARE.value:
         compare_runs(
             folders,
             split=_SPLIT.value,
@@ -70,18 +66,13 @@ def main(folders: Sequence[str]) -> None:
             f"arguments are given as --flag=value, got {' '.join(folders)!r}; run folders to "
             "compare follow --compare"
         )
-    if _WORKDIR.value is None:
+    if workdir is None:
         raise InputError("--workdir must be given: the folder of the run to measure")
-    if what == "--receptive_field":
-        draw_receptive_field(
-            _WORKDIR.value,
-            _RECEPTIVE_FIELD.value,
-            checkpoint=_CHECKPOINT.value,
-            averaged=_AVERAGED.value,
-        )
+    if field:
+        draw_receptive_field(workdir, field, checkpoint=_CHECKPOINT.value, averaged=_AVERAGED.value)
         return
     evaluate_run(
-        _WORKDIR.value,
+        workdir,
         split=_SPLIT.value,
         json_file=_JSON.value,
         batch_size=_BATCH_SIZE.value,

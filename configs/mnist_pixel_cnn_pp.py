@@ -17,7 +17,7 @@ def get_config() -> ConfigDict:
         {
             "name": "pixel_cnn_pp",
             "features": 24,
-            "num_blocks": 2,
+            "num_blocks": 1,
             "num_scales": 3,
             "embedding_features": 4,
             "head_features": 64,

@@ -8,7 +8,6 @@ Legend: n images, h height, w width, c channels.
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -18,11 +17,22 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-# Okabe and Ito's colours, which colour-blind people can tell apart; yellow is too pale for a line.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+# Okabe and Ito's colours, which colour-blind people can tell apart, and a grey; their yellow is too
+# pale for a line.
+COLOURS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#000000",
+    "#8A8A8A",
+)
 STYLES = ("-", "--", ":", "-.")  # of lines, once the colours begin anew
 TEXT = "#333333"
 DPI = 150
@@ -71,9 +81,9 @@ def save_learning_curves(
     steps.tick_params(axis="y", length=0)
     minutes.tick_params(axis="y", length=0)
     # Where training begins is of no interest, once it takes most of the picture.
-    last = [curve[-1, 2] for curve in drawn.values()]
-    lowest = min(curve[:, 2].min() for curve in drawn.values())
-    highest = max(curve[:, 2].max() for curve in drawn.values())
+    last = [float(curve[-1, 2]) for curve in drawn.values()]
+    lowest = min(float(curve[:, 2].min()) for curve in drawn.values())
+    highest = max(float(curve[:, 2].max()) for curve in drawn.values())
     top = min(highest, max(last) + max(2 * (max(last) - lowest), 0.15 * abs(max(last))))
     margin = 0.06 * (top - lowest) or 1.0
     steps.set_ylim(lowest - margin, top + margin)
@@ -94,9 +104,9 @@ def _name_ends(
     for name in names:
         wanted = ends[name][1]
         heights.append(max(wanted, heights[-1] + gap) if heights else wanted)
-    # What was pushed up together sinks by half of that, so that it lies around where it belongs.
-    shift = np.mean([height - ends[name][1] for name, height in zip(names, heights, strict=True)])
-    shift = min(float(shift), heights[0] - low)
+    # What was pushed up sinks by the mean of that, so that all lie around where they belong.
+    pushed = [height - ends[name][1] for name, height in zip(names, heights, strict=True)]
+    shift = min(sum(pushed) / len(pushed), heights[0] - low)
     for name, height in zip(names, heights, strict=True):
         axes.annotate(
             name,
@@ -134,7 +144,7 @@ def save_bars(
             their differences are small.
     """
     figure = _figure(1.6 + 2.0 * len(panels), 1.0 + 0.36 * len(names))
-    places = np.arange(len(names))
+    places = range(len(names))
     for axes, (title, values) in zip(
         figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels.items(), strict=True
     ):
@@ -188,7 +198,7 @@ def save_rows(
     width, names, edge = 10.0, 0.2 + 0.1 * max(map(len, rows)), 0.1
     total = names + width + edge
     height = width * h / (n * (w + gap) - gap)
-    figure = _figure(total, len(rows) * (height + 0.1), layout=None)
+    figure = _figure(total, len(rows) * (height + 0.1), constrained=False)
     for number, (name, images) in enumerate(rows.items()):
         axes = figure.add_axes(
             (
@@ -266,9 +276,7 @@ def save_receptive_fields(
         axes.set_yticks([])
         for spine in axes.spines.values():
             spine.set_color("#AAAAAA")
-    bar = figure.colorbar(
-        ScalarMappable(norm, blues), ax=grid, shrink=0.8, pad=0.02, extend="min"
-    )
+    bar = figure.colorbar(ScalarMappable(norm, blues), ax=grid, shrink=0.8, pad=0.02, extend="min")
     bar.set_label("gradient, relative to the largest")
     figure.legend(
         handles=[
@@ -288,13 +296,10 @@ def _rgba(colour: str) -> tuple[float, ...]:
     return (*(int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)), 1.0)
 
 
-def _figure(
-    width: float, height: float, layout: Literal["constrained"] | None = "constrained"
-) -> Figure:
-    """An empty figure, in inches."""
-    figure = Figure(figsize=(width, height), layout=layout, dpi=DPI)
-    if layout is not None:
-        figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
+def _figure(width: float, height: float, *, constrained: bool = True) -> Figure:
+    """An empty figure, in inches; its parts are placed by constraints, or else by hand."""
+    engine = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08) if constrained else None
+    figure = Figure(figsize=(width, height), layout=engine, dpi=DPI)
     FigureCanvasAgg(figure)
     return figure
 

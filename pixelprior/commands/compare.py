@@ -5,7 +5,7 @@ Legend: n images, h height, w width, c channels.
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -101,9 +101,7 @@ def compare_runs(
         "split": split,
         "split_description": data["splits"][split]["description"],
         "symbols": data["symbols"][split],
-        "runs": [
-            {"workdir": str(folders[row.run].path), **_as_json(row)} for row in rows
-        ],
+        "runs": [{"workdir": str(folders[row.run].path), **_as_json(row)} for row in rows],
     }
     heading = f"{data['name']}, {data['symbols'][split]}; {split} split"
     print("\n".join([heading, "", *table(rows, split)]))

@@ -20,8 +20,8 @@ def train_list(
 ) -> int | None:
     """Trains the runs of a config, or goes on with them: run NAME lies in ``workdir/NAME``.
 
-    All of them are checked before the first is trained. Those that are complete are left alone. One
-    that fails does not keep the others from being trained.
+    All that are to be trained are checked before the first one is. Those that are complete are left
+    alone. One that fails does not keep the others from being trained.
 
     Args:
         config: of the task "compare", see `pixelprior.experiment.TASKS`.
@@ -35,10 +35,12 @@ def train_list(
         InputError: if a config, the data or a folder cannot be used; or, once all others have been
             trained, if a run failed.
     """
+    if config.get("task") != "compare":
+        raise InputError(f"only a list of runs can be trained as one, got {config.get('task')!r}")
+    if only is not None and isinstance(config.get("runs"), Mapping):
+        config = {**config, "runs": _chosen(config["runs"], only)}
     check_config(config)
-    if config["task"] != "compare":
-        raise InputError(f"only a list of runs can be trained as one, got {config['task']!r}")
-    runs = _chosen(config["runs"], only)
+    runs = {name: dict(run) for name, run in config["runs"].items()}
     mesh = data_mesh()
     folders = {name: RunFolder(Path(workdir) / name) for name in runs}
     tasks = {}
@@ -75,22 +77,24 @@ def train_list(
     return None
 
 
-def _chosen(runs: Mapping[str, Any], only: Sequence[str] | None) -> dict[str, Any]:
+def _chosen(runs: Mapping[str, Any], only: Sequence[str]) -> dict[str, Any]:
     """The runs of these names, in the order of the config."""
-    unknown = [name for name in only or () if name not in runs]
+    unknown = [name for name in only if name not in runs]
     if unknown:
         raise InputError(
             f"--only names runs of the config, which are {', '.join(runs)}; got {unknown[0]!r}"
         )
-    if only is not None and not only:
+    if not only:
         raise InputError("--only must name at least one run of the config")
-    return {name: dict(run) for name, run in runs.items() if only is None or name in only}
+    return {name: run for name, run in runs.items() if name in only}
 
 
 def _is_complete(folder: RunFolder, config: Mapping[str, Any]) -> bool:
     """Whether a run has been tested after its last step: what ends it."""
     records = read_metrics(folder.metrics)
-    return bool(records) and "best_step" in records[-1] and records[-1]["step"] >= config["num_steps"]
+    return (
+        bool(records) and "best_step" in records[-1] and records[-1]["step"] >= config["num_steps"]
+    )
 
 
 def _in_short(error: Exception) -> str:

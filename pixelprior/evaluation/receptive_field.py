@@ -91,7 +91,7 @@ def _absolute_gradient(
     column: Int[Array, ""],
     key: Array,
 ) -> Float[Array, "b h w"]:
-    """The mean over the embedding of the gradient's absolute value, for one random sum of logits."""
+    """The gradient's absolute value, for one random sum of logits; its mean over the embedding."""
     model = nnx.merge(graph, weights).in_dtype()
     images = images.astype(jnp.int32)
     encoded = model.context_encoder(context, images.shape[0])

@@ -75,7 +75,7 @@ TASKS: dict[str, dict[str, type]] = {
     },
 }
 
-# What runs must share to be compared: nats of other images, or of other symbols, mean another thing.
+# What runs must share to be compared: nats of other images or symbols mean another thing.
 _COMPARED = ("dataset", "image_size", "validation_fraction", "levels", "binarisation")
 
 _ACCEPTED: dict[type, Any] = {float: (int, float), tuple: (tuple, list), dict: Mapping}
@@ -131,7 +131,7 @@ def _check_runs(runs: Mapping[str, Any]) -> None:
         # Runs lie in folders of these names.
         if not re.fullmatch(r"\w[\w.-]*", name):
             raise InputError(
-                f"the names in config.runs must be of letters, digits, '_', '-' and '.', got {name!r}"
+                f"names in config.runs must be of letters, digits, '_', '-' and '.', got {name!r}"
             )
         if not isinstance(run, Mapping) or run.get("task") != "pixels":
             raise InputError(f"config.runs.{name} must be the config of a model of pixels")

@@ -8,7 +8,6 @@ all that a step depends on beside the config, since batches and all that is draw
 (seed, step).
 """
 
-import itertools
 import math
 import signal
 import sys
@@ -153,14 +152,14 @@ class _Run(NamedTuple):
         step, cost = compile_step(step, state, first)
         if start == 0:
             metrics.write(start, **self.describe(state, cost))
-        batches = itertools.chain([first], batches)
         # Losses stay on the device until they are looked at, so that the host never holds up a
         # step; and they are always looked at before a state is saved.
         pending: list[Any] = []
         since = time.perf_counter()
         with tqdm(total=end, initial=start, unit="step") as bar:
             for number in range(start + 1, end + 1):
-                state, step_metrics = step(state, next(batches))
+                batch = first if number == start + 1 else next(batches)
+                state, step_metrics = step(state, batch)
                 pending.append(step_metrics)
                 last = number == end
                 stop = interruption.signal is not None

@@ -2,23 +2,24 @@
 
 import json
 import shutil
-import signal
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
+from flax import nnx
 from PIL import Image
 
 from configs import compare as compare_config
-from pixelprior.commands.compare import compare_runs
+from pixelprior.commands.compare import _named, _run_folders, compare_runs
 from pixelprior.commands.receptive_field import draw_receptive_field
 from pixelprior.commands.train import train_run
 from pixelprior.commands.train_list import train_list
 from pixelprior.errors import InputError
 from pixelprior.experiment import check_config
-from pixelprior.loading import load_trained
+from pixelprior.loading import Trained, load_trained
+from pixelprior.training.loop import TrainResult
 from pixelprior.training.metrics import read_metrics
-from pixelprior.training.tasks import PixelTask
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "configs" / "compare.py"
@@ -52,7 +53,11 @@ def compared(tmp_path_factory, quick):
         f"--config={CONFIG}",
         f"--workdir={workdir}",
         f"--only={','.join(NAMES)}",
-        *(f"--config.runs.{name}.{key}={value}" for name in NAMES for key, value in changes.items()),
+        *(
+            f"--config.runs.{name}.{key}={value}"
+            for name in NAMES
+            for key, value in changes.items()
+        ),
     )
     assert result.status == 0, result.errors
     assert "Traceback" not in result.errors and not result.output
@@ -77,55 +82,70 @@ def test_the_start_of_a_run_records_what_its_step_needs(compared):
         first, second, *_ = read_metrics(compared[0] / name / "metrics.jsonl")
         assert first["step"] == 0 and first["compile_seconds"] > 0
         model = load_trained(compared[0] / name).model
-        assert first["num_parameters"] == sum(x.size for x in weights_of(model))
+        assert first["num_parameters"] == sum(
+            weight.size for weight in jax.tree.leaves(nnx.state(model, nnx.Param))
+        )
         # Four copies at least, of four bytes: the weights, their average and Adam's two moments.
         assert first["step_memory_bytes"] > 16 * first["num_parameters"]
         assert "train_bits_per_dim" in second
 
 
-def weights_of(model):
-    import jax
-    from flax import nnx
+# train.py, but that the scheduler asks every run to stop, while it takes its first step.
+STOPPED = f"""
+import runpy, signal
 
-    return jax.tree.leaves(nnx.state(model, nnx.Param))
+from pixelprior.training.tasks import PixelTask
+
+batches = PixelTask.batches
 
 
-def test_a_list_that_fails_is_stopped_and_goes_on(tmp_path, monkeypatch, capsys):
+def interrupted(self, start_step):
+    for number, batch in enumerate(batches(self, start_step)):
+        if number == 0 and self.config["learning_rate"] < 1:
+            signal.raise_signal(signal.SIGTERM)
+        yield batch
+
+
+PixelTask.batches = interrupted
+runpy.run_path({str(ROOT / "train.py")!r}, run_name="__main__")
+"""
+
+
+@pytest.mark.slow
+def test_a_list_that_fails_is_stopped_and_goes_on(tmp_path, quick):
     config = small("a_diverges", "b_stops", "c_waits")
     config["runs"]["a_diverges"] |= {"learning_rate": 1e30, "clip_norm": 1e30}
-    batches = PixelTask.batches
+    (tmp_path / "config.py").write_text(
+        "from ml_collections import ConfigDict\n\n\n"
+        f"def get_config():\n    return ConfigDict({config!r})\n"
+    )
+    (tmp_path / "stopped.py").write_text(STOPPED)
+    workdir = tmp_path / "list"
+    flags = [f"--config={tmp_path / 'config.py'}", f"--workdir={workdir}"]
 
-    def interrupted(self, start_step):
-        for number, batch in enumerate(batches(self, start_step)):
-            # As the scheduler asks, while the second run takes its first step.
-            if number == 0 and self.config["learning_rate"] < 1:
-                signal.raise_signal(signal.SIGTERM)
-            yield batch
-
-    with monkeypatch.context() as patch:
-        patch.setattr(PixelTask, "batches", interrupted)
-        assert train_list(config, tmp_path) == signal.SIGTERM
-    words = capsys.readouterr().err
-    assert "warning: a_diverges failed: " in words
-    assert "b_stops, run 2 of 3" in words and "SIGTERM: saved step 1" in words
+    result = quick(str(tmp_path / "stopped"), *flags)
+    assert result.status == 0, result.errors
+    assert "warning: a_diverges failed: " in result.errors
+    assert "b_stops, run 2 of 3" in result.errors and "SIGTERM: saved step 1" in result.errors
     # It ends the whole list, not only the run.
-    assert "c_waits, run" not in words
-    assert not (tmp_path / "c_waits" / "metrics.jsonl").exists()
+    assert "c_waits, run" not in result.errors
+    assert not (workdir / "c_waits" / "metrics.jsonl").exists()
 
-    with pytest.raises(InputError, match=r"1 of 3 runs failed: a_diverges \(the .* is (nan|inf)"):
-        train_list(config, tmp_path)
-    words = capsys.readouterr().err
-    assert "resuming at step 1" in words and words.count("done: best step") == 2
-    assert not any("test_nats" in r for r in read_metrics(tmp_path / "a_diverges" / "metrics.jsonl"))
+    result = quick("train", *flags)
+    assert result.status == 2 and "Traceback" not in result.errors
+    assert "resuming at step 1" in result.errors and result.errors.count("done: best step") == 2
+    last = result.errors.splitlines()[-1]
+    assert last.startswith("error: 1 of 3 runs failed: a_diverges (the ")
+    assert not any("test_nats" in r for r in read_metrics(workdir / "a_diverges" / "metrics.jsonl"))
 
-    before = contents(tmp_path)
-    assert train_list(config, tmp_path, only=["c_waits", "b_stops"]) is None
-    words = capsys.readouterr().err.splitlines()
-    assert words == [
+    before = contents(workdir)
+    result = quick("train", *flags, "--only=c_waits,b_stops")
+    assert result.status == 0
+    assert result.errors.splitlines() == [
         "b_stops, run 1 of 2: complete, left alone",
         "c_waits, run 2 of 2: complete, left alone",
     ]
-    assert contents(tmp_path) == before
+    assert contents(workdir) == before
 
 
 def test_what_is_no_ones_mistake_keeps_its_trace_and_loses_no_other_run(
@@ -136,8 +156,6 @@ def test_what_is_no_ones_mistake_keeps_its_trace_and_loses_no_other_run(
             raise RuntimeError("out of memory\nand much more")
         trained.append(folder.path.name)
         return result
-
-    from pixelprior.training.loop import TrainResult
 
     trained, result = [], TrainResult(2, None, None)
     monkeypatch.setattr("pixelprior.commands.train_list.train", train)
@@ -211,7 +229,6 @@ def test_a_list_is_no_run_and_a_run_is_no_list(tmp_path):
     ("name", "flags", "message"),
     [
         ("train", [f"--config={CONFIG}", "--workdir=run", "--prior=x"], "not a list of runs"),
-        ("train", [f"--config={CONFIG}", "--workdir=run", "--only=vqvae"], "got 'vqvae'"),
         (
             "train",
             [f"--config={ROOT / 'configs' / 'digits.py'}", "--workdir=run", "--only=a"],
@@ -291,8 +308,10 @@ def test_a_folder_of_runs_without_those_that_wait_and_the_other_split(
     path = folder / "pixel_cnn" / "metrics.jsonl"
     *lines, test = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines))
-    # The figures have been looked at already.
+    # Figures and samples have been looked at already.
     monkeypatch.setattr("pixelprior.commands.compare._draw", lambda *_: None)
+    samples = np.zeros((16, 8, 8, 1), np.int32)
+    monkeypatch.setattr("pixelprior.commands.compare._timed_samples", lambda _: (samples, 1.0))
     settings = {"out": tmp_path / "out", "json_file": None, "batch_size": 100}
     (run,) = compare_runs([folder], split="test", **settings)["runs"]
     words = capsys.readouterr().err
@@ -305,7 +324,7 @@ def test_a_folder_of_runs_without_those_that_wait_and_the_other_split(
         compare_runs([folder], split="test", **settings)
 
 
-def test_runs_that_cannot_be_compared(compared, digits, vqvae, tmp_path):
+def test_runs_that_cannot_be_compared(compared, tmp_path):
     ours = compared[0] / "pixel_cnn"
 
     def refused(message, *folders, **changes):
@@ -317,20 +336,19 @@ def test_runs_that_cannot_be_compared(compared, digits, vqvae, tmp_path):
     refused("needs run folders")
     refused("nowhere is not a run folder", ours, tmp_path / "nowhere")
     refused("pixel_cnn was given more than once", ours, compared[0])
-    refused("is a run of the task 'tokenizer'; only models of pixels", ours, vqvae)
     other = tmp_path / "other"
-    shutil.copytree(digits, other)
-    data = json.loads((other / "data.json").read_text())
+    shutil.copytree(ours, other)
+    data, config = (json.loads((other / name).read_text()) for name in ("data.json", "config.json"))
     (other / "data.json").write_text(json.dumps(data | {"levels": 16}))
     refused("other and pixel_cnn cannot be compared: the levels", ours, other)
+    (other / "config.json").write_text(json.dumps(config | {"task": "tokenizer"}))
+    refused("other is a run of the task 'tokenizer'; only models of pixels", ours, other)
     (tmp_path / "file").write_text("here")
     refused("cannot be written .*--out", ours, out=tmp_path / "file" / "out")
     refused("make its folder", ours, json_file=tmp_path / "no" / "x.json")
 
 
 def test_runs_in_folders_of_one_name_are_told_apart(compared, tmp_path):
-    from pixelprior.commands.compare import _named, _run_folders
-
     for parent in ("a", "b"):
         shutil.copytree(compared[0] / "pixel_cnn", tmp_path / parent / "run")
     folders = [tmp_path / "a" / "run", tmp_path / "b" / "run", compared[0] / "pixel_cnn"]
@@ -340,22 +358,28 @@ def test_runs_in_folders_of_one_name_are_told_apart(compared, tmp_path):
 # The receptive field of one run.
 
 
-def test_the_receptive_field_of_a_run(compared, tmp_path, capsys):
+def test_the_receptive_field_of_a_run(compared, tmp_path, quick):
     out = tmp_path / "new" / "field.png"
-    settings = {"checkpoint": "best", "averaged": True}
-    draw_receptive_field(compared[0] / "pixel_cnn", out, **settings)
+    result = quick("evaluate", f"--workdir={compared[0] / 'pixel_cnn'}", f"--receptive_field={out}")
+    assert result.status == 0 and not result.output, result.errors
+    assert f"receptive field in {out} (averaged weights of step" in result.errors
     assert picture(out).ndim == 3
-    assert f"receptive field in {out} (averaged weights of step" in capsys.readouterr().err
 
 
-def test_receptive_fields_that_cannot_be_drawn(compared, vqvae, tmp_path):
+def test_receptive_fields_that_cannot_be_drawn(compared, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("here")
-    for run, out, message in (
-        (compared[0] / "pixel_cnn", tmp_path / "x.jpg", "drawn to a .png file"),
-        (compared[0] / "pixel_cnn", tmp_path / "file" / "x.png", "cannot be written"),
-        (compared[0], tmp_path / "x.png", "is not a run folder"),
-        (vqvae, tmp_path / "x.png", "of the task 'tokenizer'"),
-    ):
+
+    def refused(message, run, out):
         with pytest.raises(InputError, match=message):
             draw_receptive_field(run, out, checkpoint="best", averaged=True)
-    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+        assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+    run = compared[0] / "pixel_cnn"
+    refused("drawn to a .png file", run, tmp_path / "x.jpg")
+    refused("cannot be written", run, tmp_path / "file" / "x.png")
+    refused("is not a run folder", compared[0], tmp_path / "x.png")
+    tokenizer = Trained(object(), {"task": "tokenizer"}, {}, "", 0)
+    monkeypatch.setattr(
+        "pixelprior.commands.receptive_field.load_trained", lambda *_, **__: tokenizer
+    )
+    refused("of the task 'tokenizer'", run, tmp_path / "x.png")
