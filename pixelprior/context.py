@@ -40,6 +40,11 @@ class ContextShape:
     num_classes: int = 0
     map_features: int = 0
 
+    @property
+    def takes_any(self) -> bool:
+        """Whether the model is conditioned on anything."""
+        return bool(self.num_classes or self.map_features)
+
     def check(self, context: Context | None, batch: int) -> None:
         """Raises an InputError unless the context is one of ``batch`` grids of this model."""
         context = context or Context()

@@ -1,7 +1,6 @@
 """Every config file says everything, and describes networks that can be built."""
 
 import functools
-import inspect
 import runpy
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 from flax import nnx
 
 from pixelprior.experiment import TASKS, build_model, build_prior, build_tokenizer, check_config
-from pixelprior.experiment.build import QUANTIZERS
+from pixelprior.experiment.build import QUANTIZERS, constructor_settings
 from pixelprior.grid import Grid
 from pixelprior.models import MODELS
 from pixelprior.priors.prior import Prior
@@ -52,7 +51,7 @@ def load_experiment(name):
 
 def settings_of(make, *, elsewhere=(), prefix=""):
     """The names of what a config may say of a class: all that its constructor takes."""
-    names = set(inspect.signature(make.__init__).parameters) - {"self", "rngs", *elsewhere}
+    names = set(constructor_settings(make)) - set(elsewhere)
     return {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
 
 

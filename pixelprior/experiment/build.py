@@ -11,6 +11,7 @@ from pixelprior.errors import InputError
 from pixelprior.grid import Grid
 from pixelprior.keys import named_key
 from pixelprior.models import MODELS, GridModel
+from pixelprior.models.base import COMMON_DEFAULTS
 from pixelprior.nn.finite_scalar_quantizer import FiniteScalarQuantizer
 from pixelprior.nn.quantizer import Quantizer
 from pixelprior.nn.vector_quantizer import VectorQuantizer
@@ -132,6 +133,20 @@ def _choose(
     return choices[name], arguments
 
 
+def constructor_settings(make: type) -> dict[str, Any]:
+    """What a constructor takes beside ``rngs``: names and defaults.
+
+    ``**common`` stands for what every model takes.
+    """
+    settings: dict[str, Any] = {}
+    for key, parameter in inspect.signature(make.__init__).parameters.items():  # type: ignore[misc]
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            settings = {**COMMON_DEFAULTS, **settings}
+        elif key not in ("self", "rngs"):
+            settings[key] = parameter.default
+    return settings
+
+
 def _check_settings(
     make: type,
     arguments: Mapping[str, Any],
@@ -156,9 +171,9 @@ def _check_settings(
         rates: whether all floats are rates, in [0, 1).
     """
     accepted = {
-        key: parameter.default
-        for key, parameter in inspect.signature(make.__init__).parameters.items()  # type: ignore[misc]
-        if key not in ("self", "rngs", *elsewhere) and key.startswith(prefix)
+        key: default
+        for key, default in constructor_settings(make).items()
+        if key not in elsewhere and key.startswith(prefix)
     }
     for key, value in arguments.items():
         shown = key.removeprefix(prefix)

@@ -25,7 +25,7 @@ All states are plain pytrees, given and returned.
 """
 
 import abc
-from typing import Any, Self
+from typing import Any, Self, TypedDict, Unpack
 
 import jax
 import jax.numpy as jnp
@@ -38,6 +38,7 @@ from pixelprior.grid import Grid
 from pixelprior.nn.context_encoder import ContextEncoder
 from pixelprior.nn.embedding import OUTSIDE, SymbolEmbedding
 from pixelprior.nn.head import Head
+from pixelprior.nn.heads import HeadSettings
 
 Cache = Any
 AboveTerms = Any
@@ -89,6 +90,33 @@ class GridModel(nnx.Module, metaclass=abc.ABCMeta):
         """
 
 
+class CommonSettings(TypedDict, total=False):
+    """What every model's constructor takes; see `AutoregressiveModel`."""
+
+    embedding_features: int
+    head: str
+    head_features: int
+    num_mixtures: int
+    dropout_rate: float
+    num_classes: int
+    map_features: int
+    dtype: str
+    remat: bool
+
+
+COMMON_DEFAULTS: CommonSettings = {
+    "embedding_features": 16,
+    "head": "softmax",
+    "head_features": 128,
+    "num_mixtures": 10,
+    "dropout_rate": 0.0,
+    "num_classes": 0,
+    "map_features": 0,
+    "dtype": "float32",
+    "remat": False,
+}
+
+
 class AutoregressiveModel(GridModel):
     """A model in raster order: row by row, left to right, channel by channel.
 
@@ -97,37 +125,47 @@ class AutoregressiveModel(GridModel):
 
     Args:
         grid: what it is a distribution over.
+        features: size of the vectors that stand for the context.
+        rngs: where the initial weights come from.
         embedding_features: size of a symbol's vector.
-        context_features: size of the vectors that stand for the context.
+        head: "softmax" for any symbols, "logistic_mixture" for intensities.
+        head_features: hidden units of the head.
+        num_mixtures: logistics of a mixture.
+        dropout_rate: share of a layer's hidden features dropped in training.
         num_classes: 0 for a model without classes.
         map_features: size of the vectors of the context's map; 0 for no map.
-        dtype: what the network computes in; weights and the head stay float32.
-        rngs: where the initial weights come from.
+        dtype: "float32", or "bfloat16" for what the network computes in; weights and the head stay
+            float32.
+        remat: compute what layers hold anew in the backward pass, instead of keeping it.
+
+    Attributes:
+        context_features: size of the vectors that stand for the context; 0 if there is none.
 
     Raises:
-        InputError: if ``dtype`` is not one of `DTYPES`.
+        InputError: if there is no such head, or ``dtype`` is not one of `DTYPES`.
     """
 
     head: Head
 
     def __init__(
-        self,
-        grid: Grid,
-        *,
-        embedding_features: int,
-        context_features: int,
-        num_classes: int,
-        map_features: int,
-        dtype: str,
-        rngs: nnx.Rngs,
+        self, grid: Grid, features: int, *, rngs: nnx.Rngs, **common: Unpack[CommonSettings]
     ):
-        if dtype not in DTYPES:
-            raise InputError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
+        settings: CommonSettings = {**COMMON_DEFAULTS, **common}
+        if settings["dtype"] not in DTYPES:
+            raise InputError(f"dtype must be one of {', '.join(DTYPES)}, got {settings['dtype']!r}")
         self.grid = grid
-        self.dtype = dtype
-        self.context_shape = ContextShape(grid, num_classes, map_features)
-        self.context_encoder = ContextEncoder(self.context_shape, context_features, rngs=rngs)
-        self.embedding = SymbolEmbedding(grid.channels, grid.levels, embedding_features, rngs=rngs)
+        self.dtype = settings["dtype"]
+        self.remat = settings["remat"]
+        self.dropout_rate = settings["dropout_rate"]
+        self.head_settings = HeadSettings(
+            settings["head"], settings["head_features"], settings["num_mixtures"]
+        )
+        self.context_shape = ContextShape(grid, settings["num_classes"], settings["map_features"])
+        self.context_features = features if self.context_shape.takes_any else 0
+        self.context_encoder = ContextEncoder(self.context_shape, features, rngs=rngs)
+        self.embedding = SymbolEmbedding(
+            grid.channels, grid.levels, settings["embedding_features"], rngs=rngs
+        )
 
     # The whole grid.
 

@@ -19,7 +19,7 @@ Where we deviate from [1]:
 """
 
 import functools
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import jax
 import jax.numpy as jnp
@@ -29,10 +29,9 @@ from jaxtyping import Array, Float, Int
 from pixelprior.context import Context
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
-from pixelprior.models.base import AutoregressiveModel, row_of
+from pixelprior.models.base import AutoregressiveModel, CommonSettings, row_of
 from pixelprior.nn.causal import Above, Left, shift_down, shift_right
 from pixelprior.nn.gates import gated_activation
-from pixelprior.nn.heads import make_head
 from pixelprior.nn.stack import Stack
 
 
@@ -114,16 +113,8 @@ class GatedPixelCNN(AutoregressiveModel):
         num_layers: gated blocks after the first.
         kernel_size: of the blocks (odd).
         first_kernel_size: of the first, which does not see its own position (odd).
-        embedding_features: size of a symbol's vector.
-        head_features: hidden units of the head.
-        dropout_rate: share of a block's gated features dropped in training.
-        head: see `pixelprior.nn.heads.make_head`.
-        num_mixtures: see `pixelprior.nn.heads.make_head`.
-        num_classes: 0 for a model without classes.
-        map_features: size of the vectors of the context's map; 0 for no map.
-        dtype: "float32", or "bfloat16" for what the network computes in.
-        remat: compute what layers hold anew in the backward pass, instead of keeping it.
         rngs: where the initial weights come from.
+        common: see `AutoregressiveModel`.
     """
 
     def __init__(
@@ -134,39 +125,23 @@ class GatedPixelCNN(AutoregressiveModel):
         num_layers: int = 6,
         kernel_size: int = 3,
         first_kernel_size: int = 7,
-        embedding_features: int = 16,
-        head_features: int = 128,
-        head: str = "softmax",
-        num_mixtures: int = 10,
-        dropout_rate: float = 0.0,
-        num_classes: int = 0,
-        map_features: int = 0,
-        dtype: str = "float32",
-        remat: bool = False,
         rngs: nnx.Rngs,
+        **common: Unpack[CommonSettings],
     ):
         for name, size in (("kernel_size", kernel_size), ("first_kernel_size", first_kernel_size)):
             if size % 2 == 0 or size < 3:
                 raise InputError(f"{name} must be odd and at least 3, got {size}")
-        super().__init__(
-            grid,
-            embedding_features=embedding_features,
-            context_features=features,
-            num_classes=num_classes,
-            map_features=map_features,
-            dtype=dtype,
-            rngs=rngs,
-        )
+        super().__init__(grid, features, rngs=rngs, **common)
         block = functools.partial(
             GatedBlock,
-            context_features=features if num_classes or map_features else 0,
-            dropout_rate=dropout_rate,
+            context_features=self.context_features,
+            dropout_rate=self.dropout_rate,
         )
         half, first_half = kernel_size // 2, first_kernel_size // 2
         # The shifts of the input have taken the first block one row up and one column left, so
         # its kernels end there: nothing of its own row or column is left to cover.
         self.first = block(
-            embedding_features,
+            self.embedding.features,
             features,
             rows=first_half,
             columns=first_kernel_size,
@@ -185,17 +160,10 @@ class GatedPixelCNN(AutoregressiveModel):
                 rngs=rngs,
             ),
             num_layers,
-            remat=remat,
+            remat=self.remat,
             rngs=rngs,
         )
-        self.head = make_head(
-            head,
-            grid,
-            features,
-            hidden_features=head_features,
-            num_mixtures=num_mixtures,
-            rngs=rngs,
-        )
+        self.head = self.head_settings.make(grid, features, rngs=rngs)
 
     def network(
         self,

@@ -22,7 +22,7 @@ Where we deviate from [1]:
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, Unpack
 
 import jax
 import jax.numpy as jnp
@@ -32,7 +32,7 @@ from jaxtyping import Array, Bool, Float, Int, Shaped
 from pixelprior.context import Context, ContextShape
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
-from pixelprior.models.base import GridModel
+from pixelprior.models.base import COMMON_DEFAULTS, CommonSettings, GridModel
 from pixelprior.models.gated_pixel_cnn import GatedPixelCNN
 from pixelprior.nn.code_context import CodeContext
 from pixelprior.nn.embedding import OUTSIDE
@@ -50,16 +50,8 @@ class MultiScale(GridModel):
         num_layers: see `GatedPixelCNN`.
         kernel_size: see `GatedPixelCNN`.
         first_kernel_size: see `GatedPixelCNN`.
-        embedding_features: see `GatedPixelCNN`.
-        head_features: see `GatedPixelCNN`.
-        head: see `pixelprior.nn.heads.make_head`.
-        num_mixtures: see `pixelprior.nn.heads.make_head`.
-        dropout_rate: see `GatedPixelCNN`.
-        num_classes: 0 for a model without classes.
-        map_features: size of the vectors of the context's map; 0 for no map.
-        dtype: see `GatedPixelCNN`.
-        remat: see `GatedPixelCNN`.
         rngs: where the initial weights come from.
+        common: see `AutoregressiveModel`; of every model of the chain.
 
     Raises:
         InputError: if there are not at least two scales, or ``factor`` is below 2.
@@ -76,16 +68,8 @@ class MultiScale(GridModel):
         num_layers: int = 6,
         kernel_size: int = 3,
         first_kernel_size: int = 7,
-        embedding_features: int = 16,
-        head_features: int = 128,
-        head: str = "softmax",
-        num_mixtures: int = 10,
-        dropout_rate: float = 0.0,
-        num_classes: int = 0,
-        map_features: int = 0,
-        dtype: str = "float32",
-        remat: bool = False,
         rngs: nnx.Rngs,
+        **common: Unpack[CommonSettings],
     ):
         if num_scales < 2 or factor < 2:
             raise InputError(
@@ -94,20 +78,15 @@ class MultiScale(GridModel):
             )
         self.grid = grid
         self.factor = factor
+        map_features = common.pop("map_features", COMMON_DEFAULTS["map_features"])
+        num_classes = common.get("num_classes", COMMON_DEFAULTS["num_classes"])
         self.context_shape = ContextShape(grid, num_classes, map_features)
         sizes: dict[str, Any] = dict(
             features=features,
             num_layers=num_layers,
             kernel_size=kernel_size,
             first_kernel_size=first_kernel_size,
-            embedding_features=embedding_features,
-            head_features=head_features,
-            head=head,
-            num_mixtures=num_mixtures,
-            dropout_rate=dropout_rate,
-            num_classes=num_classes,
-            dtype=dtype,
-            remat=remat,
+            **common,
         )
         small = dataclasses.replace(
             grid, height=math.ceil(grid.height / factor), width=math.ceil(grid.width / factor)

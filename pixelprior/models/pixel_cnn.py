@@ -17,7 +17,7 @@ Where we deviate from [1]:
 [2] van den Oord et al. 2016b, Conditional Image Generation with PixelCNN Decoders.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import jax
 import jax.numpy as jnp
@@ -26,8 +26,7 @@ from jaxtyping import Array, Float, Int
 
 from pixelprior.context import Context
 from pixelprior.grid import Grid
-from pixelprior.models.base import AutoregressiveModel, row_from_columns, row_of
-from pixelprior.nn.heads import make_head
+from pixelprior.models.base import AutoregressiveModel, CommonSettings, row_from_columns, row_of
 from pixelprior.nn.masked_conv import MaskedConv
 from pixelprior.nn.stack import Stack
 
@@ -94,16 +93,8 @@ class PixelCNN(AutoregressiveModel):
         num_layers: residual blocks.
         kernel_size: of the blocks (odd).
         first_kernel_size: of the first convolution (odd).
-        embedding_features: size of a symbol's vector.
-        head_features: hidden units of the head.
-        dropout_rate: share of a block's convolved features dropped in training.
-        head: see `pixelprior.nn.heads.make_head`.
-        num_mixtures: see `pixelprior.nn.heads.make_head`.
-        num_classes: 0 for a model without classes.
-        map_features: size of the vectors of the context's map; 0 for no map.
-        dtype: "float32", or "bfloat16" for what the network computes in.
-        remat: compute what layers hold anew in the backward pass, instead of keeping it.
         rngs: where the initial weights come from.
+        common: see `AutoregressiveModel`.
     """
 
     def __init__(
@@ -114,47 +105,26 @@ class PixelCNN(AutoregressiveModel):
         num_layers: int = 6,
         kernel_size: int = 3,
         first_kernel_size: int = 7,
-        embedding_features: int = 16,
-        head_features: int = 128,
-        head: str = "softmax",
-        num_mixtures: int = 10,
-        dropout_rate: float = 0.0,
-        num_classes: int = 0,
-        map_features: int = 0,
-        dtype: str = "float32",
-        remat: bool = False,
         rngs: nnx.Rngs,
+        **common: Unpack[CommonSettings],
     ):
-        super().__init__(
-            grid,
-            embedding_features=embedding_features,
-            context_features=features,
-            num_classes=num_classes,
-            map_features=map_features,
-            dtype=dtype,
-            rngs=rngs,
+        super().__init__(grid, features, rngs=rngs, **common)
+        self.first = MaskedConv(
+            "A", first_kernel_size, self.embedding.features, 2 * features, rngs=rngs
         )
-        self.first = MaskedConv("A", first_kernel_size, embedding_features, 2 * features, rngs=rngs)
         self.blocks = Stack(
             lambda rngs: ResidualBlock(
                 features,
                 kernel_size=kernel_size,
-                context_features=features if num_classes or map_features else 0,
-                dropout_rate=dropout_rate,
+                context_features=self.context_features,
+                dropout_rate=self.dropout_rate,
                 rngs=rngs,
             ),
             num_layers,
-            remat=remat,
+            remat=self.remat,
             rngs=rngs,
         )
-        self.head = make_head(
-            head,
-            grid,
-            2 * features,
-            hidden_features=head_features,
-            num_mixtures=num_mixtures,
-            rngs=rngs,
-        )
+        self.head = self.head_settings.make(grid, 2 * features, rngs=rngs)
 
     def network(
         self,

@@ -23,7 +23,7 @@ Where we deviate from [1]:
     Likelihood and Other Modifications, figure 2; details as in the code published with it.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import jax
 import jax.numpy as jnp
@@ -34,10 +34,9 @@ from jaxtyping import Array, Float, Int
 from pixelprior.context import Context
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
-from pixelprior.models.base import AutoregressiveModel, row_from_columns, row_of
+from pixelprior.models.base import AutoregressiveModel, CommonSettings, row_from_columns, row_of
 from pixelprior.nn.causal import Above, Left, shift_down, shift_right
 from pixelprior.nn.gates import concat_elu, gated_residual
-from pixelprior.nn.heads import make_head
 from pixelprior.nn.shifted_conv import DownRightConv, Downsample, Upsample, interleave
 from pixelprior.nn.stack import Stack
 
@@ -71,7 +70,7 @@ class VerticalBlock(nnx.Module):
         """Returns the stream and the pasts of the rows that follow."""
         y, input_past = self.input(concat_elu(v), pasts[0])
         y = y + self.input_bias[...]
-        if self.skip is not None:
+        if self.skip is not None and skip is not None:
             y = y + self.skip(concat_elu(skip))
         y = self.dropout(concat_elu(y), deterministic=dropout_key is None, rngs=dropout_key)
         y, output_past = self.output(y, pasts[1])
@@ -109,7 +108,7 @@ class HorizontalBlock(nnx.Module):
     ) -> Float[Array, "b h w d"]:
         """The block over whole grids."""
         y = self.input(concat_elu(x)) + self.link(concat_elu(v))
-        if self.skip is not None:
+        if self.skip is not None and skip is not None:
             y = y + self.skip(concat_elu(skip))
         y = self.dropout(concat_elu(y), deterministic=dropout_key is None, rngs=dropout_key)
         y = self.output(y)
@@ -146,7 +145,7 @@ class HorizontalBlock(nnx.Module):
         """The block at one position, and its inputs there; ``past`` are those just left of it."""
         first = concat_elu(x)
         y = self.input.from_left(first, past[0]) + above[0]
-        if self.skip is not None:
+        if self.skip is not None and skip is not None:
             y = y + self.skip(concat_elu(skip))
         second = concat_elu(y)
         y = self.output.from_left(second, past[1]) + above[1]
@@ -230,12 +229,13 @@ class _ScaleCache(NamedTuple):
 
     pasts: list[Any]  # of each vertical block, down and up
     inputs: list[Any]  # of each horizontal block in the row above, down and up
-    # In the row above, what the way down has come to in both streams; and what the way up of the
-    # coarser resolution says of an odd row, known since the even one above it.
-    v: Float[Array, "b 1 w d"] | None
-    x: Float[Array, "b 1 w d"] | None
-    v_odd: Float[Array, "b 1 w d"] | None
-    x_odd: Float[Array, "b 1 w d"] | None
+    # All [b, 1, w, d], and None at the coarsest resolution. In the row above, what the way down has
+    # come to in both streams; and what the step up says of an odd row, known since the even one
+    # above it.
+    v: Any
+    x: Any
+    v_odd: Any
+    x_odd: Any
     coarse: Any
 
 
@@ -251,8 +251,10 @@ class _ScaleAbove(NamedTuple):
     """What the rows above give to one resolution's row."""
 
     layers: list[list[Float[Array, "b 1 w e"]]]  # to each horizontal block, down and up
-    down: Float[Array, "b 1 w d"] | None  # to the step down
-    odd: Float[Array, "b 1 w d"] | None  # the result of the step up, if the row is odd
+    # [b, 1, w, d], and None at the coarsest resolution: to the step down; and what the step up
+    # gives, if the row is odd.
+    down: Any
+    odd: Any
     coarse: Any
 
 
@@ -260,8 +262,10 @@ class _ScaleLeft(NamedTuple):
     """What one resolution remembers of the columns to the left."""
 
     inputs: list[list[Float[Array, "b 1 1 2*d"]]]  # of each horizontal block, down and up
-    x: Float[Array, "b 1 1 d"] | None  # what the way down has come to
-    up: Float[Array, "b 1 1 4*d"] | None  # the last result of the step up, for all four places
+    # None at the coarsest resolution: what the way down has come to, [b, 1, 1, d]; and the last
+    # result of the step up, for all four places, [b, 1, 1, 4 * d].
+    x: Any
+    up: Any
     coarse: Any
 
 
@@ -274,16 +278,9 @@ class PixelCNNPP(AutoregressiveModel):
         num_blocks: layers of one resolution on the way down, and one more on the way up (5 in the
             paper).
         num_scales: resolutions, each half as fine as the one before it (3 in the paper).
-        embedding_features: size of a symbol's vector.
-        head_features: hidden units of the head.
-        dropout_rate: share of a block's hidden features dropped in training (0.5 in the paper).
-        head: see `pixelprior.nn.heads.make_head`.
-        num_mixtures: see `pixelprior.nn.heads.make_head`.
-        num_classes: 0 for a model without classes.
-        map_features: size of the vectors of the context's map; 0 for no map.
-        dtype: "float32", or "bfloat16" for what the network computes in.
-        remat: compute what layers hold anew in the backward pass, instead of keeping it.
         rngs: where the initial weights come from.
+        common: see `AutoregressiveModel`. The head is a logistic mixture, if none is named; the
+            paper's dropout_rate is 0.5.
     """
 
     def __init__(
@@ -293,34 +290,19 @@ class PixelCNNPP(AutoregressiveModel):
         features: int = 64,
         num_blocks: int = 2,
         num_scales: int = 3,
-        embedding_features: int = 16,
-        head_features: int = 128,
-        head: str = "logistic_mixture",
-        num_mixtures: int = 10,
-        dropout_rate: float = 0.0,
-        num_classes: int = 0,
-        map_features: int = 0,
-        dtype: str = "float32",
-        remat: bool = False,
         rngs: nnx.Rngs,
+        **common: Unpack[CommonSettings],
     ):
         for name, size in (("num_blocks", num_blocks), ("num_scales", num_scales)):
             if size < 1:
                 raise InputError(f"{name} must be at least 1, got {size}")
-        super().__init__(
-            grid,
-            embedding_features=embedding_features,
-            context_features=features,
-            num_classes=num_classes,
-            map_features=map_features,
-            dtype=dtype,
-            rngs=rngs,
-        )
+        settings: CommonSettings = {"head": "logistic_mixture", **common}
+        super().__init__(grid, features, rngs=rngs, **settings)
         # The input is shifted: the vertical stream begins with the two rows above, the horizontal
         # one with three places of the row above and the one to the left.
-        self.first_vertical = Above(2, 3, embedding_features, features, rngs=rngs)
-        self.first_above = Above(1, 3, embedding_features, features, rngs=rngs)
-        self.first_left = Left(1, embedding_features, features, rngs=rngs)
+        self.first_vertical = Above(2, 3, self.embedding.features, features, rngs=rngs)
+        self.first_above = Above(1, 3, self.embedding.features, features, rngs=rngs)
+        self.first_left = Left(1, self.embedding.features, features, rngs=rngs)
         self.first_bias = nnx.Param(jnp.zeros((2, features)))
         self.scales = nnx.List(
             [
@@ -328,22 +310,15 @@ class PixelCNNPP(AutoregressiveModel):
                     features,
                     num_blocks=num_blocks,
                     coarsest=index == num_scales - 1,
-                    context_features=features if num_classes or map_features else 0,
-                    dropout_rate=dropout_rate,
-                    remat=remat,
+                    context_features=self.context_features,
+                    dropout_rate=self.dropout_rate,
+                    remat=self.remat,
                     rngs=rngs,
                 )
                 for index in range(num_scales)
             ]
         )
-        self.head = make_head(
-            head,
-            grid,
-            features,
-            hidden_features=head_features,
-            num_mixtures=num_mixtures,
-            rngs=rngs,
-        )
+        self.head = self.head_settings.make(grid, features, rngs=rngs)
 
     # The whole grid.
 

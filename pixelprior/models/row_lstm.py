@@ -20,7 +20,7 @@ Where we deviate from [1]:
 [1] van den Oord et al. 2016a, Pixel Recurrent Neural Networks, figure 5 and table 1.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import jax
 from flax import nnx
@@ -29,9 +29,8 @@ from jaxtyping import Array, Float, Int
 from pixelprior.context import Context
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
-from pixelprior.models.base import AutoregressiveModel, row_from_columns, row_of
+from pixelprior.models.base import AutoregressiveModel, CommonSettings, row_from_columns, row_of
 from pixelprior.nn.causal import Left
-from pixelprior.nn.heads import make_head
 from pixelprior.nn.lstm import LineLSTM, lstm_cell
 from pixelprior.nn.masked_conv import MaskedConv
 from pixelprior.nn.stack import Stack
@@ -95,16 +94,8 @@ class RowLSTM(AutoregressiveModel):
         kernel_size: columns of the row above that a state comes from (odd); the input is seen as
             far to the left.
         first_kernel_size: of the first convolution (odd).
-        embedding_features: size of a symbol's vector.
-        head_features: hidden units of the head.
-        dropout_rate: share of a layer's hidden features dropped in training.
-        head: see `pixelprior.nn.heads.make_head`.
-        num_mixtures: see `pixelprior.nn.heads.make_head`.
-        num_classes: 0 for a model without classes.
-        map_features: size of the vectors of the context's map; 0 for no map.
-        dtype: "float32", or "bfloat16" for what the network computes in.
-        remat: compute what layers hold anew in the backward pass, instead of keeping it.
         rngs: where the initial weights come from.
+        common: see `AutoregressiveModel`.
     """
 
     def __init__(
@@ -115,49 +106,28 @@ class RowLSTM(AutoregressiveModel):
         num_layers: int = 4,
         kernel_size: int = 3,
         first_kernel_size: int = 7,
-        embedding_features: int = 16,
-        head_features: int = 128,
-        head: str = "softmax",
-        num_mixtures: int = 10,
-        dropout_rate: float = 0.0,
-        num_classes: int = 0,
-        map_features: int = 0,
-        dtype: str = "float32",
-        remat: bool = False,
         rngs: nnx.Rngs,
+        **common: Unpack[CommonSettings],
     ):
         if kernel_size % 2 == 0 or kernel_size < 3:
             raise InputError(f"kernel_size must be odd and at least 3, got {kernel_size}")
-        super().__init__(
-            grid,
-            embedding_features=embedding_features,
-            context_features=features,
-            num_classes=num_classes,
-            map_features=map_features,
-            dtype=dtype,
-            rngs=rngs,
+        super().__init__(grid, features, rngs=rngs, **common)
+        self.first = MaskedConv(
+            "A", first_kernel_size, self.embedding.features, 2 * features, rngs=rngs
         )
-        self.first = MaskedConv("A", first_kernel_size, embedding_features, 2 * features, rngs=rngs)
         self.blocks = Stack(
             lambda rngs: RowLSTMBlock(
                 features,
                 kernel_size=kernel_size,
-                context_features=features if num_classes or map_features else 0,
-                dropout_rate=dropout_rate,
+                context_features=self.context_features,
+                dropout_rate=self.dropout_rate,
                 rngs=rngs,
             ),
             num_layers,
-            remat=remat,
+            remat=self.remat,
             rngs=rngs,
         )
-        self.head = make_head(
-            head,
-            grid,
-            2 * features,
-            hidden_features=head_features,
-            num_mixtures=num_mixtures,
-            rngs=rngs,
-        )
+        self.head = self.head_settings.make(grid, 2 * features, rngs=rngs)
 
     def network(
         self,

@@ -20,7 +20,7 @@ Where we deviate from them:
 [4] Chen et al. 2020, Generative Pretraining from Pixels.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import jax
 from flax import nnx
@@ -28,9 +28,8 @@ from jaxtyping import Array, Float, Int
 
 from pixelprior.context import Context
 from pixelprior.grid import Grid
-from pixelprior.models.base import AutoregressiveModel, row_of
+from pixelprior.models.base import AutoregressiveModel, CommonSettings, row_of
 from pixelprior.nn.attention import AttentionCache, CausalAttention
-from pixelprior.nn.heads import make_head
 from pixelprior.nn.raster_stem import RasterStem
 from pixelprior.nn.stack import Stack
 
@@ -112,16 +111,8 @@ class Transformer(AutoregressiveModel):
         num_heads: of each attention.
         window_rows: how many rows above its own a position attends to; all, if there are no more.
         first_kernel_size: of the convolution before the blocks (odd).
-        embedding_features: size of a symbol's vector.
-        head_features: hidden units of the head.
-        head: see `pixelprior.nn.heads.make_head`.
-        num_mixtures: see `pixelprior.nn.heads.make_head`.
-        dropout_rate: share of what attention and perceptron add dropped in training.
-        num_classes: 0 for a model without classes.
-        map_features: size of the vectors of the context's map; 0 for no map.
-        dtype: "float32", or "bfloat16" for what the network computes in.
-        remat: compute what layers hold anew in the backward pass, instead of keeping it.
         rngs: where the initial weights come from.
+        common: see `AutoregressiveModel`.
     """
 
     def __init__(
@@ -133,49 +124,28 @@ class Transformer(AutoregressiveModel):
         num_heads: int = 4,
         window_rows: int = 64,
         first_kernel_size: int = 7,
-        embedding_features: int = 16,
-        head_features: int = 128,
-        head: str = "softmax",
-        num_mixtures: int = 10,
-        dropout_rate: float = 0.0,
-        num_classes: int = 0,
-        map_features: int = 0,
-        dtype: str = "float32",
-        remat: bool = False,
         rngs: nnx.Rngs,
+        **common: Unpack[CommonSettings],
     ):
-        super().__init__(
-            grid,
-            embedding_features=embedding_features,
-            context_features=features,
-            num_classes=num_classes,
-            map_features=map_features,
-            dtype=dtype,
-            rngs=rngs,
+        super().__init__(grid, features, rngs=rngs, **common)
+        self.stem = RasterStem(
+            grid, first_kernel_size, self.embedding.features, features, rngs=rngs
         )
-        self.stem = RasterStem(grid, first_kernel_size, embedding_features, features, rngs=rngs)
         self.blocks = Stack(
             lambda rngs: TransformerBlock(
                 features,
                 num_heads=num_heads,
                 window_rows=window_rows,
-                context_features=features if num_classes or map_features else 0,
-                dropout_rate=dropout_rate,
+                context_features=self.context_features,
+                dropout_rate=self.dropout_rate,
                 rngs=rngs,
             ),
             num_layers,
-            remat=remat,
+            remat=self.remat,
             rngs=rngs,
         )
         self.norm = nnx.LayerNorm(features, rngs=rngs)
-        self.head = make_head(
-            head,
-            grid,
-            features,
-            hidden_features=head_features,
-            num_mixtures=num_mixtures,
-            rngs=rngs,
-        )
+        self.head = self.head_settings.make(grid, features, rngs=rngs)
 
     def network(
         self,

@@ -27,6 +27,11 @@ class SymbolEmbedding(nnx.Module):
         noise = 0.1 * jax.random.normal(noise_key, (channels, levels, d))
         self.table = nnx.Param((values * directions + noise) / jnp.sqrt(channels))
 
+    @property
+    def features(self) -> int:
+        """Size of a vector."""
+        return self.table.shape[-1]
+
     def __call__(self, symbols: Int[Array, "*n c"]) -> Float[Array, "*n d"]:
         """Embeds symbols in ``[0, levels)``; `OUTSIDE` gives zeros."""
         table = self.table[...]

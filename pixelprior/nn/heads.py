@@ -1,5 +1,7 @@
 """The heads that a model may have, by name."""
 
+import dataclasses
+
 from flax import nnx
 
 from pixelprior.errors import InputError
@@ -11,32 +13,35 @@ from pixelprior.nn.softmax_head import SoftmaxHead
 HEADS = ("softmax", "logistic_mixture")
 
 
-def make_head(
-    name: str,
-    grid: Grid,
-    d: int,
-    *,
-    hidden_features: int,
-    num_mixtures: int,
-    rngs: nnx.Rngs,
-) -> Head:
-    """The head of a model with ``d`` features.
+@dataclasses.dataclass(frozen=True)
+class HeadSettings:
+    """Which head, and how large.
 
-    Args:
+    Attributes:
         name: "softmax" for any symbols; "logistic_mixture" for intensities, which have an order.
-        grid: of the symbols.
-        d: features of the network.
         hidden_features: of the head's own layer, for each channel.
         num_mixtures: logistics in the mixture; the softmax has no use for it.
-        rngs: where the initial weights come from.
 
     Raises:
         InputError: if there is no such head.
     """
-    if name == "softmax":
-        return SoftmaxHead(grid, d, hidden_features=hidden_features, rngs=rngs)
-    if name == "logistic_mixture":
+
+    name: str
+    hidden_features: int
+    num_mixtures: int
+
+    def __post_init__(self) -> None:
+        if self.name not in HEADS:
+            raise InputError(f"head must be one of {', '.join(HEADS)}, got {self.name!r}")
+
+    def make(self, grid: Grid, d: int, *, rngs: nnx.Rngs) -> Head:
+        """The head of a network with ``d`` features."""
+        if self.name == "softmax":
+            return SoftmaxHead(grid, d, hidden_features=self.hidden_features, rngs=rngs)
         return LogisticMixtureHead(
-            grid, d, hidden_features=hidden_features, num_mixtures=num_mixtures, rngs=rngs
+            grid,
+            d,
+            hidden_features=self.hidden_features,
+            num_mixtures=self.num_mixtures,
+            rngs=rngs,
         )
-    raise InputError(f"head must be one of {', '.join(HEADS)}, got {name!r}")

@@ -17,6 +17,13 @@ from jaxtyping import Array, Float
 from pixelprior.nn.causal import correlate
 
 
+def _kernel(d: int, e: int, rngs: nnx.Rngs) -> nnx.Param:
+    initializer = nnx.initializers.variance_scaling(
+        1.0, "fan_in", "truncated_normal", in_axis=(0, 1, 2), out_axis=3
+    )
+    return nnx.Param(initializer(rngs.params(), (2, 2, d, e), jnp.float32))
+
+
 class DownRightConv(nnx.Module):
     """A convolution over the own position and its neighbours above, to the left and between them.
 
@@ -25,10 +32,7 @@ class DownRightConv(nnx.Module):
     """
 
     def __init__(self, d: int, e: int, *, rngs: nnx.Rngs):
-        initializer = nnx.initializers.variance_scaling(
-            1.0, "fan_in", "truncated_normal", in_axis=(0, 1, 2), out_axis=3
-        )
-        self.kernel = nnx.Param(initializer(rngs.params(), (2, 2, d, e), jnp.float32))
+        self.kernel = _kernel(d, e, rngs)
         self.bias = nnx.Param(jnp.zeros(e))
 
     def __call__(self, x: Float[Array, "b h w d"]) -> Float[Array, "b h w e"]:
@@ -55,7 +59,8 @@ class Downsample(nnx.Module):
     """
 
     def __init__(self, d: int, e: int, *, rngs: nnx.Rngs):
-        self.linear = nnx.Linear(4 * d, e, rngs=rngs)
+        self.kernel = _kernel(d, e, rngs)
+        self.bias = nnx.Param(jnp.zeros(e))
 
     def __call__(
         self, x: Float[Array, "b h w d"], past: Float[Array, "b 1 w d"]
@@ -65,21 +70,22 @@ class Downsample(nnx.Module):
         b, h, w, d = extended.shape
         # What is left over at the end belongs to no window.
         windows = extended[:, : h - h % 2, : w - w % 2].reshape(b, h // 2, 2, w // 2, 2, d)
-        return self.linear(windows.transpose(0, 1, 3, 2, 4, 5).reshape(b, h // 2, w // 2, 4 * d))
+        vectors = windows.transpose(0, 1, 3, 2, 4, 5).reshape(b, h // 2, w // 2, 4 * d)
+        return vectors @ self.kernel.reshape(4 * d, -1) + self.bias[...]
 
     def from_above(self, row: Float[Array, "b 1 w d"]) -> Float[Array, "b 1 W e"]:
         """What the row above an even row gives to the coarse row, and the bias."""
         extended = jnp.pad(row, ((0, 0), (0, 0), (1, 0), (0, 0)))
         b, _, w, d = extended.shape
         pairs = extended[:, :, : w - w % 2].reshape(b, 1, w // 2, 2 * d)
-        return pairs @ self.linear.kernel[: 2 * d] + self.linear.bias[...]
+        return pairs @ self.kernel[0].reshape(2 * d, -1) + self.bias[...]
 
     def from_left(
         self, x: Float[Array, "b 1 1 d"], past: Float[Array, "b 1 1 d"]
     ) -> Float[Array, "b 1 1 e"]:
         """What an even row gives at an even column, from there and from the column before."""
         pair = jnp.concatenate([past, x], axis=-1)
-        return pair @ self.linear.kernel[pair.shape[-1] :]
+        return pair @ self.kernel[1].reshape(pair.shape[-1], -1)
 
 
 class Upsample(nnx.Module):
