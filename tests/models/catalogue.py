@@ -191,6 +191,7 @@ MODELS = {
     "pixel_cnn_pp_three_scales": Model(
         functools.partial(PixelCNNPP, num_scales=3, **STRIDED_SIZES),
         everything_before,
+        kinds=("none", "both"),  # what contexts do is no other than with two
         depth="num_blocks",
         cached_cost=STRIDED_COST,
     ),

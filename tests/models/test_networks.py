@@ -26,7 +26,6 @@ CONTEXTS = {
 }
 
 every_model = pytest.mark.parametrize("name", MODELS)
-every_context = pytest.mark.parametrize("kind", CONTEXTS)
 
 
 @functools.cache
@@ -54,6 +53,7 @@ def random_input(grid, kind, batch):
 
 
 @every_model
+@pytest.mark.slow
 def test_a_fresh_model_is_close_to_uniform_and_the_same_for_one_seed(name):
     grid = Grid(3, 3, 1, 256)
     make = nnx.jit(lambda key: MODELS[name].make(grid, rngs=nnx.Rngs(key)))
@@ -69,7 +69,7 @@ def test_a_fresh_model_is_close_to_uniform_and_the_same_for_one_seed(name):
 
 
 @every_model
-@every_context
+@pytest.mark.parametrize("kind", ["none", "both"])
 def test_gradients_reach_every_parameter(name, kind):
     graph, weights = graph_and_weights(name, GRID, kind)
     x, context = random_input(GRID, kind, 16)
