@@ -69,7 +69,7 @@ def test_a_fresh_model_is_close_to_uniform_and_the_same_for_one_seed(name):
 
 
 @every_model
-@pytest.mark.parametrize("kind", ["none", "both"])
+@pytest.mark.parametrize("kind", [pytest.param("none", marks=pytest.mark.slow), "both"])
 def test_gradients_reach_every_parameter(name, kind):
     graph, weights = graph_and_weights(name, GRID, kind)
     x, context = random_input(GRID, kind, 16)
@@ -148,7 +148,7 @@ def test_kernels_without_a_centre_are_refused(name, kernel, size):
 
 
 @every_model
-@pytest.mark.parametrize("kind", ["none", "map"])
+@pytest.mark.parametrize("kind", [pytest.param("none", marks=pytest.mark.slow), "map"])
 def test_a_cached_sample_costs_one_evaluation(name, kind):
     graph, weights = graph_and_weights(name, GRID, kind)
     x, context = random_input(GRID, kind, 1)
