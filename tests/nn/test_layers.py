@@ -7,6 +7,7 @@ import pytest
 from flax import nnx
 
 from pixelprior import Context, Grid
+from pixelprior.context import ContextShape
 from pixelprior.errors import InputError
 from pixelprior.nn.context_encoder import ContextEncoder
 from pixelprior.nn.embedding import OUTSIDE, SymbolEmbedding
@@ -67,9 +68,7 @@ GRID = Grid(2, 3, 1, 4)
 
 
 def encoder(num_classes=0, map_features=0):
-    return ContextEncoder(
-        GRID, num_classes=num_classes, map_features=map_features, d=5, rngs=nnx.Rngs(0)
-    )
+    return ContextEncoder(ContextShape(GRID, num_classes, map_features), 5, rngs=nnx.Rngs(0))
 
 
 def test_context_is_the_label_row_plus_the_projected_map():
