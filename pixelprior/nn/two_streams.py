@@ -1,0 +1,202 @@
+"""The blocks of PixelCNN++: a vertical and a horizontal stream, and one resolution of both.
+
+Legend: b batch, h height, w width, d features, c features of the context.
+
+Salimans et al. 2017 (PixelCNN++), sections 2.3 to 2.5 and figure 2; details as in the code that was
+published with it.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from pixelprior.nn.causal import Above
+from pixelprior.nn.gates import concat_elu, gated_residual
+from pixelprior.nn.shifted_conv import DownRightConv, Downsample, Upsample
+from pixelprior.nn.stack import Stack
+
+
+class VerticalBlock(nnx.Module):
+    """A gated residual block of the vertical stream: two convolutions of 2 rows and 3 columns."""
+
+    def __init__(
+        self, d: int, *, skips: bool, context_features: int, dropout_rate: float, rngs: nnx.Rngs
+    ):
+        self.input = Above(2, 3, 2 * d, d, rngs=rngs)
+        self.input_bias = nnx.Param(jnp.zeros(d))
+        self.skip = nnx.Linear(2 * d, d, use_bias=False, rngs=rngs) if skips else None
+        self.dropout = nnx.Dropout(dropout_rate)
+        self.output = Above(2, 3, 2 * d, 2 * d, rngs=rngs)
+        self.output_bias = nnx.Param(jnp.zeros(2 * d))
+        self.context = _context(context_features, d, rngs)
+
+    def init_pasts(self, batch: int, width: int) -> list[Float[Array, "b 1 w 2*d"]]:
+        """What lies above the grid, for either convolution."""
+        return [self.input.init_past(batch, width), self.output.init_past(batch, width)]
+
+    def __call__(
+        self,
+        v: Float[Array, "b h w d"],
+        skip: Float[Array, "b h w d"] | None,
+        pasts: list[Float[Array, "b 1 w 2*d"]],
+        context: Float[Array, "b #h #w c"] | None,
+        dropout_key: Array | None = None,
+    ) -> tuple[Float[Array, "b h w d"], list[Float[Array, "b 1 w 2*d"]]]:
+        """Returns the stream and the pasts of the rows that follow."""
+        y, input_past = self.input(concat_elu(v), pasts[0])
+        y = y + self.input_bias[...]
+        if self.skip is not None and skip is not None:
+            y = y + self.skip(concat_elu(skip))
+        y = self.dropout(concat_elu(y), deterministic=dropout_key is None, rngs=dropout_key)
+        y, output_past = self.output(y, pasts[1])
+        y = y + self.output_bias[...]
+        if self.context is not None and context is not None:
+            y = y + self.context(context)
+        return gated_residual(v, y), [input_past, output_past]
+
+
+class HorizontalBlock(nnx.Module):
+    """The same for the horizontal stream, by `DownRightConv`; it takes the vertical one in.
+
+    Over whole grids at once, or position by position: then `from_above` first does for a whole row
+    all that looks at the row above and at the vertical stream. What both convolutions look at,
+    their *inputs*, is all that has to be remembered.
+    """
+
+    def __init__(
+        self, d: int, *, skips: bool, context_features: int, dropout_rate: float, rngs: nnx.Rngs
+    ):
+        self.input = DownRightConv(2 * d, d, rngs=rngs)
+        self.link = nnx.Linear(2 * d, d, use_bias=False, rngs=rngs)
+        self.skip = nnx.Linear(2 * d, d, use_bias=False, rngs=rngs) if skips else None
+        self.dropout = nnx.Dropout(dropout_rate)
+        self.output = DownRightConv(2 * d, 2 * d, rngs=rngs)
+        self.context = _context(context_features, d, rngs)
+
+    def __call__(
+        self,
+        x: Float[Array, "b h w d"],
+        v: Float[Array, "b h w d"],
+        skip: Float[Array, "b h w d"] | None,
+        context: Float[Array, "b #h #w c"] | None,
+        dropout_key: Array | None,
+    ) -> Float[Array, "b h w d"]:
+        """The block over whole grids."""
+        y = self.input(concat_elu(x)) + self.link(concat_elu(v))
+        if self.skip is not None and skip is not None:
+            y = y + self.skip(concat_elu(skip))
+        y = self.dropout(concat_elu(y), deterministic=dropout_key is None, rngs=dropout_key)
+        y = self.output(y)
+        if self.context is not None and context is not None:
+            y = y + self.context(context)
+        return gated_residual(x, y)
+
+    def init_inputs(self, batch: int, width: int) -> list[Float[Array, "b 1 w 2*d"]]:
+        """What lies above the grid, or to the left of it, for either convolution."""
+        shapes = [conv.kernel.shape for conv in (self.input, self.output)]
+        dtype = self.link.kernel.dtype
+        return [jnp.zeros((batch, 1, width, shape[2]), dtype) for shape in shapes]
+
+    def from_above(
+        self,
+        inputs: list[Float[Array, "b 1 w 2*d"]],
+        v: Float[Array, "b 1 w d"],
+        context: Float[Array, "b 1 #w c"] | None,
+    ) -> list[Float[Array, "b 1 w e"]]:
+        """What is added to either convolution, given the inputs in the row above."""
+        first = self.input.from_above(inputs[0]) + self.link(concat_elu(v))
+        second = self.output.from_above(inputs[1])
+        if self.context is not None and context is not None:
+            second = second + self.context(context)
+        return [first, second]
+
+    def step(
+        self,
+        x: Float[Array, "b 1 1 d"],
+        skip: Float[Array, "b 1 1 d"] | None,
+        above: list[Float[Array, "b 1 1 e"]],
+        past: list[Float[Array, "b 1 1 2*d"]],
+    ) -> tuple[Float[Array, "b 1 1 d"], list[Float[Array, "b 1 1 2*d"]]]:
+        """The block at one position, and its inputs there; ``past`` are those just left of it."""
+        first = concat_elu(x)
+        y = self.input.from_left(first, past[0]) + above[0]
+        if self.skip is not None and skip is not None:
+            y = y + self.skip(concat_elu(skip))
+        second = concat_elu(y)
+        y = self.output.from_left(second, past[1]) + above[1]
+        return gated_residual(x, y), [first, second]
+
+
+def _context(features: int, d: int, rngs: nnx.Rngs) -> nnx.Linear | None:
+    """What a context adds before the gate."""
+    return nnx.Linear(features, 2 * d, use_bias=False, rngs=rngs) if features else None
+
+
+class Layer(nnx.Module):
+    """A block of each stream."""
+
+    def __init__(self, d: int, *, rngs: nnx.Rngs, **settings: Any):
+        self.vertical = VerticalBlock(d, rngs=rngs, **settings)
+        self.horizontal = HorizontalBlock(d, rngs=rngs, **settings)
+
+    def __call__(
+        self,
+        streams: tuple[Float[Array, "b h w d"], Float[Array, "b h w d"]],
+        skips: tuple[Any, Any],
+        context: Float[Array, "b #h #w c"] | None,
+        dropout_key: Array | None,
+    ) -> tuple[Float[Array, "b h w d"], Float[Array, "b h w d"]]:
+        """Both streams over whole grids."""
+        (v, x), (v_skip, x_skip) = streams, skips
+        v_key = x_key = None
+        if dropout_key is not None:
+            v_key, x_key = jax.random.split(dropout_key)
+        pasts = self.vertical.init_pasts(v.shape[0], v.shape[2])
+        v, _ = self.vertical(v, v_skip, pasts, context, v_key)
+        return v, self.horizontal(x, v, x_skip, context, x_key)
+
+
+class Scale(nnx.Module):
+    """The layers of one resolution, on the way down and up, and the steps to the next coarser one.
+
+    On the way up every layer has its skip connection, so there are as many as there are results on
+    the way down: what comes in, and that of each layer. At the coarsest resolution the last of them
+    is not skipped to but where the way up begins.
+    """
+
+    def __init__(
+        self,
+        d: int,
+        *,
+        num_blocks: int,
+        coarsest: bool,
+        context_features: int,
+        dropout_rate: float,
+        remat: bool,
+        rngs: nnx.Rngs,
+    ):
+        def stack(depth: int, skips: bool) -> Stack[Layer]:
+            return Stack(
+                lambda rngs: Layer(
+                    d,
+                    skips=skips,
+                    context_features=context_features,
+                    dropout_rate=dropout_rate,
+                    rngs=rngs,
+                ),
+                depth,
+                remat=remat,
+                rngs=rngs,
+            )
+
+        self.coarsest = coarsest
+        self.down = stack(num_blocks, skips=False)
+        self.up = stack(num_blocks if coarsest else num_blocks + 1, skips=True)
+        if not coarsest:
+            self.vertical_down = Downsample(d, d, rngs=rngs)
+            self.horizontal_down = Downsample(d, d, rngs=rngs)
+            self.vertical_up = Upsample(d, d, rngs=rngs)
+            self.horizontal_up = Upsample(d, d, rngs=rngs)
