@@ -58,6 +58,7 @@ def product_dtypes(jaxpr):
 
 
 @every_model
+@pytest.mark.slow
 def test_bfloat16_is_for_the_network_and_nothing_else(name):
     both = dict(num_classes=2, map_features=3)
     graph, weights = random_model(name, dtype="bfloat16", **both)

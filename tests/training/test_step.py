@@ -18,13 +18,16 @@ from pixelprior.models import MODELS
 from pixelprior.training.optimizer import make_optimizer
 from pixelprior.training.step import init_state, make_train_step
 from pixelprior.training.tasks.pixels import pixel_loss
+from tests.models.catalogue import SHIPPED
 
 SMALL = {"features": 4, "num_layers": 1, "embedding_features": 4, "head_features": 8}
 
 
 def small_model(name="gated_pixel_cnn", *, num_classes=0, **settings):
+    small = dict(SMALL)
+    small[SHIPPED[name].depth] = small.pop("num_layers")
     return build_model(
-        {"name": name} | SMALL | settings, Grid(4, 3, 1, 5), num_classes=num_classes, seed=0
+        {"name": name} | small | settings, Grid(4, 3, 1, 5), num_classes=num_classes, seed=0
     )
 
 
@@ -102,11 +105,12 @@ def test_dropout_is_another_at_every_step():
     assert float(metrics.metrics["bits_per_dim"]) == losses[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_learns_one_batch_by_heart(name):
     batch = one_batch(size=3)
     state, step = setup(
-        small_model(name, num_classes=3, features=16, head_features=32),
+        small_model(name, num_classes=3, features=16, head_features=32, head="softmax"),
         learning_rate=0.02,
         num_steps=300,
     )
