@@ -14,7 +14,8 @@ Where we deviate from [1]:
 
 - Steps between resolutions are 2x2 in both streams, where the vertical one's are 2x3: windows do
   not overlap, so that each step is one matrix product and a rearrangement.
-- No weight normalisation, and no initialisation from data.
+- No weight normalisation, no initialisation from data, and no smaller initial weights for what a
+  block adds.
 - The head has a hidden layer, see `LogisticMixtureHead`; `SoftmaxHead` serves as well.
 - Symbols enter as learned embeddings, so that codes are as welcome as intensities.
 - A context may be a map; a coarse position takes it from the fine one that it stands for.
