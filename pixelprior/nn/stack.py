@@ -17,7 +17,7 @@ class Stack(nnx.Module, Generic[Layer]):
     """``depth`` layers of one kind; each weight has a leading axis of that length.
 
     With ``remat``, a gradient keeps only what goes from layer to layer, and computes what is inside
-    them once more: less memory for a third more time.
+    them once more: less memory for more time.
     """
 
     def __init__(
