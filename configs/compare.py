@@ -4,7 +4,8 @@
     python evaluate.py --compare runs/compare
 
 Each run is that of a config of its own and lies in a folder of its own. The steps are meant for
-about ten minutes each on 2 CPU cores; the whole list has not been trained yet. One key of one run is set by ``--config.runs.pixel_cnn.num_steps=10``.
+about ten minutes each on 2 CPU cores; the whole list has not been trained yet. One key of one run
+is set by ``--config.runs.pixel_cnn.num_steps=10``.
 """
 
 from ml_collections import ConfigDict
