@@ -1,68 +1,164 @@
-"""How fast images are drawn: cached against naive, by batch and by size of the image.
+"""How fast images are drawn: by batch, by size, of large networks, and from a cold start.
 
-    python -m benchmarks.sampling [--model=pixel_cnn] [--features=128] [--num_layers=10]
+    python -m benchmarks.sampling [--parts batches sizes large start] [--devices=1]
 
 Naive sampling runs the whole network once per pixel, and each of these runs costs the same. So a
-few are timed and the time of all is worked out from them, unless ``--full`` is given.
+few are timed and the time of all is worked out from them, unless ``--full`` is given. On CPUs every
+core is a device by itself, as it is for ``sample.py``.
 """
 
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from benchmarks.machine import matrix_product_rate
 from benchmarks.network import build, network_arguments, title
-from benchmarks.timing import cached_sampler, time_cached, time_naive
+from benchmarks.timing import jitted, time_cached, time_naive, time_sampler
+from pixelprior.devices import num_cores
+from pixelprior.grid import Grid
+from pixelprior.models import GatedPixelCNN
+from pixelprior.sampling.methods import METHODS
+from pixelprior.sampling.whole_grids import Naive
+
+SIDE = 28
+LARGE: dict[str, tuple[int, Grid, dict[str, Any]]] = {
+    "16 images 32x32x3, 8 bits": (16, Grid(32, 32, 3, 256), dict(features=48, num_layers=8)),
+    "10 maps 32x32 of 512 codes": (10, Grid(32, 32, 1, 512), dict(features=160, num_layers=9)),
+}
 
 
 def main() -> None:
-    """Prints the two tables."""
+    """Prints the tables."""
+    parts: dict[str, Callable[[argparse.Namespace], None]] = {
+        "batches": by_batch,
+        "sizes": by_size,
+        "large": large_networks,
+        "start": from_a_cold_start,
+    }
     parser = network_arguments("Times the samplers.")
-    parser.add_argument("--batches", type=int, nargs="+", default=[1, 16, 64])
-    parser.add_argument("--naive_batch", type=int, default=16)
-    parser.add_argument("--naive_pixels", type=int, default=16, help="how many pixels to time")
+    parser.add_argument("--parts", nargs="+", choices=list(parts), default=list(parts))
+    parser.add_argument("--devices", type=int, default=num_cores(), help="of a CPU")
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 16, 64, 256])
+    parser.add_argument("--naive_batches", type=int, nargs="+", default=[16, 256])
+    parser.add_argument("--naive_pixels", type=int, default=3, help="how many pixels to time")
     parser.add_argument("--full", action="store_true", help="time all pixels of naive sampling")
-    parser.add_argument("--sides", type=int, nargs="+", default=[14, 28, 56])
+    parser.add_argument("--sides", type=int, nargs="+", default=[14, 28, 56, 112])
+    parser.add_argument("--compile", choices=list(METHODS), help="only time compiling this one")
     arguments = parser.parse_args()
-    graph, weights = build(arguments)
-    pixels = 28 * 28
+    jax.config.update("jax_num_cpu_devices", arguments.devices)
+    if arguments.compile:
+        return compile_one(arguments)
+    print(f"{title(arguments)}, binary; {jax.device_count()} devices")
+    for name in arguments.parts:
+        parts[name](arguments)
+    print("\nproduct: a 2048^3 float32 matrix product in the same run, GFLOP/s")
 
-    print(f"{title(arguments)}, binary 28x28")
+
+def by_batch(arguments: argparse.Namespace) -> None:
+    """Cached sampling of batches of several sizes, and naive sampling of some."""
+    graph, weights = build(arguments)
+    print(f"\nby batch, {SIDE}x{SIDE}")
     print(
         f"{'batch':>6} {'cached s':>9} {'images/s':>9} {'compile s':>9} {'GFLOP/s':>8} "
         f"{'product':>8} {'share':>6} {'naive s':>9} {'naive/cached':>12}"
     )
     for batch in arguments.batches:
-        cached, compiling, flops = time_cached(graph, weights, batch, 28)
+        cached, compiling, flops = time_cached(graph, weights, batch, SIDE)
         rate = matrix_product_rate()
         naive = ""
-        if batch == arguments.naive_batch:
-            timed = pixels if arguments.full else arguments.naive_pixels
-            seconds = time_naive(graph, weights, batch, 28, timed)
+        if batch in arguments.naive_batches:
+            timed = SIDE * SIDE if arguments.full else arguments.naive_pixels
+            seconds = time_naive(graph, weights, batch, SIDE, timed)
             naive = f" {seconds:>9.1f} {seconds / cached:>12.0f}"
         print(
             f"{batch:>6} {cached:>9.3f} {batch / cached:>9.1f} {compiling:>9.1f} "
-            f"{flops / cached / 1e9:>8.0f} {rate / 1e9:>8.0f} {flops / cached / rate:>6.0%}{naive}"
+            f"{flops / cached / 1e9:>8.0f} {rate / 1e9:>8.0f} {flops / cached / rate:>6.0%}{naive}",
+            flush=True,
         )
 
-    print(f"\nby size of the image, batch {arguments.naive_batch}")
+
+def by_size(arguments: argparse.Namespace) -> None:
+    """Time and memory of images of several sizes."""
+    batch = arguments.naive_batches[0]
+    print(f"\nby size of the image, batch {batch}")
     print(f"{'size':>8} {'cached s':>9} {'us/pixel':>9} {'working memory MB':>18} {'product':>8}")
     for side in arguments.sides:
         graph, weights = build(arguments, side)
-        cached, _, _ = time_cached(graph, weights, arguments.naive_batch, side)
-        memory = _working_memory(graph, weights, arguments.naive_batch, side)
+        cached = time_cached(graph, weights, batch, side).seconds
+        memory = _working_memory(graph, weights, batch, side)
         print(
             f"{f'{side}x{side}':>8} {cached:>9.3f} {cached / side**2 * 1e6:>9.0f} "
-            f"{memory / 1e6:>18.1f} {matrix_product_rate() / 1e9:>8.0f}"
+            f"{memory / 1e6:>18.1f} {matrix_product_rate() / 1e9:>8.0f}",
+            flush=True,
         )
-    print("\nproduct: a 2048^3 float32 matrix product in the same run, GFLOP/s")
+
+
+def large_networks(arguments: argparse.Namespace) -> None:
+    """What older systems took minutes for."""
+    print("\nlarger grids, Gated PixelCNN with a softmax head")
+    print(
+        f"{'what':<28} {'weights':>9} {'cached s':>9} {'compile s':>9} {'naive s':>9} "
+        f"{'naive/cached':>12} {'product':>8}"
+    )
+    for name, (batch, grid, settings) in LARGE.items():
+        graph, weights = nnx.split(GatedPixelCNN(grid, **settings, rngs=nnx.Rngs(0)))
+        size = sum(weight.size for weight in jax.tree.leaves(weights))
+        noise = jax.random.uniform(jax.random.key(0), (batch, *grid.shape))
+        cached = time_sampler(graph, weights, METHODS["cached"], noise)
+        positions = grid.height * grid.width
+        timed = positions if arguments.full else arguments.naive_pixels
+        naive = time_sampler(graph, weights, Naive(timed), noise, 1).seconds * positions / timed
+        print(
+            f"{name:<28} {size:>9,} {cached.seconds:>9.3f} {cached.compile_seconds:>9.1f} "
+            f"{naive:>9.1f} {naive / cached.seconds:>12.0f} {matrix_product_rate() / 1e9:>8.0f}",
+            flush=True,
+        )
+
+
+def from_a_cold_start(arguments: argparse.Namespace) -> None:
+    """Compiling each sampler; and a second process that finds what the first one has compiled."""
+    print(f"\ncompiling, {SIDE}x{SIDE}, batch 16")
+    print(f"{'method':<12} {'seconds':>8} {'from the cache':>15}")
+    network = [f"--{key}={getattr(arguments, key)}" for key in ("model", "features", "num_layers")]
+    with tempfile.TemporaryDirectory() as cache:
+        for method in METHODS:
+            first, second = (
+                subprocess.run(
+                    [
+                        *(sys.executable, "-m", "benchmarks.sampling", f"--compile={method}"),
+                        f"--devices={arguments.devices}",
+                        *network,
+                    ],
+                    env=os.environ | {"JAX_COMPILATION_CACHE_DIR": cache},
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                ).stdout.strip()
+                for _ in range(2)
+            )
+            print(f"{method:<12} {first:>8} {second:>15}", flush=True)
+
+
+def compile_one(arguments: argparse.Namespace) -> None:
+    """Prints how long it takes to compile one sampler."""
+    graph, weights = build(arguments)
+    noise = jax.random.uniform(jax.random.key(0), (16, SIDE, SIDE, 1))
+    cost = time_sampler(graph, weights, METHODS[arguments.compile], noise, 0)
+    print(f"{cost.compile_seconds:.1f}")
 
 
 def _working_memory(graph: nnx.GraphDef, weights: Any, batch: int, side: int) -> int:
     """Bytes that the compiled sampler needs beside its arguments and its result."""
     noise = jnp.zeros((batch, side, side, 1))
-    compiled = cached_sampler(graph).lower(weights, noise).compile()
+    compiled = jitted(graph, METHODS["cached"]).lower(weights, noise).compile()
     return compiled.memory_analysis().temp_size_in_bytes
 
 

@@ -9,12 +9,16 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.sharding import Mesh
 
 from benchmarks.flops import product_flops
 from benchmarks.machine import best_time
+from pixelprior.devices import mesh_for, on_each_device, put_on
 from pixelprior.models.multi_scale import MultiScale
 from pixelprior.sampling.draw_grids import draw_grids
-from pixelprior.sampling.samplers import sample_naive
+from pixelprior.sampling.methods import METHODS
+from pixelprior.sampling.sampler import Sampler, Task
+from pixelprior.sampling.whole_grids import Naive
 from pixelprior.training.optimizer import make_optimizer
 from pixelprior.training.step import compile_step, init_state, make_train_step
 from pixelprior.training.tasks.pixels import pixel_loss
@@ -58,21 +62,34 @@ def time_training(
 def time_cached(
     graph: nnx.GraphDef, weights: Any, batch: int, side: int, repetitions: int = 3
 ) -> Cost:
-    """Cached sampling of a batch."""
-    sampler, noise = cached_sampler(graph), _noise(batch, side)
+    """Cached sampling of a batch of binary images, split over all devices if that can be."""
+    return time_sampler(graph, weights, METHODS["cached"], _noise(batch, side), repetitions)
+
+
+def time_sampler(
+    graph: nnx.GraphDef, weights: Any, sampler: Sampler, noise: jax.Array, repetitions: int = 3
+) -> Cost:
+    """A sampler, for the noise of a batch."""
+    mesh = mesh_for(len(noise))
+    arguments = put_on(mesh, weights, noise)
+    draw = jitted(graph, sampler, mesh)
     start = time.perf_counter()
-    compiled = sampler.lower(weights, noise).compile()
+    compiled = draw.lower(*arguments).compile()
     compiling = time.perf_counter() - start
-    jax.block_until_ready(compiled(weights, noise))
-    seconds = best_time(lambda: compiled(weights, noise), repetitions)
-    return Cost(seconds, compiling, product_flops(sampler, weights, noise))
+    if repetitions:
+        jax.block_until_ready(compiled(*arguments))
+    seconds = best_time(lambda: compiled(*arguments), repetitions)
+    flops = product_flops(jitted(graph, sampler), weights, noise)
+    return Cost(seconds, compiling, flops)
 
 
-def cached_sampler(graph: nnx.GraphDef) -> Any:
-    """The jitted sampler: weights and noise in, grids out."""
-    return jax.jit(
-        lambda weights, noise: draw_grids(nnx.merge(graph, weights), noise, None, (), "cached")
-    )
+def jitted(graph: nnx.GraphDef, sampler: Sampler, mesh: Mesh | None = None) -> Any:
+    """The sampler, jitted: weights and noise in, grids out."""
+
+    def draw(weights: Any, noise: jax.Array) -> jax.Array:
+        return draw_grids(nnx.merge(graph, weights), Task(noise), sampler).grids
+
+    return jax.jit(on_each_device(draw, mesh))
 
 
 def time_naive(graph: nnx.GraphDef, weights: Any, batch: int, side: int, pixels: int) -> float:
@@ -88,14 +105,8 @@ def time_naive(graph: nnx.GraphDef, weights: Any, batch: int, side: int, pixels:
     if isinstance(nnx.merge(graph, weights), MultiScale):
         return _time_naive_scales(graph, weights, batch, side, pixels)
     timed = min(pixels, side * side)
-    naive = jax.jit(
-        lambda weights, noise: sample_naive(
-            nnx.merge(graph, weights), noise, None, (), positions=timed
-        )
-    )
-    noise = _noise(batch, side)
-    compiled = naive.lower(weights, noise).compile()
-    return best_time(lambda: compiled(weights, noise), 1) * side * side / timed
+    cost = time_sampler(graph, weights, Naive(timed), _noise(batch, side), 1)
+    return cost.seconds * side * side / timed
 
 
 def _time_naive_scales(
@@ -109,7 +120,7 @@ def _time_naive_scales(
         model = nnx.merge(graph, weights)
         coarse = jnp.zeros((batch, *model.coarse.grid.shape), jnp.int32)
         context = model.fine_context(None, coarse)
-        return sample_naive(model.fine, noise, context, (), model.given(coarse), positions=pixels)
+        return Naive(pixels)(model.fine, Task(noise, context, given=model.given(coarse)))
 
     noise = _noise(batch, side)
     compiled = jax.jit(fine).lower(weights, noise).compile()

@@ -20,6 +20,7 @@ def get_config() -> ConfigDict:
             "binarisation": "none",
             "flip": False,
             "class_conditional": False,
+            "label_dropout": 0.0,
             "model": {
                 "name": "gated_pixel_cnn",
                 "features": 48,

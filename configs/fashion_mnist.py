@@ -23,6 +23,7 @@ def get_config() -> ConfigDict:
             "binarisation": "none",
             "flip": False,
             "class_conditional": True,
+            "label_dropout": 0.1,
             "model": {
                 "name": "gated_pixel_cnn",
                 "features": 48,

@@ -17,7 +17,8 @@ class Context:
     """The condition of a batch of grids; a field that the model does not use stays ``None``.
 
     Attributes:
-        label: one class per grid, in ``[0, num_classes)``.
+        label: one class per grid, in ``[0, num_classes)``; of a model that knows the null class,
+            also ``num_classes``, or none for that of all grids.
         map: a vector of features for every position of the grid, for example an upsampled map
             of coarser codes.
     """
@@ -34,11 +35,14 @@ class ContextShape:
         grid: of the model.
         num_classes: 0 for a model without classes.
         map_features: size of the vectors of the map; 0 for no map.
+        null_class: whether a grid may be of no class: that took the place of some labels in
+            training, see `hide_labels`.
     """
 
     grid: Grid
     num_classes: int = 0
     map_features: int = 0
+    null_class: bool = False
 
     @property
     def takes_any(self) -> bool:
@@ -49,11 +53,13 @@ class ContextShape:
         """Raises an InputError unless the context is one of ``batch`` grids of this model."""
         context = context or Context()
         label, map_ = context.label, context.map
-        if (label is None) != (self.num_classes == 0):
+        if label is None and self.num_classes and not self.null_class:
             raise InputError(
                 f"this model is conditioned on {self.num_classes} classes, but no label was given"
-                if label is None
-                else "a label was given, but this model is unconditional: it was built without "
+            )
+        if label is not None and not self.num_classes:
+            raise InputError(
+                "a label was given, but this model is unconditional: it was built without "
                 "num_classes"
             )
         if label is not None:
@@ -80,5 +86,16 @@ class ContextShape:
         if not isinstance(label, jax.core.Tracer) and batch > 0:
             values = np.asarray(label)
             low, high = int(values.min()), int(values.max())
-            if low < 0 or high >= self.num_classes:
+            if low < 0 or high >= self.num_classes + self.null_class:
                 raise InputError(f"expected labels in [0, {self.num_classes}), got {low} to {high}")
+
+
+def hide_labels(
+    label: Int[Array, " b"], num_classes: int, rate: float, key: Array
+) -> Int[Array, " b"]:
+    """Puts the null class in the place of some labels, so that a model learns it too.
+
+    Ho and Salimans 2021, Classifier-Free Diffusion Guidance, algorithm 1.
+    """
+    hidden = jax.random.bernoulli(key, rate, label.shape)
+    return jnp.where(hidden, num_classes, label)

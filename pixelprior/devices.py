@@ -1,5 +1,7 @@
 """One mesh of all devices: batches are split over it, everything else is on every device."""
 
+import os
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -37,4 +39,78 @@ def put_batch(batch: Any, mesh: Mesh) -> Any:
     sharding = split_by_batch(mesh)
     return jax.tree.map(
         lambda x: jax.make_array_from_process_local_data(sharding, np.asarray(x)), batch
+    )
+
+
+# For work that is done for each image by itself, like sampling.
+
+FEWEST_ON_A_CORE = 4
+"""With fewer images for each core, all cores together are the faster ones."""
+
+
+def split_cpu(num: int) -> None:
+    """Makes as many devices of this machine's CPU as pay for drawing ``num`` images at once.
+
+    The products of one position are too small for several cores to share them: two cores with half
+    of a batch each are half as fast again as both of them on all of it
+    (``benchmarks.sampling --devices``). To be called before anything is computed; what the user has
+    set by ``JAX_NUM_CPU_DEVICES`` or ``XLA_FLAGS`` stays.
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    if "JAX_NUM_CPU_DEVICES" in os.environ or "xla_force_host_platform_device_count" in flags:
+        return
+    devices = max(1, min(num_cores(), num // FEWEST_ON_A_CORE))
+    jax.config.update("jax_num_cpu_devices", devices)
+
+
+def num_cores() -> int:
+    """How many of the machine's cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def mesh_for(num: int, *arguments: Any) -> Mesh | None:
+    """All devices, if so many images can be split evenly over several of them.
+
+    None inside other jitted code, where the arguments are traced: that decides what is where. And
+    None with several processes, whose arrays may lie where this one cannot reach them.
+    """
+    devices = jax.devices()
+    traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(arguments))
+    if traced or len(devices) == 1 or num % len(devices) or jax.process_count() > 1:
+        return None
+    return Mesh(np.array(devices), ("data",))
+
+
+def put_on(mesh: Mesh | None, everyones: Any, each_ones: Any) -> tuple[Any, Any]:
+    """Moves what every image needs to all devices, and what is each one's own to its device."""
+    if mesh is None:
+        return everyones, each_ones
+    return jax.device_put((everyones, each_ones), (replicated(mesh), split_by_batch(mesh)))
+
+
+def bring_back(mesh: Mesh | None, results: Any, everyones: Any) -> Any:
+    """Moves results to the one device that ``everyones`` came from, if it was one.
+
+    There they can be used beside it: JAX refuses to compute with arrays that were put on different
+    devices.
+    """
+    if mesh is None:
+        return results
+    places = {leaf.sharding for leaf in jax.tree.leaves(everyones) if isinstance(leaf, jax.Array)}
+    alone = [place for place in places if len(place.device_set) == 1]
+    return jax.device_put(results, alone[0]) if len(alone) == len(places) == 1 else results
+
+
+def on_each_device(function: Callable[..., Any], mesh: Mesh | None) -> Callable[..., Any]:
+    """A function of what all images need and of each one's own, on each device for its images.
+
+    No device waits for another one.
+    """
+    if mesh is None:
+        return function
+    whole, split = PartitionSpec(), PartitionSpec("data")
+    return jax.shard_map(
+        function, mesh=mesh, in_specs=(whole, split), out_specs=split, check_vma=False
     )

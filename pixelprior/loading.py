@@ -120,7 +120,14 @@ def _rebuild(config: Mapping[str, Any], data: Mapping[str, Any]) -> Model:
         return build_tokenizer(config["tokenizer"], config["quantizer"], grid, seed=config["seed"])
     if task == "pixels":
         num_classes = len(data["class_names"]) if config["class_conditional"] else 0
-        return build_model(config["model"], grid, num_classes=num_classes, seed=config["seed"])
+        return build_model(
+            config["model"],
+            grid,
+            num_classes=num_classes,
+            # Runs from before there was such a key have hidden none.
+            null_class=bool(num_classes and config.get("label_dropout", 0.0)),
+            seed=config["seed"],
+        )
     raise InputError(
         f"the run's config.json names the task {task!r}, which this version does not know"
     )

@@ -1,4 +1,4 @@
-"""Symbols as PNG files: many images on one sheet, or one file for each.
+"""Symbols as PNG files, many images on one sheet or one file for each; and as moving sheets.
 
 Symbol s of v levels is drawn at brightness ``s / (v - 1)``. Every file appears whole or not at all,
 so a sheet may be watched while a run rewrites it.
@@ -8,6 +8,7 @@ Legend: n images, h height, w width, c channels.
 
 import math
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,38 @@ def save_grid(
         InputError: if there is no image, the channels cannot be drawn, a symbol is out of range,
             or columns or scale is below 1.
     """
-    pixels = _to_pixels(symbols, levels)
+    _write_png(_sheet(_to_pixels(symbols, levels), columns, scale), Path(path))
+
+
+def save_animation(
+    frames: Sequence[Symbols], levels: int, path: str | os.PathLike[str], *, milliseconds: int
+) -> None:
+    """Draws a sheet of the same images for every frame, and shows them in turn in a GIF file.
+
+    Args:
+        frames: for each of them symbols as for `save_grid`, all of one shape.
+        levels: how many values a symbol can take.
+        path: the GIF file to write; its folder is made if it is missing.
+        milliseconds: how long a frame is shown; the last one twenty times as long.
+
+    Raises:
+        InputError: as `save_grid` does.
+    """
+    sheets = [_picture(_sheet(_to_pixels(symbols, levels), None, None)) for symbols in frames]
+    durations = [milliseconds] * (len(sheets) - 1) + [20 * milliseconds]
+    first, *others = sheets
+    _write(
+        Path(path),
+        lambda file: first.save(
+            file, format="GIF", save_all=True, append_images=others, duration=durations, loop=0
+        ),
+    )
+
+
+def _sheet(
+    pixels: UInt8[np.ndarray, "n h w c"], columns: int | None, scale: int | None
+) -> UInt8[np.ndarray, "H W c"]:
+    """All images in rows, enlarged, with lines between them; see `save_grid`."""
     n, h, w, c = pixels.shape
     if n == 0:
         raise InputError("expected at least one image to draw, got none")
@@ -66,7 +98,7 @@ def save_grid(
         row, column = divmod(index, columns)
         top, left = row * tile_height + SEPARATOR, column * tile_width + SEPARATOR
         sheet[top : top + h * scale, left : left + w * scale] = image
-    _write_png(sheet, Path(path))
+    return sheet
 
 
 def save_pixels(
@@ -109,7 +141,12 @@ def save_images(
         InputError: if the channels cannot be drawn, or a symbol is out of range.
     """
     for index, image in enumerate(_to_pixels(symbols, levels), start):
-        _write_png(image, Path(folder) / f"{index:06d}.png")
+        _write_png(image, image_file(folder, index))
+
+
+def image_file(folder: str | os.PathLike[str], number: int) -> Path:
+    """Where `save_images` writes the image of a number."""
+    return Path(folder) / f"{number:06d}.png"
 
 
 def _to_pixels(symbols: Symbols, levels: int) -> UInt8[np.ndarray, "n h w c"]:
@@ -125,13 +162,21 @@ def _to_pixels(symbols: Symbols, levels: int) -> UInt8[np.ndarray, "n h w c"]:
     return np.rint(np.asarray(symbols) / (levels - 1) * 255).astype(np.uint8)
 
 
-def _write_png(pixels: UInt8[np.ndarray, "h w c"], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _picture(pixels: UInt8[np.ndarray, "h w c"]) -> Image.Image:
     # Pillow wants grey images without a channel axis.
-    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+
+
+def _write_png(pixels: UInt8[np.ndarray, "h w c"], path: Path) -> None:
+    _write(path, lambda file: _picture(pixels).save(file, format="PNG"))
+
+
+def _write(path: Path, save: Callable[[Path], None]) -> None:
+    """Writes a file so that it appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
-        image.save(unfinished, format="PNG")
+        save(unfinished)
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)

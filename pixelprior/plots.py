@@ -5,6 +5,7 @@ The only file that knows Matplotlib; it draws without a screen, and nothing is s
 Legend: n images, h height, w width, c channels.
 """
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -290,6 +291,50 @@ def save_receptive_fields(
         fontsize=9,
     )
     _save(figure, path)
+
+
+def save_sweep(
+    cells: Sequence[Sequence[Float[np.ndarray, "n h w c"]]],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    path: str | os.PathLike[str],
+) -> None:
+    """Draws a table whose cells are a few images each.
+
+    Args:
+        cells: for each row and column the images, in [0, 1], all of one shape.
+        rows: what the rows are.
+        columns: what the columns are.
+        path: the PNG file to write.
+    """
+    side = 1.8
+    figure = _figure(len(columns) * side + 0.5, len(rows) * side + 0.4)
+    grid = figure.subplots(len(rows), len(columns), squeeze=False)
+    for line, row, images_of_row in zip(grid, rows, cells, strict=True):
+        for axes, images in zip(line, images_of_row, strict=True):
+            axes.imshow(_tiled(images), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+            axes.set_xticks([])
+            axes.set_yticks([])
+        line[0].set_ylabel(row, fontsize=10, color=TEXT)
+    for axes, column in zip(grid[0], columns, strict=True):
+        axes.set_title(column, fontsize=10, color=TEXT)
+    _save(figure, path)
+
+
+def _tiled(images: Float[np.ndarray, "n h w c"]) -> Float[np.ndarray, "H W _"]:
+    """Images in rows that make a square, with grey lines between them."""
+    n, h, w, c = images.shape
+    across = math.ceil(math.sqrt(n))
+    down = math.ceil(n / across)
+    tiles = np.full((down * across, h + 1, w + 1, c), 0.5, np.float32)
+    tiles[:n, :h, :w] = images
+    sheet = tiles.reshape(down, across, h + 1, w + 1, c).swapaxes(1, 2)
+    return sheet.reshape(down * (h + 1), across * (w + 1), c)[:-1, :-1]
+
+
+def as_colours(shares: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, "n h w 3"]:
+    """Shares in [0, 1] as colours in [0, 1], the darkest first."""
+    return colormaps["magma"](shares)[..., :3].astype(np.float32)
 
 
 def _rgba(colour: str) -> tuple[float, ...]:

@@ -57,7 +57,7 @@ def settings_of(make, *, elsewhere=(), prefix=""):
 
 def check_model(settings):
     make = MODELS[settings["name"]]
-    wanted = settings_of(make, elsewhere=("grid", "num_classes", "map_features"))
+    wanted = settings_of(make, elsewhere=("grid", "num_classes", "null_class", "map_features"))
     assert set(settings) - {"name"} == wanted
 
 

@@ -53,7 +53,10 @@ def prior_config():
         ({"task": None}, "config.task must be one of pixels, tokenizer, prior, compare, got None"),
         # The keys of another task.
         ({"tokenizer": {}}, "the config has unknown keys: tokenizer; the keys are task, seed, "),
-        ({"task": "tokenizer"}, "unknown keys: class_conditional, model and no value for: quanti"),
+        (
+            {"task": "tokenizer"},
+            "unknown keys: class_conditional, label_dropout, model and no value for: quanti",
+        ),
         # True is an int to Python.
         ({"batch_size": True}, "config.batch_size must be of type int, got True"),
         ({"learning_rate": True}, "config.learning_rate must be of type float, got True"),

@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pixelprior.pictures import above, as_shades, save_grid, save_images, save_pixels
+from pixelprior.pictures import (
+    above,
+    as_shades,
+    save_animation,
+    save_grid,
+    save_images,
+    save_pixels,
+)
 
 
 def read(path):
@@ -146,3 +153,20 @@ def test_pixels_are_drawn_as_symbols_are(tmp_path):
     # Large enough as they are.
     assert sheet.shape == (2 * 52 + 2, 2 * 62 + 2, 3)
     np.testing.assert_array_equal(sheet[2:52, 2:62], symbols[0])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_animation_shows_the_sheet_of_every_frame(tmp_path, channels):
+    # Black and white alone: a GIF has few colours.
+    frames = np.random.default_rng(0).integers(0, 2, (3, 4, 50, 60, channels))
+    save_animation(list(frames), 2, tmp_path / "new" / "moving.gif", milliseconds=40)
+    with Image.open(tmp_path / "new" / "moving.gif") as moving:
+        assert moving.format == "GIF" and moving.n_frames == 3
+        for number, frame in enumerate(frames):
+            save_grid(frame, 2, tmp_path / "sheet.png")
+            moving.seek(number)
+            assert moving.info["duration"] == (800 if number == 2 else 40)
+            shown = np.asarray(moving.convert("RGB"), int)
+            sheet = read(tmp_path / "sheet.png").astype(int)
+            sheet = sheet if channels == 3 else np.repeat(sheet[..., None], 3, axis=-1)
+            assert np.abs(shown - sheet).max() <= 1

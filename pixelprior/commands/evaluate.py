@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pixelprior.commands import evaluate_pixels, evaluate_prior, evaluate_tokenizer
-from pixelprior.commands.draw import check_learned
+from pixelprior.commands.run_samples import check_learned
 from pixelprior.data import Dataset, Symbols
 from pixelprior.devices import check_batch_size, data_mesh
 from pixelprior.errors import InputError

@@ -4,15 +4,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from tqdm import tqdm
 
-from pixelprior.commands.draw import WALK, Request, pictures
+from pixelprior.commands.draw import WALK, Subject, pictures
+from pixelprior.commands.figures import FIGURES
+from pixelprior.commands.outputs import check_free, open_output, refused_in_words
+from pixelprior.commands.run_samples import Request
 from pixelprior.errors import InputError
 from pixelprior.loading import load_trained
-from pixelprior.pictures import save_grid, save_images
+from pixelprior.pictures import as_shades
 from pixelprior.report import say
-from pixelprior.run_folder import probe_folder
 from pixelprior.sampling.strategies import Strategy
 
 
@@ -29,64 +32,74 @@ def sample_to_files(
     checkpoint: str,
     averaged: bool,
     individual: bool,
+    overwrite: bool = False,
     mode: str = "sample",
     guidance: float | None = None,
     data_dir: str | None = None,
+    known: str | None = None,
+    images: str | None = None,
 ) -> None:
-    """Makes ``num`` pictures and writes them to one PNG sheet, or to a folder of PNG files.
+    """Makes ``num`` pictures and writes them to one PNG or .npz file, or to a folder of PNG files.
 
-    Individual pictures are written batch by batch, so that an interrupted job keeps what it has.
+    They are written batch by batch, and an interrupted job goes on after those that are there.
 
     Raises:
-        InputError: if the run cannot be read, or a setting does not fit its model.
+        InputError: if the run cannot be read, a setting does not fit its model, or there is
+            something in the way of what is to be written.
     """
+    out = Path(out)
     if num < 1:
         raise InputError(f"num must be at least 1, got {num}")
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1, got {batch_size}")
-    out = Path(out)
-    if not individual and out.suffix.lower() != ".png":
-        raise InputError(
-            f"out must be a .png file, got {out}; with --individual it is a folder instead"
-        )
     if not 0 <= seed < 2**32:
         raise InputError(f"seed must be in [0, 2**32), got {seed}")
     if mode == "interpolate" and num % WALK:
         raise InputError(f"each walk has {WALK} images, so num must be a multiple, got {num}")
     trained = load_trained(workdir, checkpoint=checkpoint, averaged=averaged)
     request = Request(seed, strategies, label_index(label, trained.data), guidance, method)
-    wanted = pictures(mode, trained, request, data_dir)
-    _prepare(out, individual)
-    size = min(batch_size, num)
-    sheet = []
-    with tqdm(total=num, unit="image", disable=num <= batch_size) as bar:
-        for first in range(0, num, size):
+    subject = Subject(data_dir, images, known)
+    if mode in FIGURES:
+        check_free(out, overwrite)
+        with refused_in_words(out):
+            FIGURES[mode](trained, request, out, num)
+        say(f"{num} images in {out} ({trained.weights})")
+        return
+    wanted = pictures(mode, trained, request, subject)
+    # Fewer images than make a row that belongs together are laid out like any others.
+    columns = wanted.columns if wanted.columns and num >= wanted.columns else None
+    output = open_output(
+        out,
+        # All that the pictures hang on; samplers and sizes of batches give the same ones.
+        {
+            "mode": mode,
+            "run": str(Path(workdir).resolve()),
+            "weights": trained.weights,
+            **request._asdict(),
+            **subject._asdict(),
+            "strategies": repr(strategies),
+            "method": None,
+        },
+        individual=individual,
+        overwrite=overwrite,
+        columns=columns,
+    )
+    size = _batch(min(batch_size, num))
+    with tqdm(total=num, initial=min(output.done, num), unit="image", disable=num <= size) as bar:
+        while output.done < num:
             # The last batch is drawn whole and cut: another shape would compile anew.
-            images = wanted.draw(first, size)[: num - first]
-            if individual:
-                save_images(images, wanted.levels, out, start=first)
-            else:
-                sheet.append(images)
-            bar.update(len(images))
-    if not individual:
-        # Fewer images than make a row that belongs together are laid out like any others.
-        columns = wanted.columns if wanted.columns and num >= wanted.columns else None
-        save_grid(np.concatenate(sheet), wanted.levels, out, columns=columns)
+            numbers = np.arange(output.done, output.done + size)
+            batch = as_shades(wanted.draw(numbers))[: num - output.done].astype(np.uint8)
+            output.add(batch)
+            bar.update(len(batch))
+    output.finish()
     say(f"{num} images in {out} ({trained.weights})")
 
 
-def _prepare(out: Path, individual: bool) -> None:
-    """Makes the folder that the pictures go to; raises an InputError if it cannot be written."""
-    folder = out if individual else out.parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe_folder(folder)
-    except OSError as error:
-        raise InputError(
-            f"{folder} cannot be written ({error.strerror}); set another out"
-        ) from error
-    if not individual and out.is_dir():
-        raise InputError(f"{out} is a folder; give another name, or --individual to fill it")
+def _batch(size: int) -> int:
+    """As many images, or a few more, as can be split evenly over the devices."""
+    devices = jax.local_device_count()
+    return -(-size // devices) * devices
 
 
 def label_index(label: str | None, data: Mapping[str, Any]) -> int | None:

@@ -26,7 +26,12 @@ QUANTIZERS: dict[str, type[Quantizer]] = {
 
 
 def build_model(
-    settings: Mapping[str, Any], grid: Grid, *, num_classes: int, seed: int
+    settings: Mapping[str, Any],
+    grid: Grid,
+    *,
+    num_classes: int,
+    null_class: bool = False,
+    seed: int,
 ) -> GridModel:
     """The model that a config's ``model`` describes, with fresh weights.
 
@@ -34,7 +39,7 @@ def build_model(
         InputError: if there is no such model, or it does not take a setting.
     """
     make = _model_maker(settings, "config.model")
-    return make(grid, num_classes=num_classes, rngs=_weights(seed))
+    return make(grid, num_classes=num_classes, null_class=null_class, rngs=_weights(seed))
 
 
 def build_tokenizer(
@@ -115,7 +120,7 @@ def _model_maker(settings: Mapping[str, Any], where: str) -> Callable[..., GridM
         arguments,
         where,
         settings["name"],
-        elsewhere=("grid", "num_classes", "map_features"),
+        elsewhere=("grid", "num_classes", "null_class", "map_features"),
         least=1,
         rates=True,
     )

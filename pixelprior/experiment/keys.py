@@ -46,6 +46,7 @@ TASKS: dict[str, dict[str, type]] = {
     | _IMAGES
     | {
         "class_conditional": bool,  # condition the model on the labels
+        "label_dropout": float,  # share of labels hidden in training, for guidance
         "model": dict,  # {"name": one of MODELS, and keyword arguments of its constructor}
     }
     | _TRAINING,

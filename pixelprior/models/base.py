@@ -9,19 +9,20 @@ and the head turns each into the log-probability of the pixel there.
 
 *The position*, to sample and to code. What the network computes splits into work that looks at
 the rows above, done once per row for the whole row, and work that looks along the current row,
-done once per position:
+done for the columns that are next, one or several:
 
     cache = model.init_cache(batch, context)
     for row in range(h):
         cache, above, left = model.start_row(cache, row)
-        for column in range(w):
-            features, left, trace = model.step(above[..., column, :], left, previous)
-            previous = ...a pixel drawn from the head, given these features...
+        for columns in the row's blocks of columns:
+            features, left, trace = model.step(above[..., columns, :], left, previous)
+            ...pixels drawn from the head, given these features...
         cache = model.end_row(cache, pixels, traces)
 
-Both loops are scans, and ``traces`` is what the inner one stacks up: nothing is written into a
-buffer position by position, and what is remembered is a few rows, not the image times the depth.
-All states are plain pytrees, given and returned.
+Both loops are scans, and ``traces`` is what the inner one puts side by side: nothing is written
+into a buffer position by position, and what is remembered is a few rows, not the image times the
+depth. All states are plain pytrees, given and returned: so columns can be evaluated again, from the
+same state, with other pixels.
 """
 
 import abc
@@ -99,6 +100,7 @@ class CommonSettings(TypedDict, total=False):
     num_mixtures: int
     dropout_rate: float
     num_classes: int
+    null_class: bool
     map_features: int
     dtype: str
     remat: bool
@@ -111,6 +113,7 @@ COMMON_DEFAULTS: CommonSettings = {
     "num_mixtures": 10,
     "dropout_rate": 0.0,
     "num_classes": 0,
+    "null_class": False,
     "map_features": 0,
     "dtype": "float32",
     "remat": False,
@@ -133,6 +136,7 @@ class AutoregressiveModel(GridModel):
         num_mixtures: logistics of a mixture.
         dropout_rate: share of a layer's hidden features dropped in training.
         num_classes: 0 for a model without classes.
+        null_class: whether a grid may be of none of them, as guidance needs it.
         map_features: size of the vectors of the context's map; 0 for no map.
         dtype: "float32", or "bfloat16" for what the network computes in; weights and the head stay
             float32.
@@ -160,7 +164,12 @@ class AutoregressiveModel(GridModel):
         self.head_settings = HeadSettings(
             settings["head"], settings["head_features"], settings["num_mixtures"]
         )
-        self.context_shape = ContextShape(grid, settings["num_classes"], settings["map_features"])
+        self.context_shape = ContextShape(
+            grid,
+            settings["num_classes"],
+            settings["map_features"],
+            bool(settings["num_classes"] and settings["null_class"]),
+        )
         self.context_features = features if self.context_shape.takes_any else 0
         self.context_encoder = ContextEncoder(self.context_shape, features, rngs=rngs)
         self.embedding = SymbolEmbedding(
@@ -262,30 +271,36 @@ class AutoregressiveModel(GridModel):
         self,
         above: AboveTerms,
         left: LeftState,
-        previous: Int[Array, "b c"],
-    ) -> tuple[Float[Array, "b d"], LeftState, Trace]:
-        """The features of one position.
+        previous: Int[Array, "b k c"],
+    ) -> tuple[Float[Array, "b k d"], LeftState, Trace]:
+        """The features of the next ``k`` columns, if the pixels to their left are as given.
 
         Args:
-            above: this column, as a chunk ``[..., 1, d]``, of what `start_row` gave.
+            above: these columns, as a chunk ``[..., k, d]``, of what `start_row` gave.
             left: what the columns to the left have left behind.
-            previous: the pixel just left of this one; `OUTSIDE` at the first column.
+            previous: for each of them the pixel just left of it; `OUTSIDE` at the first of a row.
 
         Returns:
-            The features; the state for the next column; and what `end_row` needs of this one.
+            The features; the state after these columns; and what `end_row` needs of them, arrays
+            ``[..., k, d]``.
         """
 
     @abc.abstractmethod
-    def end_row(self, cache: Cache, pixels: Int[Array, "w b c"], traces: Trace) -> Cache:
-        """Takes a finished row in: its pixels, and the traces of `step`, both ``[w, ...]``."""
+    def end_row(self, cache: Cache, pixels: Int[Array, "b 1 w c"], traces: Trace) -> Cache:
+        """Takes a finished row in: its pixels, and the traces of `step`, arrays ``[..., w, d]``."""
+
+    @property
+    def column_multiple(self) -> int:
+        """Where `step` may begin, if it is for more than one column: at multiples of this."""
+        return 1
 
     def outside_row(self, batch: int) -> Int[Array, "b 1 w c"]:
         """The row of pixels above the first: there are none."""
         return jnp.full((batch, 1, self.grid.width, self.grid.channels), OUTSIDE, jnp.int32)
 
-    def outside_pixel(self, batch: int) -> Int[Array, "b c"]:
+    def outside_pixel(self, batch: int) -> Int[Array, "b 1 c"]:
         """The pixel to the left of the first column: there is none."""
-        return jnp.full((batch, self.grid.channels), OUTSIDE, jnp.int32)
+        return jnp.full((batch, 1, self.grid.channels), OUTSIDE, jnp.int32)
 
 
 def row_of(
@@ -297,6 +312,7 @@ def row_of(
     return jax.lax.dynamic_slice_in_dim(context, row, 1, axis=1)
 
 
-def row_from_columns(columns: Float[Array, "w ... 1 d"]) -> Float[Array, "... w d"]:
-    """A row, from the chunks of its columns."""
-    return jnp.moveaxis(columns[..., 0, :], 0, -2)
+def side_by_side(blocks: Float[Array, "n ... k d"]) -> Float[Array, "... n*k d"]:
+    """A row, from the chunks of its blocks of columns."""
+    row = jnp.moveaxis(blocks, 0, -3)
+    return row.reshape(*row.shape[:-3], -1, row.shape[-1])

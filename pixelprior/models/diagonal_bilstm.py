@@ -33,7 +33,7 @@ from jaxtyping import Array, Float, Int
 
 from pixelprior.context import Context
 from pixelprior.grid import Grid
-from pixelprior.models.base import AutoregressiveModel, CommonSettings, row_from_columns, row_of
+from pixelprior.models.base import AutoregressiveModel, CommonSettings, row_of, side_by_side
 from pixelprior.nn.causal import shift_down
 from pixelprior.nn.lstm import LineLSTM, line_lstm, lstm_cell
 from pixelprior.nn.masked_conv import MaskedConv
@@ -62,6 +62,23 @@ class DiagonalLSTM(nnx.Module):
     ) -> Float[Array, "b 1 w 4*d"]:
         """What the gates of a row are made of besides its input and the states beside."""
         return hidden @ self.lstm.kernel[ABOVE] + self.lstm.condition(context)
+
+    def walk(
+        self,
+        terms: Float[Array, "b 1 k 4*d"],
+        state: tuple[Float[Array, "b 1 1 d"], Float[Array, "b 1 1 d"]],
+    ) -> tuple[tuple[Float[Array, "b 1 1 d"], Float[Array, "b 1 1 d"]], Float[Array, "b 1 k d"]]:
+        """Along the columns of a row: the last state and cell, and the states of all."""
+        kernel = self.lstm.kernel[BESIDE]
+
+        def column(state: Any, terms: Any) -> tuple[Any, Any]:
+            hidden, cell = state
+            hidden, cell = lstm_cell(terms + hidden @ kernel, cell)
+            return (hidden, cell), hidden
+
+        by_column = jnp.moveaxis(terms, 2, 0)[..., None, :]
+        state, hidden = lax.scan(column, state, by_column)
+        return state, side_by_side(hidden)
 
 
 class DiagonalBiLSTMBlock(nnx.Module):
@@ -198,30 +215,31 @@ class DiagonalBiLSTM(AutoregressiveModel):
         )
 
     def step(
-        self, above: Any, left: Any, previous: Int[Array, "b c"]
-    ) -> tuple[Float[Array, "b d"], Any, Any]:
+        self, above: Any, left: Any, previous: Int[Array, "b k c"]
+    ) -> tuple[Float[Array, "b k d"], Any, Any]:
         """See `AutoregressiveModel.step`: the rightwards LSTMs."""
         first, terms, leftwards = above
         past, states = left
-        x, past = self.first.left(self.embedding(previous)[:, None, None, :], past)
+        x, past = self.first.left(self.embedding(previous)[:, None], past)
         x = x + first
-        inputs, new_states = [], []
-        for block, above_terms, from_right, (hidden, cell) in zip(
+        inputs, new_states, hiddens = [], [], []
+        for block, above_terms, from_right, state in zip(
             self.blocks.unstack(), terms, leftwards, states, strict=True
         ):
-            own_terms = block.rightwards.inputs(x) + hidden @ block.rightwards.lstm.kernel[BESIDE]
-            hidden, cell = lstm_cell(above_terms + own_terms, cell)
+            terms = above_terms + block.rightwards.inputs(x)
+            state, hidden = block.rightwards.walk(terms, state)
             inputs.append(x)
-            new_states.append((hidden, cell))
+            new_states.append(state)
+            hiddens.append(hidden)
             x = block.output(x, hidden + from_right)
-        return x[:, 0, 0], (past, new_states), (inputs, [hidden for hidden, _ in new_states])
+        return x[:, 0], (past, new_states), (inputs, hiddens)
 
-    def end_row(self, cache: _Cache, pixels: Int[Array, "w b c"], traces: Any) -> _Cache:
+    def end_row(self, cache: _Cache, pixels: Int[Array, "b 1 w c"], traces: Any) -> _Cache:
         """See `AutoregressiveModel.end_row`: the leftwards LSTMs, now that the row is known.
 
         What goes into each layer is known too, so that one scan serves all of them.
         """
-        inputs, rightwards = jax.tree.map(row_from_columns, traces)
+        inputs, rightwards = traces
         blocks = self.blocks.unstack()
         terms = jnp.stack(
             [
@@ -240,7 +258,7 @@ class DiagonalBiLSTM(AutoregressiveModel):
         start = jnp.zeros_like(by_column[0, ..., : by_column.shape[-1] // 2])
         _, leftwards = lax.scan(column, start, by_column, reverse=True)
         return cache._replace(
-            pixels=pixels.swapaxes(0, 1)[:, None],
+            pixels=pixels,
             rightwards=rightwards,
             leftwards=list(jnp.moveaxis(leftwards, 0, 2)[:, :, None]),
         )

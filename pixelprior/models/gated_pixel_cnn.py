@@ -215,19 +215,19 @@ class GatedPixelCNN(AutoregressiveModel):
         return cache._replace(pasts=pasts), links, left
 
     def step(
-        self, above: Any, left: Any, previous: Int[Array, "b c"]
-    ) -> tuple[Float[Array, "b d"], Any, None]:
+        self, above: Any, left: Any, previous: Int[Array, "b k c"]
+    ) -> tuple[Float[Array, "b k d"], Any, None]:
         """See `AutoregressiveModel.step`: the horizontal stream at one position."""
-        x = self.embedding(previous)[:, None, None, :]
+        x = self.embedding(previous)[:, None]
         pasts = []
         for block, link, past in zip(self._unstack(), above, left, strict=True):
             x, past = block.horizontal(x, link, past)
             pasts.append(past)
-        return x[:, 0, 0], pasts, None
+        return x[:, 0], pasts, None
 
-    def end_row(self, cache: _Cache, pixels: Int[Array, "w b c"], traces: None) -> _Cache:
+    def end_row(self, cache: _Cache, pixels: Int[Array, "b 1 w c"], traces: None) -> _Cache:
         """See `AutoregressiveModel.end_row`."""
-        return cache._replace(pixels=pixels.swapaxes(0, 1)[:, None])
+        return cache._replace(pixels=pixels)
 
     def _unstack(self) -> list[GatedBlock]:
         """All layers, one by one."""

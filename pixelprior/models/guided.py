@@ -33,11 +33,11 @@ class Guided(AutoregressiveModel):
     """A class-conditional model, guided. It shares the weights of the model that it is made from.
 
     Args:
-        model: conditioned on classes, the last of which is the null class.
+        model: conditioned on classes, the null class among them.
         scale: how far to go; may be traced.
 
     Raises:
-        InputError: if the model has no class beside the null class, or is of several scales.
+        InputError: if the model knows no null class, or is of several scales.
     """
 
     context_encoder: "_BothConditions"
@@ -45,8 +45,13 @@ class Guided(AutoregressiveModel):
     def __init__(self, model: GridModel, scale: float | Float[Array, ""]):
         if not isinstance(model, AutoregressiveModel):
             raise InputError(f"guidance needs a model in raster order, got {type(model).__name__}")
-        if model.context_shape.num_classes < 2:
+        if not model.context_shape.num_classes:
             raise InputError("guidance needs a class-conditional model; this one is unconditional")
+        if not model.context_shape.null_class:
+            raise InputError(
+                "guidance needs a model that knows the null class; train one with label_dropout "
+                "above 0"
+            )
         self.grid = model.grid
         self.dtype = model.dtype
         self.model = model
@@ -68,6 +73,11 @@ class Guided(AutoregressiveModel):
             [self.model.network(x, half, dropout_key) for half in halves], axis=-1
         )
 
+    @property
+    def column_multiple(self) -> int:
+        """See `AutoregressiveModel.column_multiple`."""
+        return self.model.column_multiple
+
     def init_cache(self, batch: int, context: Context | None = None) -> Any:
         """See `AutoregressiveModel.init_cache`."""
         conditions = self.context_encoder.conditions(context, batch)
@@ -79,8 +89,8 @@ class Guided(AutoregressiveModel):
         return list(caches), above, left
 
     def step(
-        self, above: Any, left: Any, previous: Int[Array, "b c"]
-    ) -> tuple[Float[Array, "b 2*d"], Any, Any]:
+        self, above: Any, left: Any, previous: Int[Array, "b k c"]
+    ) -> tuple[Float[Array, "b k 2*d"], Any, Any]:
         """See `AutoregressiveModel.step`."""
         features, left, traces = zip(
             *(self.model.step(a, here, previous) for a, here in zip(above, left, strict=True)),
@@ -88,7 +98,7 @@ class Guided(AutoregressiveModel):
         )
         return jnp.concatenate(features, axis=-1), left, traces
 
-    def end_row(self, cache: Any, pixels: Int[Array, "w b c"], traces: Any) -> Any:
+    def end_row(self, cache: Any, pixels: Int[Array, "b 1 w c"], traces: Any) -> Any:
         """See `AutoregressiveModel.end_row`."""
         return [
             self.model.end_row(here, pixels, trace)
@@ -112,8 +122,7 @@ class _BothConditions(ContextEncoder):
         """The context, and the same with the null class."""
         self.shape.check(context, batch)
         context = context or Context()
-        null = jnp.full(batch, self.shape.num_classes - 1, jnp.int32)
-        return context, Context(label=null, map=context.map)
+        return context, Context(map=context.map)
 
 
 class _GuidedHead(Head):

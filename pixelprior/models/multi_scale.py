@@ -80,7 +80,8 @@ class MultiScale(GridModel):
         self.factor = factor
         map_features = common.pop("map_features", COMMON_DEFAULTS["map_features"])
         num_classes = common.get("num_classes", COMMON_DEFAULTS["num_classes"])
-        self.context_shape = ContextShape(grid, num_classes, map_features)
+        null_class = bool(num_classes and common.get("null_class", COMMON_DEFAULTS["null_class"]))
+        self.context_shape = ContextShape(grid, num_classes, map_features, null_class)
         sizes: dict[str, Any] = dict(
             features=features,
             num_layers=num_layers,

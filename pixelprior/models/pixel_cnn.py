@@ -26,7 +26,7 @@ from jaxtyping import Array, Float, Int
 
 from pixelprior.context import Context
 from pixelprior.grid import Grid
-from pixelprior.models.base import AutoregressiveModel, CommonSettings, row_from_columns, row_of
+from pixelprior.models.base import AutoregressiveModel, CommonSettings, row_of
 from pixelprior.nn.masked_conv import MaskedConv
 from pixelprior.nn.stack import Stack
 
@@ -173,10 +173,10 @@ class PixelCNN(AutoregressiveModel):
         return cache._replace(first=first_past, blocks=pasts), aboves, left
 
     def step(
-        self, above: Any, left: Any, previous: Int[Array, "b c"]
-    ) -> tuple[Float[Array, "b d"], Any, Any]:
+        self, above: Any, left: Any, previous: Int[Array, "b k c"]
+    ) -> tuple[Float[Array, "b k d"], Any, Any]:
         """See `AutoregressiveModel.step`: every convolution's current row."""
-        x, past = self.first.left(self.embedding(previous)[:, None, None, :], left[0])
+        x, past = self.first.left(self.embedding(previous)[:, None], left[0])
         x = x + above[0]
         pasts, trace = [past], []
         for block, block_above, past in zip(
@@ -187,11 +187,11 @@ class PixelCNN(AutoregressiveModel):
             x = block.output(x, block_above + block_left)
             pasts.append(past)
             trace.append(hidden)
-        return x[:, 0, 0], pasts, trace
+        return x[:, 0], pasts, trace
 
-    def end_row(self, cache: _Cache, pixels: Int[Array, "w b c"], traces: Any) -> _Cache:
+    def end_row(self, cache: _Cache, pixels: Int[Array, "b 1 w c"], traces: Any) -> _Cache:
         """See `AutoregressiveModel.end_row`."""
         return cache._replace(
-            pixels=pixels.swapaxes(0, 1)[:, None],
-            hidden=[row_from_columns(trace) for trace in traces],
+            pixels=pixels,
+            hidden=traces,
         )

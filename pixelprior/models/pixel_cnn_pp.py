@@ -35,7 +35,7 @@ from jaxtyping import Array, Float, Int
 from pixelprior.context import Context
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
-from pixelprior.models.base import AutoregressiveModel, CommonSettings, row_from_columns, row_of
+from pixelprior.models.base import AutoregressiveModel, CommonSettings, row_of
 from pixelprior.nn.causal import Above, Left, shift_down, shift_right
 from pixelprior.nn.shifted_conv import interleave
 from pixelprior.nn.two_streams import Layer, Scale
@@ -76,11 +76,14 @@ class _ScaleAbove(NamedTuple):
 
 
 class _ScaleLeft(NamedTuple):
-    """What one resolution remembers of the columns to the left."""
+    """What one resolution remembers of columns: of the last one (k = 1), or as a trace of all.
 
-    inputs: list[list[Float[Array, "b 1 1 2*d"]]]  # of each horizontal block, down and up
-    # None at the coarsest resolution: what the way down has come to, [b, 1, 1, d]; and the last
-    # result of the step up, for all four places, [b, 1, 1, 4 * d].
+    A trace has what belongs to a coarse column at both fine ones.
+    """
+
+    inputs: list[list[Float[Array, "b 1 k 2*d"]]]  # of each horizontal block, down and up
+    # None at the coarsest resolution: what the way down has come to, [b, 1, k, d]; and the
+    # result of the step up, for all four places, [b, 1, k, 4 * d].
     x: Any
     up: Any
     coarse: Any
@@ -136,6 +139,11 @@ class PixelCNNPP(AutoregressiveModel):
             ]
         )
         self.head = self.head_settings.make(grid, features, rngs=rngs)
+
+    @property
+    def column_multiple(self) -> int:
+        """See `AutoregressiveModel.column_multiple`: where a column of the coarsest grid begins."""
+        return 2 ** (len(self.scales) - 1)
 
     # The whole grid.
 
@@ -273,10 +281,7 @@ class PixelCNNPP(AutoregressiveModel):
                 )
                 both = scale.vertical_up(coarse_v, 2, width)
                 step_down = scale.horizontal_down.from_above(cache.x)
-                # A coarse column's is given to the two fine ones.
-                wide = jax.tree.map(
-                    lambda y: jnp.repeat(y, 2, axis=-2)[..., :width, :], (step_down, above)
-                )
+                wide = _for_both_columns((step_down, above), width)
                 return both[:, :1], both[:, 1:], coarse, wide
 
             def odd_row() -> Any:
@@ -305,35 +310,37 @@ class PixelCNNPP(AutoregressiveModel):
         )
 
     def step(
-        self, above: Any, left: Any, previous: Int[Array, "b c"]
-    ) -> tuple[Float[Array, "b d"], Any, _ScaleLeft]:
-        """See `AutoregressiveModel.step`: the horizontal stream at one position."""
+        self, above: Any, left: Any, previous: Int[Array, "b k c"]
+    ) -> tuple[Float[Array, "b k d"], Any, _ScaleLeft]:
+        """See `AutoregressiveModel.step`: the horizontal stream."""
         (from_above, scale_above), (row, column, scale_left) = above, left
-        embedded = self.embedding(previous)[:, None, None, :]
+        embedded = self.embedding(previous)[:, None]
         x, _ = self.first_left(embedded, self.first_left.init_past(embedded.shape[0], 1))
         # Taken out of their stacks here, where all loops can share it, not in a branch.
         layers = [self._layers(index) for index in range(len(self.scales))]
-        x, scale_left = self._step(0, layers, x + from_above, scale_above, scale_left, row, column)
-        return x[:, 0, 0], (row, column + 1, scale_left), scale_left
+        x, scale_left, trace = self._step(
+            0, layers, x + from_above, scale_above, scale_left, row, column
+        )
+        return x[:, 0], (row, column + x.shape[2], scale_left), trace
 
     def _step(
         self,
         index: int,
         layers: list[list[Layer]],
-        x: Float[Array, "b 1 1 d"],
+        x: Float[Array, "b 1 k d"],
         above: _ScaleAbove,
         left: _ScaleLeft,
         row: Int[Array, ""],
         column: Int[Array, ""],
-    ) -> tuple[Float[Array, "b 1 1 d"], _ScaleLeft]:
-        """The position through one resolution and all coarser ones, down and up."""
-        scale = self.scales[index]
+    ) -> tuple[Float[Array, "b 1 k d"], _ScaleLeft, _ScaleLeft]:
+        """Columns through one resolution and all coarser ones, down and up; state and trace."""
+        scale, num = self.scales[index], x.shape[2]
         depth = scale.down.depth
         inputs, skips = [], []
 
         def run(
-            x: Float[Array, "b 1 1 d"], n: int, skip: Float[Array, "b 1 1 d"] | None
-        ) -> Float[Array, "b 1 1 d"]:
+            x: Float[Array, "b 1 k d"], n: int, skip: Float[Array, "b 1 k d"] | None
+        ) -> Float[Array, "b 1 k d"]:
             block = layers[index][n].horizontal
             x, own = block.step(x, skip, above.layers[n], left.inputs[n])
             inputs.append(own)
@@ -342,46 +349,64 @@ class PixelCNNPP(AutoregressiveModel):
         for n in range(depth):
             skips.append(x)
             x = run(x, n, None)
+        trace = _ScaleLeft(inputs, None, None, None)
+        coarse = None
         if not scale.coarsest:
             skips.append(x)
+            down, coarse_above = jax.tree.map(lambda y: y[..., ::2, :], (above.down, above.coarse))
 
-            def even() -> tuple[Float[Array, "b 1 1 4*d"], _ScaleLeft]:
-                coarse_x = scale.horizontal_down.from_left(x, left.x) + above.down
-                coarse_x, coarse = self._step(
-                    index + 1, layers, coarse_x, above.coarse, left.coarse, row // 2, column // 2
+            def even() -> tuple[Float[Array, "b 1 K 4*d"], _ScaleLeft, _ScaleLeft]:
+                coarse_x = scale.horizontal_down.from_left(x, left.x) + down
+                coarse_x, coarse, coarse_trace = self._step(
+                    index + 1, layers, coarse_x, coarse_above, left.coarse, row // 2, column // 2
                 )
-                return scale.horizontal_up.linear(coarse_x), coarse
+                return scale.horizontal_up.linear(coarse_x), coarse, coarse_trace
 
+            def odd() -> tuple[Float[Array, "b 1 K 4*d"], _ScaleLeft, _ScaleLeft]:
+                # Nothing coarse is computed here, so nothing looks at this trace.
+                up, _, unused = jax.tree.map(
+                    lambda y: jnp.zeros(y.shape, y.dtype), jax.eval_shape(even)
+                )
+                return jnp.broadcast_to(left.up, up.shape), left.coarse, unused
+
+            # Many columns begin at an even one, see `column_multiple`; a single one may be odd.
             odd_row, odd_column = row % 2 == 1, column % 2 == 1
-            up, coarse = lax.cond(odd_row | odd_column, lambda: (left.up, left.coarse), even)
-            left = left._replace(x=x, up=up, coarse=coarse)
+            up, coarse, coarse_trace = lax.cond(
+                odd_row | odd_column if num == 1 else odd_row, odd, even
+            )
+            trace = trace._replace(
+                x=x,
+                **_for_both_columns({"up": up, "coarse": coarse_trace}, num),
+            )
             here, right, *_ = jnp.split(up, 4, axis=-1)
-            x = jnp.where(odd_row, above.odd, jnp.where(odd_column, right, here))
+            if num == 1:
+                own = jnp.where(odd_column, right, here)
+            else:
+                own = jnp.stack([here, right], axis=3).reshape(*up.shape[:2], -1, x.shape[-1])
+            x = jnp.where(odd_row, above.odd, own[:, :, :num])
         for n in range(depth, len(layers[index])):
             x = run(x, n, skips.pop())
-        return x, left._replace(inputs=inputs)
+        last = jax.tree.map(lambda y: y[..., -1:, :], trace._replace(coarse=None))
+        return x, last._replace(coarse=coarse), trace
 
-    def end_row(self, cache: _Cache, pixels: Int[Array, "w b c"], traces: _ScaleLeft) -> _Cache:
+    def end_row(self, cache: _Cache, pixels: Int[Array, "b 1 w c"], traces: _ScaleLeft) -> _Cache:
         """See `AutoregressiveModel.end_row`."""
-        return cache._replace(
-            pixels=pixels.swapaxes(0, 1)[:, None],
-            scale=self._end_row(cache.scale, traces, cache.row),
-        )
+        return cache._replace(pixels=pixels, scale=self._end_row(cache.scale, traces, cache.row))
 
     def _end_row(self, cache: _ScaleCache, traces: _ScaleLeft, row: Int[Array, ""]) -> _ScaleCache:
         """Takes a row in, at one resolution and, if the row is even, at all coarser ones."""
-        cache = cache._replace(inputs=jax.tree.map(row_from_columns, traces.inputs))
+        cache = cache._replace(inputs=traces.inputs)
         if traces.coarse is None:
             return cache
-        even_columns = jax.tree.map(lambda y: y[::2], (traces.up, traces.coarse))
+        even_columns = jax.tree.map(lambda y: y[..., ::2, :], (traces.up, traces.coarse))
 
         def even_row() -> tuple[Float[Array, "b 1 w d"], _ScaleCache]:
             up, coarse = even_columns
-            both = interleave(row_from_columns(up))[:, :, : len(traces.x)]
+            both = interleave(up)[:, :, : traces.x.shape[2]]
             return both[:, 1:], self._end_row(cache.coarse, coarse, row // 2)
 
         x_odd, coarse = lax.cond(row % 2 == 0, even_row, lambda: (cache.x_odd, cache.coarse))
-        return cache._replace(x=row_from_columns(traces.x), x_odd=x_odd, coarse=coarse)
+        return cache._replace(x=traces.x, x_odd=x_odd, coarse=coarse)
 
     def _layers(self, index: int) -> list[Layer]:
         """One resolution's layers, down and up, one by one."""
@@ -392,3 +417,8 @@ class PixelCNNPP(AutoregressiveModel):
         """What lies outside the grid."""
         d = self.first_bias.shape[-1]
         return jnp.zeros((batch, 1, width, d), self.first_bias.dtype)
+
+
+def _for_both_columns(coarse: Any, width: int) -> Any:
+    """What belongs to coarse columns, arrays ``[..., K, d]``, given to both fine ones of each."""
+    return jax.tree.map(lambda y: jnp.repeat(y, 2, axis=-2)[..., :width, :], coarse)

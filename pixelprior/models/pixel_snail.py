@@ -29,8 +29,9 @@ from jaxtyping import Array, Float, Int
 
 from pixelprior.context import Context
 from pixelprior.grid import Grid
-from pixelprior.models.base import AutoregressiveModel, CommonSettings, row_from_columns, row_of
+from pixelprior.models.base import AutoregressiveModel, CommonSettings, row_of
 from pixelprior.nn.attention import CausalAttention
+from pixelprior.nn.gates import gated_residual
 from pixelprior.nn.masked_conv import MaskedConv
 from pixelprior.nn.raster_stem import RasterStem
 from pixelprior.nn.stack import Stack
@@ -71,7 +72,7 @@ class GatedResidual(nnx.Module):
     ) -> Float[Array, "b h w d"]:
         """The block's result, given that of its (conditioned) convolution."""
         y = self.dropout(jax.nn.elu(convolved), deterministic=dropout_key is None, rngs=dropout_key)
-        return x + _gated(self.gate(y))
+        return gated_residual(x, self.gate(y))
 
 
 class AttentionBlock(nnx.Module):
@@ -97,7 +98,7 @@ class AttentionBlock(nnx.Module):
         """The block's result, given that of its attention."""
         y = self.features(jax.nn.elu(x)) + self.attended(jax.nn.elu(attended))
         y = self.dropout(jax.nn.elu(y), deterministic=dropout_key is None, rngs=dropout_key)
-        return x + _gated(self.gate(y))
+        return gated_residual(x, self.gate(y))
 
 
 class SnailBlock(nnx.Module):
@@ -287,11 +288,11 @@ class PixelSNAIL(AutoregressiveModel):
         )
 
     def step(
-        self, above: Any, left: Any, previous: Int[Array, "b c"]
-    ) -> tuple[Float[Array, "b d"], Any, Any]:
+        self, above: Any, left: Any, previous: Int[Array, "b k c"]
+    ) -> tuple[Float[Array, "b k d"], Any, Any]:
         """See `AutoregressiveModel.step`: all blocks at one position."""
         (stem_above, aboves), (stem_left, lefts, states) = above, left
-        previous_vector = self.embedding(previous)[:, None, None, :]
+        previous_vector = self.embedding(previous)[:, None]
         stem, stem_left = self.stem.step(previous_vector, stem_above, stem_left)
         x, all_after, after_states, hidden, keys = stem, [], [], [], []
         for (residuals, attention), block_above, block_left, state in zip(
@@ -313,14 +314,14 @@ class PixelSNAIL(AutoregressiveModel):
             after_states.append(state)
             hidden.append(seen)
             keys.append(key)
-        return x[:, 0, 0], (stem_left, all_after, after_states), (hidden, keys)
+        return x[:, 0], (stem_left, all_after, after_states), (hidden, keys)
 
-    def end_row(self, cache: _Cache, pixels: Int[Array, "w b c"], traces: Any) -> _Cache:
+    def end_row(self, cache: _Cache, pixels: Int[Array, "b 1 w c"], traces: Any) -> _Cache:
         """See `AutoregressiveModel.end_row`."""
         hidden, keys = traces
         return cache._replace(
-            pixels=pixels.swapaxes(0, 1)[:, None],
-            hidden=[[row_from_columns(layer) for layer in block] for block in hidden],
+            pixels=pixels,
+            hidden=hidden,
             attention=[
                 None if attention is None else attention.attention.end_row(attended, key)
                 for (_, attention), attended, key in zip(
@@ -332,9 +333,3 @@ class PixelSNAIL(AutoregressiveModel):
     def _unstack(self) -> list[tuple[list[GatedResidual], AttentionBlock | None]]:
         """The layers of each block, one by one."""
         return [(block.residuals.unstack(), block.attention) for block in self.blocks.unstack()]
-
-
-def _gated(x: Float[Array, "*n 2*d"]) -> Float[Array, "*n d"]:
-    """The first half of the features, let through by the second."""
-    value, gate = jnp.split(x, 2, axis=-1)
-    return value * jax.nn.sigmoid(gate)

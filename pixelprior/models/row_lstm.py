@@ -29,7 +29,7 @@ from jaxtyping import Array, Float, Int
 from pixelprior.context import Context
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
-from pixelprior.models.base import AutoregressiveModel, CommonSettings, row_from_columns, row_of
+from pixelprior.models.base import AutoregressiveModel, CommonSettings, row_of
 from pixelprior.nn.causal import Left
 from pixelprior.nn.lstm import LineLSTM, lstm_cell
 from pixelprior.nn.masked_conv import MaskedConv
@@ -172,11 +172,11 @@ class RowLSTM(AutoregressiveModel):
         return cache._replace(first=first_past), (first, terms, cache.cells), left
 
     def step(
-        self, above: Any, left: Any, previous: Int[Array, "b c"]
-    ) -> tuple[Float[Array, "b d"], Any, Any]:
+        self, above: Any, left: Any, previous: Int[Array, "b k c"]
+    ) -> tuple[Float[Array, "b k d"], Any, Any]:
         """See `AutoregressiveModel.step`: the input's part of the gates, and the cells."""
         first, terms, cells = above
-        x, past = self.first.left(self.embedding(previous)[:, None, None, :], left[0])
+        x, past = self.first.left(self.embedding(previous)[:, None], left[0])
         x = x + first
         pasts, hiddens, new_cells = [past], [], []
         for block, above_terms, cell, past in zip(
@@ -188,9 +188,9 @@ class RowLSTM(AutoregressiveModel):
             pasts.append(past)
             hiddens.append(hidden)
             new_cells.append(cell)
-        return x[:, 0, 0], pasts, (hiddens, new_cells)
+        return x[:, 0], pasts, (hiddens, new_cells)
 
-    def end_row(self, cache: _Cache, pixels: Int[Array, "w b c"], traces: Any) -> _Cache:
+    def end_row(self, cache: _Cache, pixels: Int[Array, "b 1 w c"], traces: Any) -> _Cache:
         """See `AutoregressiveModel.end_row`."""
-        hidden, cells = jax.tree.map(row_from_columns, traces)
-        return cache._replace(pixels=pixels.swapaxes(0, 1)[:, None], hidden=hidden, cells=cells)
+        hidden, cells = traces
+        return cache._replace(pixels=pixels, hidden=hidden, cells=cells)

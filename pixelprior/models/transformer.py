@@ -186,11 +186,11 @@ class Transformer(AutoregressiveModel):
         return cache._replace(stem=past), (above, conditions), (stem, states)
 
     def step(
-        self, above: Any, left: Any, previous: Int[Array, "b c"]
-    ) -> tuple[Float[Array, "b d"], Any, Any]:
+        self, above: Any, left: Any, previous: Int[Array, "b k c"]
+    ) -> tuple[Float[Array, "b k d"], Any, Any]:
         """See `AutoregressiveModel.step`: all blocks at one position."""
         (stem_above, conditions), (stem, states) = above, left
-        x, stem = self.stem.step(self.embedding(previous)[:, None, None, :], stem_above, stem)
+        x, stem = self.stem.step(self.embedding(previous)[:, None], stem_above, stem)
         after, traces = [], []
         for block, condition, state in zip(self.blocks.unstack(), conditions, states, strict=True):
             attended, state, trace = block.attention.step(
@@ -199,12 +199,12 @@ class Transformer(AutoregressiveModel):
             x = block.output(x, attended, condition)
             after.append(state)
             traces.append(trace)
-        return self.norm(x)[:, 0, 0], (stem, after), traces
+        return self.norm(x)[:, 0], (stem, after), traces
 
-    def end_row(self, cache: _Cache, pixels: Int[Array, "w b c"], traces: Any) -> _Cache:
+    def end_row(self, cache: _Cache, pixels: Int[Array, "b 1 w c"], traces: Any) -> _Cache:
         """See `AutoregressiveModel.end_row`: remembers the row's keys and values."""
         return cache._replace(
-            pixels=pixels.swapaxes(0, 1)[:, None],
+            pixels=pixels,
             blocks=[
                 block.attention.end_row(block_cache, trace)
                 for block, block_cache, trace in zip(

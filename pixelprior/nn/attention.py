@@ -3,7 +3,7 @@
 Legend: b batch, h height, w width, d features, n heads, f features of a head, r rows of the window,
 q queries, k keys.
 
-Over whole grids the layer takes and gives ``[b, h, w, d]``. Position by position, the keys and
+Over whole grids the layer takes and gives ``[b, h, w, d]``. Some columns at a time, the keys and
 values of finished rows lie in an `AttentionCache`, those of the current row in a `RowOfKeys`.
 """
 
@@ -32,7 +32,7 @@ class AttentionCache(NamedTuple):
 
 
 class RowOfKeys(NamedTuple):
-    """What one position leaves to the next: all earlier keys and values, and how many there are."""
+    """What positions leave to the next: all earlier keys and values, and how many there are."""
 
     above: AttentionCache
     rows: Int[Array, ""]  # of `above`, how many are rows of the grid
@@ -83,47 +83,53 @@ class CausalAttention(nnx.Module):
         return RowOfKeys(cache, jnp.minimum(row, rows), empty, empty, jnp.zeros((), jnp.int32))
 
     def step(
-        self, x: Float[Array, "b 1 1 d"], state: RowOfKeys
+        self, x: Float[Array, "b 1 q d"], state: RowOfKeys
     ) -> tuple[
-        Float[Array, "b 1 1 e"], RowOfKeys, tuple[Float[Array, "b n f"], Float[Array, "b n f"]]
+        Float[Array, "b 1 q e"],
+        RowOfKeys,
+        tuple[Float[Array, "b n q f"], Float[Array, "b n q f"]],
     ]:
-        """One position; returns its result, the state for the next, and its key and value."""
-        query, key, value = (part[:, 0, 0] for part in self._heads(x))  # [b, n, f]
+        """The next columns; returns their result, the state after them, their keys and values."""
+        query, key, value = (jnp.moveaxis(part[:, 0], 1, 2) for part in self._heads(x))
+        # How many keys of the row each column looks at: its own is the last.
+        known_columns = state.columns + 1 + jnp.arange(x.shape[2])
         state = state._replace(
-            keys=lax.dynamic_update_index_in_dim(state.keys, key, state.columns, axis=2),
-            values=lax.dynamic_update_index_in_dim(state.values, value, state.columns, axis=2),
-            columns=state.columns + 1,
+            keys=lax.dynamic_update_slice_in_dim(state.keys, key, state.columns, axis=2),
+            values=lax.dynamic_update_slice_in_dim(state.values, value, state.columns, axis=2),
+            columns=state.columns + x.shape[2],
         )
         batch, heads, rows, width, features = state.above.keys.shape
         flat = (batch, heads, rows * width, features)
         query = query / math.sqrt(features)
         scores = jnp.concatenate(
             [
-                jnp.einsum("bnf,bnkf->bnk", query, state.above.keys.reshape(flat)),
-                jnp.einsum("bnf,bnkf->bnk", query, state.keys),
+                jnp.einsum("bnqf,bnkf->bnqk", query, state.above.keys.reshape(flat)),
+                jnp.einsum("bnqf,bnkf->bnqk", query, state.keys),
             ],
             axis=-1,
         ).astype(jnp.float32)
         # The nearest rows are last, so those that are not rows of the grid come first.
+        above = jnp.arange(rows * width) >= (rows - state.rows) * width
         known = jnp.concatenate(
             [
-                jnp.arange(rows * width) >= (rows - state.rows) * width,
-                jnp.arange(width) < state.columns,
-            ]
+                jnp.broadcast_to(above, (x.shape[2], rows * width)),
+                jnp.arange(width) < known_columns[:, None],
+            ],
+            axis=-1,
         )
         weights = jax.nn.softmax(jnp.where(known, scores, -jnp.inf)).astype(key.dtype)
         of_above, of_row = jnp.split(weights, [rows * width], axis=-1)
-        attended = jnp.einsum("bnk,bnkf->bnf", of_above, state.above.values.reshape(flat))
-        attended = attended + jnp.einsum("bnk,bnkf->bnf", of_row, state.values)
-        return self.output(attended.reshape(batch, 1, 1, -1)), state, (key, value)
+        attended = jnp.einsum("bnqk,bnkf->bqnf", of_above, state.above.values.reshape(flat))
+        attended = attended + jnp.einsum("bnqk,bnkf->bqnf", of_row, state.values)
+        return self.output(attended.reshape(*x.shape[:-1], -1)), state, (key, value)
 
     def end_row(
         self,
         cache: AttentionCache,
-        trace: tuple[Float[Array, "w b n f"], Float[Array, "w b n f"]],
+        trace: tuple[Float[Array, "b n w f"], Float[Array, "b n w f"]],
     ) -> AttentionCache:
         """Takes a finished row in, and forgets the one that falls out of the window."""
-        keys, values = (jnp.moveaxis(part, 0, 2)[:, :, None] for part in trace)
+        keys, values = (part[:, :, None] for part in trace)
         return AttentionCache(
             jnp.concatenate([cache.keys, keys], axis=2)[:, :, 1:],
             jnp.concatenate([cache.values, values], axis=2)[:, :, 1:],

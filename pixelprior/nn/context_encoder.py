@@ -3,6 +3,7 @@
 Legend: b batch, h height, w width, m features of the context map, d features out.
 """
 
+import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -17,7 +18,8 @@ class ContextEncoder(nnx.Module):
 
     def __init__(self, shape: ContextShape, d: int, *, rngs: nnx.Rngs):
         self.shape = shape
-        self.label = nnx.Embed(shape.num_classes, d, rngs=rngs) if shape.num_classes else None
+        rows = shape.num_classes + shape.null_class
+        self.label = nnx.Embed(rows, d, rngs=rngs) if shape.num_classes else None
         self.map = nnx.Linear(shape.map_features, d, rngs=rngs) if shape.map_features else None
 
     def __call__(self, context: Context | None, batch: int) -> Float[Array, "b #h #w d"] | None:
@@ -29,10 +31,13 @@ class ContextEncoder(nnx.Module):
         self.shape.check(context, batch)
         context = context or Context()
         parts = []
-        if self.label is not None and context.label is not None:
+        if self.label is not None:
+            label = context.label
+            if label is None:
+                label = jnp.full(batch, self.shape.num_classes, jnp.int32)
             # An embedding keeps the dtype that it was made in, whatever its weights are cast to.
-            label = self.label(context.label).astype(self.label.embedding.dtype)
-            parts.append(label[:, None, None, :])
+            vectors = self.label(label).astype(self.label.embedding.dtype)
+            parts.append(vectors[:, None, None, :])
         if self.map is not None and context.map is not None:
             parts.append(self.map(context.map.astype(self.map.kernel.dtype)))
         return sum(parts[1:], start=parts[0]) if parts else None

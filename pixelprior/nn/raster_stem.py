@@ -58,10 +58,10 @@ class RasterStem(nnx.Module):
 
     def step(
         self,
-        previous: Float[Array, "b 1 1 c"],
-        above: Float[Array, "b 1 1 d"],
+        previous: Float[Array, "b 1 k c"],
+        above: Float[Array, "b 1 k d"],
         left: Float[Array, "b 1 s c"],
-    ) -> tuple[Float[Array, "b 1 1 d"], Float[Array, "b 1 s c"]]:
-        """One position, given the embedded one to its left; and the state for the next."""
+    ) -> tuple[Float[Array, "b 1 k d"], Float[Array, "b 1 s c"]]:
+        """Columns, given the embedded ones to their left; and the state after them."""
         y, left = self.conv.left(previous, left)
         return y + above, left

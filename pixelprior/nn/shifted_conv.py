@@ -46,9 +46,9 @@ class DownRightConv(nnx.Module):
         return correlate(extended, self.kernel[:1]) + self.bias[...]
 
     def from_left(
-        self, x: Float[Array, "b 1 1 d"], past: Float[Array, "b 1 1 d"]
-    ) -> Float[Array, "b 1 1 e"]:
-        """What the own position and the one to the left of it give."""
+        self, x: Float[Array, "b 1 k d"], past: Float[Array, "b 1 1 d"]
+    ) -> Float[Array, "b 1 k e"]:
+        """What each column and the one to the left of it give; ``past`` is left of the first."""
         return correlate(jnp.concatenate([past, x], axis=2), self.kernel[1:])
 
 
@@ -76,16 +76,27 @@ class Downsample(nnx.Module):
     def from_above(self, row: Float[Array, "b 1 w d"]) -> Float[Array, "b 1 W e"]:
         """What the row above an even row gives to the coarse row, and the bias."""
         extended = jnp.pad(row, ((0, 0), (0, 0), (1, 0), (0, 0)))
-        b, _, w, d = extended.shape
-        pairs = extended[:, :, : w - w % 2].reshape(b, 1, w // 2, 2 * d)
-        return pairs @ self.kernel[0].reshape(2 * d, -1) + self.bias[...]
+        return _pairs(extended) @ self._row(0) + self.bias[...]
 
     def from_left(
-        self, x: Float[Array, "b 1 1 d"], past: Float[Array, "b 1 1 d"]
-    ) -> Float[Array, "b 1 1 e"]:
-        """What an even row gives at an even column, from there and from the column before."""
-        pair = jnp.concatenate([past, x], axis=-1)
-        return pair @ self.kernel[1].reshape(pair.shape[-1], -1)
+        self, x: Float[Array, "b 1 k d"], past: Float[Array, "b 1 1 d"]
+    ) -> Float[Array, "b 1 K e"]:
+        """What an even row gives at its even columns: each, and the one to the left of it.
+
+        The first of the columns is even, and ``past`` is left of it.
+        """
+        return _pairs(jnp.concatenate([past, x], axis=2)) @ self._row(1)
+
+    def _row(self, row: int) -> Float[Array, "2*d e"]:
+        """The kernel's row, as a matrix for pairs of columns."""
+        _, _, d, e = self.kernel.shape
+        return self.kernel[row].reshape(2 * d, e)
+
+
+def _pairs(x: Float[Array, "b 1 w d"]) -> Float[Array, "b 1 W 2*d"]:
+    """Two columns side by side; what is left over at the end belongs to no pair."""
+    b, _, w, d = x.shape
+    return x[:, :, : w - w % 2].reshape(b, 1, w // 2, 2 * d)
 
 
 class Upsample(nnx.Module):

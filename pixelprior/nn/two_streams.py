@@ -61,8 +61,8 @@ class VerticalBlock(nnx.Module):
 class HorizontalBlock(nnx.Module):
     """The same for the horizontal stream, by `DownRightConv`; it takes the vertical one in.
 
-    Over whole grids at once, or position by position: then `from_above` first does for a whole row
-    all that looks at the row above and at the vertical stream. What both convolutions look at,
+    Over whole grids at once, or some columns at a time: then `from_above` first does for a whole
+    row all that looks at the row above and at the vertical stream. What both convolutions look at,
     their *inputs*, is all that has to be remembered.
     """
 
@@ -115,12 +115,12 @@ class HorizontalBlock(nnx.Module):
 
     def step(
         self,
-        x: Float[Array, "b 1 1 d"],
-        skip: Float[Array, "b 1 1 d"] | None,
-        above: list[Float[Array, "b 1 1 e"]],
+        x: Float[Array, "b 1 k d"],
+        skip: Float[Array, "b 1 k d"] | None,
+        above: list[Float[Array, "b 1 k e"]],
         past: list[Float[Array, "b 1 1 2*d"]],
-    ) -> tuple[Float[Array, "b 1 1 d"], list[Float[Array, "b 1 1 2*d"]]]:
-        """The block at one position, and its inputs there; ``past`` are those just left of it."""
+    ) -> tuple[Float[Array, "b 1 k d"], list[Float[Array, "b 1 k 2*d"]]]:
+        """The block at some columns, and its inputs there; ``past`` are those just left of them."""
         first = concat_elu(x)
         y = self.input.from_left(first, past[0]) + above[0]
         if self.skip is not None and skip is not None:

@@ -20,13 +20,16 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from pixelprior.context import Context
+from pixelprior.context import Context, hide_labels
+from pixelprior.devices import bring_back, mesh_for, on_each_device, put_on
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
 from pixelprior.models.base import GridModel
 from pixelprior.models.guided import Guided
 from pixelprior.nn.code_context import CodeContext
+from pixelprior.sampling.known import check_known
 from pixelprior.sampling.sample import sample
+from pixelprior.sampling.sampler import Sampler
 from pixelprior.sampling.strategies import Strategy
 from pixelprior.tokenizers.vqvae import VQVAE
 
@@ -38,8 +41,8 @@ class Prior(nnx.Module):
 
     Args:
         grids: of the codes, the coarsest first: a tokenizer's ``code_grids``.
-        models: makes each level's model, called with a grid, ``num_classes``, ``map_features`` and
-            ``rngs``: a model's class will do, or a `functools.partial` of it.
+        models: makes each level's model, called with a grid, ``num_classes``, ``null_class``,
+            ``map_features`` and ``rngs``: a model's class will do, or a `functools.partial` of it.
         num_classes: 0 for a prior without classes; the null class is not counted.
         label_dropout: share of the labels hidden in training; without any there is no guidance.
         context_features: width of the networks that carry coarser codes up.
@@ -72,7 +75,8 @@ class Prior(nnx.Module):
             [
                 make(
                     grid,
-                    num_classes=num_classes + 1 if num_classes else 0,
+                    num_classes=num_classes,
+                    null_class=bool(num_classes),
                     map_features=context_features if number else 0,
                     rngs=rngs,
                 )
@@ -107,7 +111,7 @@ class Prior(nnx.Module):
             )
 
     def context(
-        self, number: int, coarser: Codes, label: Int[Array, " b"] | None, batch: int
+        self, number: int, coarser: Codes, label: Int[Array, " b"] | None
     ) -> Context | None:
         """What the model of a level is conditioned on.
 
@@ -116,15 +120,12 @@ class Prior(nnx.Module):
             coarser: the codes of the levels before it.
             label: classes, ``num_classes`` being the null class; None for no class, which is the
                 null class of every image if the prior is class-conditional.
-            batch: how many images.
 
         Raises:
             InputError: if labels are given to a prior without classes, or the codes do not fit.
         """
         if label is not None and not self.num_classes:
             raise InputError("labels were given, but this prior is unconditional")
-        if label is None and self.num_classes:
-            label = jnp.full(batch, self.num_classes, jnp.int32)
         map_ = self.contexts[number - 1](coarser) if number else None
         return None if label is None and map_ is None else Context(label=label, map=map_)
 
@@ -147,15 +148,13 @@ class Prior(nnx.Module):
         Raises:
             InputError: as `context` does.
         """
-        batch = codes[number].shape[0]
         if dropout_key is not None:
             dropout_key = jax.random.fold_in(dropout_key, number)
             if label is not None and self.label_dropout:
                 label_key = jax.random.fold_in(dropout_key, 0)
-                hidden = jax.random.bernoulli(label_key, self.label_dropout, (batch,))
-                label = jnp.where(hidden, self.num_classes, label)
+                label = hide_labels(label, self.num_classes, self.label_dropout, label_key)
             dropout_key = jax.random.fold_in(dropout_key, 1)
-        context = self.context(number, codes[:number], label, batch)
+        context = self.context(number, codes[:number], label)
         return self.levels[number].log_prob(codes[number], context, dropout_key=dropout_key)
 
     def log_prob(self, codes: Codes, label: Int[Array, " b"] | None = None) -> Float[Array, " b"]:
@@ -177,9 +176,10 @@ class Prior(nnx.Module):
         num: int,
         *,
         label: Int[Array, " num"] | None = None,
-        strategies: Strategy | Sequence[Strategy | Sequence[Strategy]] = (),
+        strategy: Strategy | Sequence[Strategy | Sequence[Strategy]] = (),
         guidance: float | None = None,
-        method: str = "cached",
+        known: Codes | None = None,
+        method: str | Sampler = "auto",
         first_image: int | Int[Array, ""] = 0,
         tokenizer: VQVAE | None = None,
     ) -> list[Int[Array, "num _ _ g"]] | Float[Array, "num h w c"]:
@@ -193,9 +193,10 @@ class Prior(nnx.Module):
             key: a typed JAX key.
             num: how many images.
             label: their classes; None draws from a class-conditional prior without a class.
-            strategies: what every level draws with, see `pixelprior.sample`; or one such sequence
+            strategy: what every level draws with, see `pixelprior.sample`; or one such sequence
                 for each level, the coarsest first.
             guidance: see `Guided`; None for none.
+            known: for each level, codes that are not to be drawn, see `pixelprior.sample`.
             method: see `pixelprior.sample`.
             first_image: the number n of the first image.
             tokenizer: what the codes are of.
@@ -206,39 +207,55 @@ class Prior(nnx.Module):
         Raises:
             InputError: if a setting does not fit the prior.
         """
+        if num < 1:
+            raise InputError(f"num must be at least 1, got {num}")
         self.check_guidance(guidance)
         if label is not None and self.num_classes:
             self.levels[0].context_shape.check_label(label, num)
-        by_level = _by_level(strategies, len(self.grids))
+        by_level = _by_level(strategy, len(self.grids))
+        given: list[Array | None] = [None] * len(self.grids)
+        if known is not None:
+            if len(known) != len(self.grids):
+                raise InputError(
+                    f"expected known codes of {len(self.grids)} maps, got {len(known)}"
+                )
+            given = [check_known(x, grid, num) for x, grid in zip(known, self.grids, strict=True)]
         if tokenizer is not None and tokenizer.code_grids != self.grids:
             raise InputError(
                 f"the tokenizer's codes are {tokenizer.code_grids}, but this prior's {self.grids}"
             )
         graph, weights = nnx.split(self)
-        codes = _sample_codes(
-            graph, weights, key, label, by_level, guidance, first_image, num=num, method=method
-        )
+        everyones = weights, key, by_level, guidance
+        each_ones = first_image + jnp.arange(num), label, given
+        mesh = mesh_for(num, everyones, each_ones)
+        codes = _sample_codes(graph, *put_on(mesh, everyones, each_ones), method=method, mesh=mesh)
+        codes = bring_back(mesh, codes, weights)
         if tokenizer is None:
             return codes
         return _decode(*nnx.split(tokenizer), codes)
 
 
-@functools.partial(jax.jit, static_argnames=("graph", "num", "method"))
-def _sample_codes(graph, weights, key, label, strategies, guidance, first_image, *, num, method):
-    prior = nnx.merge(graph, weights)
-    codes: list[Array] = []
-    for number, model in enumerate(prior.levels):
-        drawn = sample(
-            model if guidance is None else Guided(model, guidance),
-            jax.random.fold_in(key, number),
-            num,
-            context=prior.context(number, codes, label, num),
-            strategies=strategies[number],
-            method=method,
-            first_image=first_image,
-        )
-        codes.append(drawn)
-    return codes
+@functools.partial(jax.jit, static_argnames=("graph", "method", "mesh"))
+def _sample_codes(graph, everyones, each_ones, *, method, mesh):
+    def draw(everyones, each_ones):
+        (weights, key, strategies, guidance), (images, label, known) = everyones, each_ones
+        prior, num = nnx.merge(graph, weights), len(images)
+        codes: list[Array] = []
+        for number, model in enumerate(prior.levels):
+            drawn = sample(
+                model if guidance is None else Guided(model, guidance),
+                jax.random.fold_in(key, number),
+                num,
+                context=prior.context(number, codes, label),
+                strategy=strategies[number],
+                known=known[number],
+                method=method,
+                first_image=images[0],
+            )
+            codes.append(drawn)
+        return codes
+
+    return on_each_device(draw, mesh)(everyones, each_ones)
 
 
 @functools.partial(jax.jit, static_argnames="graph")

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from pixelprior.grid import Grid
+from pixelprior.nn.embedding import OUTSIDE
 from pixelprior.nn.head import Head
 from pixelprior.sampling.strategies import Strategy, apply_strategies
 
@@ -49,11 +50,14 @@ def draw_pixel(
     features: Float[Array, "*n d"],
     noise: Float[Array, "*n c"],
     strategies: Sequence[Strategy],
+    given: Int[Array, "*n c"] | None = None,
 ) -> Int[Array, "*n c"]:
-    """Draws a pixel channel by channel, each given those before it."""
+    """Draws a pixel channel by channel, each given those before it; takes what is given."""
     pixel = jnp.zeros((*noise.shape[:-1], 0), jnp.int32)
     for channel in range(noise.shape[-1]):
         logits = apply_strategies(strategies, head.logits(features, pixel))
         symbol = draw_symbol(logits, noise[..., channel])
+        if given is not None:
+            symbol = jnp.where(given[..., channel] == OUTSIDE, symbol, given[..., channel])
         pixel = jnp.concatenate([pixel, symbol[..., None]], axis=-1)
     return pixel

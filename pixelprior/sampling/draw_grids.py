@@ -1,36 +1,55 @@
 """From noise to grids, whatever order a model draws its symbols in.
 
-Legend: b batch, h height, w width, c channels.
+Legend: h height, w width.
 """
 
-from collections.abc import Sequence
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Int
 
-from jaxtyping import Array, Float, Int
-
-from pixelprior.context import Context
 from pixelprior.models.base import AutoregressiveModel, GridModel
 from pixelprior.models.multi_scale import MultiScale
-from pixelprior.sampling.samplers import SAMPLERS
-from pixelprior.sampling.strategies import Strategy
+from pixelprior.nn.embedding import OUTSIDE
+from pixelprior.sampling.sampler import Drawn, Sampler, Task
 
 
-def draw_grids(
-    model: GridModel,
-    noise: Float[Array, "b h w c"],
-    context: Context | None,
-    strategies: Sequence[Strategy],
-    method: str,
-) -> Int[Array, "b h w c"]:
+def draw_grids(model: GridModel, task: Task, sampler: Sampler) -> Drawn:
     """Draws a model in raster order by the sampler that is asked for, one of scales scale by scale.
 
     Every symbol has its own noise, so that one key is one image here too.
     """
-    if isinstance(model, MultiScale):
-        coarse_noise = model.coarse_part(noise)
-        coarse_context = model.coarse_context(context)
-        coarse = draw_grids(model.coarse, coarse_noise, coarse_context, strategies, method)
-        return SAMPLERS[method](
-            model.fine, noise, model.fine_context(context, coarse), strategies, model.given(coarse)
-        )
-    assert isinstance(model, AutoregressiveModel)
-    return SAMPLERS[method](model, noise, context, strategies, None)
+    if not isinstance(model, MultiScale):
+        assert isinstance(model, AutoregressiveModel)
+        return sampler(model, task)
+    given = task.given
+    coarse = draw_grids(
+        model.coarse,
+        Task(
+            model.coarse_part(task.noise),
+            model.coarse_context(task.context),
+            task.strategies,
+            None if given is None else model.coarse_part(given),
+        ),
+        sampler,
+    )
+    known = model.given(coarse.grids)
+    fine = sampler(
+        model.fine,
+        task._replace(
+            context=model.fine_context(task.context, coarse.grids),
+            given=known if given is None else jnp.where(known == OUTSIDE, given, known),
+        ),
+    )
+    return Drawn(fine.grids, coarse.evaluations + fine.evaluations)
+
+
+def draw_order(model: GridModel) -> Int[np.ndarray, "h w"]:
+    """When each pixel is drawn: 0 for the first one."""
+    height, width, _ = model.grid.shape
+    raster = np.arange(height * width).reshape(height, width)
+    if not isinstance(model, MultiScale):
+        return raster
+    # Those of the small grid come first, in its order.
+    place = raster + height * width
+    place[:: model.factor, :: model.factor] = draw_order(model.coarse)
+    return np.argsort(np.argsort(place, axis=None)).reshape(height, width)

@@ -122,14 +122,57 @@ class TopP:
         return jnp.where(probabilities >= smallest[..., None], logits, -jnp.inf)
 
 
-def strategies_from(
-    *, temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None
-) -> tuple[Strategy, ...]:
-    """The strategies that the usual settings ask for: temperature first, then top-k, then top-p.
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class MinP:
+    """Only levels that are at least ``p`` times as likely as the likeliest, renormalised.
+
+    Nguyen et al. 2024, Turning Up the Heat: Min-p Sampling, section 3.
 
     Raises:
-        InputError: if a setting is out of range.
+        InputError: if ``p`` is not in [0, 1].
     """
+
+    p: float
+
+    def __post_init__(self) -> None:
+        if _is_number(self.p) and not 0 <= self.p <= 1:
+            raise InputError(f"min_p must be in [0, 1], got {self.p}")
+
+    def __call__(self, logits: Float[Array, "*n v"]) -> Float[Array, "*n v"]:
+        """See `Strategy`."""
+        ratio = jnp.exp(logits - logits.max(axis=-1, keepdims=True))
+        return jnp.where(ratio >= self.p, logits, -jnp.inf)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Greedy:
+    """The likeliest level alone; of several as likely, the lowest."""
+
+    def __call__(self, logits: Float[Array, "*n v"]) -> Float[Array, "*n v"]:
+        """See `Strategy`."""
+        likeliest = jnp.argmax(logits, axis=-1, keepdims=True)
+        return jnp.where(jnp.arange(logits.shape[-1]) == likeliest, 0.0, -jnp.inf)
+
+
+def strategies_from(
+    *,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    min_p: float | None = None,
+    greedy: bool = False,
+) -> tuple[Strategy, ...]:
+    """The strategies that the usual settings ask for, in the order in which they are named here.
+
+    Raises:
+        InputError: if a setting is out of range, or there are others beside ``greedy``.
+    """
+    if greedy:
+        if temperature != 1.0 or not (top_k is top_p is min_p is None):
+            raise InputError("greedy takes the likeliest level alone; leave other settings out")
+        return (Greedy(),)
     strategies: list[Strategy] = []
     if temperature != 1.0:
         strategies.append(Temperature(temperature))
@@ -137,4 +180,6 @@ def strategies_from(
         strategies.append(TopK(top_k))
     if top_p is not None:
         strategies.append(TopP(top_p))
+    if min_p is not None:
+        strategies.append(MinP(min_p))
     return tuple(strategies)

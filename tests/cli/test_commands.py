@@ -49,7 +49,7 @@ def draw(workdir, out, **settings):
         | settings,
     )
     if settings.get("individual", True):
-        return np.stack([read(path) for path in sorted(out.iterdir())])
+        return np.stack([read(path) for path in sorted(out.glob("*.png"))])
     return read(out)
 
 
@@ -94,7 +94,7 @@ def test_the_samples_of_the_script(digits, tmp_path, script):
         jax.random.key(3),
         5,
         context=Context(label=np.full(5, 7)),
-        strategies=strategies_from(temperature=0.8, top_k=5, top_p=0.9),
+        strategy=strategies_from(temperature=0.8, top_k=5, top_p=0.9),
     )
     for n, image in enumerate(np.asarray(expected)):
         row, column = divmod(n, 3)
@@ -105,7 +105,7 @@ def test_the_samples_of_the_script(digits, tmp_path, script):
 
 def test_individual_images_batches_seeds_and_labels(digits, tmp_path):
     images = draw(digits, tmp_path / "a", num=5)
-    assert files(tmp_path / "a") == [f"{n:06d}.png" for n in range(5)]
+    assert files(tmp_path / "a") == [".request.json", *(f"{n:06d}.png" for n in range(5))]
     assert images.shape == (5, 8, 8)
     # Of 17 levels, 0 black and 16 white.
     assert set(images.ravel()) <= {round(level / 16 * 255) for level in range(17)}
@@ -243,6 +243,7 @@ SETTINGS = {
     "validation_fraction": 0.2,
     "flip": True,
     "class_conditional": False,
+    "label_dropout": 0.0,
     "model": {
         "name": "pixel_cnn",
         "features": 4,
@@ -264,6 +265,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.slow
 def test_a_folder_of_colour_images_from_end_to_end(tmp_path, capsys):
     folder = write_images(tmp_path / "images", 40)
     config = SETTINGS | {"dataset": f"folder:{folder}", "levels": 4, "binarisation": "none"}
@@ -292,6 +294,7 @@ def test_a_folder_of_colour_images_from_end_to_end(tmp_path, capsys):
     assert "4 levels (2 bits)" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_mnist_from_end_to_end(tmp_path, capsys):
     if not os.path.isdir(os.path.join(os.environ.get("TFDS_DATA_DIR", ""), "mnist")):
         pytest.skip("TFDS_DATA_DIR is not set, or has no mnist")

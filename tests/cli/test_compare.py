@@ -67,6 +67,7 @@ def compared(tmp_path_factory, quick):
 # Training a list.
 
 
+@pytest.mark.slow
 def test_every_run_lies_in_a_folder_of_its_own(compared):
     workdir, words = compared
     assert sorted(p.name for p in workdir.iterdir()) == list(NAMES)

@@ -167,7 +167,10 @@ def draw(workdir, out, **settings):
         ({"label": "-1"}, r"label must be in \[0, 10\), got -1"),
         ({"label": "seven"}, "number or the name of a class .*'seven'"),
         ({"checkpoint": "newest"}, "'best' or 'latest'"),
-        ({"method": "magic"}, "method must be one of cached, naive"),
+        (
+            {"method": "magic"},
+            "method must be one of auto, cached, fixed_point, whole_grids, naive",
+        ),
     ],
 )
 def test_samples_that_cannot_be_drawn(digits, tmp_path, settings, message):
@@ -196,7 +199,7 @@ def test_strategies_out_of_range(settings):
 
 @pytest.mark.parametrize("name", ["x", "x.jpg", "x.png.txt"])
 def test_out_must_be_a_png(digits, tmp_path, name):
-    with pytest.raises(InputError, match="out must be a .png file"):
+    with pytest.raises(InputError, match="out must be a .png or an .npz file"):
         draw(digits, tmp_path / name)
     assert not any(tmp_path.iterdir())
 

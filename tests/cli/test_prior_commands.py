@@ -62,7 +62,7 @@ def draw(workdir, out, **settings):
         }
         | settings,
     )
-    return np.stack([read(path) for path in sorted(out.iterdir())])
+    return np.stack([read(path) for path in sorted(out.glob("*.png"))])
 
 
 def leaves(workdir, *, averaged=True, checkpoint="best"):
@@ -217,7 +217,7 @@ def test_the_samples_of_the_script(prior2, tmp_path, quick):
         jax.random.key(3),
         4,
         label=np.full(4, 7),
-        strategies=[strategies_from(temperature=0.8), strategies_from(temperature=1.2)],
+        strategy=[strategies_from(temperature=0.8), strategies_from(temperature=1.2)],
         guidance=2.0,
         tokenizer=trained.tokenizer,
     )

@@ -46,7 +46,7 @@ def draw(workdir, out, mode, **settings):
         }
         | settings,
     )
-    return np.stack([read(path) for path in sorted(out.iterdir())])
+    return np.stack([read(path) for path in sorted(out.glob("*.png"))])
 
 
 def images_of(workdir, split):

@@ -35,7 +35,10 @@ def trained():
 
 
 # Sizes that halve evenly and that do not, grey and coloured.
-@pytest.mark.parametrize("shape", [(8, 8, 1), (9, 11, 3), (13, 8, 1)])
+@pytest.mark.parametrize(
+    "shape",
+    [(8, 8, 1), *(pytest.param(s, marks=pytest.mark.slow) for s in [(9, 11, 3), (13, 8, 1)])],
+)
 def test_separable_classes_are_told_apart_without_an_error(shape):
     images, labels = bright_quarters(1, 200, shape=shape)
     classifier = train_classifier(images, labels, 4, num_steps=30, batch_size=32)
@@ -52,6 +55,7 @@ def test_labels_without_a_meaning_cannot_be_learnt():
     assert abs(accuracy(classifier, fresh, rng.integers(0, 4, 1000)) - 0.25) < 0.07
 
 
+@pytest.mark.slow
 def test_one_seed_one_classifier(trained):
     images, labels = bright_quarters(0, 200)
     again = train_classifier(images, labels, 4, num_steps=30, batch_size=32)
@@ -60,6 +64,7 @@ def test_one_seed_one_classifier(trained):
     assert not same_weights(trained, other)
 
 
+@pytest.mark.slow
 def test_arrays_of_jax_and_of_numpy_are_alike(trained):
     images, labels = bright_quarters(0, 200)
     held = jnp.asarray(images), jnp.asarray(labels)
@@ -67,6 +72,7 @@ def test_arrays_of_jax_and_of_numpy_are_alike(trained):
     assert accuracy(trained, *held) == accuracy(trained, images, labels)
 
 
+@pytest.mark.slow
 def test_bytes_and_floats_are_alike():
     images, labels = bright_quarters(4, 60)
     levels = np.round(255 * images).astype(np.uint8)

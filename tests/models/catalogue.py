@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import pytest
 
 import pixelprior.models
 from pixelprior import (
@@ -171,7 +172,7 @@ GUIDANCE = 1.7
 
 
 def guided(grid, **settings):
-    return Guided(GatedPixelCNN(grid, **SIZES, **settings), GUIDANCE)
+    return Guided(GatedPixelCNN(grid, null_class=True, **SIZES, **settings), GUIDANCE)
 
 
 MODELS = {
@@ -231,3 +232,13 @@ MODELS = {
 
 # Those that a config can name; the others are variants of them.
 SHIPPED = {name: MODELS[name] for name in pixelprior.models.MODELS}
+# The one that stands for all of them in fast tests of what is written once.
+ONE = "gated_pixel_cnn"
+
+
+def one_fast_others_slow(names):
+    """A test of every model, of which all but one are slow tests."""
+    return pytest.mark.parametrize(
+        "name",
+        [pytest.param(name, marks=[] if name == ONE else [pytest.mark.slow]) for name in names],
+    )

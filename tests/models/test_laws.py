@@ -21,22 +21,25 @@ import numpy as np
 import pytest
 from flax import nnx
 from jax import lax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from scipy import stats
 
 import pixelprior
 from pixelprior import Context, Grid, sample
+from pixelprior.devices import data_mesh, replicated
 from pixelprior.errors import InputError
-from pixelprior.models.base import AutoregressiveModel
+from pixelprior.models.base import AutoregressiveModel, side_by_side
 from pixelprior.models.guided import Guided
-from pixelprior.sampling import Temperature
+from pixelprior.sampling import UNKNOWN, Temperature, TopP
+from pixelprior.sampling.in_columns import columns_of
 from tests.models.catalogue import (
     FIRST_KERNEL,
     GUIDANCE,
     KERNEL,
     MODELS,
+    ONE,
     SHIPPED,
     everything_before,
+    one_fast_others_slow,
     raster,
     seen_by_masked_convolutions,
     seen_without_blind_spot,
@@ -55,11 +58,11 @@ TINY_CASES = [(Grid(2, 2, 1, 3), "class"), (Grid(1, 2, 3, 2), "both")]
 NUM_CLASSES, MAP_FEATURES = 2, 3
 
 
-def every_model_and(cases, models=MODELS):
+def every_model_and(cases, models=MODELS, slow=()):
     """A test of every model on the cases whose context it takes.
 
     Each case is compiled for each model, so variants of a model are slow tests; and so are, where
-    there are many cases, those with one context alone.
+    there are many cases, those with one context alone, and any that are said to be slow.
     """
     parameters = [
         pytest.param(
@@ -68,7 +71,9 @@ def every_model_and(cases, models=MODELS):
             kind,
             id=f"{name}-{'x'.join(map(str, grid.shape))}-{grid.levels}-{kind}",
             marks=[pytest.mark.slow]
-            if name not in SHIPPED or (len(cases) > 2 and kind in ("class", "map"))
+            if name not in SHIPPED
+            or (len(cases) > 2 and kind in ("class", "map"))
+            or (grid, kind) in slow
             else [],
         )
         for name, model in models.items()
@@ -245,42 +250,50 @@ def test_gradients_are_exactly_zero_where_nothing_is_seen(name):
 # Law 2: the two ways agree.
 
 
-@functools.partial(jax.jit, static_argnames="graph")
-def incremental_features(graph, weights, x, context):
+@functools.partial(jax.jit, static_argnames=("graph", "columns"))
+def incremental_features(graph, weights, x, context, columns):
     """What the incremental way gives when it is fed the pixels of x, as [b, h, w, d]."""
     model = nnx.merge(graph, weights)
+    batch, _, width, _ = x.shape
+    full = width - width % columns
 
     def row(cache, inputs):
         i, pixels = inputs
         cache, above, left = model.start_row(cache, i)
+        before = jnp.concatenate([model.outside_pixel(batch), pixels[:, :-1]], axis=1)
 
-        def position(carry, inputs):
-            left, previous = carry
-            j, pixel = inputs
-            column = jax.tree.map(lambda y: lax.dynamic_slice_in_dim(y, j, 1, axis=-2), above)
-            features, left, trace = model.step(column, left, previous)
-            return (left, pixel), (features, trace)
+        def block(left, j, size=columns):
+            previous = lax.dynamic_slice_in_dim(before, j, size, axis=1)
+            features, left, trace = model.step(columns_of(above, j, size), left, previous)
+            return left, (features[:, None], trace)
 
-        start = (left, model.outside_pixel(x.shape[0]))
-        _, (features, traces) = lax.scan(position, start, (jnp.arange(x.shape[2]), pixels))
-        return model.end_row(cache, pixels, traces), features
+        left, blocks = lax.scan(block, left, jnp.arange(0, full, columns))
+        features, traces = jax.tree.map(side_by_side, blocks)
+        if full < width:
+            _, rest = block(left, full, width - full)
+            features, traces = jax.tree.map(
+                lambda x, y: jnp.concatenate([x, y], axis=-2), (features, traces), rest
+            )
+        return model.end_row(cache, pixels[:, None], traces), features[:, 0]
 
-    by_position = jnp.transpose(x, (1, 2, 0, 3))
-    cache = model.init_cache(x.shape[0], context)
-    _, features = lax.scan(row, cache, (jnp.arange(x.shape[1]), by_position))
-    return jnp.transpose(features, (2, 0, 1, 3))
+    cache = model.init_cache(batch, context)
+    _, features = lax.scan(row, cache, (jnp.arange(x.shape[1]), jnp.moveaxis(x, 1, 0)))
+    return jnp.moveaxis(features, 0, 1)
 
 
-@every_model_and(CASES, IN_RASTER_ORDER)
+@every_model_and(CASES, IN_RASTER_ORDER, slow=[CASES[0]])
 def test_two_ways_agree(name, grid, kind):
     graph, shapes = graph_and_shapes(name, grid, kind)
     context = random_context(grid, kind, grid.size)
     for seed in range(2):
         weights, x = random_weights(shapes, seed), random_grids(grid, grid.size, seed)
         whole = evaluate(graph, weights, x, context)[0]
-        incremental = incremental_features(graph, weights, x, context)
-        # Sums of up to a few hundred terms of size 1, in another order.
-        np.testing.assert_allclose(incremental, whole, rtol=1e-4, atol=2e-5)
+        # One column at a time, and several: of most grids the last block is smaller.
+        several = max(2, nnx.merge(graph, weights).column_multiple)
+        for columns in (1, min(several, grid.width)):
+            incremental = incremental_features(graph, weights, x, context, columns)
+            # Sums of up to a few hundred terms of size 1, in another order.
+            np.testing.assert_allclose(incremental, whole, rtol=1e-4, atol=2e-5)
 
 
 # Law 3: normalised.
@@ -322,13 +335,19 @@ def test_log_prob_is_the_sum_of_the_heads_log_softmax(name, grid, kind):
 # Law 4: the sampler draws from the model.
 
 
-def exact_probabilities(model, grid, context, temperature=1.0):
-    """The probability of each of `all_grids`, from the conditionals of every symbol."""
+def exact_probabilities(model, grid, context, temperature=1.0, known=None):
+    """The probability of each of `all_grids`, from the conditionals of every symbol.
+
+    Of known symbols it is 1 that they are as they are.
+    """
     everything = all_grids(grid)
     _, logits, _ = evaluate(*nnx.split(model), everything, context)
     p = np.exp(np.asarray(logits, np.float64) / temperature)
     p /= p.sum(axis=-1, keepdims=True)
-    return np.take_along_axis(p, everything[..., None], axis=-1).prod(axis=(1, 2, 3, 4))
+    p = np.take_along_axis(p, everything[..., None], axis=-1)[..., 0]
+    if known is not None:
+        p = np.where(known == UNKNOWN, p, everything == known)
+    return p.prod(axis=(1, 2, 3))
 
 
 def chi_square_p_value(x, grid, probabilities):
@@ -356,7 +375,7 @@ def test_samples_are_distributed_as_the_model(name, grid, kind):
             jax.random.key(0),
             num,
             context=context,
-            strategies=Temperature(temperature),
+            strategy=Temperature(temperature),
         )
         samples[temperature] = np.asarray(x)
         exact[temperature] = exact_probabilities(model, grid, everyones, temperature)
@@ -367,21 +386,46 @@ def test_samples_are_distributed_as_the_model(name, grid, kind):
     assert chi_square_p_value(samples[1.0], grid, exact[2.0]) < 1e-9
 
 
+@pytest.mark.slow
+@every_tiny_case
+def test_completions_are_distributed_as_the_model_given_what_is_known_before(name, grid, kind):
+    model, num, cells = random_model(name, grid, kind), 20_000, grid.levels**grid.size
+    # Every other symbol, so that some are known before and some after unknown ones.
+    known = np.where(np.arange(grid.size) % 2 == 0, UNKNOWN, 1).reshape(grid.shape)
+    x = np.asarray(
+        sample(
+            model,
+            jax.random.key(0),
+            num,
+            context=same_context(grid, kind, num),
+            known=np.broadcast_to(known, (num, *grid.shape)),
+        )
+    )
+    assert (x[:, known != UNKNOWN] == 1).all()
+    everyones = same_context(grid, kind, cells)
+    exact = exact_probabilities(model, grid, everyones, known=known)
+    np.testing.assert_allclose(exact.sum(), 1.0, rtol=1e-5)
+    assert chi_square_p_value(x, grid, exact) > 1e-3
+
+
 # Law 5: one key, one image. All draw as many images, so that what is compiled is shared.
 
 NUM = 8
 KEY = jax.random.key(5)
+STRATEGY = (Temperature(1.3), TopP(0.9))
 
 
 def draw(name, grid, kind, **options):
     model, context = random_model(name, grid, kind), random_context(grid, kind, NUM)
-    return np.asarray(sample(model, options.pop("key", KEY), NUM, context=context, **options))
+    key = options.pop("key", KEY)
+    return np.asarray(sample(model, key, NUM, context=context, strategy=STRATEGY, **options))
 
 
-@every_model_and([CASES[0], CASES[-1]])
-def test_naive_and_cached_give_the_same_images(name, grid, kind):
+@every_model_and([CASES[0], CASES[-1]], slow=[CASES[0]])
+def test_all_samplers_give_the_same_images(name, grid, kind):
     cached = draw(name, grid, kind)
-    np.testing.assert_array_equal(cached, draw(name, grid, kind, method="naive"))
+    for method in ("naive", "fixed_point", "whole_grids"):
+        np.testing.assert_array_equal(cached, draw(name, grid, kind, method=method))
     assert cached.shape == (NUM, *grid.shape) and cached.dtype == np.int32
     grid.check(cached)
     # Different images, and different ones for another key: nothing is equal for being constant.
@@ -398,11 +442,12 @@ def test_an_image_depends_on_its_number_alone(name):
     together, context = draw(name, grid, kind), random_context(grid, kind, NUM)
     for n in range(NUM):
         own = jax.tree.map(lambda y, n=n: y[n : n + 1], context)
-        alone = sample(random_model(name, grid, kind), KEY, 1, context=own, first_image=n)
+        model = random_model(name, grid, kind)
+        alone = sample(model, KEY, 1, context=own, strategy=STRATEGY, first_image=n)
         np.testing.assert_array_equal(alone[0], together[n])
 
 
-DEVICES = 4
+DEVICES = 8
 
 
 @functools.cache
@@ -425,30 +470,32 @@ def drawn_on_several_devices(names):
 
 
 def draw_on_several_devices(names):
-    """What the child process does: weights everywhere, the batch spread over the devices."""
-    grid, kind = ONE_CASE
-    mesh = Mesh(np.array(jax.devices()), ("data",))
-    assert mesh.size == DEVICES
-    everywhere, spread = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in ([], ["data"]))
-    context = jax.device_put(random_context(grid, kind, NUM), spread)
+    """What the child process does: `sample` splits the batch over the devices by itself."""
+    assert jax.device_count() == DEVICES
     for name in names:
-        graph, shapes = graph_and_shapes(name, grid, kind)
-        weights = jax.device_put(random_weights(shapes, 0), everywhere)
-        draw_spread = jax.jit(
-            lambda weights, context, graph=graph: sample(
-                nnx.merge(graph, weights), KEY, NUM, context=context
-            ),
-            out_shardings=spread,
-        )
-        x = draw_spread(weights, context)
-        assert {shard.data.shape[0] for shard in x.addressable_shards} == {NUM // DEVICES}
-        print(*np.asarray(x).ravel())
+        graph, weights = nnx.split(random_model(name, *ONE_CASE))
+        context = random_context(*ONE_CASE, NUM)
+        drawn = [
+            sample(
+                nnx.merge(graph, jax.device_put(weights, place)),
+                KEY,
+                NUM,
+                context=context,
+                strategy=STRATEGY,
+            )
+            for place in (replicated(data_mesh()), jax.devices()[0])
+        ]
+        # Of weights that are everywhere the images are, too; of others they come back to them.
+        split, back = ({s.data.shape[0] for s in x.addressable_shards} for x in drawn)
+        assert split == {NUM // DEVICES} and back == {NUM}
+        np.testing.assert_array_equal(*drawn)
+        print(*np.asarray(drawn[0]).ravel())
 
 
-@every_model
+@one_fast_others_slow(MODELS)
 def test_the_number_of_devices_changes_nothing(name):
-    # One process for all the fast tests, and one for all the slow ones.
-    together = tuple(other for other in MODELS if (other in SHIPPED) == (name in SHIPPED))
+    # One process for the fast test, and one for all the slow ones.
+    together = tuple(other for other in MODELS if (other == ONE) == (name == ONE))
     drawn = drawn_on_several_devices(together)[name]
     np.testing.assert_array_equal(drawn, draw(name, *ONE_CASE))
 
@@ -458,7 +505,7 @@ def test_the_number_of_devices_changes_nothing(name):
 
 def guided_by(scale, grid, kind, seed=0):
     """A guided model, and the model that it is made from."""
-    model = random_model("gated_pixel_cnn", grid, kind, seed)
+    model = random_model("guided", grid, kind, seed).model
     return Guided(model, scale), model
 
 
@@ -467,8 +514,8 @@ def test_guidance_is_a_line_through_both_distributions_symbol_by_symbol(scale):
     grid, kind = TINY_CASES[1]
     model, plain = guided_by(scale, grid, kind)
     everything = all_grids(grid)
-    null = same_context(grid, kind, len(everything), NUM_CLASSES - 1)
     given = same_context(grid, kind, len(everything), 0)
+    null = Context(map=given.map)
     assert np.any(np.asarray(given.map) != 0)
 
     def log_softmax(logits):
@@ -498,15 +545,25 @@ def test_guidance_of_the_null_class_is_the_model_without_a_class():
     grid, kind = TINY_CASES[1]
     model, plain = guided_by(1.7, grid, kind)
     everything = all_grids(grid)
-    null = same_context(grid, kind, len(everything), NUM_CLASSES - 1)
-    ours, own = (evaluate(*nnx.split(m), everything, null)[2] for m in (model, plain))
+    # No label, or the one that stands for none.
+    without = Context(map=same_context(grid, kind, len(everything)).map)
+    null = same_context(grid, kind, len(everything), NUM_CLASSES)
+    ours, own = (evaluate(*nnx.split(m), everything, without)[2] for m in (model, plain))
     np.testing.assert_allclose(ours, own, rtol=0, atol=1e-5)
+    np.testing.assert_array_equal(own, evaluate(*nnx.split(plain), everything, null)[2])
 
 
-@pytest.mark.parametrize("kind", ["none", "map"])
-def test_a_model_without_classes_cannot_be_guided(kind):
-    with pytest.raises(InputError, match="needs a class-conditional model; .* unconditional"):
-        guided_by(1.7, TINY_CASES[1][0], kind)
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("none", "needs a class-conditional model; .* unconditional"),
+        ("map", "needs a class-conditional model; .* unconditional"),
+        ("class", "needs a model that knows the null class"),
+    ],
+)
+def test_a_model_without_classes_or_the_null_class_cannot_be_guided(kind, message):
+    with pytest.raises(InputError, match=message):
+        Guided(random_model("gated_pixel_cnn", TINY_CASES[1][0], kind), 1.7)
 
 
 def test_a_guided_model_wants_the_context_of_its_model():
@@ -514,10 +571,9 @@ def test_a_guided_model_wants_the_context_of_its_model():
     model, _ = guided_by(1.7, grid, kind)
     x, context = random_grids(grid, 2), random_context(grid, kind, 2)
     for given, message in [
-        (None, "conditioned on 2 classes, but no label"),
-        (Context(map=context.map), "conditioned on 2 classes, but no label"),
+        (None, "conditioned on a map of 3 features, but none"),
         (Context(label=context.label), "conditioned on a map of 3 features, but none"),
-        (Context(label=context.label + 1, map=context.map), r"labels in \[0, 2\), got 1 to 2"),
+        (Context(label=context.label + 2, map=context.map), r"labels in \[0, 2\), got 2 to 3"),
     ]:
         with pytest.raises(InputError, match=message):
             model.features(x, given)

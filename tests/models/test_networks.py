@@ -13,7 +13,10 @@ from pixelprior import Context, Grid
 from pixelprior.errors import InputError
 from pixelprior.models.base import AutoregressiveModel
 from pixelprior.sampling.draw_grids import draw_grids
+from pixelprior.sampling.methods import METHODS
+from pixelprior.sampling.sampler import Task
 from tests.models.catalogue import SHIPPED as MODELS
+from tests.models.catalogue import one_fast_others_slow
 
 CONVOLUTIONS = ("pixel_cnn", "gated_pixel_cnn")
 
@@ -86,7 +89,7 @@ def test_gradients_reach_every_parameter(name, kind):
         assert (layers != 0).any(axis=tuple(range(1, layers.ndim))).all(), path
 
 
-@every_model
+@one_fast_others_slow(MODELS)
 def test_dropout_comes_from_its_key_alone(name):
     graph, weights = graph_and_weights(name, GRID, dropout_rate=0.5)
     never_graph, _ = graph_and_weights(name, GRID)
@@ -157,7 +160,8 @@ def test_a_cached_sample_costs_one_evaluation(name, kind):
 
     def cost(method):
         return product_flops(
-            lambda w: draw_grids(nnx.merge(graph, w), noise, context, (), method), weights
+            lambda w: draw_grids(nnx.merge(graph, w), Task(noise, context), METHODS[method]),
+            weights,
         )
 
     cached, naive = cost("cached"), cost("naive")
@@ -168,6 +172,7 @@ def test_a_cached_sample_costs_one_evaluation(name, kind):
     assert naive > 6 * evaluation
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, model in MODELS.items() if model.remembers_rows])
 def test_a_sampler_remembers_rows_not_the_image_times_the_depth(name):
     batch, width, depth = 4, 6, 6
@@ -178,7 +183,7 @@ def test_a_sampler_remembers_rows_not_the_image_times_the_depth(name):
         noise = jax.ShapeDtypeStruct((batch, height, width, 1), jnp.float32)
 
         def draw(weights, noise):
-            return draw_grids(nnx.merge(graph, weights), noise, None, (), method)
+            return draw_grids(nnx.merge(graph, weights), Task(noise), METHODS[method])
 
         compiled = jax.jit(draw).lower(weights, noise).compile()
         return compiled.memory_analysis().temp_size_in_bytes

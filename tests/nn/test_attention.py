@@ -100,8 +100,9 @@ def test_the_layer_projects_attends_and_projects_back(window_rows):
     np.testing.assert_allclose(result, expected, rtol=0, atol=5e-6)
 
 
+@pytest.mark.parametrize("columns", [1, 2, 3])
 @pytest.mark.parametrize("window_rows", [64, 1, 0])
-def test_position_by_position_is_the_same(window_rows):
+def test_some_columns_at_a_time_are_the_same(window_rows, columns):
     attention, x = layer(window_rows), jnp.asarray(numbers(2, 4, 3, 5), jnp.float32)
 
     @nnx.jit
@@ -111,11 +112,12 @@ def test_position_by_position_is_the_same(window_rows):
         for i in range(4):
             state = attention.start_row(cache, jnp.asarray(i))
             steps = []
-            for j in range(3):
-                y, state, trace = attention.step(x[:, i : i + 1, j : j + 1], state)
+            for j in range(0, 3, columns):
+                y, state, trace = attention.step(x[:, i : i + 1, j : j + columns], state)
                 steps.append((y, trace))
             traces = [
-                jnp.stack(parts) for parts in zip(*(trace for _, trace in steps), strict=True)
+                jnp.concatenate(parts, axis=2)
+                for parts in zip(*(trace for _, trace in steps), strict=True)
             ]
             cache = attention.end_row(cache, tuple(traces))
             rows.append(jnp.concatenate([y for y, _ in steps], axis=2))

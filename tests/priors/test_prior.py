@@ -127,7 +127,7 @@ def conditional_logits(graph, weights, codes, label):
     prior = nnx.merge(graph, weights)
     logits = []
     for number, (model, x) in enumerate(zip(prior.levels, codes, strict=True)):
-        context = prior.context(number, codes[:number], label, x.shape[0])
+        context = prior.context(number, codes[:number], label)
         features = model.features(x, context)
         chain = [model.head.logits(features, x[..., :c]) for c in range(model.grid.channels)]
         logits.append(jnp.stack(chain, axis=-2).reshape(x.shape[0], model.grid.size, -1))
@@ -176,7 +176,7 @@ def test_gradients_are_zero_where_nothing_is_seen_and_nowhere_else():
             prior = nnx.merge(graph, weights)
             for embedding, value in zip(tables(prior), values, strict=True):
                 embedding.table = nnx.Param(value)
-            context = prior.context(1, codes[:1], labels(1), 1)
+            context = prior.context(1, codes[:1], labels(1))
             return prior.levels[1].features(codes[1], context)[0]
 
         return jax.jacrev(features)([t.table[...] for t in tables(nnx.merge(graph, weights))])
@@ -329,7 +329,7 @@ def test_inside_a_jit_the_codes_are_the_same_and_weights_are_arguments():
     @functools.partial(jax.jit, static_argnames="graph")
     def inside(graph, weights, key, label, temperature, first):
         return nnx.merge(graph, weights).sample(
-            key, NUM, label=label, strategies=[Temperature(temperature)], first_image=first
+            key, NUM, label=label, strategy=[Temperature(temperature)], first_image=first
         )
 
     drawn = []
@@ -337,7 +337,7 @@ def test_inside_a_jit_the_codes_are_the_same_and_weights_are_arguments():
         prior = make(GRIDS, seed=seed)
         codes = inside(*nnx.split(prior), KEY, labels(NUM), temperature, first)
         assert_same_codes(
-            codes, draw(prior, strategies=[Temperature(temperature)], first_image=first)
+            codes, draw(prior, strategy=[Temperature(temperature)], first_image=first)
         )
         drawn.append(codes)
     assert inside._cache_size() == 1
@@ -437,28 +437,28 @@ def test_guidance_by_one_is_none():
 
 def test_strategies_for_all_levels_or_for_each():
     prior = make(GRIDS)
-    sharp, plain = draw(prior, strategies=[TopK(1)]), draw(prior)
-    each = draw(prior, strategies=[[TopK(1)], [TopK(1)]])
+    sharp, plain = draw(prior, strategy=[TopK(1)]), draw(prior)
+    each = draw(prior, strategy=[[TopK(1)], [TopK(1)]])
     assert_same_codes(sharp, each)
     # The likeliest codes need no luck: one map for each class, and there are two in turn.
     for level in sharp:
         np.testing.assert_array_equal(level, np.concatenate([level[:2]] * (NUM // 2)))
     assert (sharp[1][0] != sharp[1][1]).any()
     # Only the top: all tops of a class are one; the bottoms go on to differ.
-    top, bottom = draw(prior, strategies=[[TopK(1)], []])
+    top, bottom = draw(prior, strategy=[[TopK(1)], []])
     np.testing.assert_array_equal(top, sharp[0])
     assert len(np.unique(bottom, axis=0)) == NUM
     # Only the bottom: the tops are as they were without.
-    top, bottom = draw(prior, strategies=([], (TopK(1), Temperature(0.5))))
+    top, bottom = draw(prior, strategy=([], (TopK(1), Temperature(0.5))))
     np.testing.assert_array_equal(top, plain[0])
     assert (bottom != plain[1]).any()
     for a, b in itertools.combinations(range(NUM), 2):
         if a % NUM_CLASSES == b % NUM_CLASSES and (top[a] == top[b]).all():
             np.testing.assert_array_equal(bottom[a], bottom[b])
-    assert_same_codes(draw(prior, strategies=[(), ()]), plain)
+    assert_same_codes(draw(prior, strategy=[(), ()]), plain)
     # One strategy needs no sequence, as for models.
-    assert_same_codes(draw(prior, strategies=TopK(1)), sharp)
-    assert_same_codes(draw(prior, strategies=[TopK(1), [TopK(1)]]), sharp)
+    assert_same_codes(draw(prior, strategy=TopK(1)), sharp)
+    assert_same_codes(draw(prior, strategy=[TopK(1), [TopK(1)]]), sharp)
 
 
 # Labels.
@@ -560,7 +560,7 @@ def test_codes_may_come_as_any_integers():
     # 2 * 200 places in the table: more than bytes can tell apart.
     grids = (Grid(1, 2, 2, 200), Grid(1, 2, 1, 2))
     prior, (coarser, _) = make(grids), random_codes(grids, 3)
-    context = jax.jit(lambda codes: prior.context(1, [codes], None, 3).map)
+    context = jax.jit(lambda codes: prior.context(1, [codes], None).map)
     expected = context(coarser)
     for kind in (np.uint8, np.int16):
         np.testing.assert_array_equal(context(coarser.astype(kind)), expected)
@@ -637,9 +637,12 @@ def test_guidance_wants_label_dropout(settings):
     ("options", "message"),
     [
         (dict(num=0), "num must be at least 1, got 0"),
-        (dict(method="fast"), "method must be one of cached, naive, got 'fast'"),
-        (dict(strategies=[[TopK(1)]]), "strategies for each of the 2 levels, got 1"),
-        (dict(strategies=[[], [], []]), "strategies for each of the 2 levels, got 3"),
+        (
+            dict(method="fast"),
+            "method must be one of auto, cached, fixed_point, whole_grids, naive, got 'fast'",
+        ),
+        (dict(strategy=[[TopK(1)]]), "strategies for each of the 2 levels, got 1"),
+        (dict(strategy=[[], [], []]), "strategies for each of the 2 levels, got 3"),
     ],
 )
 def test_what_cannot_be_drawn(options, message):

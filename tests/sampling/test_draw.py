@@ -103,6 +103,15 @@ def test_a_pixel_is_drawn_channel_by_channel():
     )
 
 
+def test_channels_that_are_given_are_taken_and_looked_at_by_those_after_them():
+    features, noise = jnp.zeros((2, 3)), jnp.full((2, 4), 0.5)
+    given = jnp.array([[-1, 2, -1, -1], [1, -1, -1, 0]])
+    # 0, 2, then (0 + 2 + 2) % 3, then (0 + 2 + 1 + 3) % 3; and 1, (1 + 1), (1 + 2 + 2) % 3, 0.
+    np.testing.assert_array_equal(
+        draw_pixel(TableHead(), features, noise, (), given), [[0, 2, 1, 0], [1, 2, 2, 0]]
+    )
+
+
 def test_strategies_apply_to_every_channel():
     class Flat:
         def logits(self, features, earlier):

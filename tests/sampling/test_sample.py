@@ -46,15 +46,15 @@ def make(num_classes=0, seed=0):
 
 def test_compiles_once_per_shape():
     before = _sample._cache_size()
-    first = sample(make(), KEY, 4, strategies=(Temperature(0.5), TopK(3)))
+    first = sample(make(), KEY, 4, strategy=(Temperature(0.5), TopK(3)))
     assert _sample._cache_size() == before + 1
     # Another model of the same kind, other settings, another key and other images: nothing anew.
     for seed, temperature, k, n in [(1, 0.5, 3, 0), (0, 2.0, 3, 0), (0, 0.5, 2, 0), (0, 0.5, 3, 4)]:
         strategies = (Temperature(temperature), TopK(k))
-        other = sample(make(seed=seed), KEY, 4, strategies=strategies, first_image=n)
+        other = sample(make(seed=seed), KEY, 4, strategy=strategies, first_image=n)
         # Each of them matters all the same.
         assert (other != first).any()
-    sample(make(), jax.random.key(1), 4, strategies=[Temperature(0.5), TopK(3)])
+    sample(make(), jax.random.key(1), 4, strategy=[Temperature(0.5), TopK(3)])
     assert _sample._cache_size() == before + 1
 
 
@@ -63,7 +63,7 @@ def test_inside_a_jit_the_result_is_the_same_and_weights_are_arguments():
     def draw(graph, weights, key, label, temperature):
         model = nnx.merge(graph, weights)
         strategy = Temperature(temperature)
-        return sample(model, key, 4, context=Context(label=label), strategies=strategy)
+        return sample(model, key, 4, context=Context(label=label), strategy=strategy)
 
     label = jnp.array([0, 1, 2, 0])
     outside = []
@@ -72,7 +72,7 @@ def test_inside_a_jit_the_result_is_the_same_and_weights_are_arguments():
         graph, weights = nnx.split(model)
         inside = draw(graph, weights, KEY, label, 1.5)
         outside.append(
-            sample(model, KEY, 4, context=Context(label=label), strategies=Temperature(1.5))
+            sample(model, KEY, 4, context=Context(label=label), strategy=Temperature(1.5))
         )
         np.testing.assert_array_equal(inside, outside[-1])
     assert (outside[0] != outside[1]).any()
@@ -82,13 +82,13 @@ def test_inside_a_jit_the_result_is_the_same_and_weights_are_arguments():
 def test_one_strategy_needs_no_tuple_and_temperature_one_is_the_model():
     model = make()
     plain = sample(model, KEY, 4)
-    np.testing.assert_array_equal(sample(model, KEY, 4, strategies=Temperature(1.0)), plain)
-    np.testing.assert_array_equal(sample(model, KEY, 4, strategies=[]), plain)
+    np.testing.assert_array_equal(sample(model, KEY, 4, strategy=Temperature(1.0)), plain)
+    np.testing.assert_array_equal(sample(model, KEY, 4, strategy=[]), plain)
 
 
 def test_the_likeliest_levels_need_no_luck():
     model = make()
-    likeliest = np.asarray(sample(model, KEY, 4, strategies=(TopK(1), Temperature(0.5))))
+    likeliest = np.asarray(sample(model, KEY, 4, strategy=(TopK(1), Temperature(0.5))))
     # Whatever the noise, all images are the one that takes the likeliest symbol at each place.
     expected = np.zeros((1, *GRID.shape), np.int32)
     logits = jax.jit(lambda x: model.head.logits(model.features(x), x[..., :0]))
@@ -102,7 +102,11 @@ def test_the_likeliest_levels_need_no_luck():
     [
         (0, {}, "num must be at least 1, got 0"),
         (-2, {}, "num must be at least 1, got -2"),
-        (1, {"method": "fast"}, "method must be one of cached, naive, got 'fast'"),
+        (
+            1,
+            {"method": "fast"},
+            "method must be one of auto, cached, fixed_point, whole_grids, naive, got 'fast'",
+        ),
         (1, {"context": Context(label=jnp.zeros(1, int))}, "this model is unconditional"),
     ],
 )

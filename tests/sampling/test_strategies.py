@@ -9,6 +9,8 @@ import pytest
 
 from pixelprior.errors import InputError
 from pixelprior.sampling.strategies import (
+    Greedy,
+    MinP,
     Temperature,
     TopK,
     TopP,
@@ -128,7 +130,30 @@ def test_top_p_of_one_cuts_no_tail():
     np.testing.assert_allclose(renormalised((TopP(1.0),), p), p, rtol=1e-5)
 
 
-@pytest.mark.parametrize("strategy", [TopK(2), TopP(0.6), Temperature(0.5), TopP(1.0), TopK(6)])
+@pytest.mark.parametrize("p", [0.0, 0.05, 0.3, 0.999, 1.0])
+def test_min_p_keeps_what_is_likely_enough(p):
+    distributions = random_distributions()
+    likely = distributions >= p * distributions.max(axis=-1, keepdims=True)
+    actual = renormalised((MinP(p),), distributions)
+    np.testing.assert_allclose(actual, keep(distributions, likely), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("p", "kept"), [(1.0, [1, 3, 4]), (0.49, [0, 1, 3, 4]), (0.24, range(6))])
+def test_min_p_keeps_what_is_just_likely_enough(p, kept):
+    expected = keep(TIES, np.isin(np.arange(6), kept))
+    np.testing.assert_allclose(renormalised((MinP(p),), TIES), expected, rtol=1e-6)
+
+
+def test_greedy_takes_the_likeliest_and_the_lowest_of_equals():
+    p = random_distributions()
+    np.testing.assert_array_equal(renormalised((Greedy(),), p), np.eye(9)[p.argmax(axis=-1)])
+    np.testing.assert_array_equal(renormalised((Greedy(),), TIES), np.eye(6)[1])
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [TopK(2), TopP(0.6), Temperature(0.5), TopP(1.0), TopK(6), MinP(0.0), MinP(0.5), Greedy()],
+)
 def test_levels_without_a_chance_get_none(strategy):
     p = np.array([0.5, 0, 0.3, 0.2, 0, 0])
     assert (renormalised((strategy,), p)[[1, 4, 5]] == 0).all()
@@ -157,7 +182,16 @@ def test_the_usual_settings():
         TopK(3),
         TopP(0.9),
     )
-    assert strategies_from(top_p=0.9) == (TopP(0.9),)
+    assert strategies_from(top_p=0.9, min_p=0.1) == (TopP(0.9), MinP(0.1))
+    assert strategies_from(greedy=True) == (Greedy(),)
+
+
+@pytest.mark.parametrize(
+    "other", [{"temperature": 0.5}, {"top_k": 1}, {"top_p": 1.0}, {"min_p": 0}]
+)
+def test_greedy_goes_with_nothing_else(other):
+    with pytest.raises(InputError, match="leave other settings out"):
+        strategies_from(greedy=True, **other)
 
 
 @pytest.mark.parametrize("temperature", [0, -1.0, float("inf"), float("nan"), np.float32(-1)])
@@ -184,7 +218,13 @@ def test_ps_out_of_range_are_refused(p):
         strategies_from(top_p=p)
 
 
-@pytest.mark.parametrize("strategy", [Temperature(0.5), TopK(3), TopP(0.9)])
+@pytest.mark.parametrize("p", [-0.1, 1.01, float("nan"), np.float32(2)])
+def test_min_ps_out_of_range_are_refused(p):
+    with pytest.raises(InputError, match=r"min_p must be in \[0, 1\], got"):
+        MinP(p)
+
+
+@pytest.mark.parametrize("strategy", [Temperature(0.5), TopK(3), TopP(0.9), MinP(0.1)])
 def test_settings_are_leaves_of_a_pytree_and_cannot_be_changed(strategy):
     (field,) = dataclasses.fields(strategy)
     assert jax.tree.leaves(strategy) == [getattr(strategy, field.name)]

@@ -21,6 +21,7 @@ CONFIG = {
     "binarisation": "none",
     "flip": False,
     "class_conditional": False,
+    "label_dropout": 0.0,
     "model": {
         "name": "gated_pixel_cnn",
         "features": 4,

@@ -153,6 +153,7 @@ def level_nats(prior, batch):
     return -np.array([np.asarray(level, np.float64) for level in log_probs(weights)])
 
 
+@pytest.mark.slow
 def test_the_loss_by_hand_and_codes_learned_by_heart(codes):
     task = task_of(codes)
     prior = random_prior(codes, 1)

@@ -107,6 +107,7 @@ def test_a_complete_run_run_again_changes_nothing(finished, tmp_path, run):
 # Killed, and told to stop.
 
 
+@pytest.mark.slow
 def test_killed_twice_then_stopped_then_resumed(finished, tmp_path, start, run):
     workdir = tmp_path / "run"
     # Before the first checkpoint.

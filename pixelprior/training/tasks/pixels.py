@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from pixelprior.context import Context
+from pixelprior.context import Context, hide_labels
 from pixelprior.evaluation.likelihood import check_labels, evaluate_likelihood
 from pixelprior.experiment import build_model, count_classes
 from pixelprior.keys import named_key
@@ -31,6 +31,7 @@ class PixelTask(Task):
         self.images = Images(config, mesh)
         dataset = self.images.dataset
         self.num_classes = count_classes(config, dataset.class_names, dataset.name)
+        self.label_dropout = config["label_dropout"] if self.num_classes else 0.0
 
     @property
     def title(self) -> str:
@@ -47,6 +48,7 @@ class PixelTask(Task):
             self.config["model"],
             self.images.grid,
             num_classes=self.num_classes,
+            null_class=self.label_dropout > 0,
             seed=self.config["seed"],
         )
 
@@ -59,6 +61,10 @@ class PixelTask(Task):
 
     def loss(self, model: GridModel, batch: Mapping[str, Any], key: Array) -> Loss:
         """See `Task.loss`."""
+        if self.label_dropout:
+            label_key, key = jax.random.split(key)
+            label = hide_labels(batch["label"], self.num_classes, self.label_dropout, label_key)
+            batch = {**batch, "label": label}
         return pixel_loss(model, batch, key)
 
     def evaluate(self, model: GridModel, split: str) -> Evaluation:

@@ -1,0 +1,180 @@
+"""Samples of a run, whatever was trained in it: what is drawn, and what it looks like.
+
+Legend: n images, h height, w width, c channels.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from pixelprior.commands.progress import codes_filling_up, pixels_filling_up
+from pixelprior.context import Context
+from pixelprior.data import to_pixels
+from pixelprior.errors import InputError
+from pixelprior.loading import Trained
+from pixelprior.models.base import GridModel
+from pixelprior.models.guided import Guided
+from pixelprior.sampling.labels import labels_in_turn
+from pixelprior.sampling.methods import check_method
+from pixelprior.sampling.sample import sample
+from pixelprior.sampling.strategies import Strategy
+from pixelprior.tokenizers.vqvae import level_names
+
+Numbers = Int[np.ndarray, " n"]
+Pixels = Float[np.ndarray, "n h w c"]
+
+
+class Request(NamedTuple):
+    """How samples are asked for.
+
+    Attributes:
+        seed: image n of a seed is always the same.
+        strategies: how symbols are chosen, for every level of codes or one for all.
+        label: the index of a class, or None.
+        guidance: see `pixelprior.models.guided`, or None.
+        method: the name of a sampler.
+    """
+
+    seed: int
+    strategies: Sequence[Sequence[Strategy]]
+    label: int | None
+    guidance: float | None
+    method: str
+
+
+class Known(NamedTuple):
+    """What is known of the samples, by their numbers.
+
+    Attributes:
+        given: known symbols of a model of pixels, or known codes of a prior, for each level.
+        labels: the classes of the images that they are of.
+    """
+
+    given: Callable[[Numbers], Any]
+    labels: Callable[[Numbers], Int[np.ndarray, " n"]]
+
+
+class Samples(NamedTuple):
+    """A way to draw from a run, ready to be called; compiles once per number of images.
+
+    Attributes:
+        draw: from the images' numbers, which follow each other, to symbols, or codes of a prior.
+        pixels: what they look like, in [0, 1].
+        filling_up: from them and a number of frames, how they come to be.
+        num_classes: 0 if the run is not conditioned on any.
+    """
+
+    draw: Callable[[Numbers], Any]
+    pixels: Callable[[Any], Pixels]
+    filling_up: Callable[[Any, int], list[Pixels]]
+    num_classes: int
+
+
+def samples_of(trained: Trained, request: Request, known: Known | None = None) -> Samples:
+    """Samples of a run, around what is known of them.
+
+    Raises:
+        InputError: if the run has nothing to sample from, or the request does not fit it.
+    """
+    if trained.task == "tokenizer":
+        raise InputError(
+            "this run is a tokenizer, which has nothing to sample from; train a prior on its "
+            "codes, or use --mode=reconstruct, random_codes or interpolate"
+        )
+    make = _of_pixels if trained.task == "pixels" else _of_codes
+    samples = make(trained, request, known)
+    # Before any sampling, which may take hours: do the sampler and the label exist?
+    check_method(request.method)
+    labels_in_turn(samples.num_classes, request.label, 1)
+    return samples
+
+
+def check_learned(trained: Trained) -> None:
+    """Raises an InputError unless a prior can be sampled from: all its levels have been learned."""
+    names = level_names(len(trained.model.grids))
+    unlearned = [name for name in names if name not in trained.data["learned_levels"]]
+    if unlearned:
+        raise InputError(
+            f"this run has not learned the {' and '.join(unlearned)} level; train that in a run "
+            "of its own with config.trained_levels and --prior, and sample from that one"
+        )
+
+
+def _of_pixels(trained: Trained, request: Request, known: Known | None) -> Samples:
+    model: GridModel = trained.model
+    if request.guidance is not None:
+        model = Guided(model, request.guidance)
+    if len(request.strategies) != 1:
+        raise InputError(
+            f"a model of pixels takes one temperature, got {len(request.strategies)}; several are "
+            "for the levels of priors"
+        )
+    num_classes, levels = model.context_shape.num_classes, model.grid.levels
+
+    def draw(numbers: Numbers) -> Int[np.ndarray, "n h w c"]:
+        labels = _labels(num_classes, request, known, numbers)
+        symbols = sample(
+            model,
+            jax.random.key(request.seed),
+            len(numbers),
+            context=None if labels is None else Context(label=labels),
+            strategy=request.strategies[0],
+            known=known and known.given(numbers),
+            method=request.method,
+            first_image=int(numbers[0]),
+        )
+        return np.asarray(symbols)
+
+    return Samples(
+        draw,
+        lambda symbols: to_pixels(symbols, levels),
+        lambda symbols, num_frames: pixels_filling_up(model, symbols, num_frames),
+        num_classes,
+    )
+
+
+def _of_codes(trained: Trained, request: Request, known: Known | None) -> Samples:
+    prior, tokenizer = trained.model, trained.tokenizer
+    assert tokenizer is not None  # every prior's folder carries one
+    names = level_names(len(prior.grids))
+    check_learned(trained)
+    if len(request.strategies) not in (1, len(names)):
+        raise InputError(
+            f"expected one temperature, or one for each level ({', '.join(names)}), "
+            f"got {len(request.strategies)}"
+        )
+    by_level = list(request.strategies) * (len(names) if len(request.strategies) == 1 else 1)
+    prior.check_guidance(request.guidance)
+
+    def draw(numbers: Numbers) -> list[Int[Array, "n _ _ g"]]:
+        return prior.sample(
+            jax.random.key(request.seed),
+            len(numbers),
+            label=_labels(prior.num_classes, request, known, numbers),
+            strategy=by_level,
+            known=known and known.given(numbers),
+            guidance=request.guidance,
+            method=request.method,
+            first_image=int(numbers[0]),
+        )
+
+    return Samples(
+        draw,
+        lambda codes: np.asarray(tokenizer.decode_codes(codes)),
+        lambda codes, num_frames: codes_filling_up(prior, tokenizer, codes, num_frames),
+        prior.num_classes,
+    )
+
+
+def _labels(
+    num_classes: int, request: Request, known: Known | None, numbers: Numbers
+) -> Int[Array, " n"] | None:
+    """The class asked for; or the known images' own; or all in turn."""
+    if known is None or request.label is not None or not num_classes:
+        first = int(numbers[0])
+        return labels_in_turn(num_classes, request.label, len(numbers), first_image=first)
+    return jnp.asarray(known.labels(numbers))

@@ -1,0 +1,37 @@
+"""Symbols that are known beforehand, so that the others are drawn around them."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Int
+
+from pixelprior.errors import InputError
+from pixelprior.grid import Grid
+from pixelprior.nn.embedding import OUTSIDE
+
+UNKNOWN = OUTSIDE
+"""Stands where a symbol is to be drawn."""
+
+
+def check_known(known: Int[Array, "b h w c"], grid: Grid, num: int) -> Int[Array, "b h w c"]:
+    """Known symbols as the samplers take them, int32.
+
+    Raises:
+        InputError: if they are not integers, not ``num`` grids, or neither `UNKNOWN` nor symbols of
+            the grid (which only concrete arrays are looked at for).
+    """
+    shape = (num, *grid.shape)
+    if not jnp.issubdtype(known.dtype, jnp.integer) or known.shape != shape:
+        raise InputError(
+            f"known must be integers of shape {list(shape)}, got {known.dtype} {list(known.shape)}"
+        )
+    if not isinstance(known, jax.core.Tracer):
+        # By NumPy: an operation of JAX would become part of whatever is being traced.
+        values = np.asarray(known)
+        low, high = values.min(), values.max()
+        if low < UNKNOWN or high >= grid.levels:
+            raise InputError(
+                f"known symbols must be in [0, {grid.levels}), or {UNKNOWN} where there are none, "
+                f"got values from {low} to {high}"
+            )
+    return jnp.asarray(known, jnp.int32)

@@ -1,0 +1,65 @@
+"""Samplers that run the network over whole grids.
+
+Legend: b batch, h height, w width, c channels.
+"""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from pixelprior.models.base import AutoregressiveModel
+from pixelprior.sampling.draw import draw_pixel
+from pixelprior.sampling.sampler import Drawn, Task
+
+
+@dataclasses.dataclass(frozen=True)
+class Naive:
+    """Runs the network over the whole grid for every pixel: slow, obvious, the reference.
+
+    Attributes:
+        positions: stop after so many pixels, for benchmarks: each of them costs the same.
+    """
+
+    positions: int | None = None
+
+    def __call__(self, model: AutoregressiveModel, task: Task) -> Drawn:
+        """See `Sampler`."""
+        height, width, _ = model.grid.shape
+
+        def body(x: Any, position: Any) -> tuple[Any, None]:
+            i, j = position // width, position % width
+            features = model.features(x, task.context)[:, i, j]
+            noise, given = jax.tree.map(lambda y: y[:, i, j], (task.noise, task.given))
+            pixel = draw_pixel(model.head, features, noise, task.strategies, given)
+            return x.at[:, i, j].set(pixel), None
+
+        x = jnp.zeros(task.noise.shape, jnp.int32)
+        count = height * width if self.positions is None else self.positions
+        return Drawn(lax.scan(body, x, jnp.arange(count))[0], jnp.full(len(x), count))
+
+
+@dataclasses.dataclass(frozen=True)
+class WholeGrids:
+    """Guesses whole grids, and runs the network over them until they do not change any more.
+
+    It needs nothing of a model but its features, and few runs one after the other; each of them is
+    a whole evaluation, so it is for devices that have power to spare.
+    """
+
+    def __call__(self, model: AutoregressiveModel, task: Task) -> Drawn:
+        """See `Sampler`."""
+
+        def again(state: Any) -> Any:
+            x, _, evaluations = state
+            features = model.features(x, task.context)
+            drawn = draw_pixel(model.head, features, task.noise, task.strategies, task.given)
+            # Nothing hangs on the last pixel.
+            changed = (drawn != x).any(axis=-1).reshape(len(x), -1)[:, :-1].any()
+            return drawn, changed, evaluations + 1
+
+        start = jnp.zeros(task.noise.shape, jnp.int32), jnp.asarray(True), jnp.asarray(0)
+        x, _, evaluations = lax.while_loop(lambda state: state[1], again, start)
+        return Drawn(x, jnp.full(len(x), evaluations))
