@@ -11,14 +11,17 @@ LESS_OPTIMIZED = "JAX_DISABLE_MOST_OPTIMIZATIONS"
 def pytest_configure(config):
     # JAX reads these when it is imported, and processes that are started inherit them: the workers
     # that share the tests, and the commands that tests run.
+    if config.option.markexpr != "not slow":
+        # Slow tests compile as users do, and share nothing: they run longer than they compile, and
+        # it is they who would see an optimization go wrong. XLA has been seen to crash where a
+        # training step was written to the cache; then pytest-xdist waits for the worker for ever.
+        return
     if CACHE not in os.environ:
         # What one test has compiled, the others need not compile again, wherever they run.
         config.compiled = os.environ[CACHE] = tempfile.mkdtemp(prefix="pixelprior-compiled-")
         os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
-    if LESS_OPTIMIZED not in os.environ and config.option.markexpr == "not slow":
-        # Twice as fast to compile. Slow tests compile as users do: they run longer than they
-        # compile, and it is they who would see an optimization go wrong.
-        os.environ[LESS_OPTIMIZED] = "1"
+    if LESS_OPTIMIZED not in os.environ:
+        os.environ[LESS_OPTIMIZED] = "1"  # twice as fast to compile
 
 
 def pytest_unconfigure(config):
