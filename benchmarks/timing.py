@@ -4,6 +4,7 @@ All on binary grids, ``side x side``; compiling is timed apart.
 """
 
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -70,17 +71,22 @@ def time_sampler(
     graph: nnx.GraphDef, weights: Any, sampler: Sampler, noise: jax.Array, repetitions: int = 3
 ) -> Cost:
     """A sampler, for the noise of a batch."""
+    draw, compiling = compile_sampler(graph, weights, sampler, noise)
+    if repetitions:
+        jax.block_until_ready(draw())
+    flops = product_flops(jitted(graph, sampler), weights, noise)
+    return Cost(best_time(draw, repetitions), compiling, flops)
+
+
+def compile_sampler(
+    graph: nnx.GraphDef, weights: Any, sampler: Sampler, noise: jax.Array
+) -> tuple[Callable[[], jax.Array], float]:
+    """A sampler for the noise of a batch, to be called, and the seconds of compiling it."""
     mesh = mesh_for(len(noise))
     arguments = put_on(mesh, weights, noise)
-    draw = jitted(graph, sampler, mesh)
     start = time.perf_counter()
-    compiled = draw.lower(*arguments).compile()
-    compiling = time.perf_counter() - start
-    if repetitions:
-        jax.block_until_ready(compiled(*arguments))
-    seconds = best_time(lambda: compiled(*arguments), repetitions)
-    flops = product_flops(jitted(graph, sampler), weights, noise)
-    return Cost(seconds, compiling, flops)
+    compiled = jitted(graph, sampler, mesh).lower(*arguments).compile()
+    return lambda: compiled(*arguments), time.perf_counter() - start
 
 
 def jitted(graph: nnx.GraphDef, sampler: Sampler, mesh: Mesh | None = None) -> Any:

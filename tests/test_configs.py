@@ -36,17 +36,19 @@ def load(path):
     return runpy.run_path(str(path))["get_config"]().to_dict()
 
 
-COMPARED = load(FOLDER / "compare.py")["runs"]
-# What is trained by one call: a config, or one run of the list that compares models.
-EXPERIMENTS = {path.stem: path for path in CONFIGS if path.stem != "compare"}
-EXPERIMENTS |= {f"compare.{name}": config for name, config in COMPARED.items()}
+LISTS = [path for path in CONFIGS if path.stem.startswith("compare")]
+COMPARED = {
+    f"{path.stem}.{name}": run for path in LISTS for name, run in load(path)["runs"].items()
+}
+# What is trained by one call: a config, or one run of a list that compares models.
+EXPERIMENTS = {path.stem: path for path in CONFIGS if path not in LISTS} | COMPARED
 
 every_experiment = pytest.mark.parametrize("experiment", EXPERIMENTS)
 
 
 def load_experiment(name):
     experiment = EXPERIMENTS[name]
-    return experiment if name.startswith("compare.") else load(experiment)
+    return experiment if name in COMPARED else load(experiment)
 
 
 def settings_of(make, *, elsewhere=(), prefix=""):
@@ -174,7 +176,7 @@ def test_a_config_can_be_built(experiment):
             assert type(level) is MODELS[config["models"][name]["name"]]
 
 
-# The list of architectures that are compared.
+# The lists of architectures that are compared.
 
 
 def parameters(config):
@@ -184,16 +186,23 @@ def parameters(config):
     return sum(weight.size for weight in jax.tree.leaves(nnx.state(model, nnx.Param)))
 
 
-def test_the_runs_that_are_compared_are_accepted_together():
-    check_config(load(FOLDER / "compare.py"))
+@pytest.mark.parametrize("path", LISTS, ids=lambda path: path.stem)
+def test_the_runs_that_are_compared_are_accepted_together(path):
+    check_config(load(path))
 
 
 @pytest.mark.parametrize("name", COMPARED)
 def test_runs_that_are_compared_differ_in_the_model_and_how_long_it_learns(name):
     config = COMPARED[name]
-    assert config["model"]["name"] == name
-    mnist = load(FOLDER / "mnist.py")
-    steps = {"batch_size", "num_steps", "learning_rate", "checkpoint_every", "sample_every"}
-    assert {key for key in mnist if config[key] != mnist[key]} <= {"model", *steps}
-    # The same size, but for what a width in whole features leaves open.
-    assert abs(parameters(config) - 300_000) < 30_000
+    assert config["model"]["name"] == name.partition(".")[2]
+    alone = load(FOLDER / f"{config['dataset']}.py")
+    learning = {"batch_size", "num_steps", "learning_rate", "warmup_steps", "ema_decay"}
+    watching = {"log_every", "checkpoint_every", "sample_every", "validation_fraction"}
+    assert {key for key in alone if config[key] != alone[key]} <= {"model", *learning, *watching}
+
+
+@pytest.mark.parametrize("path", LISTS, ids=lambda path: path.stem)
+def test_runs_that_are_compared_are_about_as_large(path):
+    # But for what a width in whole features leaves open.
+    sizes = [parameters(config) for config in load(path)["runs"].values()]
+    assert max(sizes) < 1.25 * min(sizes)
