@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
@@ -24,6 +25,25 @@ from pixelprior.models.base import AutoregressiveModel
 from pixelprior.sampling import Greedy, Strategy
 from pixelprior.sampling.draw import draw_pixel, grid_noise
 from pixelprior.sampling.labels import label_context
+
+
+class Evaluations(NamedTuple):
+    """How many an image takes one after the other: row by row by the first guess, in whole grids.
+
+    Attributes:
+        zeros: of rows, guessed to be zeros.
+        above: of rows, guessed to be the row above.
+        likeliest: of rows, guessed to be the likeliest symbols if the row above came again; this
+            takes one evaluation by itself.
+        whole_grids: of whole grids, guessed to be zeros.
+        settled_rows: the rows that were settled before a whole grid was evaluated, added up.
+    """
+
+    zeros: Int[Array, ""]
+    above: Int[Array, ""]
+    likeliest: Int[Array, ""]
+    whole_grids: Int[Array, ""]
+    settled_rows: Int[Array, ""]
 
 
 class Image(NamedTuple):
@@ -51,46 +71,49 @@ def main() -> None:
 
     graph, weights = nnx.split(model)
     count = jax.jit(lambda weights, image: count_evaluations(nnx.merge(graph, weights), image))
-    counts: list[dict[str, Any]] = []
+    counts = []
     for n in range(arguments.images):
         noise = grid_noise(jax.random.key(0), jnp.asarray([n]), model.grid)[0]
         counts.append(count(weights, Image(noise, label_context(model, None, 1, first_image=n))))
-    means = {name: sum(float(each[name]) for each in counts) / len(counts) for name in counts[0]}
-    vain = means.pop("rows in vain")
-    print(f"{'guess':<38} {'evaluations':>12} {'of positions':>13}")
-    for name, mean in means.items():
-        print(f"{name:<38} {mean:>12.1f} {mean / (height * width):>13.1%}")
-    share = vain / means["whole grids"] / height
-    print(f"of the rows that whole grids compute {share:.1%} were settled before")
+    mean = Evaluations(*np.mean(counts, axis=0))
+    print(f"{'first guess':<40} {'evaluations':>12} {'of positions':>13}")
+    for name, evaluations in (
+        ("of a row, zeros", mean.zeros),
+        ("of a row, the row above", mean.above),
+        ("of a row, the likeliest after that row", mean.likeliest),
+        ("of the whole grid, zeros", mean.whole_grids),
+    ):
+        print(f"{name:<40} {evaluations:>12.1f} {evaluations / (height * width):>13.1%}")
+    share = mean.settled_rows / (mean.whole_grids * height)
+    print(f"of the rows that whole grids evaluate, {share:.1%} were settled before")
 
 
-def count_evaluations(model: AutoregressiveModel, image: Image) -> dict[str, Int[Array, ""]]:
-    """How many evaluations one after the other an image takes, by what is guessed first."""
-    x, whole, vain = _whole_grids(model, image)
+def count_evaluations(model: AutoregressiveModel, image: Image) -> Evaluations:
+    """Draws an image in all of these ways, and counts."""
+    x, whole_grids, settled_rows = _whole_grids(model, image)
     zeros = jnp.zeros_like(x)
     above = jnp.concatenate([zeros[:1], x[:-1]])
-    # Takes an evaluation itself.
     likeliest = _draw_rows(model, image, x, above, (Greedy(),))
-    return {
-        "a row, zeros": _rows(model, image, x, zeros),
-        "a row, the row above": _rows(model, image, x, above),
-        "a row, the likeliest after the row above": _rows(model, image, x, likeliest) + len(x),
-        "whole grids": whole,
-        "rows in vain": vain,
-    }
+    return Evaluations(
+        _rows(model, image, x, zeros),
+        _rows(model, image, x, above),
+        _rows(model, image, x, likeliest) + len(x),
+        whole_grids,
+        settled_rows,
+    )
 
 
 def _whole_grids(model: AutoregressiveModel, image: Image) -> tuple[Int[Array, "h w c"], Any, Any]:
     """The image, the evaluations of whole grids that it took, and the settled rows in them."""
 
     def again(state: Any) -> Any:
-        x, settled, evaluations, vain = state
+        x, settled, evaluations, settled_rows = state
         features = model.features(x[None], image.context)[0]
         drawn = draw_pixel(model.head, features, image.noise, ())
         # Rows that no row before them has changed any more stay as they are.
         changed = (drawn != x).any(axis=(1, 2))
         now_settled = jnp.where(changed.any(), jnp.argmax(changed), len(x))
-        return drawn, now_settled, evaluations + 1, vain + settled
+        return drawn, now_settled, evaluations + 1, settled_rows + settled
 
     x = jnp.zeros(image.noise.shape, jnp.int32)
     zero = jnp.asarray(0)

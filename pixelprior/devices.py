@@ -26,12 +26,11 @@ def split_by_batch(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec("data"))
 
 
-def check_batch_size(batch_size: int, mesh: Mesh) -> None:
-    """Raises an InputError unless a batch can be split evenly over the devices."""
-    if batch_size < 1 or batch_size % mesh.size:
-        raise InputError(
-            f"batch_size must be a positive multiple of the {mesh.size} devices, got {batch_size}"
-        )
+def check_batch_size(batch_size: int, mesh: Mesh, *, parts: int = 1) -> None:
+    """Raises an InputError unless every device has as many images in each part of a batch."""
+    if batch_size < 1 or batch_size % (mesh.size * parts):
+        among = f"the {mesh.size} devices" + (f" times the {parts} parts" if parts > 1 else "")
+        raise InputError(f"batch_size must be a positive multiple of {among}, got {batch_size}")
 
 
 def put_batch(batch: Any, mesh: Mesh) -> Any:

@@ -70,12 +70,21 @@ def prior_config():
         *(
             ({key: 0}, f"config.{key} must be above 0, got 0")
             for key in (
-                "batch_size num_steps learning_rate clip_norm log_every checkpoint_every "
-                "sample_every num_samples"
+                "batch_size accumulate_steps num_steps learning_rate plateau_patience clip_norm "
+                "log_every checkpoint_every sample_every num_samples"
             ).split()
         ),
         ({"ema_decay": 1.0}, r"config.ema_decay must be in \[0, 1\), got 1.0"),
         ({"ema_decay": -0.1}, r"config.ema_decay must be in \[0, 1\), got -0.1"),
+        ({"skip_norm": -1.0}, "config.skip_norm must be 0, for never, or above, got -1.0"),
+        ({"patience": -1}, "config.patience must be 0, for never, or above, got -1"),
+        ({"plateau_factor": 1.0}, "config.plateau_factor must be between 0 and 1, got 1.0"),
+        ({"plateau_factor": 0}, "config.plateau_factor must be between 0 and 1, got 0"),
+        (
+            {"optimizer": "adam"},
+            "config.optimizer must be one of adamw, adamax, lion, muon, got 'adam'",
+        ),
+        ({"schedule": "step"}, "config.schedule must be one of constant, .*, plateau, got 'step'"),
         ({"warmup_steps": 1001}, r"from 0 to num_steps \(1000\), got 1001"),
         ({"warmup_steps": -1}, r"from 0 to num_steps \(1000\), got -1"),
     ],

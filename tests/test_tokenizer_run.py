@@ -17,6 +17,7 @@ from pixelprior.errors import InputError
 from pixelprior.loading import load_trained
 from pixelprior.tokenizer_run import carry, make_codes, open_tokenizer_run
 from pixelprior.training.checkpoints import Checkpoints
+from tests.plain_training import PLAIN_TRAINING
 
 # Real runs, that take minutes to prepare.
 pytestmark = pytest.mark.slow
@@ -72,6 +73,7 @@ def config_of(images, **changes):
         "checkpoint_every": 1,
         "sample_every": 2,
         "num_samples": 1,
+        **PLAIN_TRAINING,
     } | changes
 
 

@@ -54,7 +54,7 @@ def train_list(
         title = f"{name}, run {number} of {len(runs)}"
         # Not kept: data and programs of runs that are over would add up.
         task = tasks.pop(name)
-        if _is_complete(folders[name], run):
+        if _is_complete(folders[name]):
             say(f"{title}: complete, left alone")
             continue
         say(f"{title}: in {folders[name].path}")
@@ -89,12 +89,10 @@ def _chosen(runs: Mapping[str, Any], only: Sequence[str]) -> dict[str, Any]:
     return {name: run for name, run in runs.items() if name in only}
 
 
-def _is_complete(folder: RunFolder, config: Mapping[str, Any]) -> bool:
-    """Whether a run has been tested after its last step: what ends it."""
+def _is_complete(folder: RunFolder) -> bool:
+    """Whether a run has been tested: what ends it."""
     records = read_metrics(folder.metrics)
-    return (
-        bool(records) and "best_step" in records[-1] and records[-1]["step"] >= config["num_steps"]
-    )
+    return bool(records) and "best_step" in records[-1]
 
 
 def _in_short(error: Exception) -> str:

@@ -23,17 +23,27 @@ _IMAGES: dict[str, type] = {
 
 _TRAINING: dict[str, type] = {
     "batch_size": int,  # of all devices together
+    "accumulate_steps": int,  # parts of a batch, one after the other: less memory
     "num_steps": int,
+    "optimizer": str,  # one of OPTIMIZERS
+    "schedule": str,  # one of SCHEDULES: what follows the warm-up
     "learning_rate": float,  # at its peak
-    "warmup_steps": int,  # linear from 0; a cosine to 0 follows
-    "weight_decay": float,  # AdamW's, on matrices and kernels only
+    "warmup_steps": int,  # linear from 0
+    "plateau_factor": float,  # of "plateau": times the rate, when the training loss is stuck
+    "plateau_patience": int,  # of "plateau": for so many times checkpoint_every steps
+    "weight_decay": float,  # on matrices and kernels only
     "clip_norm": float,  # largest global norm of a gradient
+    "skip_norm": float,  # a step with a larger one changes nothing; 0 for never
     "ema_decay": float,  # of the averaged weights
+    "patience": int,  # ends a run after so many validations without a better one; 0 for never
     "log_every": int,  # steps between records of the training loss
     "checkpoint_every": int,  # steps between checkpoints, each with its validation loss
     "sample_every": int,  # steps between pictures
     "num_samples": int,  # images in each of them
 }
+
+OPTIMIZERS = ("adamw", "adamax", "lion", "muon")
+SCHEDULES = ("constant", "cosine", "linear", "inverse_sqrt", "plateau")
 
 _FIRST: dict[str, type] = {
     "task": str,  # "pixels", "tokenizer", "prior" or "compare"
@@ -81,10 +91,14 @@ _COMPARED = ("dataset", "image_size", "validation_fraction", "levels", "binarisa
 
 _ACCEPTED: dict[type, Any] = {float: (int, float), tuple: (tuple, list), dict: Mapping}
 
+_CHOICES = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES}
+
 _POSITIVE = (
     "batch_size",
+    "accumulate_steps",
     "num_steps",
     "learning_rate",
+    "plateau_patience",
     "clip_norm",
     "log_every",
     "checkpoint_every",
@@ -156,9 +170,19 @@ def _check_ranges(config: Mapping[str, Any]) -> None:
     for key in _POSITIVE:
         if config[key] <= 0:
             raise InputError(f"config.{key} must be above 0, got {config[key]}")
+    for key in ("skip_norm", "patience"):
+        if config[key] < 0:
+            raise InputError(f"config.{key} must be 0, for never, or above, got {config[key]}")
     for key in ("ema_decay", "label_dropout"):
         if not 0 <= config.get(key, 0) < 1:
             raise InputError(f"config.{key} must be in [0, 1), got {config[key]}")
+    if not 0 < config["plateau_factor"] < 1:
+        raise InputError(
+            f"config.plateau_factor must be between 0 and 1, got {config['plateau_factor']}"
+        )
+    for key, names in _CHOICES.items():
+        if config[key] not in names:
+            raise InputError(f"config.{key} must be one of {', '.join(names)}, got {config[key]!r}")
     if not 0 <= config["warmup_steps"] <= config["num_steps"]:
         raise InputError(
             f"config.warmup_steps must be from 0 to num_steps ({config['num_steps']}), "

@@ -188,3 +188,17 @@ def code_statistics(
         drawn = jax.random.randint(key, (g, codebook_size), 0, z.shape[0])
         candidates = z[drawn, jnp.arange(g)[:, None]]
     return CodeStatistics(counts, sums, candidates)
+
+
+def merge_statistics(parts: CodeStatistics) -> CodeStatistics:
+    """What a codebook learns from a batch, from what it learns from parts of it of equal size.
+
+    Args:
+        parts: stacked along a leading axis. Code after code takes its candidate from the next part,
+            so that a candidate is still any vector of the batch.
+    """
+    candidates = parts.candidates
+    if candidates is not None:
+        codes = jnp.arange(candidates.shape[2])
+        candidates = jnp.moveaxis(candidates[codes % len(candidates), :, codes], 0, 1)
+    return CodeStatistics(parts.counts.sum(axis=0), parts.sums.sum(axis=0), candidates)

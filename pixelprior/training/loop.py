@@ -25,11 +25,13 @@ from pixelprior.keys import named_key
 from pixelprior.report import say, warn
 from pixelprior.run_folder import RunFolder
 from pixelprior.training.checkpoints import Checkpoints
+from pixelprior.training.early_stopping import has_stalled
 from pixelprior.training.interruption import Interruption
-from pixelprior.training.metrics import MetricsFile
-from pixelprior.training.optimizer import make_optimizer
+from pixelprior.training.metrics import MetricsFile, validation_losses
+from pixelprior.training.optimizer import last_learning_rate, make_optimizer
 from pixelprior.training.step import (
     StepCost,
+    StepMetrics,
     TrainState,
     compile_step,
     init_state,
@@ -74,11 +76,16 @@ def train(
         CheckpointError: if there are checkpoints but none can be read.
     """
     optimizer, schedule = make_optimizer(
+        optimizer=config["optimizer"],
+        schedule=config["schedule"],
         num_steps=config["num_steps"],
         learning_rate=config["learning_rate"],
         warmup_steps=config["warmup_steps"],
         weight_decay=config["weight_decay"],
         clip_norm=config["clip_norm"],
+        plateau_factor=config["plateau_factor"],
+        plateau_patience=config["plateau_patience"],
+        plateau_window=config["checkpoint_every"],
     )
     graph, weights = nnx.split(task.make())
     state = jax.device_put(init_state(weights, optimizer, task.trainable), replicated(mesh))
@@ -103,6 +110,8 @@ def train(
             trainable=task.trainable,
             ema_decay=config["ema_decay"],
             key=named_key(config["seed"], "dropout"),
+            accumulate_steps=config["accumulate_steps"],
+            skip_norm=config["skip_norm"],
             sharding=replicated(mesh),
         )
         state = run.steps(state, step, checkpoints, metrics, interruption)
@@ -145,7 +154,8 @@ class _Run(NamedTuple):
         """Takes all steps that are left, or as many as a signal allows."""
         config, task = self.config, self.task
         start, end = int(state.step), config["num_steps"]
-        if start >= end:
+        losses = validation_losses(self.folder.metrics)
+        if start >= end or has_stalled(losses, config["patience"]):
             return state
         batches = (put_batch(batch, self.mesh) for batch in task.batches(start))
         first = next(batches)
@@ -154,7 +164,8 @@ class _Run(NamedTuple):
             metrics.write(start, **self.describe(state, cost))
         # Losses stay on the device until they are looked at, so that the host never holds up a
         # step; and they are always looked at before a state is saved.
-        pending: list[Any] = []
+        pending: list[StepMetrics] = []
+        skipped = 0
         since = time.perf_counter()
         with tqdm(total=end, initial=start, unit="step") as bar:
             for number in range(start + 1, end + 1):
@@ -171,11 +182,14 @@ class _Run(NamedTuple):
                     metrics.write(
                         number,
                         **values,
-                        learning_rate=float(self.schedule(number - 1)),
+                        learning_rate=last_learning_rate(state.optimizer, self.schedule),
                         images_per_second=rate,
                     )
-                    headline = values[f"train_{task.headline}"]
-                    bar.set_postfix_str(f"{headline:.4g} {task.unit}, {rate:.0f} img/s")
+                    skipped += int(values["skipped_steps"])
+                    bar.set_postfix_str(
+                        f"{values[f'train_{task.headline}']:.4g} {task.unit}, {rate:.0f} img/s"
+                        + (f", {skipped} skipped" if skipped else "")
+                    )
                     bar.update(number - bar.n)
                     pending, since = [], time.perf_counter()
                 if due:
@@ -183,8 +197,20 @@ class _Run(NamedTuple):
                     # Steps of finite loss can still end in weights of none.
                     if not math.isfinite(validation.loss):
                         raise _diverged(f"the validation loss after step {number}", validation.loss)
-                    metrics.write(number, **_named("validation", validation.metrics))
+                    metrics.write(
+                        number,
+                        **{"validation_loss": validation.loss}
+                        | _named("validation", validation.metrics),
+                    )
                     bar.write(f"step {number}: validation {validation.words}", file=sys.stderr)
+                    losses.append(validation.loss)
+                    if has_stalled(losses, config["patience"]):
+                        last = True
+                        bar.write(
+                            f"step {number}: the last, with none better in the last "
+                            f"{config['patience']} validations",
+                            file=sys.stderr,
+                        )
                 # Before the state is saved: what was saved is not done again.
                 if last or number % config["sample_every"] == 0:
                     path = self.folder.samples / f"step_{number:07d}.png"
@@ -195,7 +221,7 @@ class _Run(NamedTuple):
                     checkpoints.save(state)
                 if due or number % config["sample_every"] == 0:
                     since = time.perf_counter()
-                if stop:
+                if stop or last:
                     break
         return state
 
@@ -225,15 +251,21 @@ def _diverged(what: str, value: float) -> NonFiniteLossError:
     )
 
 
-def _check_finite(pending: list[Any], number: int) -> dict[str, float]:
-    """The means of the steps up to ``number``; raises if a metric of one was not finite."""
+def _check_finite(pending: list[StepMetrics], number: int) -> dict[str, float]:
+    """The record of the steps up to ``number``; raises if a metric of one was not finite.
+
+    Means, but for the steps that were skipped, which are counted.
+    """
     totals: dict[str, float] = {}
-    for step, (metrics, norm) in enumerate(pending, number - len(pending) + 1):
-        values = {f"train_{name}": float(value) for name, value in metrics.items()}
-        values["gradient_norm"] = float(norm)
+    for step, told in enumerate(pending, number - len(pending) + 1):
+        values = {f"train_{name}": float(value) for name, value in told.metrics.items()}
+        values["gradient_norm"] = float(told.gradient_norm)
         for name, value in values.items():
             if not math.isfinite(value):
                 what = "the gradient's norm" if name == "gradient_norm" else "the loss"
                 raise _diverged(f"{what} of step {step}", value)
+        values["update_norm"] = float(told.update_norm)
+        for name, value in values.items():
             totals[name] = totals.get(name, 0.0) + value
-    return {name: total / len(pending) for name, total in totals.items()}
+    means = {name: total / len(pending) for name, total in totals.items()}
+    return means | {"skipped_steps": sum(int(told.skipped) for told in pending)}

@@ -45,3 +45,10 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
             if number < len(lines):
                 raise
     return records
+
+
+def validation_losses(path: Path) -> list[float]:
+    """The validation losses that a file has recorded, in their order."""
+    return [
+        record["validation_loss"] for record in read_metrics(path) if "validation_loss" in record
+    ]

@@ -10,6 +10,7 @@ import optax
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
+from pixelprior.training.accumulation import in_parts
 from pixelprior.training.task import Loss
 
 
@@ -30,10 +31,19 @@ class TrainState(NamedTuple):
 
 
 class StepMetrics(NamedTuple):
-    """What a step tells: the batch's metrics by name, and the gradient's global norm."""
+    """What a step tells.
+
+    Attributes:
+        metrics: the batch's, by name.
+        gradient_norm: the gradient's global norm, before it is clipped.
+        update_norm: the global norm of what was added to the weights.
+        skipped: 1 if nothing was, since the gradient was too large; else 0.
+    """
 
     metrics: dict[str, Float[Array, ""]]
     gradient_norm: Float[Array, ""]
+    update_norm: Float[Array, ""]
+    skipped: Int[Array, ""]
 
 
 class StepCost(NamedTuple):
@@ -61,13 +71,15 @@ def init_state(
 
 def make_train_step(
     graph: nnx.GraphDef,
-    optimizer: optax.GradientTransformation,
+    optimizer: optax.GradientTransformationExtraArgs,
     loss: Callable[[Any, Any, Array], Loss],
     *,
     after_step: Callable[[Any, Any], None] | None = None,
     trainable: Any = nnx.Param,
     ema_decay: float,
     key: Array,
+    accumulate_steps: int = 1,
+    skip_norm: float = 0.0,
     sharding: Any = None,
 ) -> Any:
     """The jitted step: ``(state, batch) -> (state, metrics)``; the state given is donated.
@@ -83,6 +95,9 @@ def make_train_step(
         trainable: see `Task.trainable`.
         ema_decay: of the averaged weights.
         key: a typed key.
+        accumulate_steps: in so many parts a batch's gradient is computed, see `in_parts`.
+        skip_norm: a step whose gradient has a larger global norm changes nothing but the number of
+            steps; 0 for never.
         sharding: of what a step returns; without one the compiler chooses. A step that is compiled
             ahead of time must return its state as it takes it.
     """
@@ -91,26 +106,37 @@ def make_train_step(
         step_key = jax.random.fold_in(key, state.step)
         trained, rest = nnx.split_state(state.weights, trainable, ...)
 
-        def value(trained: Any) -> tuple[Float[Array, ""], Any]:
-            result = loss(nnx.merge(graph, trained, rest), batch, step_key)
-            return result.value, (result.metrics, result.statistics)
+        def gradient_of(batch: Any, key: Array) -> tuple[Any, Loss]:
+            def value(trained: Any) -> tuple[Float[Array, ""], Loss]:
+                result = loss(nnx.merge(graph, trained, rest), batch, key)
+                return result.value, result
 
-        gradient, (metrics, statistics) = jax.grad(value, has_aux=True)(trained)
-        updates, optimizer_state = optimizer.update(gradient, state.optimizer, trained)
+            return jax.grad(value, has_aux=True)(trained)
+
+        gradient, result = in_parts(gradient_of, batch, step_key, accumulate_steps)
+        updates, optimizer_state = optimizer.update(
+            gradient, state.optimizer, trained, value=result.value
+        )
         model = nnx.merge(graph, optax.apply_updates(trained, updates), rest)
         # After the weights have moved, by a gradient that saw the codebooks as they were.
         if after_step is not None:
-            after_step(model, statistics)
+            after_step(model, result.statistics)
         weights = nnx.state(model)
         decay = jnp.minimum(ema_decay, (1.0 + state.step) / (10.0 + state.step))
         # In this form the average of what does not move stays what it is, to the last bit.
         averaged = jax.tree.map(
             lambda old, new: old + (1.0 - decay) * (new - old), state.averaged, weights
         )
-        return (
-            TrainState(state.step + 1, weights, averaged, optimizer_state),
-            StepMetrics(metrics, optax.tree.norm(gradient)),
-        )
+        after = TrainState(state.step + 1, weights, averaged, optimizer_state)
+        norm, update_norm = optax.tree.norm(gradient), optax.tree.norm(updates)
+        if not skip_norm:
+            return after, StepMetrics(result.metrics, norm, update_norm, jnp.asarray(0))
+        # Not for one that is no number: that is to be seen, and ends the run.
+        skip = norm > skip_norm
+        before = state._replace(step=after.step)
+        after = jax.tree.map(lambda old, new: jnp.where(skip, old, new), before, after)
+        update_norm = jnp.where(skip, 0.0, update_norm)
+        return after, StepMetrics(result.metrics, norm, update_norm, skip.astype(jnp.int32))
 
     return jax.jit(step, donate_argnums=0, out_shardings=sharding)
 

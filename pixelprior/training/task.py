@@ -16,8 +16,8 @@ class Loss(NamedTuple):
     """What a step computes of a batch.
 
     Attributes:
-        value: what its gradient is taken of.
-        metrics: what is recorded, by name, without "train_".
+        value: what its gradient is taken of, a mean over the batch.
+        metrics: what is recorded, by name, without "train_"; means over the batch too.
         statistics: what `Task.after_step` is given, outside the gradient; None for nothing.
     """
 
@@ -75,7 +75,13 @@ class Task(abc.ABC):
         """The loss of a batch, a pure function: jitted, and differentiated by `trainable`."""
 
     def after_step(self, model: Any, statistics: Any) -> None:  # noqa: B027 - most do nothing
-        """Changes a model's other variables after a step, in a jitted function."""
+        """Changes a model's other variables after a step, in a jitted function.
+
+        Args:
+            model: to be changed.
+            statistics: those of `Loss`, stacked: one for each part of the batch whose gradient was
+                computed by itself.
+        """
 
     @abc.abstractmethod
     def evaluate(self, model: Any, split: str) -> Evaluation:

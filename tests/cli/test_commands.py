@@ -19,6 +19,7 @@ from pixelprior.errors import InputError
 from pixelprior.experiment import open_data
 from pixelprior.loading import load_trained
 from pixelprior.sampling.strategies import strategies_from
+from tests.plain_training import PLAIN_TRAINING
 
 
 def read(path):
@@ -262,6 +263,7 @@ SETTINGS = {
     "checkpoint_every": 3,
     "sample_every": 3,
     "num_samples": 2,
+    **PLAIN_TRAINING,
 }
 
 

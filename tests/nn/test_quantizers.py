@@ -16,7 +16,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 import pixelprior
 from pixelprior.errors import InputError
 from pixelprior.nn.finite_scalar_quantizer import FiniteScalarQuantizer
-from pixelprior.nn.quantizer import CodeStatistics
+from pixelprior.nn.quantizer import CodeStatistics, merge_statistics
 from pixelprior.nn.vector_quantizer import CodebookVariable, CodeCounts, VectorQuantizer
 
 KEY = jax.random.key(3)
@@ -762,3 +762,29 @@ def train_on_several_devices(file):
 
 if __name__ == "__main__":
     train_on_several_devices(sys.argv[1])
+
+
+# Batches in parts.
+
+
+def test_what_parts_of_a_batch_tell_adds_up_to_what_the_batch_tells():
+    z, quantizer = normal(0, 12, 4), make(normal(1, 2, 5, 2))
+    whole = quantize(quantizer, z, KEY).statistics
+    parts = [
+        quantize(quantizer, part, jax.random.key(n)) for n, part in enumerate(z.reshape(3, 4, 4))
+    ]
+    stacked = jax.tree.map(lambda *x: jnp.stack(x), *(part.statistics for part in parts))
+    merged = merge_statistics(stacked)
+    np.testing.assert_array_equal(merged.counts, whole.counts)
+    np.testing.assert_allclose(merged.sums, whole.sums, atol=1e-5)
+    # One after the other, codes take their candidates from part 0, 1, 2, 0 and 1.
+    for code, part in enumerate((0, 1, 2, 0, 1)):
+        for g in range(2):
+            candidate = merged.candidates[g, code]
+            np.testing.assert_array_equal(candidate, stacked.candidates[part, g, code])
+            assert (z.reshape(3, 4, 2, 2)[part, :, g] == candidate).all(axis=-1).any()
+
+
+def test_parts_without_candidates_have_none_together():
+    parts = CodeStatistics(np.ones((2, 1, 3)), np.ones((2, 1, 3, 2)), None)
+    assert merge_statistics(parts).candidates is None

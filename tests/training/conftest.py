@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.plain_training import PLAIN_TRAINING
+
 ROOT = Path(__file__).parents[2]
 
 # Everything that a config must say; the smallest run that has all phases.
@@ -41,6 +43,7 @@ CONFIG = {
     "checkpoint_every": 4,
     "sample_every": 12,
     "num_samples": 2,
+    **PLAIN_TRAINING,
 }
 
 

@@ -12,6 +12,7 @@ from flax import nnx
 
 from pixelprior.loading import load_trained
 from pixelprior.training.metrics import read_metrics
+from tests.plain_training import PLAIN_TRAINING
 
 # Processes that compile, five or six for each test.
 pytestmark = pytest.mark.slow
@@ -28,6 +29,7 @@ TRAINING = {
     "checkpoint_every": 4,
     "sample_every": 12,
     "num_samples": 2,
+    **PLAIN_TRAINING,
 }
 # Two levels, and codes that die and start again at every step.
 TOKENIZER = {

@@ -39,7 +39,7 @@ def one_batch(size=6):
     }
 
 
-def setup(model, *, learning_rate=0.1, ema_decay=0.9, num_steps=100):
+def setup(model, *, learning_rate=0.1, ema_decay=0.9, num_steps=100, **settings):
     optimizer, _ = make_optimizer(
         num_steps=num_steps,
         learning_rate=learning_rate,
@@ -48,7 +48,9 @@ def setup(model, *, learning_rate=0.1, ema_decay=0.9, num_steps=100):
         clip_norm=1.0,
     )
     graph, weights = nnx.split(model)
-    step = make_train_step(graph, optimizer, pixel_loss, ema_decay=ema_decay, key=jax.random.key(0))
+    step = make_train_step(
+        graph, optimizer, pixel_loss, ema_decay=ema_decay, key=jax.random.key(0), **settings
+    )
     return init_state(weights, optimizer), step
 
 
@@ -105,6 +107,81 @@ def test_dropout_is_another_at_every_step():
     assert float(metrics.metrics["bits_per_dim"]) == losses[2]
 
 
+# Batches in parts.
+
+
+@pytest.mark.parametrize("parts", [2, 3, 6])
+def test_a_batch_in_parts_takes_the_same_step(parts):
+    batch = one_batch()
+    state, step = setup(small_model(num_classes=3))
+    other, step_in_parts = setup(small_model(num_classes=3), accumulate_steps=parts)
+    for _ in range(3):
+        state, metrics = step(state, batch)
+        other, metrics_in_parts = step_in_parts(other, batch)
+        for a, b in zip(jax.tree.leaves(metrics), jax.tree.leaves(metrics_in_parts), strict=True):
+            np.testing.assert_allclose(b, a, rtol=1e-5)
+    for a, b in zip(host(state), host(other), strict=True):
+        # Sums in another order, through three steps of Adam.
+        np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-5)
+    assert step_in_parts._cache_size() == 1
+
+
+def test_parts_draw_their_own_dropout():
+    batch = {key: np.repeat(value[:1], 6, axis=0) for key, value in one_batch().items()}
+    drawn = []
+    for part in (slice(0, 3), slice(3, 6)):
+        # The parts are every second image, here all the same one.
+        state, step = setup(small_model(dropout_rate=0.5), learning_rate=1e-30)
+        _, metrics = step(state, {key: value[part] for key, value in batch.items()})
+        drawn.append(float(metrics.metrics["bits_per_dim"]))
+    assert drawn[0] == drawn[1]
+    state, step = setup(small_model(dropout_rate=0.5), learning_rate=1e-30, accumulate_steps=2)
+    _, metrics = step(state, batch)
+    # Two equal parts with equal dropout would give what one of them gives.
+    assert float(metrics.metrics["bits_per_dim"]) != drawn[0]
+
+
+def test_a_batch_in_parts_needs_less_memory():
+    model = small_model(features=32, num_layers=3)
+    batch = one_batch(size=96)
+    memory = {}
+    for parts in (1, 8):
+        state, step = setup(model, accumulate_steps=parts)
+        memory[parts] = step.lower(state, batch).compile().memory_analysis().temp_size_in_bytes
+    assert memory[8] < 0.4 * memory[1]
+
+
+# Steps that are skipped.
+
+
+def test_a_gradient_that_is_too_large_changes_nothing_but_the_step():
+    batch = one_batch()
+    state, step = setup(small_model())
+    norms = []
+    for _ in range(3):
+        state, metrics = step(state, batch)
+        norms.append(float(metrics.gradient_norm))
+        assert int(metrics.skipped) == 0 and float(metrics.update_norm) > 0
+    for limit, skipped in ((1.01 * norms[0], 0), (0.99 * norms[0], 1)):
+        state, step = setup(small_model(), skip_norm=limit)
+        before = host(state._replace(step=0))
+        state, metrics = step(state, batch)
+        assert int(metrics.skipped) == skipped
+        assert (float(metrics.update_norm) == 0) == bool(skipped)
+        assert int(state.step) == 1
+        after = host(state._replace(step=0))
+        same = [np.array_equal(a, b) for a, b in zip(before, after, strict=True)]
+        assert all(same) if skipped else not any(same[1:3])
+
+
+def test_a_gradient_that_is_no_number_is_not_skipped():
+    batch = one_batch()
+    state, step = setup(small_model(), skip_norm=1e-3)
+    broken = jax.tree.map(lambda x: x * jnp.nan, state.weights)
+    state, metrics = step(state._replace(weights=broken), batch)
+    assert int(metrics.skipped) == 0 and np.isnan(metrics.gradient_norm)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_learns_one_batch_by_heart(name):
@@ -150,6 +227,9 @@ def test_a_batch_that_cannot_be_split_over_the_devices():
         with pytest.raises(InputError, match=f"multiple of the 4 devices, got {batch_size}"):
             check_batch_size(batch_size, FourDevices())
     check_batch_size(1, data_mesh())
+    check_batch_size(24, FourDevices(), parts=3)
+    with pytest.raises(InputError, match="multiple of the 4 devices times the 3 parts, got 16"):
+        check_batch_size(16, FourDevices(), parts=3)
 
 
 def test_batches_have_the_keys_that_the_step_reads():

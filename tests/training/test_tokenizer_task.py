@@ -184,6 +184,36 @@ def test_a_step_tells_what_the_codebooks_were_worth_before_it():
 
 
 @pytest.mark.slow
+def test_codebooks_learn_the_same_from_a_batch_in_parts():
+    # No code starts again, for which the parts would draw others.
+    task = TokenizerTask(small_config({"dead_share": 0.0}), data_mesh())
+    graph, weights = nnx.split(task.make())
+    optimizer, _ = make_optimizer(
+        num_steps=10, learning_rate=3e-3, warmup_steps=0, weight_decay=0.0, clip_norm=1.0
+    )
+    ends = []
+    for parts in (1, 4):
+        step = make_train_step(
+            graph,
+            optimizer,
+            task.loss,
+            after_step=task.after_step,
+            trainable=task.trainable,
+            ema_decay=0.9,
+            key=jax.random.key(0),
+            accumulate_steps=parts,
+        )
+        state = init_state(jax.tree.map(np.array, weights), optimizer, task.trainable)
+        state, metrics = step(state, next(task.batches(FIRST_STEP)))
+        ends.append((flat(state.weights), jax.tree.map(float, metrics.metrics)))
+    (whole, metrics), (in_parts, metrics_in_parts) = ends
+    assert any("codebook" in name for name in whole)
+    for name, value in whole.items():
+        # Sums in another order, through a step of Adam.
+        np.testing.assert_allclose(in_parts[name], value, rtol=1e-4, atol=1e-5, err_msg=name)
+    assert metrics_in_parts == pytest.approx(metrics, rel=1e-4)
+
+
 def test_codebooks_that_are_parameters_learn_by_their_loss_and_are_not_decayed():
     histories = [train("loss", decay)[0] for decay in (0.0, 0.5)]
     one, other = (list(quantizers(history[:2])) for history in histories)

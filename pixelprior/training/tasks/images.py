@@ -18,7 +18,7 @@ class Images:
     """
 
     def __init__(self, config: Mapping[str, Any], mesh: jax.sharding.Mesh):
-        check_batch_size(config["batch_size"], mesh)
+        check_batch_size(config["batch_size"], mesh, parts=config["accumulate_steps"])
         self.config = config
         self.mesh = mesh
         self.dataset, self.symbols, self.grid = open_data(config)

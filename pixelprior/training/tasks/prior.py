@@ -53,7 +53,7 @@ class PriorTask(Task):
         others: tuple[Prior, Sequence[str]] | None,
         mesh: jax.sharding.Mesh,
     ):
-        check_batch_size(config["batch_size"], mesh)
+        check_batch_size(config["batch_size"], mesh, parts=config["accumulate_steps"])
         self.config = config
         self.tokenizer = tokenizer
         self.codes = codes

@@ -14,6 +14,7 @@ from pixelprior.data import evaluation_batches, to_pixels
 from pixelprior.evaluation.reconstruction import evaluate_reconstruction
 from pixelprior.experiment import build_tokenizer
 from pixelprior.keys import named_key
+from pixelprior.nn.quantizer import merge_statistics
 from pixelprior.pictures import above, save_pixels
 from pixelprior.tokenizers import VQVAE
 from pixelprior.training.task import Evaluation, Loss, Task
@@ -79,7 +80,7 @@ class TokenizerTask(Task):
 
     def after_step(self, model: VQVAE, statistics: Any) -> None:
         """See `Task.after_step`: the codebooks move."""
-        model.update_codebooks(statistics)
+        model.update_codebooks([merge_statistics(level) for level in statistics])
 
     def evaluate(self, model: VQVAE, split: str) -> Evaluation:
         """See `Task.evaluate`: what reconstruction costs, and how much of the codebooks is used."""
