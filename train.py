@@ -3,6 +3,7 @@
 python train.py --config=configs/digits.py --workdir=runs/digits [--config.key=value ...]
 python train.py --config=configs/digits_prior.py --workdir=runs/prior --tokenizer=runs/vqvae
 python train.py --config=configs/compare.py --workdir=runs/compare [--only=pixel_cnn,...]
+python train.py --config=configs/digits.py --plan
 """
 
 import signal
@@ -11,15 +12,16 @@ from absl import flags
 from ml_collections import config_flags
 
 from pixelprior.commands import cli
-from pixelprior.commands.train import train_run
-from pixelprior.commands.train_list import train_list
+from pixelprior.commands.train import plan_run, train_run
+from pixelprior.commands.train_list import plan_list, train_list
 from pixelprior.errors import InputError
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment.", lock_config=True)
-_WORKDIR = flags.DEFINE_string("workdir", None, "The run folder, new or old.", required=True)
+_WORKDIR = flags.DEFINE_string("workdir", None, "The run folder, new or old.")
 _TOKENIZER = flags.DEFINE_string("tokenizer", None, "For a new prior, its tokenizer's run folder.")
 _PRIOR = flags.DEFINE_string("prior", None, "The prior that learned config.trained_levels' others.")
 _ONLY = flags.DEFINE_list("only", None, "Of a list of runs, the names of those to train.")
+_PLAN = flags.DEFINE_bool("plan", False, "Only print what a run will need, and train nothing.")
 flags.mark_flag_as_required("config")
 
 
@@ -32,15 +34,25 @@ def main() -> int:
         # The last line says what is wrong with which file.
         reason = str(error).splitlines()[-1].strip()
         raise InputError(f"the config file cannot be loaded: {reason}") from error
-    if config.get("task") == "compare":
-        if _TOKENIZER.value is not None or _PRIOR.value is not None:
-            raise InputError("--tokenizer and --prior are for training a prior, not a list of runs")
+    is_list = config.get("task") == "compare"
+    others = {"tokenizer": _TOKENIZER.value, "prior": _PRIOR.value}
+    if is_list and any(others.values()):
+        raise InputError("--tokenizer and --prior are for training a prior, not a list of runs")
+    if not is_list and _ONLY.value is not None:
+        raise InputError("--only is for a config with a list of runs, like configs/compare.py")
+    if _PLAN.value and is_list:
+        for name, plan in plan_list(config, only=_ONLY.value):
+            print(f"{name}: {plan.words()}\n")
+        return 0
+    if _PLAN.value:
+        print(plan_run(config, _WORKDIR.value, **others).words())
+        return 0
+    if _WORKDIR.value is None:
+        raise InputError("give the folder of the run, new or old, with --workdir=...")
+    if is_list:
         stopped_by = train_list(config, _WORKDIR.value, only=_ONLY.value)
     else:
-        if _ONLY.value is not None:
-            raise InputError("--only is for a config with a list of runs, like configs/compare.py")
-        result = train_run(config, _WORKDIR.value, tokenizer=_TOKENIZER.value, prior=_PRIOR.value)
-        stopped_by = result.stopped_by
+        stopped_by = train_run(config, _WORKDIR.value, **others).stopped_by
     return 130 if stopped_by == signal.SIGINT else 0
 
 

@@ -1,11 +1,11 @@
 """What ``train.py`` does with a list of runs: one after the other, each in a folder of its own."""
 
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pixelprior.commands.train import claim_run
+from pixelprior.commands.train import claim_run, plan_run
 from pixelprior.devices import data_mesh
 from pixelprior.errors import InputError
 from pixelprior.experiment import check_config
@@ -13,6 +13,7 @@ from pixelprior.report import say, warn
 from pixelprior.run_folder import RunFolder
 from pixelprior.training.loop import train
 from pixelprior.training.metrics import read_metrics
+from pixelprior.training.plan import Plan
 
 
 def train_list(
@@ -35,12 +36,7 @@ def train_list(
         InputError: if a config, the data or a folder cannot be used; or, once all others have been
             trained, if a run failed.
     """
-    if config.get("task") != "compare":
-        raise InputError(f"only a list of runs can be trained as one, got {config.get('task')!r}")
-    if only is not None and isinstance(config.get("runs"), Mapping):
-        config = {**config, "runs": _chosen(config["runs"], only)}
-    check_config(config)
-    runs = {name: dict(run) for name, run in config["runs"].items()}
+    runs = _runs(config, only)
     mesh = data_mesh()
     folders = {name: RunFolder(Path(workdir) / name) for name in runs}
     tasks = {}
@@ -75,6 +71,28 @@ def train_list(
             f"{len(failures)} of {len(runs)} runs failed: {reasons}. The others are complete"
         )
     return None
+
+
+def plan_list(
+    config: Mapping[str, Any], *, only: Sequence[str] | None = None
+) -> Iterator[tuple[str, Plan]]:
+    """What each of the runs will need, by name, one after the other; see `plan_run`.
+
+    Raises:
+        InputError: if the config cannot be used; the data of a run is opened when it comes to it.
+    """
+    for name, run in _runs(config, only).items():
+        yield name, plan_run(run)
+
+
+def _runs(config: Mapping[str, Any], only: Sequence[str] | None) -> dict[str, dict[str, Any]]:
+    """The configs of the runs that are to be trained, by name, checked."""
+    if config.get("task") != "compare":
+        raise InputError(f"only a list of runs can be trained as one, got {config.get('task')!r}")
+    if only is not None and isinstance(config.get("runs"), Mapping):
+        config = {**config, "runs": _chosen(config["runs"], only)}
+    check_config(config)
+    return {name: dict(run) for name, run in config["runs"].items()}
 
 
 def _chosen(runs: Mapping[str, Any], only: Sequence[str]) -> dict[str, Any]:

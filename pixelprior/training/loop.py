@@ -21,21 +21,21 @@ from tqdm import tqdm
 
 from pixelprior.devices import put_batch, replicated
 from pixelprior.errors import InputError
-from pixelprior.keys import named_key
 from pixelprior.report import say, warn
 from pixelprior.run_folder import RunFolder
 from pixelprior.training.checkpoints import Checkpoints
 from pixelprior.training.early_stopping import has_stalled
 from pixelprior.training.interruption import Interruption
 from pixelprior.training.metrics import MetricsFile, validation_losses
-from pixelprior.training.optimizer import last_learning_rate, make_optimizer
+from pixelprior.training.optimizer import last_learning_rate
+from pixelprior.training.program import Program, make_program
 from pixelprior.training.step import (
     StepCost,
     StepMetrics,
     TrainState,
     compile_step,
+    count_parameters,
     init_state,
-    make_train_step,
 )
 from pixelprior.training.task import Evaluation, Task
 
@@ -75,21 +75,11 @@ def train(
         NonFiniteLossError: if training diverges; the last good checkpoint stays.
         CheckpointError: if there are checkpoints but none can be read.
     """
-    optimizer, schedule = make_optimizer(
-        optimizer=config["optimizer"],
-        schedule=config["schedule"],
-        num_steps=config["num_steps"],
-        learning_rate=config["learning_rate"],
-        warmup_steps=config["warmup_steps"],
-        weight_decay=config["weight_decay"],
-        clip_norm=config["clip_norm"],
-        plateau_factor=config["plateau_factor"],
-        plateau_patience=config["plateau_patience"],
-        plateau_window=config["checkpoint_every"],
-    )
     graph, weights = nnx.split(task.make())
-    state = jax.device_put(init_state(weights, optimizer, task.trainable), replicated(mesh))
-    run = _Run(task, config, folder, graph, mesh, schedule)
+    program = make_program(task, config, graph, replicated(mesh))
+    fresh = init_state(weights, program.optimizer, task.trainable)
+    state = jax.device_put(fresh, replicated(mesh))
+    run = _Run(task, config, folder, graph, mesh, program)
     say(f"{task.title}, {mesh.size} device(s)")
 
     with (
@@ -102,19 +92,7 @@ def train(
             state = resumed
             say(f"resuming at step {int(state.step)}")
         metrics = MetricsFile(folder.metrics, resume_step=int(state.step))
-        step = make_train_step(
-            graph,
-            optimizer,
-            task.loss,
-            after_step=task.after_step,
-            trainable=task.trainable,
-            ema_decay=config["ema_decay"],
-            key=named_key(config["seed"], "dropout"),
-            accumulate_steps=config["accumulate_steps"],
-            skip_norm=config["skip_norm"],
-            sharding=replicated(mesh),
-        )
-        state = run.steps(state, step, checkpoints, metrics, interruption)
+        state = run.steps(state, checkpoints, metrics, interruption)
         taken = int(state.step)
         if interruption.signal is not None:
             checkpoints.wait()
@@ -141,12 +119,11 @@ class _Run(NamedTuple):
     folder: RunFolder
     graph: nnx.GraphDef
     mesh: jax.sharding.Mesh
-    schedule: Any
+    program: Program
 
     def steps(
         self,
         state: TrainState,
-        step: Any,
         checkpoints: Checkpoints,
         metrics: MetricsFile,
         interruption: Interruption,
@@ -159,7 +136,7 @@ class _Run(NamedTuple):
             return state
         batches = (put_batch(batch, self.mesh) for batch in task.batches(start))
         first = next(batches)
-        step, cost = compile_step(step, state, first)
+        step, cost = compile_step(self.program.step, state, first)
         if start == 0:
             metrics.write(start, **self.describe(state, cost))
         # Losses stay on the device until they are looked at, so that the host never holds up a
@@ -182,7 +159,7 @@ class _Run(NamedTuple):
                     metrics.write(
                         number,
                         **values,
-                        learning_rate=last_learning_rate(state.optimizer, self.schedule),
+                        learning_rate=last_learning_rate(state.optimizer, self.program.schedule),
                         images_per_second=rate,
                     )
                     skipped += int(values["skipped_steps"])
@@ -230,9 +207,8 @@ class _Run(NamedTuple):
 
     def describe(self, state: TrainState, cost: StepCost) -> dict[str, float]:
         """The record before the first step."""
-        trained, _ = nnx.split_state(state.weights, self.task.trainable, ...)
         values: dict[str, float] = {
-            "num_parameters": sum(weight.size for weight in jax.tree.leaves(trained)),
+            "num_parameters": count_parameters(state.weights, self.task.trainable),
             "compile_seconds": cost.compile_seconds,
         }
         if cost.memory_bytes is not None:

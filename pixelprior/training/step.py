@@ -69,6 +69,12 @@ def init_state(
     return TrainState(jnp.zeros((), jnp.int32), weights, averaged, optimizer.init(trained))
 
 
+def count_parameters(weights: Any, trainable: Any = nnx.Param) -> int:
+    """How many numbers gradients move."""
+    trained, _ = nnx.split_state(weights, trainable, ...)
+    return sum(weight.size for weight in jax.tree.leaves(trained))
+
+
 def make_train_step(
     graph: nnx.GraphDef,
     optimizer: optax.GradientTransformationExtraArgs,

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from benchmarks.flops import product_flops
 from pixelprior import Context, Grid
 from pixelprior.errors import InputError
 from pixelprior.models.base import AutoregressiveModel
 from pixelprior.sampling.draw_grids import draw_grids
 from pixelprior.sampling.methods import METHODS
 from pixelprior.sampling.sampler import Task
+from pixelprior.training.flops import product_flops
 from tests.models.catalogue import SHIPPED as MODELS
 from tests.models.catalogue import one_fast_others_slow
 

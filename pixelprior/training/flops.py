@@ -1,4 +1,4 @@
-"""Counting the arithmetic of a function: its matrix products, loops included."""
+"""Counting the arithmetic of a function: its products, loops included."""
 
 import math
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from jax.extend import core
 
 
 def product_flops(function: Callable[..., Any], *arguments: Any) -> int:
-    """Floating-point operations of all matrix products in one call, two per multiply-add.
+    """Floating-point operations of a call's matrix products and convolutions, two per multiply-add.
 
     Counted from the traced program, as the shapes have it; a loop counts as often as it runs.
     XLA's own cost analysis counts a loop's body once.
@@ -24,6 +24,13 @@ def _count(jaxpr: core.Jaxpr) -> int:
             (contracted, _), _ = equation.params["dimension_numbers"]
             left, result = _shape(equation.invars[0]), _shape(equation.outvars[0])
             total += 2 * math.prod(result) * math.prod(left[axis] for axis in contracted)
+        if equation.primitive.name == "conv_general_dilated":
+            kernel, result = _shape(equation.invars[1]), _shape(equation.outvars[0])
+            # As many products for each number that comes out as a kernel has taps for it; where
+            # one falls on padding, or between what is spread out, it is counted all the same.
+            numbers = equation.params["dimension_numbers"]
+            taps = math.prod(kernel) // kernel[numbers.rhs_spec[0]]
+            total += 2 * math.prod(result) * taps
         times = equation.params.get("length", 1) if equation.primitive.name == "scan" else 1
         for inner in jax.tree.leaves(
             list(equation.params.values()),
