@@ -43,6 +43,7 @@ def get_config() -> ConfigDict:
                 "cosine": False,
             },
             "batch_size": 64,
+            "mesh": "data",
             "accumulate_steps": 1,
             "num_steps": 40000,
             "optimizer": "adamw",

@@ -37,6 +37,7 @@ def get_config() -> ConfigDict:
             "context": {"features": 128, "num_blocks": 2},
             "trained_levels": ("top",),
             "batch_size": 64,
+            "mesh": "data",
             "accumulate_steps": 1,
             "num_steps": 20000,
             "optimizer": "adamw",

@@ -36,6 +36,7 @@ def get_config() -> ConfigDict:
                 "remat": False,
             },
             "batch_size": 64,
+            "mesh": "data",
             "accumulate_steps": 1,
             "num_steps": 600,
             "optimizer": "adamw",

@@ -35,6 +35,7 @@ def get_config() -> ConfigDict:
             "context": {"features": 32, "num_blocks": 1},
             "trained_levels": ("top",),
             "batch_size": 64,
+            "mesh": "data",
             "accumulate_steps": 1,
             "num_steps": 1000,
             "optimizer": "adamw",

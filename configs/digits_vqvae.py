@@ -41,6 +41,7 @@ def get_config() -> ConfigDict:
                 "cosine": False,
             },
             "batch_size": 64,
+            "mesh": "data",
             "accumulate_steps": 1,
             "num_steps": 1000,
             "optimizer": "adamw",

@@ -38,6 +38,7 @@ def get_config() -> ConfigDict:
             "context": {"features": 64, "num_blocks": 1},
             "trained_levels": ("top",),
             "batch_size": 64,
+            "mesh": "data",
             "accumulate_steps": 1,
             "num_steps": 2000,
             "optimizer": "adamw",

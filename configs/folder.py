@@ -40,6 +40,7 @@ def get_config() -> ConfigDict:
                 "remat": False,
             },
             "batch_size": 32,
+            "mesh": "data",
             "accumulate_steps": 1,
             "num_steps": 10_000,
             "optimizer": "adamw",

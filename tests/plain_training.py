@@ -1,6 +1,7 @@
 """What a config says of training that does nothing special; the rest is a test's own."""
 
 PLAIN_TRAINING = {
+    "mesh": "data",
     "accumulate_steps": 1,
     "optimizer": "adamw",
     "schedule": "cosine",

@@ -23,6 +23,7 @@ _IMAGES: dict[str, type] = {
 
 _TRAINING: dict[str, type] = {
     "batch_size": int,  # of all devices together
+    "mesh": str,  # one of MESHES: what is split over the devices
     "accumulate_steps": int,  # parts of a batch, one after the other: less memory
     "num_steps": int,
     "optimizer": str,  # one of OPTIMIZERS
@@ -42,6 +43,7 @@ _TRAINING: dict[str, type] = {
     "num_samples": int,  # images in each of them
 }
 
+MESHES = ("data", "fsdp")  # batches alone; weights and all that goes with them too
 OPTIMIZERS = ("adamw", "adamax", "lion", "muon")
 SCHEDULES = ("constant", "cosine", "linear", "inverse_sqrt", "plateau")
 
@@ -91,7 +93,7 @@ _COMPARED = ("dataset", "image_size", "validation_fraction", "levels", "binarisa
 
 _ACCEPTED: dict[type, Any] = {float: (int, float), tuple: (tuple, list), dict: Mapping}
 
-_CHOICES = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES}
+_CHOICES = {"mesh": MESHES, "optimizer": OPTIMIZERS, "schedule": SCHEDULES}
 
 _POSITIVE = (
     "batch_size",

@@ -19,13 +19,14 @@ import jax
 from flax import nnx
 from tqdm import tqdm
 
-from pixelprior.devices import put_batch, replicated
+from pixelprior.devices import put_batch
 from pixelprior.errors import InputError
 from pixelprior.report import say, warn
 from pixelprior.run_folder import RunFolder
 from pixelprior.training.checkpoints import Checkpoints
 from pixelprior.training.early_stopping import has_stalled
 from pixelprior.training.interruption import Interruption
+from pixelprior.training.layout import bytes_on_each_device
 from pixelprior.training.metrics import MetricsFile, validation_losses
 from pixelprior.training.optimizer import last_learning_rate
 from pixelprior.training.program import Program, make_program
@@ -35,7 +36,6 @@ from pixelprior.training.step import (
     TrainState,
     compile_step,
     count_parameters,
-    init_state,
 )
 from pixelprior.training.task import Evaluation, Task
 
@@ -76,9 +76,8 @@ def train(
         CheckpointError: if there are checkpoints but none can be read.
     """
     graph, weights = nnx.split(task.make())
-    program = make_program(task, config, graph, replicated(mesh))
-    fresh = init_state(weights, program.optimizer, task.trainable)
-    state = jax.device_put(fresh, replicated(mesh))
+    program = make_program(task, config, graph, weights, mesh)
+    state = program.init(weights)
     run = _Run(task, config, folder, graph, mesh, program)
     say(f"{task.title}, {mesh.size} device(s)")
 
@@ -209,6 +208,7 @@ class _Run(NamedTuple):
         """The record before the first step."""
         values: dict[str, float] = {
             "num_parameters": count_parameters(state.weights, self.task.trainable),
+            "state_memory_bytes": bytes_on_each_device(state),
             "compile_seconds": cost.compile_seconds,
         }
         if cost.memory_bytes is not None:

@@ -1,16 +1,16 @@
 """What a run will need, known before it is begun."""
 
-import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
 from flax import nnx
 
-from pixelprior.devices import put_batch, replicated
+from pixelprior.devices import put_batch
 from pixelprior.training.flops import product_flops
+from pixelprior.training.layout import bytes_on_each_device
 from pixelprior.training.program import make_program
-from pixelprior.training.step import compile_step, count_parameters, init_state
+from pixelprior.training.step import compile_step, count_parameters
 from pixelprior.training.task import Task
 
 
@@ -60,26 +60,15 @@ def make_plan(task: Task, config: Mapping[str, Any], mesh: jax.sharding.Mesh) ->
         mesh: the devices.
     """
     graph, weights = nnx.split(nnx.eval_shape(task.make))
-    program = make_program(task, config, graph, replicated(mesh))
-    state = jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=replicated(mesh)),
-        jax.eval_shape(
-            lambda weights: init_state(weights, program.optimizer, task.trainable), weights
-        ),
-    )
+    program = make_program(task, config, graph, weights, mesh)
     batch = put_batch(next(task.batches(0)), mesh)
-    _, cost = compile_step(program.step, state, batch)
+    _, cost = compile_step(program.step, program.state, batch)
     return Plan(
         task.title,
         mesh.size,
-        count_parameters(state.weights, task.trainable),
-        product_flops(program.step, state, batch) / config["batch_size"],
-        sum(_bytes_on_a_device(leaf) for leaf in jax.tree.leaves(state)),
+        count_parameters(program.state.weights, task.trainable),
+        product_flops(program.step, program.state, batch) / config["batch_size"],
+        bytes_on_each_device(program.state),
         cost.memory_bytes,
         cost.compile_seconds,
     )
-
-
-def _bytes_on_a_device(leaf: jax.ShapeDtypeStruct) -> int:
-    assert leaf.sharding is not None
-    return math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize

@@ -3,12 +3,15 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import optax
+import jax
 from flax import nnx
+from jax.sharding import Mesh
 
+from pixelprior.devices import replicated
 from pixelprior.keys import named_key
+from pixelprior.training.layout import state_layout
 from pixelprior.training.optimizer import make_optimizer
-from pixelprior.training.step import make_train_step
+from pixelprior.training.step import TrainState, init_state, make_train_step
 from pixelprior.training.task import Task
 
 
@@ -16,18 +19,20 @@ class Program(NamedTuple):
     """What a run does at each of its steps.
 
     Attributes:
-        optimizer: of the trainable weights.
         schedule: learning rate by step.
+        state: the state before the first step: shapes, and where they lie.
+        init: from weights to that state, jitted.
         step: see `make_train_step`.
     """
 
-    optimizer: optax.GradientTransformationExtraArgs
     schedule: Callable[[Any], Any]
+    state: TrainState
+    init: Callable[[Any], TrainState]
     step: Any
 
 
 def make_program(
-    task: Task, config: Mapping[str, Any], graph: nnx.GraphDef, sharding: Any
+    task: Task, config: Mapping[str, Any], graph: nnx.GraphDef, weights: Any, mesh: Mesh
 ) -> Program:
     """The program of a run.
 
@@ -35,7 +40,8 @@ def make_program(
         task: what is trained.
         config: see `pixelprior.experiment.TASKS`.
         graph: of the task's model.
-        sharding: of what a step returns.
+        weights: of the same, or only their shapes.
+        mesh: the devices.
     """
     optimizer, schedule = make_optimizer(
         optimizer=config["optimizer"],
@@ -49,6 +55,12 @@ def make_program(
         plateau_patience=config["plateau_patience"],
         plateau_window=config["checkpoint_every"],
     )
+
+    def init(weights: Any) -> TrainState:
+        return init_state(weights, optimizer, task.trainable)
+
+    shapes = jax.eval_shape(init, weights)
+    layout = state_layout(shapes, mesh, fully_sharded=config["mesh"] == "fsdp")
     step = make_train_step(
         graph,
         optimizer,
@@ -59,6 +71,11 @@ def make_program(
         key=named_key(config["seed"], "dropout"),
         accumulate_steps=config["accumulate_steps"],
         skip_norm=config["skip_norm"],
-        sharding=sharding,
+        sharding=(layout, replicated(mesh)),
     )
-    return Program(optimizer, schedule, step)
+    state = jax.tree.map(
+        lambda x, sharding: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
+        shapes,
+        layout,
+    )
+    return Program(schedule, state, jax.jit(init, out_shardings=layout), step)

@@ -104,8 +104,8 @@ def make_train_step(
         accumulate_steps: in so many parts a batch's gradient is computed, see `in_parts`.
         skip_norm: a step whose gradient has a larger global norm changes nothing but the number of
             steps; 0 for never.
-        sharding: of what a step returns; without one the compiler chooses. A step that is compiled
-            ahead of time must return its state as it takes it.
+        sharding: of what a step returns, the state and its metrics; without one the compiler
+            chooses. A step that is compiled ahead of time must return its state as it takes it.
     """
 
     def step(state: TrainState, batch: Any) -> tuple[TrainState, StepMetrics]:

@@ -18,6 +18,7 @@ def test_a_plan_is_what_a_run_records(config, finished, tmp_path, monkeypatch):
     first = read_metrics(finished / "metrics.jsonl")[0]
     assert plan.num_parameters == first["num_parameters"]
     assert plan.step_bytes == first["step_memory_bytes"]
+    assert plan.state_bytes == first["state_memory_bytes"]
     # Weights, their average and Adam's two moments, the weights' size each; and three counts.
     assert plan.state_bytes == 4 * 4 * plan.num_parameters + 3 * 4
     words = plan.words()

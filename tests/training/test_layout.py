@@ -1,0 +1,91 @@
+"""States in parts: which, and that runs on many devices, or on others, end as on one."""
+
+import os
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pixelprior.devices import data_mesh
+from pixelprior.training.layout import state_layout
+from pixelprior.training.metrics import read_metrics
+from tests.training.test_resume import logged, wait_for
+
+EIGHT = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
+
+
+def test_on_one_device_all_is_whole():
+    state = {"kernel": jnp.zeros((64, 64)), "step": jnp.zeros(())}
+    for fully_sharded in (False, True):
+        layout = state_layout(state, data_mesh(), fully_sharded=fully_sharded)
+        shards = jax.tree.map(lambda x, place: place.shard_shape(x.shape), state, layout)
+        assert shards == {"kernel": (64, 64), "step": ()}
+
+
+SPLIT = """
+import jax, numpy as np
+from jax.sharding import PartitionSpec as P
+from pixelprior.devices import data_mesh
+from pixelprior.training.layout import state_layout
+
+shapes = [(64, 32), (32, 64), (7, 3, 24, 16), (24, 100), (8, 8), (1025,), (1024,), ()]
+state = [jax.ShapeDtypeStruct(shape, np.float32) for shape in shapes]
+layout = state_layout(state, data_mesh(), fully_sharded=True)
+# The longest axis of 8 equal shares; none if there is none, or if the array is small.
+assert [place.spec for place in layout] == [
+    P("data"), P(None, "data"), P(None, None, "data"), P("data"), P(), P(), P("data"), P()
+], layout
+whole = state_layout(state, data_mesh(), fully_sharded=False)
+assert {place.spec for place in whole} == {P()}
+"""
+
+
+def test_what_is_split_over_eight_devices():
+    subprocess.run([sys.executable, "-c", SPLIT], env=os.environ | EIGHT, check=True)
+
+
+# Large enough that most of it is split.
+WIDE = ("--config.mesh=fsdp", "--config.model.features=16")
+OF_THE_MACHINE = (
+    *("images_per_second", "compile_seconds"),
+    *("state_memory_bytes", "step_memory_bytes"),
+)
+
+
+@pytest.fixture(scope="module")
+def on_one_device(tmp_path_factory, run):
+    workdir = tmp_path_factory.mktemp("wide") / "run"
+    assert "1 device(s)" in run(workdir, *WIDE)
+    return read_metrics(workdir / "metrics.jsonl")
+
+
+def assert_agree(one, many):
+    """But for times and memory; sums are in another order, through 12 steps of Adam."""
+    assert len(one) == len(many) == 17
+    for a, b in zip(one, many, strict=True):
+        assert a.keys() == b.keys()
+        for key in a.keys() - {*OF_THE_MACHINE}:
+            np.testing.assert_allclose(b[key], a[key], rtol=1e-4, err_msg=key)
+
+
+@pytest.mark.slow
+def test_a_state_in_parts_learns_the_same(on_one_device, tmp_path, run):
+    assert "8 device(s)" in run(tmp_path / "run", *WIDE, **EIGHT)
+    metrics = read_metrics(tmp_path / "run" / "metrics.jsonl")
+    assert_agree(on_one_device, metrics)
+    assert metrics[0]["state_memory_bytes"] < 0.3 * on_one_device[0]["state_memory_bytes"]
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_on_another_number_of_devices(on_one_device, tmp_path, start, run):
+    workdir = tmp_path / "run"
+    process = start(workdir, *WIDE, **EIGHT)
+    wait_for(logged(workdir, 5), process)
+    process.terminate()
+    _, errors = process.communicate()
+    assert "saved step" in errors, errors
+    assert "1 device(s)" in run(workdir, *WIDE)
+    assert_agree(on_one_device, read_metrics(workdir / "metrics.jsonl"))
