@@ -15,6 +15,7 @@ from pixelprior.commands import cli
 from pixelprior.commands.train import plan_run, train_run
 from pixelprior.commands.train_list import plan_list, train_list
 from pixelprior.errors import InputError
+from pixelprior.training.profile import parse_steps
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment.", lock_config=True)
 _WORKDIR = flags.DEFINE_string("workdir", None, "The run folder, new or old.")
@@ -22,6 +23,7 @@ _TOKENIZER = flags.DEFINE_string("tokenizer", None, "For a new prior, its tokeni
 _PRIOR = flags.DEFINE_string("prior", None, "The prior that learned config.trained_levels' others.")
 _ONLY = flags.DEFINE_list("only", None, "Of a list of runs, the names of those to train.")
 _PLAN = flags.DEFINE_bool("plan", False, "Only print what a run will need, and train nothing.")
+_PROFILE = flags.DEFINE_string("profile", None, "START:STOP, the steps to be traced.")
 flags.mark_flag_as_required("config")
 
 
@@ -40,6 +42,9 @@ def main() -> int:
         raise InputError("--tokenizer and --prior are for training a prior, not a list of runs")
     if not is_list and _ONLY.value is not None:
         raise InputError("--only is for a config with a list of runs, like configs/compare.py")
+    profiled = None if _PROFILE.value is None else parse_steps(_PROFILE.value)
+    if is_list and profiled is not None:
+        raise InputError("--profile is for one run, not a list of runs")
     if _PLAN.value and is_list:
         for name, plan in plan_list(config, only=_ONLY.value):
             print(f"{name}: {plan.words()}\n")
@@ -52,7 +57,7 @@ def main() -> int:
     if is_list:
         stopped_by = train_list(config, _WORKDIR.value, only=_ONLY.value)
     else:
-        stopped_by = train_run(config, _WORKDIR.value, **others).stopped_by
+        stopped_by = train_run(config, _WORKDIR.value, profiled=profiled, **others).stopped_by
     return 130 if stopped_by == signal.SIGINT else 0
 
 

@@ -1,4 +1,4 @@
-"""One mesh of all devices: batches are split over it, everything else is on every device."""
+"""One mesh of all devices, over which batches are split."""
 
 import os
 from collections.abc import Callable

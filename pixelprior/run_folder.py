@@ -5,6 +5,7 @@ data.json        what the model must know of its data: grid, classes, names of s
 checkpoints/     weights, averaged weights and optimizer
 metrics.jsonl    one record a line
 samples/         pictures made while training
+profile/         traces of steps, if they were asked for
 tokenizer/       of a prior: the run of the tokenizer whose codes it models
 codes/           of a tokenizer: the codes of its images, once a prior has asked for them
 """

@@ -14,6 +14,7 @@ from pixelprior.run_folder import RunFolder
 from pixelprior.tokenizer_run import TokenizerRun, carry
 from pixelprior.training.loop import TrainResult, train
 from pixelprior.training.plan import Plan, make_plan
+from pixelprior.training.profile import Steps
 from pixelprior.training.task import Task
 from pixelprior.training.tasks import PixelTask, TokenizerTask
 
@@ -24,6 +25,7 @@ def train_run(
     *,
     tokenizer: str | Path | None = None,
     prior: str | Path | None = None,
+    profiled: Steps | None = None,
 ) -> TrainResult:
     """Runs an experiment, or goes on with it where it was interrupted.
 
@@ -32,6 +34,7 @@ def train_run(
         workdir: the run folder; made if it is not there.
         tokenizer: for a prior, the run folder of the tokenizer; not needed to go on with one.
         prior: for a prior that trains some levels only, the run that trained the others.
+        profiled: the steps to be traced, into the run folder.
 
     Raises:
         InputError: if config, data or folders cannot be used.
@@ -39,9 +42,8 @@ def train_run(
         CheckpointError: if there are checkpoints but none can be read.
     """
     mesh, folder, config = data_mesh(), RunFolder(workdir), dict(config)
-    return train(
-        claim_run(config, folder, mesh, tokenizer=tokenizer, prior=prior), config, folder, mesh
-    )
+    task = claim_run(config, folder, mesh, tokenizer=tokenizer, prior=prior)
+    return train(task, config, folder, mesh, profiled=profiled)
 
 
 def plan_run(

@@ -29,6 +29,7 @@ from pixelprior.training.interruption import Interruption
 from pixelprior.training.layout import bytes_on_each_device
 from pixelprior.training.metrics import MetricsFile, validation_losses
 from pixelprior.training.optimizer import last_learning_rate
+from pixelprior.training.profile import Profile, Steps
 from pixelprior.training.program import Program, make_program
 from pixelprior.training.step import (
     StepCost,
@@ -60,7 +61,12 @@ class TrainResult(NamedTuple):
 
 
 def train(
-    task: Task, config: Mapping[str, Any], folder: RunFolder, mesh: jax.sharding.Mesh
+    task: Task,
+    config: Mapping[str, Any],
+    folder: RunFolder,
+    mesh: jax.sharding.Mesh,
+    *,
+    profiled: Steps | None = None,
 ) -> TrainResult:
     """Trains what a task describes, or goes on where it was interrupted.
 
@@ -69,6 +75,7 @@ def train(
         config: see `pixelprior.experiment.TASKS`.
         folder: the run folder, claimed for this config.
         mesh: the devices.
+        profiled: the steps to be traced, into the run folder.
 
     Raises:
         InputError: if the data cannot be used.
@@ -85,13 +92,14 @@ def train(
         # In this order, so that a second SIGTERM cannot cut short what the first one saves.
         Interruption() as interruption,
         Checkpoints(folder.checkpoints, warn=warn) as checkpoints,
+        Profile(folder.path / "profile", profiled) as profile,
     ):
         resumed = checkpoints.restore_latest(state)
         if resumed is not None:
             state = resumed
             say(f"resuming at step {int(state.step)}")
         metrics = MetricsFile(folder.metrics, resume_step=int(state.step))
-        state = run.steps(state, checkpoints, metrics, interruption)
+        state = run.steps(state, checkpoints, metrics, interruption, profile)
         taken = int(state.step)
         if interruption.signal is not None:
             checkpoints.wait()
@@ -126,6 +134,7 @@ class _Run(NamedTuple):
         checkpoints: Checkpoints,
         metrics: MetricsFile,
         interruption: Interruption,
+        profile: Profile,
     ) -> TrainState:
         """Takes all steps that are left, or as many as a signal allows."""
         config, task = self.config, self.task
@@ -142,24 +151,31 @@ class _Run(NamedTuple):
         # step; and they are always looked at before a state is saved.
         pending: list[StepMetrics] = []
         skipped = 0
-        since = time.perf_counter()
+        since, waited = time.perf_counter(), 0.0
         with tqdm(total=end, initial=start, unit="step") as bar:
             for number in range(start + 1, end + 1):
+                before = time.perf_counter()
                 batch = first if number == start + 1 else next(batches)
+                waited += time.perf_counter() - before
+                profile.before(number, state)
                 state, step_metrics = step(state, batch)
                 pending.append(step_metrics)
+                profile.after(number, state)
                 last = number == end
                 stop = interruption.signal is not None
                 due = last or number % config["checkpoint_every"] == 0
                 if stop or due or number % config["log_every"] == 0:
                     values = _check_finite(jax.device_get(pending), number)
                     images = len(pending) * config["batch_size"]
-                    rate = images / (time.perf_counter() - since)
+                    elapsed = time.perf_counter() - since
+                    rate = images / elapsed
                     metrics.write(
                         number,
                         **values,
                         learning_rate=last_learning_rate(state.optimizer, self.program.schedule),
                         images_per_second=rate,
+                        # At most: the device may have been busy meanwhile.
+                        input_share=waited / elapsed,
                     )
                     skipped += int(values["skipped_steps"])
                     bar.set_postfix_str(
@@ -167,7 +183,7 @@ class _Run(NamedTuple):
                         + (f", {skipped} skipped" if skipped else "")
                     )
                     bar.update(number - bar.n)
-                    pending, since = [], time.perf_counter()
+                    pending, since, waited = [], time.perf_counter(), 0.0
                 if due:
                     validation = task.evaluate(self.model(state.averaged), "validation")
                     # Steps of finite loss can still end in weights of none.

@@ -50,7 +50,7 @@ def test_what_is_split_over_eight_devices():
 # Large enough that most of it is split.
 WIDE = ("--config.mesh=fsdp", "--config.model.features=16")
 OF_THE_MACHINE = (
-    *("images_per_second", "compile_seconds"),
+    *("images_per_second", "compile_seconds", "input_share"),
     *("state_memory_bytes", "step_memory_bytes"),
 )
 

@@ -1,5 +1,7 @@
 """What a config can ask of training, by the real train.py: taken, recorded, and resumed exactly."""
 
+import gzip
+import json
 import signal
 
 import numpy as np
@@ -78,3 +80,19 @@ def test_a_run_ends_early_when_it_gets_no_better(tmp_path, run):
     # Run again it takes no step.
     assert "resuming at step 8" in run(workdir, *options)
     assert (workdir / "metrics.jsonl").read_text() == before
+
+
+def test_a_profile_of_some_steps(tmp_path, run):
+    workdir = tmp_path / "run"
+    assert f"profile: a trace lies in {workdir / 'profile'}" in run(workdir, "--profile=3:5")
+    (trace,) = (workdir / "profile").rglob("perfetto_trace.json.gz")
+    events = json.loads(gzip.decompress(trace.read_bytes()))["traceEvents"]
+    assert any("jit(step)" in event.get("name", "") for event in events)
+
+
+def test_a_profile_that_there_cannot_be(tmp_path, start):
+    for text in ("5", "5:5", "7:3", "a:b"):
+        process = start(tmp_path / "run", f"--profile={text}")
+        _, errors = process.communicate()
+        assert process.returncode == 2 and "expected START:STOP" in errors
+    assert not (tmp_path / "run").exists()

@@ -14,7 +14,7 @@ from flax import nnx
 from pixelprior.loading import load_trained
 from pixelprior.training.metrics import read_metrics
 
-CLOCK = ("images_per_second", "compile_seconds")  # what differs from run to run
+CLOCK = ("images_per_second", "compile_seconds", "input_share")  # what differs from run to run
 
 
 def weights(workdir, *, averaged, checkpoint="latest"):
