@@ -4,6 +4,7 @@ config.json      the experiment, as it was resolved
 data.json        what the model must know of its data: grid, classes, names of splits
 checkpoints/     weights, averaged weights and optimizer
 metrics.jsonl    one record a line
+events/          the same, and the pictures, for TensorBoard
 samples/         pictures made while training
 profile/         traces of steps, if they were asked for
 tokenizer/       of a prior: the run of the tokenizer whose codes it models
@@ -44,6 +45,7 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.samples = self.path / "samples"
         self.metrics = self.path / "metrics.jsonl"
+        self.events = self.path / "events"
         self.tokenizer = self.path / "tokenizer"
 
     def claim(self, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:

@@ -27,10 +27,11 @@ from pixelprior.training.checkpoints import Checkpoints
 from pixelprior.training.early_stopping import has_stalled
 from pixelprior.training.interruption import Interruption
 from pixelprior.training.layout import bytes_on_each_device
-from pixelprior.training.metrics import MetricsFile, validation_losses
+from pixelprior.training.metrics import validation_losses
 from pixelprior.training.optimizer import last_learning_rate
 from pixelprior.training.profile import Profile, Steps
 from pixelprior.training.program import Program, make_program
+from pixelprior.training.records import Records
 from pixelprior.training.step import (
     StepCost,
     StepMetrics,
@@ -98,19 +99,19 @@ def train(
         if resumed is not None:
             state = resumed
             say(f"resuming at step {int(state.step)}")
-        metrics = MetricsFile(folder.metrics, resume_step=int(state.step))
-        state = run.steps(state, checkpoints, metrics, interruption, profile)
-        taken = int(state.step)
-        if interruption.signal is not None:
-            checkpoints.wait()
-            name = signal.Signals(interruption.signal).name
-            say(f"{name}: saved step {taken}; run the same command to go on")
-            return TrainResult(taken, interruption.signal, None)
-        best_step = checkpoints.best_step()
-        assert best_step is not None
-        best_step, best = checkpoints.restore_weights(best_step, state.averaged, averaged=True)
-        test = task.evaluate(nnx.merge(graph, best), "test")
-        metrics.write(taken, best_step=best_step, **_named("test", test.metrics))
+        with Records(folder, resume_step=int(state.step)) as records:
+            state = run.steps(state, checkpoints, records, interruption, profile)
+            taken = int(state.step)
+            if interruption.signal is not None:
+                checkpoints.wait()
+                name = signal.Signals(interruption.signal).name
+                say(f"{name}: saved step {taken}; run the same command to go on")
+                return TrainResult(taken, interruption.signal, None)
+            best_step = checkpoints.best_step()
+            assert best_step is not None
+            best_step, best = checkpoints.restore_weights(best_step, state.averaged, averaged=True)
+            test = task.evaluate(nnx.merge(graph, best), "test")
+            records.write(taken, best_step=best_step, **_named("test", test.metrics))
     say(
         f"done: best step {best_step}, test {test.words} ({task.title}); everything lies in "
         f"{folder.path}"
@@ -132,7 +133,7 @@ class _Run(NamedTuple):
         self,
         state: TrainState,
         checkpoints: Checkpoints,
-        metrics: MetricsFile,
+        records: Records,
         interruption: Interruption,
         profile: Profile,
     ) -> TrainState:
@@ -146,7 +147,7 @@ class _Run(NamedTuple):
         first = next(batches)
         step, cost = compile_step(self.program.step, state, first)
         if start == 0:
-            metrics.write(start, **self.describe(state, cost))
+            records.write(start, **self.describe(state, cost))
         # Losses stay on the device until they are looked at, so that the host never holds up a
         # step; and they are always looked at before a state is saved.
         pending: list[StepMetrics] = []
@@ -169,7 +170,7 @@ class _Run(NamedTuple):
                     images = len(pending) * config["batch_size"]
                     elapsed = time.perf_counter() - since
                     rate = images / elapsed
-                    metrics.write(
+                    records.write(
                         number,
                         **values,
                         learning_rate=last_learning_rate(state.optimizer, self.program.schedule),
@@ -189,7 +190,7 @@ class _Run(NamedTuple):
                     # Steps of finite loss can still end in weights of none.
                     if not math.isfinite(validation.loss):
                         raise _diverged(f"the validation loss after step {number}", validation.loss)
-                    metrics.write(
+                    records.write(
                         number,
                         **{"validation_loss": validation.loss}
                         | _named("validation", validation.metrics),
@@ -207,6 +208,7 @@ class _Run(NamedTuple):
                 if last or number % config["sample_every"] == 0:
                     path = self.folder.samples / f"step_{number:07d}.png"
                     task.draw(self.model(state.averaged), path)
+                    records.picture(number, path)
                 if due:
                     checkpoints.save(state, validation_loss=validation.loss)
                 elif stop:

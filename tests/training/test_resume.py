@@ -62,7 +62,9 @@ def copy(run, folder):
 
 
 def all_files(folder):
-    return {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
+    """But for events, of which every process has a file of its own."""
+    files = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
+    return {name for name in files if not name.startswith("events/")}
 
 
 def contents(folder):

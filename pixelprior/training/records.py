@@ -1,0 +1,37 @@
+"""What a run leaves for whoever watches it: ``metrics.jsonl``, and the same for TensorBoard."""
+
+from pathlib import Path
+from typing import Any
+
+from pixelprior.run_folder import RunFolder
+from pixelprior.training.events import EventFile
+from pixelprior.training.metrics import MetricsFile
+
+
+class Records:
+    """Writes the records of a run. Use as a context manager.
+
+    Args:
+        folder: of the run.
+        resume_step: the step that it goes on after; what was recorded later is forgotten.
+    """
+
+    def __init__(self, folder: RunFolder, *, resume_step: int):
+        self._metrics = MetricsFile(folder.metrics, resume_step=resume_step)
+        self._events = EventFile(folder.events, resume_step=resume_step)
+
+    def __enter__(self) -> "Records":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._events.close()
+
+    def write(self, step: int, **values: Any) -> None:
+        """Adds one record."""
+        self._metrics.write(step, **values)
+        self._events.write(step, **values)
+
+    def picture(self, step: int, path: Path) -> None:
+        """Adds a picture that lies on disk; none if it is not there."""
+        if path.exists():
+            self._events.picture(step, path)
