@@ -110,8 +110,9 @@ def _whole_grids(model: AutoregressiveModel, image: Image) -> tuple[Int[Array, "
         x, settled, evaluations, settled_rows = state
         features = model.features(x[None], image.context)[0]
         drawn = draw_pixel(model.head, features, image.noise, ())
-        # Rows that no row before them has changed any more stay as they are.
-        changed = (drawn != x).any(axis=(1, 2))
+        # Nothing hangs on the last pixel. Rows above the first that has changed stay as they are.
+        unlike = (drawn != x).any(axis=-1).at[-1, -1].set(False)
+        changed = unlike.any(axis=-1)
         now_settled = jnp.where(changed.any(), jnp.argmax(changed), len(x))
         return drawn, now_settled, evaluations + 1, settled_rows + settled
 

@@ -3,8 +3,10 @@
     python train.py --config=configs/cifar10.py --workdir=runs/cifar10
 
 Needs CIFAR-10 as TFDS prepares it, see the README. Source: van den Oord et al. 2016b, table 1: 3.03
-bits/dim. Meant for an accelerator; a starting point, not yet trained to its end. Bits/dim on a copy
-that went through JPEG are not comparable with published ones.
+bits/dim. Meant for an accelerator, and not trained at this size. Measured: a network of a few
+hundred thousand parameters, trained by configs/compare_cifar10.py, reaches 4.569 bits/dim on the
+test split after 260 steps of 16 images, 2.0 minutes on 2 CPU cores. Bits/dim on a copy that went
+through JPEG are not comparable with published ones.
 """
 
 from ml_collections import ConfigDict

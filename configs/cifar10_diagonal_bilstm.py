@@ -4,8 +4,10 @@ r"""Diagonal BiLSTM on CIFAR-10: configs/cifar10.py with another model.
         --workdir=runs/cifar10_diagonal_bilstm
 
 Source: van den Oord et al. 2016a, section 3.2. A far larger one, trained for longer, is known to
-reach 3.00 bits/dim. Meant for an accelerator; a starting point that was checked, not trained.
-Bits/dim on a copy of the data that went through JPEG are not comparable with published ones.
+reach 3.00 bits/dim. Meant for an accelerator, and not trained at this size. Measured: a network of
+a few hundred thousand parameters, trained by configs/compare_cifar10.py, reaches 5.098 bits/dim on
+the test split after 120 steps of 16 images, 2.2 minutes on 2 CPU cores. Bits/dim on a copy of the
+data that went through JPEG are not comparable with published ones.
 """
 
 from ml_collections import ConfigDict

@@ -2,8 +2,10 @@
 
     python train.py --config=configs/cifar10_multi_scale.py --workdir=runs/cifar10_multi_scale
 
-Source: van den Oord et al. 2016a, section 3.6. Meant for an accelerator; a starting point that
-was checked, not trained. Bits/dim on a copy of the data that went through JPEG are not comparable
+Source: van den Oord et al. 2016a, section 3.6. Meant for an accelerator, and not trained at this
+size. Measured: a network of a few hundred thousand parameters, trained by
+configs/compare_cifar10.py, reaches 4.289 bits/dim on the test split after 480 steps of 16 images,
+2.7 minutes on 2 CPU cores. Bits/dim on a copy of the data that went through JPEG are not comparable
 with published ones.
 """
 

@@ -2,9 +2,11 @@
 
     python train.py --config=configs/cifar10_pixel_cnn.py --workdir=runs/cifar10_pixel_cnn
 
-Source: van den Oord et al. 2016a, figure 5. A far larger one, trained for longer, is known to
-reach 3.14 bits/dim. Meant for an accelerator; a starting point that was checked, not trained.
-Bits/dim on a copy of the data that went through JPEG are not comparable with published ones.
+Source: van den Oord et al. 2016a, figure 5. A far larger one, trained for longer, is known to reach
+3.14 bits/dim. Meant for an accelerator, and not trained at this size. Measured: a network of a few
+hundred thousand parameters, trained by configs/compare_cifar10.py, reaches 4.373 bits/dim on the
+test split after 300 steps of 16 images, 2.2 minutes on 2 CPU cores. Bits/dim on a copy of the data
+that went through JPEG are not comparable with published ones.
 """
 
 from ml_collections import ConfigDict

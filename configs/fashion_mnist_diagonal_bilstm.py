@@ -3,8 +3,9 @@ r"""Diagonal BiLSTM on Fashion-MNIST: configs/fashion_mnist.py with another mode
     python train.py --config=configs/fashion_mnist_diagonal_bilstm.py \
         --workdir=runs/fashion_mnist_diagonal_bilstm
 
-Source: van den Oord et al. 2016a, section 3.2. A starting point that was checked, not trained to
-its end.
+Measured: 1.229 bits/dim (667.8 nats) on the test split after 160 steps of 16 images, 2.2 minutes on
+2 CPU cores, by configs/compare_fashion_mnist.py; not trained for as long as it says here. Source:
+van den Oord et al. 2016a, section 3.2.
 """
 
 from ml_collections import ConfigDict

@@ -3,8 +3,9 @@ r"""Multi-scale Gated PixelCNN on Fashion-MNIST: configs/fashion_mnist.py with a
     python train.py --config=configs/fashion_mnist_multi_scale.py \
         --workdir=runs/fashion_mnist_multi_scale
 
-Source: van den Oord et al. 2016a, section 3.6. A starting point that was checked, not trained to
-its end.
+Measured: 1.105 bits/dim (600.7 nats) on the test split after 600 steps of 16 images, 2.3 minutes on
+2 CPU cores, by configs/compare_fashion_mnist.py; not trained for as long as it says here. Source:
+van den Oord et al. 2016a, section 3.6.
 """
 
 from ml_collections import ConfigDict

@@ -3,8 +3,9 @@ r"""PixelCNN on Fashion-MNIST: configs/fashion_mnist.py with another model.
     python train.py --config=configs/fashion_mnist_pixel_cnn.py \
         --workdir=runs/fashion_mnist_pixel_cnn
 
-Source: van den Oord et al. 2016a, figure 5. A starting point that was checked, not trained to its
-end.
+Measured: 1.086 bits/dim (590.2 nats) on the test split after 400 steps of 16 images, 2.1 minutes on
+2 CPU cores, by configs/compare_fashion_mnist.py; not trained for as long as it says here. Source:
+van den Oord et al. 2016a, figure 5.
 """
 
 from ml_collections import ConfigDict

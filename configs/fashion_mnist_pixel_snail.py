@@ -3,7 +3,9 @@ r"""PixelSNAIL on Fashion-MNIST: configs/fashion_mnist.py with another model.
     python train.py --config=configs/fashion_mnist_pixel_snail.py \
         --workdir=runs/fashion_mnist_pixel_snail
 
-Source: Chen et al. 2018. A starting point that was checked, not trained to its end.
+Measured: 1.215 bits/dim (660.2 nats) on the test split after 180 steps of 16 images, 2.4 minutes on
+2 CPU cores, by configs/compare_fashion_mnist.py; not trained for as long as it says here. Source:
+Chen et al. 2018.
 """
 
 from ml_collections import ConfigDict

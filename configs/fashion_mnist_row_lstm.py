@@ -3,8 +3,9 @@ r"""Row LSTM on Fashion-MNIST: configs/fashion_mnist.py with another model.
     python train.py --config=configs/fashion_mnist_row_lstm.py \
         --workdir=runs/fashion_mnist_row_lstm
 
-Source: van den Oord et al. 2016a, section 3.1. A starting point that was checked, not trained to
-its end.
+Measured: 1.105 bits/dim (600.5 nats) on the test split after 400 steps of 16 images, 2.3 minutes on
+2 CPU cores, by configs/compare_fashion_mnist.py; not trained for as long as it says here. Source:
+van den Oord et al. 2016a, section 3.1.
 """
 
 from ml_collections import ConfigDict

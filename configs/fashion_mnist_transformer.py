@@ -3,8 +3,9 @@ r"""Transformer on Fashion-MNIST: configs/fashion_mnist.py with another model.
     python train.py --config=configs/fashion_mnist_transformer.py \
         --workdir=runs/fashion_mnist_transformer
 
-Source: Vaswani et al. 2017; Parmar et al. 2018. A starting point that was checked, not trained to
-its end.
+Measured: 1.234 bits/dim (670.8 nats) on the test split after 180 steps of 16 images, 2.3 minutes on
+2 CPU cores, by configs/compare_fashion_mnist.py; not trained for as long as it says here. Source:
+Vaswani et al. 2017; Parmar et al. 2018.
 """
 
 from ml_collections import ConfigDict
