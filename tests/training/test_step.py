@@ -108,6 +108,18 @@ def test_dropout_is_another_at_every_step():
     assert float(metrics.metrics["bits_per_dim"]) == losses[2]
 
 
+@pytest.mark.parametrize("parts", [1, 2])
+def test_a_step_moves_nothing_between_host_and_device(parts):
+    batch = jax.device_put(one_batch())
+    state, step = setup(small_model(num_classes=3), accumulate_steps=parts, skip_norm=1.0)
+    state, _ = step(state, batch)
+    with jax.transfer_guard("disallow"):
+        state, _ = step(state, batch)
+        # The guard does see what moves.
+        with pytest.raises(jax.errors.JaxRuntimeError, match="host-to-device transfer"):
+            step(state, one_batch())
+
+
 # Batches in parts.
 
 
