@@ -102,7 +102,8 @@ def our_step(model: Any, loss: Any, batch: Any, **settings: Any) -> Callable[[],
         clip_norm=CLIP_NORM,
     )
     graph, weights = nnx.split(model)
-    state = init_state(weights, optimizer)
+    # A copy: the step gives its state away, and the model is the caller's.
+    state = init_state(jax.tree.map(jnp.copy, weights), optimizer)
     step = make_train_step(
         graph, optimizer, loss, ema_decay=0.999, key=jax.random.key(0), **settings
     )
