@@ -91,6 +91,7 @@ def test_what_a_run_folder_holds(name, request):
         "config.json",
         "data.json",
         "metrics.jsonl",
+        "events",
         "checkpoints",
         "samples",
     }

@@ -21,6 +21,7 @@ from pixelprior.tokenizers import VQVAE
 from pixelprior.training.optimizer import make_optimizer
 from pixelprior.training.step import init_state, make_train_step
 from pixelprior.training.tasks import PriorTask
+from tests.plain_training import PLAIN_TRAINING
 
 GRIDS = (Grid(1, 2, 1, 3), Grid(2, 4, 1, 5))  # 2 codes and 8
 SIZES = {"train": 12, "validation": 5, "test": 3}
@@ -42,6 +43,7 @@ CONFIG = {
     "trained_levels": ("top", "bottom"),
     "batch_size": 4,
     "num_samples": 2,
+    **PLAIN_TRAINING,
 }
 DESCRIBED = {"shape": [4, 8, 1], "levels": 4, "class_names": list(CLASSES), "splits": {"a": "b"}}
 FINGERPRINT = "ab12" * 16
