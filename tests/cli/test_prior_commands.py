@@ -101,6 +101,7 @@ def test_what_a_run_folder_holds(prior2, vqvae2):
         "config.json",
         "data.json",
         "metrics.jsonl",
+        "events",
         "checkpoints",
         "samples",
         "tokenizer",

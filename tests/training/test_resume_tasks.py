@@ -130,7 +130,7 @@ def records(workdir):
         {
             key: value
             for key, value in record.items()
-            if key not in ("images_per_second", "compile_seconds")
+            if key not in ("images_per_second", "compile_seconds", "input_share")
         }
         for record in read_metrics(workdir / "metrics.jsonl")
     ]
