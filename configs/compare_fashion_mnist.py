@@ -4,7 +4,7 @@ r"""Every architecture on Fashion-MNIST, 16 levels, given the class: some two mi
         --workdir=runs/compare_fashion_mnist [--only=pixel_cnn]
     python evaluate.py --compare runs/compare_fashion_mnist
 
-The networks are those of the configs of Fashion-MNIST, at 330,000 to 380,000 parameters each; they
+The networks are those of the configs of Fashion-MNIST, at 320,000 to 390,000 parameters each; they
 learn from fewer images here, as many as two minutes on 2 CPU cores allow. What came out stands in
 docs/models.md.
 """

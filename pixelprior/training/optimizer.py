@@ -8,15 +8,6 @@ import optax
 
 from pixelprior.training.schedule import make_schedule
 
-_DIRECTIONS: dict[str, Callable[[], optax.GradientTransformation]] = {
-    "adamw": optax.scale_by_adam,
-    "adamax": optax.scale_by_adamax,
-    "lion": optax.scale_by_lion,
-    "muon": lambda: _muon(),
-}
-"""What turns gradients into a direction. Whichever it is, weights decay apart from the gradient, as
-AdamW does it (Loshchilov and Hutter 2019)."""
-
 
 def make_optimizer(
     *,
@@ -108,6 +99,16 @@ def _muon() -> optax.GradientTransformation:
     )
     # Downhill already, as the others' directions are not.
     return optax.chain(direction, optax.scale(-1.0))
+
+
+_DIRECTIONS: dict[str, Callable[[], optax.GradientTransformation]] = {
+    "adamw": optax.scale_by_adam,
+    "adamax": optax.scale_by_adamax,
+    "lion": optax.scale_by_lion,
+    "muon": _muon,
+}
+"""What turns gradients into a direction. Whichever it is, weights decay apart from the gradient, as
+AdamW does it (Loshchilov and Hutter 2019)."""
 
 
 def _by_path(weights: Any, function: Callable[[list[str]], Any]) -> Any:

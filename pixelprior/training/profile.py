@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 
 from pixelprior.errors import InputError
-from pixelprior.report import say
+from pixelprior.report import say, warn
 
 
 class Steps(NamedTuple):
@@ -42,13 +42,18 @@ class Profile:
     def __init__(self, path: Path, steps: Steps | None):
         self._path = path
         self._steps = steps
-        self._tracing = False
+        self._tracing = self._traced = False
 
     def __enter__(self) -> "Profile":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._stop()
+        if self._steps is not None and not self._traced and kind is None:
+            warn(
+                f"no profile was made: this run did not come to step {self._steps.first}, or went "
+                "on after it"
+            )
 
     def before(self, number: int, state: Any) -> None:
         """To be called before each step, with the state it is given."""
@@ -56,7 +61,7 @@ class Profile:
             # What was begun before it is not a part of it.
             jax.block_until_ready(state)
             jax.profiler.start_trace(self._path, create_perfetto_trace=True)
-            self._tracing = True
+            self._tracing = self._traced = True
 
     def after(self, number: int, state: Any) -> None:
         """To be called after each step, with the state that came out."""

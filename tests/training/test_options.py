@@ -88,6 +88,8 @@ def test_a_profile_of_some_steps(tmp_path, run):
     (trace,) = (workdir / "profile").rglob("perfetto_trace.json.gz")
     events = json.loads(gzip.decompress(trace.read_bytes()))["traceEvents"]
     assert any("jit(step)" in event.get("name", "") for event in events)
+    # Of a run that is past these steps there is none, which is not kept silent.
+    assert "warning: no profile was made" in run(workdir, "--profile=3:5")
 
 
 def test_a_profile_that_there_cannot_be(tmp_path, start):
