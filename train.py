@@ -4,6 +4,7 @@ python train.py --config=configs/digits.py --workdir=runs/digits [--config.key=v
 python train.py --config=configs/digits_prior.py --workdir=runs/prior --tokenizer=runs/vqvae
 python train.py --config=configs/compare.py --workdir=runs/compare [--only=pixel_cnn,...]
 python train.py --config=configs/digits.py --plan
+python train.py --config=configs/digits.py --workdir=runs/digits --wandb=PROJECT
 """
 
 import signal
@@ -24,6 +25,7 @@ _PRIOR = flags.DEFINE_string("prior", None, "The prior that learned config.train
 _ONLY = flags.DEFINE_list("only", None, "Of a list of runs, the names of those to train.")
 _PLAN = flags.DEFINE_bool("plan", False, "Only print what a run will need, and train nothing.")
 _PROFILE = flags.DEFINE_string("profile", None, "START:STOP, the steps to be traced.")
+_WANDB = flags.DEFINE_string("wandb", None, "A project of Weights & Biases, to be told all.")
 flags.mark_flag_as_required("config")
 
 
@@ -55,9 +57,13 @@ def main() -> int:
     if _WORKDIR.value is None:
         raise InputError("give the folder of the run, new or old, with --workdir=...")
     if is_list:
-        stopped_by = train_list(config, _WORKDIR.value, only=_ONLY.value)
+        stopped_by = train_list(
+            config, _WORKDIR.value, only=_ONLY.value, wandb_project=_WANDB.value
+        )
     else:
-        stopped_by = train_run(config, _WORKDIR.value, profiled=profiled, **others).stopped_by
+        stopped_by = train_run(
+            config, _WORKDIR.value, profiled=profiled, wandb_project=_WANDB.value, **others
+        ).stopped_by
     return 130 if stopped_by == signal.SIGINT else 0
 
 

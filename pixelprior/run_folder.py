@@ -7,6 +7,7 @@ metrics.jsonl    one record a line
 events/          the same, and the pictures, for TensorBoard
 samples/         pictures made while training
 profile/         traces of steps, if they were asked for
+wandb/           what Weights & Biases keeps, if it was asked for; and the run's name there, run_id
 tokenizer/       of a prior: the run of the tokenizer whose codes it models
 codes/           of a tokenizer: the codes of its images, once a prior has asked for them
 """

@@ -17,6 +17,7 @@ from pixelprior.training.plan import Plan, make_plan
 from pixelprior.training.profile import Steps
 from pixelprior.training.task import Task
 from pixelprior.training.tasks import PixelTask, TokenizerTask
+from pixelprior.training.wandb_run import check_wandb
 
 
 def train_run(
@@ -26,6 +27,7 @@ def train_run(
     tokenizer: str | Path | None = None,
     prior: str | Path | None = None,
     profiled: Steps | None = None,
+    wandb_project: str | None = None,
 ) -> TrainResult:
     """Runs an experiment, or goes on with it where it was interrupted.
 
@@ -35,15 +37,18 @@ def train_run(
         tokenizer: for a prior, the run folder of the tokenizer; not needed to go on with one.
         prior: for a prior that trains some levels only, the run that trained the others.
         profiled: the steps to be traced, into the run folder.
+        wandb_project: of Weights & Biases, to be told what is recorded; None for none.
 
     Raises:
         InputError: if config, data or folders cannot be used.
         NonFiniteLossError: if training diverges; the last good checkpoint stays.
         CheckpointError: if there are checkpoints but none can be read.
     """
+    if wandb_project is not None:
+        check_wandb()
     mesh, folder, config = data_mesh(), RunFolder(workdir), dict(config)
     task = claim_run(config, folder, mesh, tokenizer=tokenizer, prior=prior)
-    return train(task, config, folder, mesh, profiled=profiled)
+    return train(task, config, folder, mesh, profiled=profiled, wandb_project=wandb_project)
 
 
 def plan_run(

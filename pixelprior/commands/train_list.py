@@ -14,10 +14,15 @@ from pixelprior.run_folder import RunFolder
 from pixelprior.training.loop import train
 from pixelprior.training.metrics import read_metrics
 from pixelprior.training.plan import Plan
+from pixelprior.training.wandb_run import check_wandb
 
 
 def train_list(
-    config: Mapping[str, Any], workdir: str | Path, *, only: Sequence[str] | None = None
+    config: Mapping[str, Any],
+    workdir: str | Path,
+    *,
+    only: Sequence[str] | None = None,
+    wandb_project: str | None = None,
 ) -> int | None:
     """Trains the runs of a config, or goes on with them: run NAME lies in ``workdir/NAME``.
 
@@ -28,6 +33,7 @@ def train_list(
         config: of the task "compare", see `pixelprior.experiment.TASKS`.
         workdir: the folder of the run folders; made if it is not there.
         only: the names of those to train; None for all.
+        wandb_project: of Weights & Biases, to be told what is recorded; None for none.
 
     Returns:
         The signal that ended it early, if one did; the same call goes on.
@@ -36,6 +42,8 @@ def train_list(
         InputError: if a config, the data or a folder cannot be used; or, once all others have been
             trained, if a run failed.
     """
+    if wandb_project is not None:
+        check_wandb()
     runs = _runs(config, only)
     mesh = data_mesh()
     folders = {name: RunFolder(Path(workdir) / name) for name in runs}
@@ -55,7 +63,7 @@ def train_list(
             continue
         say(f"{title}: in {folders[name].path}")
         try:
-            result = train(task, run, folders[name], mesh)
+            result = train(task, run, folders[name], mesh, wandb_project=wandb_project)
         except Exception as error:
             # What is no one's mistake keeps its trace, as it does in a run alone.
             if not isinstance(error, InputError):

@@ -40,6 +40,7 @@ from pixelprior.training.step import (
     count_parameters,
 )
 from pixelprior.training.task import Evaluation, Task
+from pixelprior.training.wandb_run import WandbRun
 
 
 class NonFiniteLossError(InputError):
@@ -68,6 +69,7 @@ def train(
     mesh: jax.sharding.Mesh,
     *,
     profiled: Steps | None = None,
+    wandb_project: str | None = None,
 ) -> TrainResult:
     """Trains what a task describes, or goes on where it was interrupted.
 
@@ -77,16 +79,20 @@ def train(
         folder: the run folder, claimed for this config.
         mesh: the devices.
         profiled: the steps to be traced, into the run folder.
+        wandb_project: of Weights & Biases, to be told what is recorded; None for none.
 
     Raises:
-        InputError: if the data cannot be used.
+        InputError: if the data cannot be used, or Weights & Biases cannot be told.
         NonFiniteLossError: if training diverges; the last good checkpoint stays.
         CheckpointError: if there are checkpoints but none can be read.
     """
+    begun = time.perf_counter()
+    # First of all: it may have to be refused.
+    wandb = None if wandb_project is None else WandbRun(folder, wandb_project, config)
     graph, weights = nnx.split(task.make())
     program = make_program(task, config, graph, weights, mesh)
     state = program.init(weights)
-    run = _Run(task, config, folder, graph, mesh, program)
+    run = _Run(task, config, folder, graph, mesh, program, begun)
     say(f"{task.title}, {mesh.size} device(s)")
 
     with (
@@ -99,7 +105,7 @@ def train(
         if resumed is not None:
             state = resumed
             say(f"resuming at step {int(state.step)}")
-        with Records(folder, resume_step=int(state.step)) as records:
+        with Records(folder, resume_step=int(state.step), wandb=wandb) as records:
             state = run.steps(state, checkpoints, records, interruption, profile)
             taken = int(state.step)
             if interruption.signal is not None:
@@ -120,7 +126,10 @@ def train(
 
 
 class _Run(NamedTuple):
-    """What stays the same from step to step."""
+    """What stays the same from step to step.
+
+    ``begun`` is when the run was, by `time.perf_counter`.
+    """
 
     task: Task
     config: Mapping[str, Any]
@@ -128,6 +137,7 @@ class _Run(NamedTuple):
     graph: nnx.GraphDef
     mesh: jax.sharding.Mesh
     program: Program
+    begun: float
 
     def steps(
         self,
@@ -162,6 +172,13 @@ class _Run(NamedTuple):
                 state, step_metrics = step(state, batch)
                 pending.append(step_metrics)
                 profile.after(number, state)
+                if number == start + 1:
+                    jax.block_until_ready(state)
+                    bar.write(
+                        f"first step after {time.perf_counter() - self.begun:.1f} s, "
+                        f"{cost.compile_seconds:.1f} s of them compiling",
+                        file=sys.stderr,
+                    )
                 last = number == end
                 stop = interruption.signal is not None
                 due = last or number % config["checkpoint_every"] == 0

@@ -1,4 +1,4 @@
-"""What a run leaves for whoever watches it: ``metrics.jsonl``, and the same for TensorBoard."""
+"""What a run leaves for whoever watches it: ``metrics.jsonl``, and the same for other programs."""
 
 from pathlib import Path
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from pixelprior.run_folder import RunFolder
 from pixelprior.training.events import EventFile
 from pixelprior.training.metrics import MetricsFile
+from pixelprior.training.wandb_run import WandbRun
 
 
 class Records:
@@ -14,24 +15,32 @@ class Records:
     Args:
         folder: of the run.
         resume_step: the step that it goes on after; what was recorded later is forgotten.
+        wandb: of the run, to be told the same; None for none.
     """
 
-    def __init__(self, folder: RunFolder, *, resume_step: int):
+    def __init__(self, folder: RunFolder, *, resume_step: int, wandb: WandbRun | None = None):
         self._metrics = MetricsFile(folder.metrics, resume_step=resume_step)
         self._events = EventFile(folder.events, resume_step=resume_step)
+        self._wandb = wandb
 
     def __enter__(self) -> "Records":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._events.close()
+        if self._wandb is not None:
+            self._wandb.close(failed=kind is not None)
 
     def write(self, step: int, **values: Any) -> None:
         """Adds one record."""
         self._metrics.write(step, **values)
         self._events.write(step, **values)
+        if self._wandb is not None:
+            self._wandb.write(step, **values)
 
     def picture(self, step: int, path: Path) -> None:
         """Adds a picture that lies on disk; none if it is not there."""
         if path.exists():
             self._events.picture(step, path)
+            if self._wandb is not None:
+                self._wandb.picture(step, path)

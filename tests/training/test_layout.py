@@ -12,6 +12,7 @@ import pytest
 from pixelprior.devices import data_mesh
 from pixelprior.training.layout import state_layout
 from pixelprior.training.metrics import read_metrics
+from tests.training.conftest import ROOT
 from tests.training.test_resume import logged, wait_for
 
 EIGHT = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
@@ -89,3 +90,33 @@ def test_a_run_goes_on_on_another_number_of_devices(on_one_device, tmp_path, sta
     assert "saved step" in errors, errors
     assert "1 device(s)" in run(workdir, *WIDE)
     assert_agree(on_one_device, read_metrics(workdir / "metrics.jsonl"))
+
+
+@pytest.mark.slow
+def test_eight_devices_learn_what_one_does_over_fifty_steps(tmp_path, run):
+    flags = ("--config.num_steps=50", "--config.checkpoint_every=25", "--config.sample_every=50")
+    told = []
+    for name, devices in (("one", {}), ("eight", EIGHT)):
+        run(tmp_path / name, *flags, **devices)
+        told.append(read_metrics(tmp_path / name / "metrics.jsonl"))
+    losses = [[r["train_bits_per_dim"] for r in run if "train_bits_per_dim" in r] for run in told]
+    assert len(losses[0]) == 50
+    np.testing.assert_allclose(*losses, rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_tokenizer_in_parts_learns_the_same(tmp_path):
+    flags = (
+        f"--config={ROOT / 'configs' / 'digits_vqvae.py'}",
+        *("--config.num_steps=12", "--config.warmup_steps=2", "--config.log_every=1"),
+        *("--config.checkpoint_every=12", "--config.sample_every=12", "--config.mesh=fsdp"),
+    )
+    told = []
+    for name, devices in (("one", {}), ("eight", EIGHT)):
+        command = [sys.executable, ROOT / "train.py", f"--workdir={tmp_path / name}", *flags]
+        subprocess.run(command, env=os.environ | devices, check=True)
+        told.append(read_metrics(tmp_path / name / "metrics.jsonl"))
+    losses = [[r["train_loss"] for r in run if "train_loss" in r] for run in told]
+    assert len(losses[0]) == 12
+    np.testing.assert_allclose(*losses, rtol=1e-4)
+    assert told[1][0]["state_memory_bytes"] < 0.5 * told[0][0]["state_memory_bytes"]
