@@ -21,7 +21,7 @@ from pixelprior.sampling.sampler import Sampler, Task
 from pixelprior.sampling.whole_grids import Naive
 from pixelprior.training.flops import product_flops
 from pixelprior.training.optimizer import make_optimizer
-from pixelprior.training.step import compile_step, init_state, make_train_step
+from pixelprior.training.step import TrainState, compile_step, init_state, make_train_step
 from pixelprior.training.tasks.pixels import pixel_loss
 
 
@@ -33,31 +33,46 @@ class Cost(NamedTuple):
     flops: int
 
 
-def time_training(
-    graph: nnx.GraphDef, weights: Any, batch: int, side: int, repetitions: int = 5
-) -> Cost:
-    """One training step, optimizer and averages included; operations are those of the gradient."""
+class Training(NamedTuple):
+    """A compiled training step, the state before the first one, and a batch."""
+
+    step: Any
+    state: TrainState
+    batch: Any
+    compile_seconds: float
+
+
+def make_training(graph: nnx.GraphDef, weights: Any, batch: int, side: int) -> Training:
+    """A training step, optimizer and averages included."""
     optimizer, _ = make_optimizer(
         num_steps=1000, learning_rate=1e-3, warmup_steps=10, weight_decay=1e-2, clip_norm=1.0
     )
     step = make_train_step(graph, optimizer, pixel_loss, ema_decay=0.999, key=jax.random.key(0))
     image = jax.random.bernoulli(jax.random.key(1), 0.2, (batch, side, side, 1)).astype(jnp.int32)
     inputs = {"image": image, "label": jnp.zeros(batch, jnp.int32)}
-
-    def gradient(weights: Any) -> Any:
-        return jax.grad(lambda w: nnx.merge(graph, w).log_prob(image).mean())(weights)
-
     state = init_state(jax.tree.map(jnp.copy, weights), optimizer)
     compiled, cost = compile_step(step, state, inputs)
+    return Training(compiled, state, inputs, cost.compile_seconds)
+
+
+def time_training(
+    graph: nnx.GraphDef, weights: Any, batch: int, side: int, repetitions: int = 5
+) -> Cost:
+    """One training step; operations are those of the gradient."""
+    step, state, inputs, compile_seconds = make_training(graph, weights, batch, side)
+
+    def gradient(weights: Any) -> Any:
+        image = inputs["image"]
+        return jax.grad(lambda w: nnx.merge(graph, w).log_prob(image).mean())(weights)
 
     def run() -> Any:
         nonlocal state
-        state, metrics = compiled(state, inputs)
+        state, metrics = step(state, inputs)
         return metrics
 
     run()
     flops = product_flops(gradient, weights)
-    return Cost(best_time(run, repetitions), cost.compile_seconds, flops)
+    return Cost(best_time(run, repetitions), compile_seconds, flops)
 
 
 def time_cached(
