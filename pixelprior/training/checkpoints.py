@@ -115,7 +115,8 @@ class Checkpoints:
         Damaged checkpoints later than that are moved aside, so that their steps can be saved again.
 
         Args:
-            like: a state of the same shapes; what is read is put on devices as it is.
+            like: a state of the same shapes, or only its shapes and where they lie; what is read
+                is put on devices as it is.
 
         Raises:
             CheckpointError: if there are checkpoints but none can be read; they stay as they are.

@@ -89,9 +89,9 @@ def train(
     begun = time.perf_counter()
     # First of all: it may have to be refused.
     wandb = None if wandb_project is None else WandbRun(folder, wandb_project, config)
-    graph, weights = nnx.split(task.make())
-    program = make_program(task, config, graph, weights, mesh)
-    state = program.init(weights)
+    # Only traced: a run that is resumed needs no fresh weights, which take seconds to make.
+    graph, shapes = nnx.split(nnx.eval_shape(task.make))
+    program = make_program(task, config, graph, shapes, mesh)
     run = _Run(task, config, folder, graph, mesh, program, begun)
     say(f"{task.title}, {mesh.size} device(s)")
 
@@ -101,9 +101,10 @@ def train(
         Checkpoints(folder.checkpoints, warn=warn) as checkpoints,
         Profile(folder.path / "profile", profiled) as profile,
     ):
-        resumed = checkpoints.restore_latest(state)
-        if resumed is not None:
-            state = resumed
+        state = checkpoints.restore_latest(program.state)
+        if state is None:
+            state = program.init(nnx.state(task.make()))
+        else:
             say(f"resuming at step {int(state.step)}")
         with Records(folder, resume_step=int(state.step), wandb=wandb) as records:
             state = run.steps(state, checkpoints, records, interruption, profile)
