@@ -152,7 +152,7 @@ def test_a_list_that_fails_is_stopped_and_goes_on(tmp_path, quick):
 def test_what_is_no_ones_mistake_keeps_its_trace_and_loses_no_other_run(
     tmp_path, monkeypatch, capsys
 ):
-    def train(task, config, folder, mesh):
+    def train(task, config, folder, mesh, **_):
         if folder.path.name == "a":
             raise RuntimeError("out of memory\nand much more")
         trained.append(folder.path.name)
