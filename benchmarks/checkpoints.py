@@ -1,6 +1,6 @@
 """What checkpoints cost: training with one every 100 steps, and reading the latest one.
 
-python -m benchmarks.checkpoints [--features=32] [--num_layers=6] [--batch=32] [--steps=100]
+python -m benchmarks.checkpoints [--features=128] [--num_layers=10] [--batch=32] [--steps=100]
 """
 
 import statistics
