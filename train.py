@@ -5,6 +5,7 @@ python train.py --config=configs/digits_prior.py --workdir=runs/prior --tokenize
 python train.py --config=configs/compare.py --workdir=runs/compare [--only=pixel_cnn,...]
 python train.py --config=configs/digits.py --plan
 python train.py --config=configs/digits.py --workdir=runs/digits --wandb=PROJECT
+python train.py ... --coordinator=HOST:PORT --num_processes=4 --process_id=0
 """
 
 import signal
@@ -16,6 +17,7 @@ from pixelprior.commands import cli
 from pixelprior.commands.train import plan_run, train_run
 from pixelprior.commands.train_list import plan_list, train_list
 from pixelprior.errors import InputError
+from pixelprior.processes import is_first, joined
 from pixelprior.training.profile import parse_steps
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment.", lock_config=True)
@@ -26,11 +28,20 @@ _ONLY = flags.DEFINE_list("only", None, "Of a list of runs, the names of those t
 _PLAN = flags.DEFINE_bool("plan", False, "Only print what a run will need, and train nothing.")
 _PROFILE = flags.DEFINE_string("profile", None, "START:STOP, the steps to be traced.")
 _WANDB = flags.DEFINE_string("wandb", None, "A project of Weights & Biases, to be told all.")
+_COORDINATOR = flags.DEFINE_string("coordinator", None, "Of several processes, HOST:PORT of one.")
+_NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many processes there are.")
+_PROCESS_ID = flags.DEFINE_integer("process_id", None, "Which of them this one is, from 0.")
 flags.mark_flag_as_required("config")
 
 
 def main() -> int:
-    """One call, from the flags; the exit status that shells expect after Ctrl-C is 130."""
+    """One call, from the flags, by one process or several."""
+    with joined(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value):
+        return _main()
+
+
+def _main() -> int:
+    """The exit status that shells expect after Ctrl-C is 130."""
     try:
         config = _CONFIG.value.to_dict()
     # The file is opened when the config is first asked for.
@@ -49,10 +60,10 @@ def main() -> int:
         raise InputError("--profile is for one run, not a list of runs")
     if _PLAN.value and is_list:
         for name, plan in plan_list(config, only=_ONLY.value):
-            print(f"{name}: {plan.words()}\n")
+            _print(f"{name}: {plan.words()}\n")
         return 0
     if _PLAN.value:
-        print(plan_run(config, _WORKDIR.value, **others).words())
+        _print(plan_run(config, _WORKDIR.value, **others).words())
         return 0
     if _WORKDIR.value is None:
         raise InputError("give the folder of the run, new or old, with --workdir=...")
@@ -65,6 +76,11 @@ def main() -> int:
             config, _WORKDIR.value, profiled=profiled, wandb_project=_WANDB.value, **others
         ).stopped_by
     return 130 if stopped_by == signal.SIGINT else 0
+
+
+def _print(words: str) -> None:
+    if is_first():
+        print(words)
 
 
 if __name__ == "__main__":

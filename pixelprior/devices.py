@@ -1,4 +1,7 @@
-"""One mesh of all devices, over which batches are split."""
+"""One mesh of all devices, over which batches are split.
+
+Legend: b batch, r rows of it.
+"""
 
 import os
 from collections.abc import Callable
@@ -7,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Int
 
 from pixelprior.errors import InputError
 
@@ -14,6 +18,12 @@ from pixelprior.errors import InputError
 def data_mesh() -> Mesh:
     """All devices of all processes, along one axis named ``data``."""
     return jax.make_mesh((jax.device_count(),), ("data",), axis_types=(AxisType.Auto,))
+
+
+def local_mesh() -> Mesh:
+    """The devices of this process, for what it does by itself."""
+    devices = jax.local_devices()
+    return jax.make_mesh((len(devices),), ("data",), axis_types=(AxisType.Auto,), devices=devices)
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
@@ -33,12 +43,53 @@ def check_batch_size(batch_size: int, mesh: Mesh, *, parts: int = 1) -> None:
         raise InputError(f"batch_size must be a positive multiple of {among}, got {batch_size}")
 
 
+def rows_here(batch_size: int, mesh: Mesh) -> Int[np.ndarray, " r"]:
+    """Which rows of a batch of b go to the devices of this process: all, if it is alone."""
+    places = split_by_batch(mesh).addressable_devices_indices_map((batch_size,))
+    rows = [np.arange(batch_size)[index] for index in places.values() if index is not None]
+    return np.unique(np.concatenate(rows))
+
+
 def put_batch(batch: Any, mesh: Mesh) -> Any:
-    """Moves a pytree of host arrays ``[b, ...]`` to the devices, split by batch."""
+    """Moves a pytree of host arrays ``[r, ...]`` to the devices, split by batch.
+
+    They are the rows of it that `rows_here` names; the arrays that come out are ``[b, ...]``.
+    """
     sharding = split_by_batch(mesh)
     return jax.tree.map(
         lambda x: jax.make_array_from_process_local_data(sharding, np.asarray(x)), batch
     )
+
+
+def to_host(tree: Any) -> Any:
+    """Whole arrays on this host, of those that lie split over the devices of all processes."""
+    return jax.tree.map(np.asarray, _everywhere(tree))
+
+
+def on_this_process(tree: Any) -> Any:
+    """Arrays that this process can use by itself, of those that lie on the devices of all.
+
+    To be called by all processes: one has parts that the others lack.
+    """
+    return jax.tree.map(
+        lambda x: x if x.is_fully_addressable else x.addressable_data(0), _everywhere(tree)
+    )
+
+
+def _everywhere(tree: Any) -> Any:
+    """The same arrays, each whole on every device, if parts are out of this process's reach."""
+    return jax.tree.map(
+        lambda x: (
+            x
+            if x.is_fully_addressable or x.is_fully_replicated
+            else jax.jit(_same, out_shardings=replicated(x.sharding.mesh))(x)
+        ),
+        tree,
+    )
+
+
+def _same(x: Any) -> Any:
+    return x
 
 
 # For work that is done for each image by itself, like sampling.

@@ -1,11 +1,17 @@
-"""Words for whoever watches a run: on standard error, so that output stays clean."""
+"""Words for whoever watches a run: on standard error, so that output stays clean.
+
+Of several processes that do one job, the first one speaks for all.
+"""
 
 import sys
+
+from pixelprior.processes import is_first
 
 
 def say(message: str) -> None:
     """Prints a line."""
-    print(message, file=sys.stderr, flush=True)
+    if is_first():
+        print(message, file=sys.stderr, flush=True)
 
 
 def warn(message: str) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pixelprior.errors import InputError
+from pixelprior.processes import is_first
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -52,6 +53,8 @@ class RunFolder:
     def claim(self, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         """Makes this the folder of a run with this config on this data, new or to be resumed.
 
+        Of several processes, the first one does; the others find it made.
+
         Args:
             config: the experiment.
             data: what the run's model must know of its data.
@@ -62,6 +65,11 @@ class RunFolder:
         """
         try:
             self._check_claim(config, data)
+            if not is_first() and not (self.path / "data.json").exists():
+                raise InputError(
+                    f"the first process has made the work folder {self.path}, but this one does "
+                    "not find it; give a --workdir on a file system that all processes share"
+                )
             self.samples.mkdir(parents=True, exist_ok=True)
             probe_folder(self.path)
         except OSError as error:
@@ -69,6 +77,8 @@ class RunFolder:
                 f"the work folder {self.path} cannot be written ({error.strerror}); "
                 "give another with --workdir"
             ) from error
+        if not is_first():
+            return
         write_atomically(self.path / "config.json", json.dumps(config, indent=2) + "\n")
         write_atomically(self.path / "data.json", json.dumps(data, indent=2) + "\n")
 

@@ -10,6 +10,7 @@ from pixelprior.commands.prior_task import open_prior_task
 from pixelprior.devices import data_mesh
 from pixelprior.errors import InputError
 from pixelprior.experiment import check_config
+from pixelprior.processes import first_then_others, is_first
 from pixelprior.run_folder import RunFolder
 from pixelprior.tokenizer_run import TokenizerRun, carry
 from pixelprior.training.loop import TrainResult, train
@@ -44,10 +45,11 @@ def train_run(
         NonFiniteLossError: if training diverges; the last good checkpoint stays.
         CheckpointError: if there are checkpoints but none can be read.
     """
-    if wandb_project is not None:
-        check_wandb()
     mesh, folder, config = data_mesh(), RunFolder(workdir), dict(config)
-    task = claim_run(config, folder, mesh, tokenizer=tokenizer, prior=prior)
+    with first_then_others():
+        if wandb_project is not None and is_first():
+            check_wandb()
+        task = claim_run(config, folder, mesh, tokenizer=tokenizer, prior=prior)
     return train(task, config, folder, mesh, profiled=profiled, wandb_project=wandb_project)
 
 
@@ -63,7 +65,8 @@ def plan_run(
     Arguments and errors as for `train_run`; a folder is needed only to go on with a prior.
     """
     mesh, folder = data_mesh(), None if workdir is None else RunFolder(workdir)
-    task, _ = _open_task(config, folder, mesh, tokenizer, prior)
+    with first_then_others():
+        task, _ = _open_task(config, folder, mesh, tokenizer, prior)
     return make_plan(task, config, mesh)
 
 

@@ -9,6 +9,7 @@ from pixelprior.commands.train import claim_run, plan_run
 from pixelprior.devices import data_mesh
 from pixelprior.errors import InputError
 from pixelprior.experiment import check_config
+from pixelprior.processes import first_then_others, is_first, several
 from pixelprior.report import say, warn
 from pixelprior.run_folder import RunFolder
 from pixelprior.training.loop import train
@@ -42,17 +43,18 @@ def train_list(
         InputError: if a config, the data or a folder cannot be used; or, once all others have been
             trained, if a run failed.
     """
-    if wandb_project is not None:
-        check_wandb()
     runs = _runs(config, only)
     mesh = data_mesh()
     folders = {name: RunFolder(Path(workdir) / name) for name in runs}
     tasks = {}
-    for name, run in runs.items():
-        try:
-            tasks[name] = claim_run(run, folders[name], mesh)
-        except InputError as error:
-            raise InputError(f"{name}: {error}") from error
+    with first_then_others():
+        if wandb_project is not None and is_first():
+            check_wandb()
+        for name, run in runs.items():
+            try:
+                tasks[name] = claim_run(run, folders[name], mesh)
+            except InputError as error:
+                raise InputError(f"{name}: {error}") from error
     failures: dict[str, Exception] = {}
     for number, (name, run) in enumerate(runs.items(), 1):
         title = f"{name}, run {number} of {len(runs)}"
@@ -65,6 +67,9 @@ def train_list(
         try:
             result = train(task, run, folders[name], mesh, wandb_project=wandb_project)
         except Exception as error:
+            if several():
+                # The others may not have failed, and would wait for this one.
+                raise
             # What is no one's mistake keeps its trace, as it does in a run alone.
             if not isinstance(error, InputError):
                 traceback.print_exc()

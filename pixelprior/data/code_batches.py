@@ -1,6 +1,7 @@
 """Batches of code maps, for training and evaluating a prior, as `pipeline` makes those of images.
 
-Legend: b batch, h height, w width, c codebooks per position. Every level has its own h, w and c.
+Legend: b batch, or the rows of it that are wanted, h height, w width, c codebooks per position.
+Every level has its own h, w and c.
 """
 
 import sys
@@ -12,6 +13,8 @@ from jaxtyping import Bool, Int32
 
 from pixelprior.data.codes import CodeSplit
 from pixelprior.data.order import (
+    ALL_ROWS,
+    Rows,
     check_batch_size,
     check_training,
     evaluation_indices,
@@ -42,7 +45,9 @@ class EvaluationCodeBatch(CodeBatch):
     mask: Bool[np.ndarray, " b"]
 
 
-def training_code_batch(split: CodeSplit, *, batch_size: int, seed: int, step: int) -> CodeBatch:
+def training_code_batch(
+    split: CodeSplit, *, batch_size: int, seed: int, step: int, rows: Rows = ALL_ROWS
+) -> CodeBatch:
     """Batch number ``step``: a pure function of its arguments, in the order of the images' batches.
 
     Args:
@@ -50,16 +55,17 @@ def training_code_batch(split: CodeSplit, *, batch_size: int, seed: int, step: i
         batch_size: how many maps, at least 1.
         seed: any integer of at least 0; names the run's order.
         step: the number of the batch, from 0.
+        rows: which of its rows are wanted.
 
     Raises:
         DataError: if a number is out of range, or a map cannot be read.
     """
-    codes, labels = split.read(training_indices(len(split), batch_size, seed, step))
+    codes, labels = split.read(training_indices(len(split), batch_size, seed, step)[rows])
     return {"codes": codes, "label": labels}
 
 
 def training_code_batches(
-    split: CodeSplit, *, batch_size: int, seed: int, start_step: int
+    split: CodeSplit, *, batch_size: int, seed: int, start_step: int, rows: Rows = ALL_ROWS
 ) -> Iterator[CodeBatch]:
     """Training batches without end, from number ``start_step`` on, read ahead in threads.
 
@@ -72,12 +78,14 @@ def training_code_batches(
     check_training(batch_size, seed, start_step)
 
     def batch(step: int) -> CodeBatch:
-        return training_code_batch(split, batch_size=batch_size, seed=seed, step=step)
+        return training_code_batch(split, batch_size=batch_size, seed=seed, step=step, rows=rows)
 
     return read_ahead(batch, range(start_step, sys.maxsize))
 
 
-def evaluation_code_batches(split: CodeSplit, *, batch_size: int) -> Iterator[EvaluationCodeBatch]:
+def evaluation_code_batches(
+    split: CodeSplit, *, batch_size: int, rows: Rows = ALL_ROWS
+) -> Iterator[EvaluationCodeBatch]:
     """Every map of a split once, in order, in batches of one size, read ahead in threads.
 
     The last batch is filled up with copies of the first map, which its mask tells from real ones.
@@ -89,7 +97,7 @@ def evaluation_code_batches(split: CodeSplit, *, batch_size: int) -> Iterator[Ev
     check_batch_size(batch_size)
 
     def batch(start: int) -> EvaluationCodeBatch:
-        indices, mask = evaluation_indices(len(split), batch_size, start)
+        indices, mask = (x[rows] for x in evaluation_indices(len(split), batch_size, start))
         codes, labels = split.read(indices)
         return {"codes": codes, "label": labels, "mask": mask}
 

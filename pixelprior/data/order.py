@@ -1,16 +1,21 @@
 """Which examples make up a batch: of training, by (seed, step) alone; of evaluation, all in order.
 
-Legend: b batch, n examples of a split.
+Legend: b batch, r rows of it, n examples of a split.
 """
 
 import functools
 
 import numpy as np
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Int, Int64
 
 from pixelprior.data.errors import DataError
 
 ORDER, FLIPS = 0, 1  # what a random stream of a seed is for
+
+Rows = slice | Int[np.ndarray, " r"]
+"""Which rows of a batch are wanted: those that one process of several has to do with."""
+
+ALL_ROWS = slice(None)
 
 
 def check_batch_size(batch_size: int) -> None:

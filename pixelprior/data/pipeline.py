@@ -1,9 +1,9 @@
 """Batches of symbols, for training and for evaluation.
 
-Legend: b batch, h height, w width, c channels.
+Legend: b batch, or the rows of it that are wanted, h height, w width, c channels.
 
 Batch number ``step`` of a training run is a pure function of (seed, step). So resuming needs no
-iterator state, and a process of several that are to share the work can take its rows of each batch.
+iterator state, and a process of several that share the work reads its rows of each batch alone.
 """
 
 import sys
@@ -14,7 +14,14 @@ import numpy as np
 from jaxtyping import Bool, Int32
 
 from pixelprior.data.dataset import Split
-from pixelprior.data.order import FLIPS, check_batch_size, evaluation_indices, training_indices
+from pixelprior.data.order import (
+    ALL_ROWS,
+    FLIPS,
+    Rows,
+    check_batch_size,
+    evaluation_indices,
+    training_indices,
+)
 from pixelprior.data.read_ahead import read_ahead
 from pixelprior.data.symbols import Symbols
 
@@ -42,7 +49,14 @@ class EvaluationBatch(Batch):
 
 
 def training_batch(
-    split: Split, symbols: Symbols, *, batch_size: int, seed: int, flip: bool, step: int
+    split: Split,
+    symbols: Symbols,
+    *,
+    batch_size: int,
+    seed: int,
+    flip: bool,
+    step: int,
+    rows: Rows = ALL_ROWS,
 ) -> Batch:
     """Batch number ``step``: a pure function of its arguments.
 
@@ -55,25 +69,38 @@ def training_batch(
         seed: any integer of at least 0; names the run's order, flips and dynamic draws.
         flip: whether to mirror images left to right, each with probability 1/2.
         step: the number of the batch, from 0.
+        rows: which of its rows are wanted.
 
     Raises:
         DataError: if a number is out of range, or an image cannot be read.
     """
     _check(split, symbols, batch_size)
-    indices = training_indices(len(split), batch_size, seed, step)
+    indices = training_indices(len(split), batch_size, seed, step)[rows]
     pixels, labels = split.source.read(indices)
     image = symbols.to_symbols(
-        pixels, split.native_levels, split=split.name, indices=indices, fresh=(seed, step)
+        pixels,
+        split.native_levels,
+        split=split.name,
+        indices=indices,
+        fresh=(seed, step),
+        places=np.arange(batch_size)[rows],
     )
     if flip:
         # After the draw: a statically binarised image stays the same image when mirrored.
-        mirrored = np.random.default_rng([seed, FLIPS, step]).random(batch_size) < 0.5
+        mirrored = np.random.default_rng([seed, FLIPS, step]).random(batch_size)[rows] < 0.5
         image[mirrored] = image[mirrored, :, ::-1]
     return {"image": image, "label": labels}
 
 
 def training_batches(
-    split: Split, symbols: Symbols, *, batch_size: int, seed: int, flip: bool, start_step: int
+    split: Split,
+    symbols: Symbols,
+    *,
+    batch_size: int,
+    seed: int,
+    flip: bool,
+    start_step: int,
+    rows: Rows = ALL_ROWS,
 ) -> Iterator[Batch]:
     """Training batches without end, from number ``start_step`` on, read ahead in threads.
 
@@ -87,14 +114,14 @@ def training_batches(
 
     def batch(step: int) -> Batch:
         return training_batch(
-            split, symbols, batch_size=batch_size, seed=seed, flip=flip, step=step
+            split, symbols, batch_size=batch_size, seed=seed, flip=flip, step=step, rows=rows
         )
 
     return read_ahead(batch, range(start_step, sys.maxsize))
 
 
 def evaluation_batches(
-    split: Split, symbols: Symbols, *, batch_size: int
+    split: Split, symbols: Symbols, *, batch_size: int, rows: Rows = ALL_ROWS
 ) -> Iterator[EvaluationBatch]:
     """Every image of a split once, in order, in batches of one size, read ahead in threads.
 
@@ -108,7 +135,7 @@ def evaluation_batches(
     _check(split, symbols, batch_size)
 
     def batch(start: int) -> EvaluationBatch:
-        indices, mask = evaluation_indices(len(split), batch_size, start)
+        indices, mask = (x[rows] for x in evaluation_indices(len(split), batch_size, start))
         pixels, labels = split.source.read(indices)
         image = symbols.to_symbols(pixels, split.native_levels, split=split.name, indices=indices)
         return {"image": image, "label": labels, "mask": mask}

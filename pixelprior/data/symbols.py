@@ -8,6 +8,7 @@ results of the literature differ in how they draw, and are not comparable with e
 """
 
 import dataclasses
+import math
 import zlib
 from collections.abc import Sequence
 from typing import Literal, get_args
@@ -86,6 +87,7 @@ class Symbols:
         split: str,
         indices: Sequence[int] | Int[np.ndarray, " b"],
         fresh: tuple[int, int] | None = None,
+        places: Int[np.ndarray, " b"] | None = None,
     ) -> Int32[np.ndarray, "b h w c"]:
         """The symbols of a batch of images.
 
@@ -96,6 +98,7 @@ class Symbols:
             indices: the index of each image in its split: "static" draws by them.
             fresh: ``(seed, step)`` of a training batch: "dynamic" draws by them and the place in
                 the batch. None for a fixed draw, as validation and test need it.
+            places: the place of each image in its training batch; None for 0, 1, and so on.
 
         Raises:
             DataError: if the pixels have fewer levels than the symbols.
@@ -114,7 +117,8 @@ class Symbols:
             case "threshold":
                 return (pixels.astype(np.int32) * 2 >= brightest).astype(np.int32)
             case "dynamic" if fresh is not None:
-                noise = _fresh_noise(*fresh, pixels.shape)
+                places = np.arange(len(pixels)) if places is None else places
+                noise = _fresh_noise(*fresh, places, pixels.shape[1:])
             case _:
                 noise = _fixed_noise(split, indices, pixels.shape)
         # Bernoulli(pixel / brightest): as many of the remainders 0, ..., brightest - 1, which are
@@ -140,7 +144,10 @@ def _fixed_noise(
     return noise
 
 
-def _fresh_noise(seed: int, step: int, shape: tuple[int, ...]) -> UInt64[np.ndarray, "b h w c"]:
+def _fresh_noise(
+    seed: int, step: int, places: Int[np.ndarray, " b"], shape: tuple[int, ...]
+) -> UInt64[np.ndarray, "b h w c"]:
     """64 random bits for each pixel, by the seed, the step and the place in the batch."""
+    whole = (int(places.max()) + 1, *shape)
     # random_raw rather than a Generator: NumPy promises never to change its stream.
-    return np.random.Philox([seed, step]).random_raw(int(np.prod(shape))).reshape(shape)
+    return np.random.Philox([seed, step]).random_raw(math.prod(whole)).reshape(whole)[places]

@@ -14,7 +14,7 @@ from flax import nnx
 from jax.sharding import Mesh
 from jaxtyping import Float
 
-from pixelprior.devices import put_batch
+from pixelprior.devices import put_batch, to_host
 from pixelprior.evaluation.likelihood import check_labels
 from pixelprior.priors import Prior
 
@@ -66,7 +66,8 @@ def evaluate_codes(
 
     Args:
         prior: what is measured.
-        batches: "codes", a map for each level, "label", and "mask", False for what is not to count.
+        batches: "codes", a map for each level, "label", and "mask", False for what is not to count;
+            of each batch the rows that go to this process, see `rows_here`.
         what: the description of the images.
         mesh: the devices.
 
@@ -77,9 +78,9 @@ def evaluate_codes(
     values = []
     for batch in batches:
         check_labels(prior.num_classes, batch["label"], what)
-        inputs = {"codes": list(batch["codes"]), "label": batch["label"]}
-        log_probs = _log_probs(graph, weights, put_batch(inputs, mesh))
-        values.append(-np.stack(log_probs).astype(np.float64)[:, batch["mask"]])
+        inputs = put_batch({**batch, "codes": list(batch["codes"])}, mesh)
+        log_probs, mask = to_host((_log_probs(graph, weights, inputs), inputs["mask"]))
+        values.append(-np.stack(log_probs).astype(np.float64)[:, mask])
     nats = np.concatenate(values, axis=1)
     levels = [
         LevelLikelihood(*_mean(level), float(level.mean()) / (grid.size * math.log(2.0)))

@@ -15,7 +15,7 @@ from jaxtyping import Int
 
 from pixelprior.context import Context
 from pixelprior.data import Split, Symbols, evaluation_batches
-from pixelprior.devices import put_batch
+from pixelprior.devices import put_batch, rows_here, to_host
 from pixelprior.errors import InputError
 from pixelprior.models.base import GridModel
 
@@ -71,12 +71,12 @@ def evaluate_likelihood(
     """
     graph, weights = nnx.split(model)
     values = []
-    for batch in evaluation_batches(split, symbols, batch_size=batch_size):
+    rows = rows_here(batch_size, mesh)
+    for batch in evaluation_batches(split, symbols, batch_size=batch_size, rows=rows):
         check_labels(model.context_shape.num_classes, batch["label"], split.description)
-        mask = batch["mask"]
-        inputs = {"image": batch["image"], "label": batch["label"]}
-        log_prob = _log_prob(graph, weights, put_batch(inputs, mesh))
-        values.append(-np.asarray(log_prob, np.float64)[mask])
+        inputs = put_batch(batch, mesh)
+        log_prob, mask = to_host((_log_prob(graph, weights, inputs), inputs["mask"]))
+        values.append(-log_prob[mask].astype(np.float64))
     nats = np.concatenate(values)
     mean = float(nats.mean())
     return Likelihood(

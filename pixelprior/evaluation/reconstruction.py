@@ -14,7 +14,7 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from pixelprior.data import Split, Symbols, evaluation_batches
-from pixelprior.devices import put_batch
+from pixelprior.devices import put_batch, rows_here, to_host
 from pixelprior.evaluation.code_use import CodeUse, code_counts, code_use
 from pixelprior.nn.likelihoods import DiscretizedLogistic, as_pixels
 from pixelprior.tokenizers import VQVAE
@@ -119,14 +119,17 @@ def evaluate_reconstruction(
     graph, weights = nnx.split(model)
     errors, nats = [], []
     counts = [np.zeros((grid.channels, grid.levels), np.int64) for grid in model.code_grids]
-    for batch in evaluation_batches(split, symbols, batch_size=batch_size):
-        mask = batch["mask"]
-        error, here, indices = _reconstruct(graph, weights, put_batch(batch["image"], mesh))
-        errors.append(np.asarray(error, np.float64)[mask])
+    rows = rows_here(batch_size, mesh)
+    for batch in evaluation_batches(split, symbols, batch_size=batch_size, rows=rows):
+        inputs = put_batch(batch, mesh)
+        (error, here, indices), mask = to_host(
+            (_reconstruct(graph, weights, inputs["image"]), inputs["mask"])
+        )
+        errors.append(error[mask].astype(np.float64))
         if here is not None:
-            nats.append(np.asarray(here, np.float64)[mask])
+            nats.append(here[mask].astype(np.float64))
         for total, grid, level in zip(counts, model.code_grids, indices, strict=True):
-            total += code_counts(np.asarray(level)[mask], grid.levels)
+            total += code_counts(level[mask], grid.levels)
     error = np.concatenate(errors)
     squared_error = float(error.mean())
     dims = model.grid.size

@@ -13,7 +13,7 @@ import shutil
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -22,12 +22,15 @@ from flax import nnx
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from pixelprior.errors import InputError
+from pixelprior.processes import all_agree, is_first
 from pixelprior.run_folder import write_atomically
 from pixelprior.training.step import TrainState
 
 _METRIC = "validation_loss"
 _PARTS = ("weights", "averaged", "optimizer")
 _CHECKSUMS = "checksums.json"
+
+_Result = TypeVar("_Result")
 
 
 class CheckpointError(InputError):
@@ -47,7 +50,9 @@ class Checkpoints:
         logging.getLogger("absl").setLevel(logging.ERROR)
         self._path = path
         self._warn = warn
-        self._set_unreadable_metrics_aside()
+        if is_first():
+            self._set_unreadable_metrics_aside()
+        all_agree(True)
         self._saving: int | None = None
 
         def metric(metrics: Mapping[str, float]) -> float:
@@ -126,8 +131,10 @@ class Checkpoints:
             parts = self._read(step, _parts(like))
             if parts is not None:
                 # Not before one was read: what makes all of them unreadable is hardly damage.
-                for damaged in steps[:number]:
-                    self._move_aside(self._path / str(damaged), str(damaged))
+                if is_first():
+                    for damaged in steps[:number]:
+                        self._move_aside(self._path / str(damaged), str(damaged))
+                all_agree(True)
                 self._manager.reload()
                 return TrainState(
                     jax.device_put(np.asarray(step, np.int32), like.step.sharding),
@@ -184,18 +191,26 @@ class Checkpoints:
         items = {name: ocp.args.StandardRestore(tree) for name, tree in abstract.items()}
         # Orbax lists what is still being written, but cannot read it.
         self.wait()
-        try:
-            _verify(self._path / str(step), parts=like)
+
+        def verify() -> None:
+            # By one process: each file is to be read once.
+            if is_first():
+                _verify(self._path / str(step), parts=like)
+
+        def restore() -> dict[str, Any]:
             read = self._manager.restore(step, args=ocp.args.Composite(**items))
-        # Whatever a damaged file makes a decoder say.
-        except Exception as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+            return {name: read[name] for name in like}
+
+        reason, _ = _tried(verify)
+        if reason is None:
+            reason, read = _tried(restore)
+        if reason is not None:
             self._warn(
                 f"the checkpoint of step {step} in {self._path} cannot be read and is passed over: "
                 f"{reason[:200]}"
             )
             return None
-        return {name: read[name] for name in like}
+        return read
 
     def _seal(self) -> None:
         """Called by Orbax when a checkpoint lacks nothing but its final name."""
@@ -242,6 +257,17 @@ def copy_averaged(path: Path, step: int, into: Path) -> None:
     shutil.copytree(
         source, into / str(step), ignore=lambda folder, _: needless.get(str(folder), [])
     )
+
+
+def _tried(function: Callable[[], _Result]) -> tuple[str | None, _Result | None]:
+    """Why a function failed, in this process or another, or None; and what it returned."""
+    result, reason = None, None
+    try:
+        result = function()
+    # Whatever a damaged file makes a decoder say.
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+    return (reason if all_agree(reason is None) else reason or "another process could not"), result
 
 
 def _parts(state: TrainState) -> dict[str, Any]:

@@ -19,8 +19,9 @@ import jax
 from flax import nnx
 from tqdm import tqdm
 
-from pixelprior.devices import put_batch
+from pixelprior.devices import on_this_process, put_batch
 from pixelprior.errors import InputError
+from pixelprior.processes import first_then_others, from_first, is_first, several
 from pixelprior.report import say, warn
 from pixelprior.run_folder import RunFolder
 from pixelprior.training.checkpoints import Checkpoints
@@ -87,33 +88,37 @@ def train(
         CheckpointError: if there are checkpoints but none can be read.
     """
     begun = time.perf_counter()
-    # First of all: it may have to be refused.
-    wandb = None if wandb_project is None else WandbRun(folder, wandb_project, config)
+    with first_then_others():
+        wandb = None
+        if wandb_project is not None and is_first():
+            # First of all: it may have to be refused.
+            wandb = WandbRun(folder, wandb_project, config)
     # Only traced: a run that is resumed needs no fresh weights, which take seconds to make.
     graph, shapes = nnx.split(nnx.eval_shape(task.make))
     program = make_program(task, config, graph, shapes, mesh)
     run = _Run(task, config, folder, graph, mesh, program, begun)
-    say(f"{task.title}, {mesh.size} device(s)")
+    processes = f" of {jax.process_count()} processes" if several() else ""
+    say(f"{task.title}, {mesh.size} device(s){processes}")
 
     with (
         # In this order, so that a second SIGTERM cannot cut short what the first one saves.
         Interruption() as interruption,
         Checkpoints(folder.checkpoints, warn=warn) as checkpoints,
-        Profile(folder.path / "profile", profiled) as profile,
+        Profile(folder.path / "profile", profiled if is_first() else None) as profile,
     ):
         state = checkpoints.restore_latest(program.state)
         if state is None:
-            state = program.init(nnx.state(task.make()))
+            state = program.init(from_first(nnx.state(task.make())))
         else:
             say(f"resuming at step {int(state.step)}")
         with Records(folder, resume_step=int(state.step), wandb=wandb) as records:
             state = run.steps(state, checkpoints, records, interruption, profile)
-            taken = int(state.step)
-            if interruption.signal is not None:
+            taken, stopped_by = int(state.step), interruption.at_end()
+            if stopped_by:
                 checkpoints.wait()
-                name = signal.Signals(interruption.signal).name
+                name = signal.Signals(stopped_by).name
                 say(f"{name}: saved step {taken}; run the same command to go on")
-                return TrainResult(taken, interruption.signal, None)
+                return TrainResult(taken, stopped_by, None)
             best_step = checkpoints.best_step()
             assert best_step is not None
             best_step, best = checkpoints.restore_weights(best_step, state.averaged, averaged=True)
@@ -151,7 +156,7 @@ class _Run(NamedTuple):
         """Takes all steps that are left, or as many as a signal allows."""
         config, task = self.config, self.task
         start, end = int(state.step), config["num_steps"]
-        losses = validation_losses(self.folder.metrics)
+        losses = validation_losses(self.folder.metrics, until=start)
         if start >= end or has_stalled(losses, config["patience"]):
             return state
         batches = (put_batch(batch, self.mesh) for batch in task.batches(start))
@@ -164,7 +169,7 @@ class _Run(NamedTuple):
         pending: list[StepMetrics] = []
         skipped = 0
         since, waited = time.perf_counter(), 0.0
-        with tqdm(total=end, initial=start, unit="step") as bar:
+        with tqdm(total=end, initial=start, unit="step", disable=not is_first()) as bar:
             for number in range(start + 1, end + 1):
                 before = time.perf_counter()
                 batch = first if number == start + 1 else next(batches)
@@ -175,13 +180,13 @@ class _Run(NamedTuple):
                 profile.after(number, state)
                 if number == start + 1:
                     jax.block_until_ready(state)
-                    bar.write(
+                    _write(
+                        bar,
                         f"first step after {time.perf_counter() - self.begun:.1f} s, "
                         f"{cost.compile_seconds:.1f} s of them compiling",
-                        file=sys.stderr,
                     )
                 last = number == end
-                stop = interruption.signal is not None
+                stop = interruption.at_step() is not None
                 due = last or number % config["checkpoint_every"] == 0
                 if stop or due or number % config["log_every"] == 0:
                     values = _check_finite(jax.device_get(pending), number)
@@ -213,20 +218,22 @@ class _Run(NamedTuple):
                         **{"validation_loss": validation.loss}
                         | _named("validation", validation.metrics),
                     )
-                    bar.write(f"step {number}: validation {validation.words}", file=sys.stderr)
+                    _write(bar, f"step {number}: validation {validation.words}")
                     losses.append(validation.loss)
                     if has_stalled(losses, config["patience"]):
                         last = True
-                        bar.write(
+                        _write(
+                            bar,
                             f"step {number}: the last, with none better in the last "
                             f"{config['patience']} validations",
-                            file=sys.stderr,
                         )
                 # Before the state is saved: what was saved is not done again.
                 if last or number % config["sample_every"] == 0:
                     path = self.folder.samples / f"step_{number:07d}.png"
-                    task.draw(self.model(state.averaged), path)
-                    records.picture(number, path)
+                    model = self.model(on_this_process(state.averaged))
+                    if is_first():
+                        task.draw(model, path)
+                        records.picture(number, path)
                 if due:
                     checkpoints.save(state, validation_loss=validation.loss)
                 elif stop:
@@ -250,6 +257,12 @@ class _Run(NamedTuple):
         if cost.memory_bytes is not None:
             values["step_memory_bytes"] = cost.memory_bytes
         return values
+
+
+def _write(bar: tqdm, line: str) -> None:
+    """Prints a line above the bar, if there is one."""
+    if not bar.disable:
+        bar.write(line, file=sys.stderr)
 
 
 def _named(split: str, metrics: Mapping[str, float]) -> dict[str, float]:

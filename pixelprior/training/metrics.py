@@ -47,8 +47,10 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return records
 
 
-def validation_losses(path: Path) -> list[float]:
-    """The validation losses that a file has recorded, in their order."""
+def validation_losses(path: Path, *, until: int) -> list[float]:
+    """The validation losses that a file has recorded up to a step, in their order."""
     return [
-        record["validation_loss"] for record in read_metrics(path) if "validation_loss" in record
+        record["validation_loss"]
+        for record in read_metrics(path)
+        if "validation_loss" in record and record["step"] <= until
     ]

@@ -1,8 +1,12 @@
-"""What a run leaves for whoever watches it: ``metrics.jsonl``, and the same for other programs."""
+"""What a run leaves for whoever watches it: ``metrics.jsonl``, and the same for other programs.
+
+Of several processes, the first one writes; what the others tell is the same.
+"""
 
 from pathlib import Path
 from typing import Any
 
+from pixelprior.processes import is_first
 from pixelprior.run_folder import RunFolder
 from pixelprior.training.events import EventFile
 from pixelprior.training.metrics import MetricsFile
@@ -19,28 +23,32 @@ class Records:
     """
 
     def __init__(self, folder: RunFolder, *, resume_step: int, wandb: WandbRun | None = None):
-        self._metrics = MetricsFile(folder.metrics, resume_step=resume_step)
-        self._events = EventFile(folder.events, resume_step=resume_step)
+        self._writes = is_first()
+        if self._writes:
+            self._metrics = MetricsFile(folder.metrics, resume_step=resume_step)
+            self._events = EventFile(folder.events, resume_step=resume_step)
         self._wandb = wandb
 
     def __enter__(self) -> "Records":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._events.close()
+        if self._writes:
+            self._events.close()
         if self._wandb is not None:
             self._wandb.close(failed=kind is not None)
 
     def write(self, step: int, **values: Any) -> None:
         """Adds one record."""
-        self._metrics.write(step, **values)
-        self._events.write(step, **values)
+        if self._writes:
+            self._metrics.write(step, **values)
+            self._events.write(step, **values)
         if self._wandb is not None:
             self._wandb.write(step, **values)
 
     def picture(self, step: int, path: Path) -> None:
         """Adds a picture that lies on disk; none if it is not there."""
-        if path.exists():
+        if self._writes and path.exists():
             self._events.picture(step, path)
             if self._wandb is not None:
                 self._wandb.picture(step, path)

@@ -68,7 +68,10 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def batches(self, start_step: int) -> Iterator[Mapping[str, Any]]:
-        """Training batches without end, host arrays ``[b, ...]``, from a step on."""
+        """Training batches without end, host arrays, from a step on.
+
+        Of each batch the rows that go to this process, see `pixelprior.devices.rows_here`.
+        """
 
     @abc.abstractmethod
     def loss(self, model: Any, batch: Mapping[str, Any], key: Array) -> Loss:
@@ -89,4 +92,7 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def draw(self, model: Any, path: Path) -> None:
-        """Makes a picture, by the same key each time, so that progress can be seen."""
+        """Makes a picture, by the same key each time, so that progress can be seen.
+
+        Only one of several processes does, with weights that are all its own.
+        """

@@ -5,8 +5,8 @@ from typing import Any
 
 import jax
 
-from pixelprior.data import Batch, training_batches
-from pixelprior.devices import check_batch_size
+from pixelprior.data import Batch, training_batch, training_batches
+from pixelprior.devices import check_batch_size, rows_here
 from pixelprior.experiment import open_data
 
 
@@ -29,7 +29,7 @@ class Images:
         return f"{self.dataset.name}, {self.symbols.describe('train')}"
 
     def batches(self, start_step: int) -> Iterator[Batch]:
-        """Training batches without end."""
+        """Training batches without end, of each the rows that go to this process."""
         return training_batches(
             self.dataset.splits["train"],
             self.symbols,
@@ -37,6 +37,18 @@ class Images:
             seed=self.config["seed"],
             flip=self.config["flip"],
             start_step=start_step,
+            rows=rows_here(self.config["batch_size"], self.mesh),
+        )
+
+    def first_batch(self) -> Batch:
+        """The first training batch, all of it."""
+        return training_batch(
+            self.dataset.splits["train"],
+            self.symbols,
+            batch_size=self.config["batch_size"],
+            seed=self.config["seed"],
+            flip=self.config["flip"],
+            step=0,
         )
 
     def describe(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from flax import nnx
 from jaxtyping import Array
 
 from pixelprior.data import CodeSet, evaluation_code_batches, training_code_batches
-from pixelprior.devices import check_batch_size
+from pixelprior.devices import check_batch_size, rows_here
 from pixelprior.errors import InputError
 from pixelprior.evaluation.code_likelihood import evaluate_codes
 from pixelprior.evaluation.likelihood import check_labels
@@ -123,6 +123,7 @@ class PriorTask(Task):
             batch_size=self.config["batch_size"],
             seed=self.config["seed"],
             start_step=start_step,
+            rows=rows_here(self.config["batch_size"], self.mesh),
         ):
             check_labels(self.num_classes, batch["label"], split.description)
             yield batch
@@ -142,10 +143,11 @@ class PriorTask(Task):
 
     def evaluate(self, model: Prior, split: str) -> Evaluation:
         """See `Task.evaluate`: the negative log-likelihood, level by level."""
-        source = self.codes.splits[split]
+        source, batch_size = self.codes.splits[split], self.config["batch_size"]
+        rows = rows_here(batch_size, self.mesh)
         result = evaluate_codes(
             model,
-            evaluation_code_batches(source, batch_size=self.config["batch_size"]),
+            evaluation_code_batches(source, batch_size=batch_size, rows=rows),
             source.description,
             mesh=self.mesh,
         )

@@ -49,7 +49,7 @@ class TokenizerTask(Task):
         tokenizer = build_tokenizer(
             config["tokenizer"], config["quantizer"], self.images.grid, seed=config["seed"]
         )
-        batch = next(self.images.batches(0))
+        batch = self.images.first_batch()
         graph, weights = nnx.split(tokenizer)
 
         @jax.jit

@@ -1,0 +1,309 @@
+"""Several real processes that train together: what they learn, what they write, how they end."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from pixelprior.training.metrics import read_metrics
+from tests.training.conftest import ROOT
+from tests.training.test_layout import OF_THE_MACHINE, WIDE
+from tests.training.test_resume import assert_same_end, logged, saving, wait_for
+from tests.training.test_resume_tasks import PRIOR, QUICK, TOKENIZER, config_flag
+
+TWO_DEVICES = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+MINUTES = 180  # seconds: what would otherwise wait for ever is to fail
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def together(start):
+    """Starts one run in several processes."""
+
+    def together(workdir, num, *flags, **variables):
+        coordinator = f"--coordinator=localhost:{free_port()}"
+        return [
+            start(
+                workdir,
+                *(coordinator, f"--num_processes={num}", f"--process_id={number}"),
+                *flags,
+                **variables,
+            )
+            for number in range(num)
+        ]
+
+    return together
+
+
+def ends(processes):
+    """The exit status of each process, and what it wrote to standard error."""
+    errors = [process.communicate(timeout=MINUTES)[1] for process in processes]
+    return [process.returncode for process in processes], errors
+
+
+def complete(processes):
+    statuses, errors = ends(processes)
+    assert statuses == [0] * len(processes), "\n".join(errors)
+    return errors
+
+
+def assert_learned_the_same(workdir, alone):
+    """But for times and memory; sums are in another order, through the steps of Adam."""
+    one, many = read_metrics(alone / "metrics.jsonl"), read_metrics(workdir / "metrics.jsonl")
+    assert len(one) == len(many) > 12
+    for a, b in zip(one, many, strict=True):
+        assert a.keys() == b.keys()
+        for key in a.keys() - {*OF_THE_MACHINE}:
+            np.testing.assert_allclose(b[key], a[key], rtol=1e-4, err_msg=key)
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory, together):
+    """A run of two processes that nothing interrupted, not to be changed; and what they wrote."""
+    workdir = tmp_path_factory.mktemp("two") / "run"
+    return workdir, complete(together(workdir, 2))
+
+
+def test_two_processes_learn_what_one_does(two, finished):
+    workdir, _ = two
+    assert_learned_the_same(workdir, finished)
+    # Samples are drawn from weights that differ by roundings.
+    assert {p.relative_to(workdir).parts[0] for p in workdir.rglob("*")} == {
+        p.relative_to(finished).parts[0] for p in finished.rglob("*")
+    }
+
+
+def test_the_first_one_speaks_and_writes_for_both(two):
+    workdir, (first, second) = two
+    assert "2 device(s) of 2 processes" in first and "done: best step" in first
+    assert "device(s)" not in second and "done" not in second and "step/s" not in second
+    assert len(list((workdir / "events").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--num_processes=2"], "one of several processes needs"),
+        (
+            ["--coordinator=localhost:1", "--num_processes=2", "--process_id=2"],
+            "counts from 0 to --num_processes - 1, got 2 of 2",
+        ),
+        (
+            ["--coordinator=localhost", "--num_processes=2", "--process_id=0"],
+            "must be HOST:PORT of the first process, got localhost",
+        ),
+    ],
+)
+def test_flags_that_make_no_sense_are_refused(tmp_path, start, flags, words):
+    process = start(tmp_path / "run", *flags)
+    [status], [errors] = ends([process])
+    assert status == 2 and words in errors and "Traceback" not in errors
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_fifty_steps_of_two_processes_are_those_of_one(tmp_path, together, run):
+    flags = ("--config.num_steps=50", "--config.checkpoint_every=25", "--config.sample_every=50")
+    run(tmp_path / "alone", *flags)
+    complete(together(tmp_path / "together", 2, *flags))
+    assert_learned_the_same(tmp_path / "together", tmp_path / "alone")
+
+
+@pytest.mark.slow
+def test_four_processes_with_the_state_in_parts(tmp_path, together, run):
+    run(tmp_path / "alone", *WIDE)
+    errors = complete(together(tmp_path / "together", 4, *WIDE, **TWO_DEVICES))
+    assert "8 device(s) of 4 processes" in errors[0]
+    assert_learned_the_same(tmp_path / "together", tmp_path / "alone")
+    whole, part = (
+        read_metrics(tmp_path / name / "metrics.jsonl")[0]["state_memory_bytes"]
+        for name in ("alone", "together")
+    )
+    assert part < 0.3 * whole
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", [0, 1])
+def test_one_killed_ends_the_other_and_both_go_on(two, tmp_path, together, killed):
+    workdir = tmp_path / "run"
+    for condition in (logged(workdir, 2), saving(workdir, 4), logged(workdir, 7)):
+        processes = together(workdir, 2)
+        wait_for(condition, processes[killed])
+        processes[killed].kill()
+        begun = time.monotonic()
+        statuses, errors = ends(processes)
+        assert time.monotonic() - begun < 90
+        assert statuses[killed] == -signal.SIGKILL
+        # JAX itself ends a process that has lost the first one, if it notices before we do.
+        assert statuses[1 - killed] in (1, -signal.SIGABRT)
+        assert (
+            "If another one has ended, what that one printed says why" in errors[1 - killed]
+            or "This most likely indicates that another task died" in errors[1 - killed]
+        )
+    complete(together(workdir, 2))
+    assert_same_end(workdir, two[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_one_stops_both_at_the_same_step(two, tmp_path, together, number):
+    workdir = tmp_path / "run"
+    processes = together(workdir, 2)
+    wait_for(logged(workdir, 5), processes[0])
+    # Not the one that writes.
+    processes[1].send_signal(number)
+    statuses, errors = ends(processes)
+    assert statuses == [130 if number == signal.SIGINT else 0] * 2, "\n".join(errors)
+    stopped = int(errors[0].split(f"{number.name}: saved step ")[1].split(";")[0])
+    assert 5 <= stopped < 12
+    assert f"resuming at step {stopped}" in complete(together(workdir, 2))[0]
+    assert_same_end(workdir, two[0])
+
+
+@pytest.mark.slow
+def test_a_damaged_checkpoint_is_passed_over_by_both(two, tmp_path, together):
+    workdir = tmp_path / "run"
+    shutil.copytree(two[0], workdir)
+    checksums = workdir / "checkpoints" / "12" / "checksums.json"
+    checksums.write_text(json.dumps(dict.fromkeys(json.loads(checksums.read_text()), 0)))
+    first, _ = complete(together(workdir, 2))
+    assert "step 12" in first and "passed over" in first and "resuming at step 8" in first
+    assert_same_end(workdir, two[0])
+
+
+@pytest.mark.slow
+def test_a_run_of_two_processes_goes_on_in_one(two, tmp_path, together, run, finished):
+    workdir = tmp_path / "run"
+    processes = together(workdir, 2)
+    wait_for(logged(workdir, 5), processes[0])
+    for process in processes:
+        process.terminate()
+    assert ends(processes)[0] == [0, 0]
+    run(workdir)
+    assert_learned_the_same(workdir, finished)
+
+
+@pytest.mark.slow
+def test_configs_that_differ_are_refused_by_both(tmp_path, start):
+    coordinator = f"--coordinator=localhost:{free_port()}"
+    processes = [
+        start(
+            tmp_path / "run",
+            *(
+                coordinator,
+                "--num_processes=2",
+                f"--process_id={number}",
+                f"--config.seed={number}",
+            ),
+        )
+        for number in range(2)
+    ]
+    statuses, (first, second) = ends(processes)
+    assert statuses == [2, 2]
+    assert "another process cannot go on" in first
+    assert "another config (seed: 0 there, 1 now)" in second
+
+
+@pytest.mark.slow
+def test_folders_that_are_not_shared_are_refused(tmp_path, start):
+    coordinator = f"--coordinator=localhost:{free_port()}"
+    processes = [
+        start(
+            tmp_path / str(number),
+            *(coordinator, "--num_processes=2", f"--process_id={number}"),
+        )
+        for number in range(2)
+    ]
+    statuses, (_, second) = ends(processes)
+    assert statuses == [2, 2] and "a file system that all processes share" in second
+
+
+@pytest.mark.slow
+def test_the_environment_of_slurm_is_enough(tmp_path, start, finished):
+    # The port follows from the job's number.
+    job = {
+        "SLURM_JOB_ID": str(free_port()),
+        "SLURM_STEP_NODELIST": "localhost",
+        "SLURM_NTASKS": "2",
+        "SLURM_STEP_NUM_NODES": "1",
+    }
+    processes = [
+        start(tmp_path / "run", **job, SLURM_PROCID=str(n), SLURM_LOCALID=str(n)) for n in range(2)
+    ]
+    assert "2 processes" in complete(processes)[0]
+    assert_learned_the_same(tmp_path / "run", finished)
+
+
+@pytest.mark.slow
+def test_a_tokenizer_and_its_prior(tmp_path, together, run):
+    tokenizer, prior = (config_flag(tmp_path, config) for config in (TOKENIZER, PRIOR))
+    run(tmp_path / "tokenizer", tokenizer, **QUICK)
+    complete(together(tmp_path / "tokenizer2", 2, tokenizer, **QUICK))
+    assert_learned_the_same(tmp_path / "tokenizer2", tmp_path / "tokenizer")
+    given = f"--tokenizer={tmp_path / 'tokenizer2'}"
+    # The first process makes the codes; both read them.
+    errors = complete(together(tmp_path / "prior2", 2, prior, given, **QUICK))
+    assert "encoding digits" in errors[0] and "encoding" not in errors[1]
+    run(tmp_path / "prior", prior, given, **QUICK)
+    assert_learned_the_same(tmp_path / "prior2", tmp_path / "prior")
+
+
+@pytest.mark.slow
+def test_a_plan_counts_all_devices(tmp_path, together):
+    processes = together(tmp_path / "run", 2, "--plan")
+    outputs = [process.communicate(timeout=MINUTES) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    assert "2 device(s)" in outputs[0][0] and not outputs[1][0]
+
+
+ROWS = """
+import sys
+import jax, numpy as np
+from pixelprior.devices import data_mesh, on_this_process, put_batch, rows_here, to_host
+from pixelprior.processes import all_agree, from_first, joined, largest
+
+number = int(sys.argv[1])
+with joined(sys.argv[2], 2, number):
+    mesh = data_mesh()
+    # Also where a process's devices do not lie side by side.
+    mixed = jax.sharding.Mesh(np.array(jax.devices())[[0, 2, 1, 3]], ("data",))
+    for mesh in (mesh, mixed):
+        rows = rows_here(8, mesh)
+        assert len(rows) == 4, rows
+        batch = put_batch({"x": 10 * np.arange(8)[rows]}, mesh)
+        assert batch["x"].shape == (8,)
+        np.testing.assert_array_equal(to_host(batch)["x"], 10 * np.arange(8))
+        np.testing.assert_array_equal(on_this_process(batch)["x"], 10 * np.arange(8))
+        assert len(on_this_process(batch)["x"].sharding.device_set) == 1
+    assert int(largest(number + 3)) == 4
+    assert all_agree(True) and not all_agree(number == 1)
+    np.testing.assert_array_equal(from_first(np.full(3, number)), [0, 0, 0])
+"""
+
+
+@pytest.mark.slow
+def test_rows_go_where_they_belong():
+    coordinator = f"localhost:{free_port()}"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", ROWS, str(number), coordinator],
+            cwd=ROOT,
+            env={**os.environ, **TWO_DEVICES},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(2)
+    ]
+    complete(processes)
