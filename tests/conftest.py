@@ -1,8 +1,11 @@
 """Compiling is most of what the tests do: how they compile, and how they share what they have."""
 
+import gc
 import os
 import shutil
 import tempfile
+
+import pytest
 
 CACHE = "JAX_COMPILATION_CACHE_DIR"
 LESS_OPTIMIZED = "JAX_DISABLE_MOST_OPTIMIZATIONS"
@@ -26,3 +29,17 @@ def pytest_configure(config):
 
 def pytest_unconfigure(config):
     shutil.rmtree(getattr(config, "compiled", ""), ignore_errors=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _programs_are_let_go():
+    """After each file of tests, what was compiled for it.
+
+    A compiled program takes several mappings of memory, and Linux gives a process 65,530 of them:
+    XLA crashes where there are no more.
+    """
+    yield
+    import jax  # after `pytest_configure`
+
+    jax.clear_caches()
+    gc.collect()

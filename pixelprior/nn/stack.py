@@ -40,8 +40,9 @@ class Stack(nnx.Module, Generic[Layer]):
     ) -> tuple[Any, Any]:
         """``lax.scan`` over the layers: ``apply(layer, carry, x) -> (carry, y)``.
 
-        What is compiled is one layer, so that the time to compile does not grow with the depth. The
-        leading axis of everything in ``xs``, and in what is returned for the ``y``, is the layer.
+        What is compiled is one layer, so that the time to compile does not grow with the depth; on
+        CPUs all layers, one after the other. The leading axis of everything in ``xs``, and in what
+        is returned for the ``y``, is the layer.
         """
         graph, weights = nnx.split(self.layers)
 
@@ -53,7 +54,11 @@ class Stack(nnx.Module, Generic[Layer]):
             # Inside a scan nothing could be merged with the first computation, so nothing need be
             # kept from it.
             body = jax.checkpoint(body, prevent_cse=False)
-        return lax.scan(body, carry, (weights, xs), length=self.depth)
+        # A gradient of a loop keeps what it needs of each layer in arrays for all of them, which
+        # are filled with zeros first and then copied into and out of: on CPUs a fifth of a
+        # training step, for a program that compiles a little faster.
+        unroll = jax.default_backend() == "cpu" and not self.remat
+        return lax.scan(body, carry, (weights, xs), length=self.depth, unroll=unroll)
 
     def unstack(self) -> list[Layer]:
         """The layers one by one, for sampling.
