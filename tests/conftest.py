@@ -8,16 +8,20 @@ import tempfile
 import pytest
 
 CACHE = "JAX_COMPILATION_CACHE_DIR"
+CACHES, OURS = "XDG_CACHE_HOME", "PIXELPRIOR_TEST_CACHES"
 LESS_OPTIMIZED = "JAX_DISABLE_MOST_OPTIMIZATIONS"
 
 
 def pytest_configure(config):
     # JAX reads these when it is imported, and processes that are started inherit them: the workers
     # that share the tests, and the commands that tests run.
+    if OURS not in os.environ:
+        # What commands keep for those to come is not for the user's own folder.
+        config.caches = tempfile.mkdtemp(prefix="pixelprior-caches-")
+        os.environ[CACHES] = os.environ[OURS] = config.caches
     if config.option.markexpr != "not slow":
-        # Slow tests compile as users do, and share nothing: they run longer than they compile, and
-        # it is they who would see an optimization go wrong. XLA has been seen to crash where a
-        # training step was written to the cache; then pytest-xdist waits for the worker for ever.
+        # Slow tests compile as users do, and share nothing but what commands do: they run longer
+        # than they compile, and it is they who would see an optimization go wrong.
         return
     if CACHE not in os.environ:
         # What one test has compiled, the others need not compile again, wherever they run.
@@ -28,7 +32,8 @@ def pytest_configure(config):
 
 
 def pytest_unconfigure(config):
-    shutil.rmtree(getattr(config, "compiled", ""), ignore_errors=True)
+    for folder in ("compiled", "caches"):
+        shutil.rmtree(getattr(config, folder, ""), ignore_errors=True)
 
 
 @pytest.fixture(scope="module", autouse=True)

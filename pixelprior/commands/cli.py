@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from absl import app, flags, logging
 
+from pixelprior.compilation_cache import keep_compiled_programs
 from pixelprior.errors import InputError
 
 
@@ -22,6 +23,7 @@ def run(main: Callable[..., int | None], *, takes_names: bool = False) -> None:
     def call(arguments: Sequence[str]) -> int | None:
         # What the libraries below have to tell would drown what the run has to tell.
         logging.set_verbosity(logging.ERROR)
+        keep_compiled_programs()
         names = list(arguments[1:])
         if names and not takes_names:
             _fail(f"arguments are given as --flag=value, got {' '.join(names)!r}")

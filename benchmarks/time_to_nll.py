@@ -1,0 +1,199 @@
+"""How long our training takes to reach the test NLL that the same training ends at in PyTorch.
+
+    pip install -e ".[bench]"
+    python -m benchmarks.time_to_nll [--minutes=15]
+
+A Gated PixelCNN on dynamically binarised MNIST: same first weights, same batches in the same
+order, AdamW at the same learning rates after the same clipping. The two run side by side, each on
+half of the cores. The clock stands while the test split is measured. Ours is measured with its
+averaged weights, which are what our runs are judged and sampled by; PyTorch's has none.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import torch
+from flax import nnx
+
+from benchmarks.machine import matrix_product_rate
+from benchmarks.torch_networks import TorchGatedPixelCNN
+from pixelprior.data import Symbols, evaluation_batches, open_dataset, training_batches
+from pixelprior.grid import Grid
+from pixelprior.models import GatedPixelCNN
+from pixelprior.training.optimizer import make_optimizer
+from pixelprior.training.step import compile_step, init_state, make_train_step
+from pixelprior.training.tasks.pixels import pixel_loss
+
+FEATURES, NUM_LAYERS = 48, 8
+BATCH, LEARNING_RATE, WARMUP, WEIGHT_DECAY, CLIP_NORM = 16, 3e-3, 100, 1e-4, 1.0
+EMA_DECAY = 0.998
+MEASURED = 1000  # test images for the curves; the ends are measured on all
+
+
+class Point(NamedTuple):
+    """Test NLL in nats after so many steps, and seconds of them."""
+
+    steps: int
+    seconds: float
+    nats: float
+
+
+def main() -> None:
+    """Prints both curves, and when ours reaches what PyTorch's ends at."""
+    parser = argparse.ArgumentParser(description="Trains against the clock.")
+    parser.add_argument("--minutes", type=float, default=15)
+    parser.add_argument("--measure_every", type=float, default=45, help="seconds of training")
+    parser.add_argument("--only", choices=("PyTorch", "ours"), help="one of the two")
+    arguments = parser.parse_args()
+    seconds = 60 * arguments.minutes
+    if arguments.only is not None:
+        # What a child is for: its lines are read by the other half of this function.
+        for point in train(arguments.only, seconds, arguments.measure_every):
+            print(json.dumps(point), flush=True)
+        return
+    print(f"a 2048^3 product ran at {matrix_product_rate() / 1e9:.0f} GFLOP/s on all cores before")
+    cores = sorted(os.sched_getaffinity(0))
+    half = len(cores) // 2
+    children = {}
+    for name, own in (("PyTorch", cores[:half]), ("ours", cores[half : 2 * half])):
+        # A child has the cores that its parent has when it begins.
+        os.sched_setaffinity(0, own)
+        children[name] = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.time_to_nll", f"--only={name}", *sys.argv[1:]],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+    os.sched_setaffinity(0, cores)
+    curves = {}
+    for name, child in children.items():
+        lines = child.communicate()[0].splitlines()
+        if child.returncode:
+            sys.exit(child.returncode)  # it has said why
+        curves[name] = [Point(*json.loads(line)) for line in lines]
+        for point in curves[name]:
+            print(name, point)
+    # The ends of the curves, which are of the same images.
+    goal = curves["PyTorch"][-2].nats
+    reached = [point.seconds for point in curves["ours"][:-1] if point.nats <= goal]
+    when = f"after {reached[0]:.0f} s of {seconds:.0f}" if reached else "never"
+    print(f"ours reaches {goal:.2f} nats {when}")
+
+
+def train(name: str, seconds: float, every: float) -> Iterator[Point]:
+    """The curve of a training of so many seconds; its last point is of the whole test split."""
+    dataset, symbols = open_dataset("mnist", validation_fraction=0.1), Symbols(2, "dynamic")
+    test = np.concatenate(
+        [
+            batch["image"][batch["mask"]]
+            for batch in evaluation_batches(dataset.splits["test"], symbols, batch_size=500)
+        ]
+    )
+    # The same for both.
+    batches = training_batches(
+        dataset.splits["train"], symbols, batch_size=BATCH, seed=0, flip=False, start_step=0
+    )
+    model = GatedPixelCNN(
+        Grid(28, 28, 1, 2),
+        features=FEATURES,
+        num_layers=NUM_LAYERS,
+        embedding_features=4,
+        head_features=2 * FEATURES,
+        rngs=nnx.Rngs(0),
+    )
+    trainer = (TheirTraining if name == "PyTorch" else OurTraining)(model)
+    trainer.step(next(batches)["image"])  # the clock does not see what is compiled or loaded for it
+    steps, clock, due = 1, 0.0, every
+    while clock < seconds:
+        begun = time.perf_counter()
+        trainer.step(next(batches)["image"])
+        clock += time.perf_counter() - begun
+        steps += 1
+        if clock >= due or clock >= seconds:
+            due += every
+            yield Point(steps, clock, trainer.nats(test[:MEASURED]))
+    yield Point(steps, clock, trainer.nats(test))
+
+
+class TheirTraining:
+    """What somebody would write with PyTorch."""
+
+    def __init__(self, model: GatedPixelCNN):
+        self._network = TorchGatedPixelCNN(model)
+        named = list(self._network.named_parameters())
+        self._optimizer = torch.optim.AdamW(
+            [
+                {"params": [p for name, p in named if not name.endswith("bias")]},
+                {"params": [p for name, p in named if name.endswith("bias")], "weight_decay": 0.0},
+            ],
+            lr=LEARNING_RATE,
+            weight_decay=WEIGHT_DECAY,
+        )
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(
+            self._optimizer, lambda step: min(1.0, step / WARMUP)
+        )
+
+    def step(self, image: np.ndarray) -> None:
+        """One step."""
+        self._optimizer.zero_grad()
+        self._network.loss(torch.from_numpy(image[..., 0]).long()).backward()
+        torch.nn.utils.clip_grad_norm_(self._network.parameters(), CLIP_NORM)
+        self._optimizer.step()
+        self._schedule.step()
+
+    def nats(self, image: np.ndarray) -> float:
+        """Of images, with the weights as they are."""
+        with torch.no_grad():
+            bits = [
+                float(self._network.loss(torch.from_numpy(part[..., 0]).long()))
+                for part in np.split(image, len(image) // 100)
+            ]
+        return float(np.mean(bits) * 784 * np.log(2.0))
+
+
+class OurTraining:
+    """What train.py does."""
+
+    def __init__(self, model: GatedPixelCNN):
+        optimizer, _ = make_optimizer(
+            schedule="constant",
+            num_steps=10**6,
+            learning_rate=LEARNING_RATE,
+            warmup_steps=WARMUP,
+            weight_decay=WEIGHT_DECAY,
+            clip_norm=CLIP_NORM,
+        )
+        graph, weights = nnx.split(model)
+        self._state = init_state(jax.tree.map(jnp.copy, weights), optimizer)
+        step = make_train_step(
+            graph, optimizer, pixel_loss, ema_decay=EMA_DECAY, key=jax.random.key(0)
+        )
+        batch = self._batch(np.zeros((BATCH, 28, 28, 1), np.int32))
+        self._step, _ = compile_step(step, self._state, batch)
+        self._log_prob = jax.jit(lambda weights, x: nnx.merge(graph, weights).log_prob(x).mean())
+
+    def step(self, image: np.ndarray) -> None:
+        """One step."""
+        self._state, metrics = self._step(self._state, self._batch(image))
+        jax.block_until_ready(metrics)
+
+    def nats(self, image: np.ndarray) -> float:
+        """Of images, with the averaged weights."""
+        parts = np.split(image, len(image) // 100)
+        return -float(np.mean([self._log_prob(self._state.averaged, part) for part in parts]))
+
+    @staticmethod
+    def _batch(image: np.ndarray) -> dict[str, Any]:
+        return {"image": jnp.asarray(image), "label": jnp.zeros(BATCH, jnp.int32)}
+
+
+if __name__ == "__main__":
+    main()
