@@ -19,7 +19,8 @@ def keep_compiled_programs() -> None:
     Where the user has told JAX something else, by ``JAX_COMPILATION_CACHE_DIR`` or
     ``JAX_ENABLE_COMPILATION_CACHE=false``, or that folder cannot be written, nothing changes.
     """
-    if jax.config.jax_compilation_cache_dir or not jax.config.jax_enable_compilation_cache:
+    settings = jax.config.values
+    if settings["jax_compilation_cache_dir"] or not settings["jax_enable_compilation_cache"]:
         return
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = caches / "pixelprior" / "compiled" / fingerprint()

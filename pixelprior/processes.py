@@ -6,6 +6,7 @@ A process alone need not know of any of this: all of it is nothing then.
 import contextlib
 import importlib.util
 import os
+import socket
 import sys
 import time
 import traceback
@@ -20,6 +21,9 @@ from jaxtyping import Array, Int
 
 from pixelprior.devices import data_mesh, put_batch
 from pixelprior.errors import InputError
+
+WAIT_SECONDS = 300
+"""So long the first process is waited for."""
 
 HEARTBEAT_SECONDS = 60
 """A process that has been silent for so long is taken for dead, and ends the others."""
@@ -132,8 +136,11 @@ def _meet(coordinator: str | None, num_processes: int | None, process_id: int | 
     host, _, port = coordinator.rpartition(":")
     if not host or not port.isdigit():
         raise InputError(f"--coordinator must be HOST:PORT of the first process, got {coordinator}")
-    if process_id:
+    if process_id == 0:
+        _check_free(int(port))
+    else:
         print(f"process {process_id}: looking for the first one at {coordinator}", file=sys.stderr)
+        _wait_for(host.strip("[]"), int(port))
     _initialize(
         coordinator_address=coordinator,
         num_processes=num_processes,
@@ -141,6 +148,33 @@ def _meet(coordinator: str | None, num_processes: int | None, process_id: int | 
         # All devices of the host, whatever the environment says of it.
         cluster_detection_method="deactivate",
     )
+
+
+def _check_free(port: int) -> None:
+    """Raises an InputError if the others cannot be listened to; JAX would never return."""
+    try:
+        with socket.create_server(("", port)):
+            pass
+    except (OSError, OverflowError) as error:
+        raise InputError(
+            f"port {port} of --coordinator cannot be used here: {error}; give another to all"
+        ) from error
+
+
+def _wait_for(host: str, port: int) -> None:
+    """Returns when the first process can be reached; JAX itself would abort if it cannot."""
+    give_up = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            socket.create_connection((host, port), timeout=5).close()
+            return
+        except (OSError, OverflowError) as error:
+            if time.monotonic() > give_up:
+                raise InputError(
+                    f"the first process does not answer at {host}:{port} ({error}); start it with "
+                    "--process_id=0, on the host that --coordinator names"
+                ) from error
+            time.sleep(0.2)
 
 
 def _initialize(**arguments: Any) -> None:

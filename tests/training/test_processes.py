@@ -12,6 +12,8 @@ import time
 import numpy as np
 import pytest
 
+from pixelprior import processes
+from pixelprior.errors import InputError
 from pixelprior.training.metrics import read_metrics
 from tests.training.conftest import ROOT
 from tests.training.test_layout import OF_THE_MACHINE, WIDE
@@ -111,6 +113,24 @@ def test_flags_that_make_no_sense_are_refused(tmp_path, start, flags, words):
     [status], [errors] = ends([process])
     assert status == 2 and words in errors and "Traceback" not in errors
     assert not (tmp_path / "run").exists()
+
+
+def test_a_port_that_is_taken_is_refused(tmp_path, start):
+    with socket.create_server(("", 0)) as taken:
+        port = taken.getsockname()[1]
+        coordinator = f"--coordinator=localhost:{port}"
+        process = start(tmp_path / "run", coordinator, "--num_processes=2", "--process_id=0")
+        [status], [errors] = ends([process])
+    assert status == 2 and f"port {port} of --coordinator cannot be used here" in errors
+
+
+def test_a_first_process_that_does_not_answer_is_not_waited_for_for_ever(monkeypatch):
+    monkeypatch.setattr(processes, "WAIT_SECONDS", 0)
+    with (
+        pytest.raises(InputError, match=r"does not answer at localhost:\d+ .*--process_id=0"),
+        processes.joined(f"localhost:{free_port()}", 2, 1),
+    ):
+        pass
 
 
 @pytest.mark.slow
