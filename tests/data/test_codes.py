@@ -480,6 +480,19 @@ def test_every_epoch_sees_every_map_once_in_an_order_of_its_own(tmp_path):
     assert len({tuple(epoch) for epoch in epochs}) == 4
 
 
+def test_some_rows_are_those_of_the_whole_batch(tmp_path):
+    rows = np.array([0, 3])
+    split = _train(tmp_path)
+    whole = training_code_batch(split, batch_size=4, seed=7, step=1)
+    part = training_code_batch(split, batch_size=4, seed=7, step=1, rows=rows)
+    np.testing.assert_array_equal(part["label"], whole["label"][rows])
+    wholes = evaluation_code_batches(split, batch_size=4)
+    parts = evaluation_code_batches(split, batch_size=4, rows=rows)
+    for ours, theirs in [(part, whole), *zip(parts, wholes, strict=True)]:
+        for a, b in zip(ours["codes"], theirs["codes"], strict=True):
+            np.testing.assert_array_equal(a, b[rows])
+
+
 @pytest.mark.parametrize("start_step", [0, 7])
 def test_batches_are_pure_functions_of_seed_and_step(tmp_path, start_step):
     split = _train(tmp_path)

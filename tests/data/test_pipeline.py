@@ -86,6 +86,28 @@ def test_batches_are_pure_functions_of_seed_and_step(symbols, start_step):
         _assert_equal(next(resumed), alone)
 
 
+ROWS = np.array([1, 2, 5])
+
+
+@pytest.mark.parametrize("symbols", [BYTES, Symbols(2, "static"), Symbols(2, "dynamic")])
+def test_some_rows_are_those_of_the_whole_batch_and_no_others_are_read(symbols):
+    arguments = {"batch_size": 6, "seed": 7, "flip": True, "step": 3}
+    whole = training_batch(_split(50), symbols, **arguments)
+    source = Counting(50)
+    split = Split("train", DecodeOnce(source, SHAPE), 256, "counting")
+    rows = training_batch(split, symbols, rows=ROWS, **arguments)
+    _assert_equal(rows, {name: values[ROWS] for name, values in whole.items()})
+    assert np.flatnonzero(source.reads).tolist() == sorted(whole["label"][ROWS])
+
+
+def test_some_rows_of_every_evaluation_batch():
+    wholes = evaluation_batches(_split(10), Symbols(2, "dynamic"), batch_size=6)
+    parts = evaluation_batches(_split(10), Symbols(2, "dynamic"), batch_size=6, rows=ROWS)
+    for whole, part in zip(wholes, parts, strict=True):
+        _assert_equal(part, {name: values[ROWS] for name, values in whole.items()})
+    assert part["mask"].tolist() == [True, True, False]
+
+
 def test_seeds_change_order_and_flips():
     assert (_batch(count=100)["label"] != _batch(count=100, seed=2)["label"]).any()
     # One image, so all that can differ is which of its copies are flipped.
