@@ -4,12 +4,14 @@ import gc
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
 import pytest
 
 CACHE = "JAX_COMPILATION_CACHE_DIR"
 CACHES, OURS = "XDG_CACHE_HOME", "PIXELPRIOR_TEST_CACHES"
 LESS_OPTIMIZED = "JAX_DISABLE_MOST_OPTIMIZATIONS"
+MAPPINGS, MANY_MAPPINGS = Path("/proc/self/maps"), 30_000
 
 
 def pytest_configure(config):
@@ -36,15 +38,19 @@ def pytest_unconfigure(config):
         shutil.rmtree(getattr(config, folder, ""), ignore_errors=True)
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(autouse=True)
 def _programs_are_let_go():
-    """After each file of tests, what was compiled for it.
+    """What was compiled for the tests so far, once it is much.
 
     A compiled program takes several mappings of memory, and Linux gives a process 65,530 of them:
     XLA crashes where there are no more.
     """
     yield
-    import jax  # after `pytest_configure`
+    if MAPPINGS.exists():
+        with open(MAPPINGS, "rb") as mappings:
+            if sum(1 for _ in mappings) < MANY_MAPPINGS:
+                return
+        import jax  # after `pytest_configure`
 
-    jax.clear_caches()
-    gc.collect()
+        jax.clear_caches()
+        gc.collect()
