@@ -158,7 +158,7 @@ def test_four_processes_with_the_state_in_parts(tmp_path, together, run):
 @pytest.mark.parametrize("killed", [0, 1])
 def test_one_killed_ends_the_other_and_both_go_on(two, tmp_path, together, killed):
     workdir = tmp_path / "run"
-    for condition in (logged(workdir, 2), saving(workdir, 4), logged(workdir, 7)):
+    for condition in (logged(workdir, 2), saving(workdir, 4)):
         processes = together(workdir, 2)
         wait_for(condition, processes[killed])
         processes[killed].kill()
