@@ -12,6 +12,7 @@ from pixelprior.errors import InputError
 from pixelprior.evaluation.code_use import CodeUse, code_use, is_collapsed
 from pixelprior.loading import load_trained
 from pixelprior.priors import Prior
+from pixelprior.processes import several
 from pixelprior.report import warn
 from pixelprior.run_folder import RunFolder
 from pixelprior.tokenizer_run import TokenizerRun, make_codes, open_tokenizer_run
@@ -40,6 +41,12 @@ def open_prior_task(
     Raises:
         InputError: if config, data or folders cannot be used.
     """
+    if several():
+        # Checkpoints are read by all processes together, but one makes the codes that others read.
+        raise InputError(
+            "a prior cannot be trained by several processes yet; train it with one, on all devices "
+            "of one host"
+        )
     run = _tokenizer_of(folder, tokenizer)
     names = level_names(run.tokenizer.num_levels)
     if prior is None and folder is not None:
