@@ -20,12 +20,6 @@ def data_mesh() -> Mesh:
     return jax.make_mesh((jax.device_count(),), ("data",), axis_types=(AxisType.Auto,))
 
 
-def local_mesh() -> Mesh:
-    """The devices of this process, for what it does by itself."""
-    devices = jax.local_devices()
-    return jax.make_mesh((len(devices),), ("data",), axis_types=(AxisType.Auto,), devices=devices)
-
-
 def replicated(mesh: Mesh) -> NamedSharding:
     """The same values on every device."""
     return NamedSharding(mesh, PartitionSpec())

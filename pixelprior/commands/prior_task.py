@@ -7,7 +7,6 @@ from typing import Any
 
 import jax
 
-from pixelprior.devices import local_mesh
 from pixelprior.errors import InputError
 from pixelprior.evaluation.code_use import CodeUse, code_use, is_collapsed
 from pixelprior.loading import load_trained
@@ -53,7 +52,7 @@ def open_prior_task(
         _check_begun_without(folder, config)
     # Before codes are made, which may take long.
     others = _other_levels(config, names, prior, run)
-    codes = make_codes(run, data_dir=config["data_dir"], mesh=local_mesh())
+    codes = make_codes(run, data_dir=config["data_dir"], mesh=mesh)
     for name, counts in zip(names, codes.counts, strict=True):
         for codebook in range(len(counts)):
             # One by one: a mean would hide one that has collapsed among others that have not.
