@@ -4,14 +4,15 @@
     python -m benchmarks.time_to_nll [--minutes=15]
 
 A Gated PixelCNN on dynamically binarised MNIST: same first weights, same batches in the same
-order, AdamW at the same learning rates after the same clipping. The two run side by side, each on
-half of the cores. The clock stands while the test split is measured. Ours is measured with its
-averaged weights, which are what our runs are judged and sampled by; PyTorch's has none.
+order, same learning rates after the same clipping. PyTorch trains with AdamW; ours with AdamW, and
+once more with Muon, which our recipes use. They take turns, each on all cores, so that a machine
+whose speed wanders is as fast for one as for the others. The clock stands while the test split is
+measured. Ours is measured with its averaged weights, which are what our runs are judged and sampled
+by; PyTorch's has none.
 """
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import time
@@ -38,6 +39,8 @@ BATCH, LEARNING_RATE, WARMUP, WEIGHT_DECAY, CLIP_NORM = 16, 3e-3, 100, 1e-4, 1.0
 EMA_DECAY = 0.998
 MEASURED = 1000  # test images for the curves; the ends are measured on all
 
+TRAININGS = ("PyTorch", "ours", "ours with Muon")
+
 
 class Point(NamedTuple):
     """Test NLL in nats after so many steps, and seconds of them."""
@@ -48,44 +51,47 @@ class Point(NamedTuple):
 
 
 def main() -> None:
-    """Prints both curves, and when ours reaches what PyTorch's ends at."""
+    """Prints the curves, and when ours reach what PyTorch's ends at."""
     parser = argparse.ArgumentParser(description="Trains against the clock.")
     parser.add_argument("--minutes", type=float, default=15)
     parser.add_argument("--measure_every", type=float, default=45, help="seconds of training")
-    parser.add_argument("--only", choices=("PyTorch", "ours"), help="one of the two")
+    parser.add_argument("--only", choices=TRAININGS, help="one of them, a line for each turn")
     arguments = parser.parse_args()
     seconds = 60 * arguments.minutes
     if arguments.only is not None:
         # What a child is for: its lines are read by the other half of this function.
+        sys.stdin.readline()
         for point in train(arguments.only, seconds, arguments.measure_every):
             print(json.dumps(point), flush=True)
+            sys.stdin.readline()
         return
     print(f"a 2048^3 product ran at {matrix_product_rate() / 1e9:.0f} GFLOP/s on all cores before")
-    cores = sorted(os.sched_getaffinity(0))
-    half = len(cores) // 2
-    children = {}
-    for name, own in (("PyTorch", cores[:half]), ("ours", cores[half : 2 * half])):
-        # A child has the cores that its parent has when it begins.
-        os.sched_setaffinity(0, own)
-        children[name] = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.time_to_nll", f"--only={name}", *sys.argv[1:]],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-    os.sched_setaffinity(0, cores)
-    curves = {}
-    for name, child in children.items():
-        lines = child.communicate()[0].splitlines()
-        if child.returncode:
-            sys.exit(child.returncode)  # it has said why
-        curves[name] = [Point(*json.loads(line)) for line in lines]
-        for point in curves[name]:
-            print(name, point)
+    children = {name: _start(name) for name in TRAININGS}
+    curves: dict[str, list[Point]] = {name: [] for name in TRAININGS}
+    while children:
+        for name, child in list(children.items()):
+            assert child.stdin is not None and child.stdout is not None
+            print("your turn", file=child.stdin, flush=True)
+            line = child.stdout.readline()
+            if line:
+                curves[name].append(Point(*json.loads(line)))
+                print(name, curves[name][-1], flush=True)
+                continue
+            if child.wait():
+                sys.exit(child.returncode)  # it has said why
+            del children[name]
     # The ends of the curves, which are of the same images.
     goal = curves["PyTorch"][-2].nats
-    reached = [point.seconds for point in curves["ours"][:-1] if point.nats <= goal]
-    when = f"after {reached[0]:.0f} s of {seconds:.0f}" if reached else "never"
-    print(f"ours reaches {goal:.2f} nats {when}")
+    for name in TRAININGS[1:]:
+        reached = [point.seconds for point in curves[name][:-1] if point.nats <= goal]
+        when = f"after {reached[0]:.0f} s of {seconds:.0f}" if reached else "never"
+        print(f"{name} reaches {goal:.2f} nats {when}")
+
+
+def _start(name: str) -> subprocess.Popen[str]:
+    """A process that trains whenever it is told to, until its next point."""
+    command = [sys.executable, "-m", "benchmarks.time_to_nll", f"--only={name}", *sys.argv[1:]]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def train(name: str, seconds: float, every: float) -> Iterator[Point]:
@@ -97,7 +103,7 @@ def train(name: str, seconds: float, every: float) -> Iterator[Point]:
             for batch in evaluation_batches(dataset.splits["test"], symbols, batch_size=500)
         ]
     )
-    # The same for both.
+    # The same for all.
     batches = training_batches(
         dataset.splits["train"], symbols, batch_size=BATCH, seed=0, flip=False, start_step=0
     )
@@ -109,7 +115,11 @@ def train(name: str, seconds: float, every: float) -> Iterator[Point]:
         head_features=2 * FEATURES,
         rngs=nnx.Rngs(0),
     )
-    trainer = (TheirTraining if name == "PyTorch" else OurTraining)(model)
+    trainer: TheirTraining | OurTraining
+    if name == "PyTorch":
+        trainer = TheirTraining(model)
+    else:
+        trainer = OurTraining(model, "muon" if name == "ours with Muon" else "adamw")
     trainer.step(next(batches)["image"])  # the clock does not see what is compiled or loaded for it
     steps, clock, due = 1, 0.0, every
     while clock < seconds:
@@ -162,8 +172,9 @@ class TheirTraining:
 class OurTraining:
     """What train.py does."""
 
-    def __init__(self, model: GatedPixelCNN):
+    def __init__(self, model: GatedPixelCNN, optimizer_name: str):
         optimizer, _ = make_optimizer(
+            optimizer=optimizer_name,
             schedule="constant",
             num_steps=10**6,
             learning_rate=LEARNING_RATE,
