@@ -4,7 +4,7 @@ Legend: b batch, r rows of it.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -15,9 +15,10 @@ from jaxtyping import Int
 from pixelprior.errors import InputError
 
 
-def data_mesh() -> Mesh:
-    """All devices of all processes, along one axis named ``data``."""
-    return jax.make_mesh((jax.device_count(),), ("data",), axis_types=(AxisType.Auto,))
+def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
+    """Devices along one axis named ``data``: all of all processes, if none are given."""
+    devices = jax.devices() if devices is None else devices
+    return jax.make_mesh((len(devices),), ("data",), axis_types=(AxisType.Auto,), devices=devices)
 
 
 def replicated(mesh: Mesh) -> NamedSharding:

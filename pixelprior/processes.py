@@ -5,6 +5,7 @@ A process alone need not know of any of this: all of it is nothing then.
 
 import contextlib
 import importlib.util
+import itertools
 import os
 import socket
 import sys
@@ -27,6 +28,9 @@ WAIT_SECONDS = 300
 
 HEARTBEAT_SECONDS = 60
 """A process that has been silent for so long is taken for dead, and ends the others."""
+
+PATIENCE_SECONDS = 24 * 3600
+"""So long processes wait for one that is alive, and busy with what only one of them does."""
 
 GRACE_SECONDS = 2
 """What the first process leaves the others to tell of their own errors: when it ends, they end."""
@@ -81,8 +85,27 @@ def largest(value: int) -> Int[Array, ""]:
 _largest = jax.jit(jnp.max)
 
 
+def wait_for_all() -> None:
+    """Returns when all processes have come here, however long one of them takes.
+
+    They meet through the service by which they have found each other: a computation on the devices
+    of all fails on CPUs if one is more than 30 seconds late.
+    """
+    if not several():
+        return
+    # A second of imports, which a process alone need not wait for.
+    from orbax.checkpoint.multihost import get_barrier_sync_fn
+
+    wait = get_barrier_sync_fn()
+    wait(key=f"pixelprior-{next(_meetings)}", timeout_ms=1000 * PATIENCE_SECONDS)
+
+
+_meetings = itertools.count()
+
+
 def all_agree(holds: bool) -> bool:
     """Whether something holds in every process. Waits for all of them."""
+    wait_for_all()
     return holds if not several() else not int(largest(not holds))
 
 
@@ -111,6 +134,7 @@ def first_then_others() -> Iterator[None]:
 
 def from_first(tree: Any) -> Any:
     """Arrays as the first process has them, for all processes, on their hosts."""
+    wait_for_all()
     return multihost_utils.broadcast_one_to_all(tree) if several() else tree
 
 

@@ -16,7 +16,7 @@ from flax import nnx
 from tqdm import tqdm
 
 from pixelprior.data import CodeSet, Split, Symbols, codes_of, evaluation_batches
-from pixelprior.devices import put_batch
+from pixelprior.devices import data_mesh, put_batch
 from pixelprior.errors import InputError
 from pixelprior.loading import load_trained
 from pixelprior.nn.likelihoods import as_pixels
@@ -78,19 +78,20 @@ def open_tokenizer_run(path: str | Path) -> TokenizerRun:
     )
 
 
-def make_codes(run: TokenizerRun, *, data_dir: str, mesh: jax.sharding.Mesh) -> CodeSet:
+def make_codes(run: TokenizerRun, *, data_dir: str) -> CodeSet:
     """The codes of all images that a tokenizer was trained on, read or made, in its run folder.
+
+    They are made on the devices of this process.
 
     Args:
         run: the tokenizer's.
         data_dir: where TFDS looks, if not where it looked for the tokenizer.
-        mesh: the devices to encode on.
 
     Raises:
         InputError: if the images are not those that it was trained on, or the codes cannot be
             written.
     """
-    grids = run.tokenizer.code_grids
+    grids, mesh = run.tokenizer.code_grids, data_mesh(jax.local_devices())
 
     def make() -> Mapping[str, tuple[str, Iterable[Any]]]:
         config = {**run.config, "batch_size": mesh.size * ENCODED_AT_ONCE}

@@ -12,7 +12,6 @@ from PIL import Image
 
 from pixelprior.commands.train import train_run
 from pixelprior.data import open_dataset
-from pixelprior.devices import data_mesh
 from pixelprior.errors import InputError
 from pixelprior.loading import load_trained
 from pixelprior.tokenizer_run import carry, make_codes, open_tokenizer_run
@@ -204,7 +203,7 @@ def test_a_copy_is_whole_or_not_there(finished, workdir, tmp_path):
 
 def test_codes_are_those_of_all_images_in_order(images, workdir, capsys):
     run = open_tokenizer_run(workdir)
-    codes = make_codes(run, data_dir="", mesh=data_mesh())
+    codes = make_codes(run, data_dir="")
     assert f"encoding folder:{images}" in capsys.readouterr().err
     assert codes.fingerprint == run.fingerprint and codes.class_names == ("cat", "dog")
     assert [(*grid.shape, grid.levels) for grid in codes.grids] == [(1, 2, 2, 8), (2, 4, 2, 8)]
@@ -225,14 +224,14 @@ def test_codes_are_those_of_all_images_in_order(images, workdir, capsys):
     # Written once.
     before = {p: p.stat().st_mtime_ns for p in (workdir / "codes").rglob("*")}
     assert len(before) == 5
-    again = make_codes(open_tokenizer_run(workdir), data_dir="", mesh=data_mesh())
+    again = make_codes(open_tokenizer_run(workdir), data_dir="")
     assert "encoding" not in capsys.readouterr().err
     assert {p: p.stat().st_mtime_ns for p in (workdir / "codes").rglob("*")} == before
     assert again.fingerprint == codes.fingerprint
     # Unless they are damaged.
     (path,) = (workdir / "codes").rglob("test.array_record")
     path.write_bytes(path.read_bytes()[:-1])
-    make_codes(open_tokenizer_run(workdir), data_dir="", mesh=data_mesh())
+    make_codes(open_tokenizer_run(workdir), data_dir="")
     assert "encoding" in capsys.readouterr().err
     assert len(list((workdir / "codes").rglob("*"))) == 5
 
@@ -241,5 +240,5 @@ def test_codes_of_other_images_are_not_made(images, finished, tmp_path):
     workdir = shutil.copytree(finished, tmp_path / "copy")
     edit(workdir / "data.json", lambda data: data["splits"]["train"].update(images=7))
     with pytest.raises(InputError, match="is not what the tokenizer in .* was trained on"):
-        make_codes(open_tokenizer_run(workdir), data_dir="", mesh=data_mesh())
+        make_codes(open_tokenizer_run(workdir), data_dir="")
     assert not list((workdir / "codes").rglob("*"))

@@ -11,7 +11,7 @@ from pixelprior.errors import InputError
 from pixelprior.evaluation.code_use import CodeUse, code_use, is_collapsed
 from pixelprior.loading import load_trained
 from pixelprior.priors import Prior
-from pixelprior.processes import several
+from pixelprior.processes import first_then_others
 from pixelprior.report import warn
 from pixelprior.run_folder import RunFolder
 from pixelprior.tokenizer_run import TokenizerRun, make_codes, open_tokenizer_run
@@ -28,7 +28,8 @@ def open_prior_task(
 ) -> tuple[PriorTask, TokenizerRun]:
     """The task of a prior, and the run of the tokenizer whose codes it is about.
 
-    Codes that are not there yet are made, in the tokenizer's folder; nothing else is written.
+    Codes that are not there yet are made, in the tokenizer's folder; nothing else is written. Of
+    several processes, all read the checkpoints together, and the first one makes the codes.
 
     Args:
         config: of the task "prior".
@@ -40,19 +41,14 @@ def open_prior_task(
     Raises:
         InputError: if config, data or folders cannot be used.
     """
-    if several():
-        # Checkpoints are read by all processes together, but one makes the codes that others read.
-        raise InputError(
-            "a prior cannot be trained by several processes yet; train it with one, on all devices "
-            "of one host"
-        )
     run = _tokenizer_of(folder, tokenizer)
     names = level_names(run.tokenizer.num_levels)
     if prior is None and folder is not None:
         _check_begun_without(folder, config)
     # Before codes are made, which may take long.
     others = _other_levels(config, names, prior, run)
-    codes = make_codes(run, data_dir=config["data_dir"], mesh=mesh)
+    with first_then_others():
+        codes = make_codes(run, data_dir=config["data_dir"])
     for name, counts in zip(names, codes.counts, strict=True):
         for codebook in range(len(counts)):
             # One by one: a mean would hide one that has collapsed among others that have not.

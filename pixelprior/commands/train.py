@@ -10,7 +10,7 @@ from pixelprior.commands.prior_task import open_prior_task
 from pixelprior.devices import data_mesh
 from pixelprior.errors import InputError
 from pixelprior.experiment import check_config
-from pixelprior.processes import first_then_others, is_first
+from pixelprior.processes import first_then_others
 from pixelprior.run_folder import RunFolder
 from pixelprior.tokenizer_run import TokenizerRun, carry
 from pixelprior.training.loop import TrainResult, train
@@ -46,10 +46,9 @@ def train_run(
         CheckpointError: if there are checkpoints but none can be read.
     """
     mesh, folder, config = data_mesh(), RunFolder(workdir), dict(config)
-    with first_then_others():
-        if wandb_project is not None and is_first():
-            check_wandb()
-        task = claim_run(config, folder, mesh, tokenizer=tokenizer, prior=prior)
+    if wandb_project is not None:
+        check_wandb()
+    task = claim_run(config, folder, mesh, tokenizer=tokenizer, prior=prior)
     return train(task, config, folder, mesh, profiled=profiled, wandb_project=wandb_project)
 
 
@@ -65,8 +64,7 @@ def plan_run(
     Arguments and errors as for `train_run`; a folder is needed only to go on with a prior.
     """
     mesh, folder = data_mesh(), None if workdir is None else RunFolder(workdir)
-    with first_then_others():
-        task, _ = _open_task(config, folder, mesh, tokenizer, prior)
+    task, _ = open_task(config, folder, mesh, tokenizer, prior)
     return make_plan(task, config, mesh)
 
 
@@ -83,31 +81,39 @@ def claim_run(
     Raises:
         InputError: if config, data or folders cannot be used; nothing but codes is written then.
     """
-    task, run = _open_task(config, folder, mesh, tokenizer, prior)
+    task, run = open_task(config, folder, mesh, tokenizer, prior)
     # Only traced: whatever a config asks for in vain is refused before anything is written.
     jax.eval_shape(lambda: (task.make(), None)[1])
-    folder.claim(config, task.describe())
-    if run is not None:
-        carry(run, folder.tokenizer)
+    with first_then_others():
+        folder.claim(config, task.describe())
+        if run is not None:
+            carry(run, folder.tokenizer)
     return task
 
 
-def _open_task(
+def open_task(
     config: Mapping[str, Any],
     folder: RunFolder | None,
     mesh: jax.sharding.Mesh,
-    tokenizer: str | Path | None,
-    prior: str | Path | None,
+    tokenizer: str | Path | None = None,
+    prior: str | Path | None = None,
 ) -> tuple[Task, TokenizerRun | None]:
-    """What a run trains; and of a prior, the run of its tokenizer."""
-    check_config(config)
-    if config["task"] == "compare":
-        raise InputError("a config of several runs is for train_list; this trains one of them")
-    if config["task"] == "prior":
-        return open_prior_task(config, folder, tokenizer, prior, mesh)
-    for flag, value in (("tokenizer", tokenizer), ("prior", prior)):
-        if value is not None:
-            raise InputError(
-                f"--{flag} is for training a prior, but the config's task is {config['task']!r}"
-            )
-    return (PixelTask if config["task"] == "pixels" else TokenizerTask)(config, mesh), None
+    """What a run trains; and of a prior, the run of its tokenizer. Arguments as for `train_run`.
+
+    Raises:
+        InputError: if config, data or folders cannot be used.
+    """
+    with first_then_others():
+        check_config(config)
+        if config["task"] == "compare":
+            raise InputError("a config of several runs is for train_list; this trains one of them")
+        if config["task"] != "prior":
+            for flag, value in (("tokenizer", tokenizer), ("prior", prior)):
+                if value is not None:
+                    raise InputError(
+                        f"--{flag} is for training a prior, but the config's task is "
+                        f"{config['task']!r}"
+                    )
+            return (PixelTask if config["task"] == "pixels" else TokenizerTask)(config, mesh), None
+    # Not in there: its checkpoints are read by all processes together.
+    return open_prior_task(config, folder, tokenizer, prior, mesh)

@@ -9,7 +9,7 @@ from pixelprior.commands.train import claim_run, plan_run
 from pixelprior.devices import data_mesh
 from pixelprior.errors import InputError
 from pixelprior.experiment import check_config
-from pixelprior.processes import first_then_others, is_first, several
+from pixelprior.processes import several
 from pixelprior.report import say, warn
 from pixelprior.run_folder import RunFolder
 from pixelprior.training.loop import train
@@ -47,14 +47,13 @@ def train_list(
     mesh = data_mesh()
     folders = {name: RunFolder(Path(workdir) / name) for name in runs}
     tasks = {}
-    with first_then_others():
-        if wandb_project is not None and is_first():
-            check_wandb()
-        for name, run in runs.items():
-            try:
-                tasks[name] = claim_run(run, folders[name], mesh)
-            except InputError as error:
-                raise InputError(f"{name}: {error}") from error
+    if wandb_project is not None:
+        check_wandb()
+    for name, run in runs.items():
+        try:
+            tasks[name] = claim_run(run, folders[name], mesh)
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from error
     failures: dict[str, Exception] = {}
     for number, (name, run) in enumerate(runs.items(), 1):
         title = f"{name}, run {number} of {len(runs)}"

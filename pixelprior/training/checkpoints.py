@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 from flax import nnx
@@ -155,7 +156,8 @@ class Checkpoints:
 
         Args:
             step: the checkpoint's.
-            like: weights of the same shapes, or only their shapes.
+            like: weights of the same shapes, or only their shapes. What has a sharding is put
+                there; the rest is free to go wherever it is used, on one device or on several.
             averaged: whether the moving average of the weights is wanted.
 
         Returns:
@@ -176,7 +178,9 @@ class Checkpoints:
         for candidate in [step, *others]:
             parts = self._read(candidate, {part: shapes})
             if parts is not None:
-                return candidate, _as(like, parts[part])
+                return candidate, _as(
+                    like, jax.tree.map(_placed, parts[part], nnx.to_pure_dict(like))
+                )
         raise self._none_readable()
 
     def _none_readable(self) -> CheckpointError:
@@ -282,6 +286,11 @@ def _parts(state: TrainState) -> dict[str, Any]:
 def _as(like: Any, tree: Any) -> Any:
     """A plain tree's leaves in the nodes of the state it was made from."""
     return jax.tree.unflatten(jax.tree.structure(like), jax.tree.leaves(tree))
+
+
+def _placed(leaf: jax.Array, like: Any) -> jax.Array:
+    """A leaf as it was asked for: what Orbax gives cannot leave its device."""
+    return leaf if getattr(like, "sharding", None) else jnp.asarray(np.asarray(leaf))
 
 
 def _verify(folder: Path, parts: Iterable[str]) -> None:

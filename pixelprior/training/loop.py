@@ -21,7 +21,13 @@ from tqdm import tqdm
 
 from pixelprior.devices import on_this_process, put_batch
 from pixelprior.errors import InputError
-from pixelprior.processes import first_then_others, from_first, is_first, several
+from pixelprior.processes import (
+    first_then_others,
+    from_first,
+    is_first,
+    several,
+    wait_for_all,
+)
 from pixelprior.report import say, warn
 from pixelprior.run_folder import RunFolder
 from pixelprior.training.checkpoints import Checkpoints
@@ -234,6 +240,7 @@ class _Run(NamedTuple):
                     if is_first():
                         task.draw(model, path)
                         records.picture(number, path)
+                    wait_for_all()
                 if due:
                     checkpoints.save(state, validation_loss=validation.loss)
                 elif stop:

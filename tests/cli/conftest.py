@@ -49,6 +49,11 @@ def tiny_prior(*levels):
     ]
 
 
+def copied(run, folder):
+    """A copy of a run that may be changed."""
+    return Path(shutil.copytree(run, folder / "run"))
+
+
 @pytest.fixture(scope="session")
 def tiny():
     """Flags that make a run of any config small."""
@@ -66,6 +71,13 @@ def quick(tmp_path_factory):
     """The same, compiled in half the time to programs that are slower."""
     flags = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
     return make_script(tmp_path_factory, XLA_FLAGS=f"{os.environ.get('XLA_FLAGS', '')} {flags}")
+
+
+@pytest.fixture(scope="session")
+def two_devices(tmp_path_factory):
+    """The same, on two devices."""
+    flags = "--xla_backend_optimization_level=0 --xla_force_host_platform_device_count=2"
+    return make_script(tmp_path_factory, XLA_FLAGS=flags)
 
 
 def make_script(tmp_path_factory, **variables):

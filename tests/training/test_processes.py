@@ -15,7 +15,7 @@ import pytest
 from pixelprior import processes
 from pixelprior.errors import InputError
 from pixelprior.training.metrics import read_metrics
-from tests.training.conftest import ROOT
+from tests.training.conftest import CONFIG, ROOT
 from tests.training.test_layout import OF_THE_MACHINE, WIDE
 from tests.training.test_resume import assert_same_end, logged, saving, wait_for
 from tests.training.test_resume_tasks import PRIOR, QUICK, TOKENIZER, config_flag
@@ -267,15 +267,50 @@ def test_the_environment_of_slurm_is_enough(tmp_path, start, finished):
 
 
 @pytest.mark.slow
-def test_a_tokenizer_is_trained_and_a_prior_is_refused(tmp_path, together, run):
+def test_a_tokenizer_and_then_a_prior(tmp_path, together, run):
     tokenizer, prior = (config_flag(tmp_path, config) for config in (TOKENIZER, PRIOR))
     run(tmp_path / "tokenizer", tokenizer, **QUICK)
     complete(together(tmp_path / "tokenizer2", 2, tokenizer, **QUICK))
     assert_learned_the_same(tmp_path / "tokenizer2", tmp_path / "tokenizer")
-    given = f"--tokenizer={tmp_path / 'tokenizer2'}"
-    statuses, errors = ends(together(tmp_path / "prior2", 2, prior, given, **QUICK))
+    given = f"--tokenizer={tmp_path / 'tokenizer'}"
+    # One of them makes the codes, on both of its devices.
+    devices = {**QUICK, "XLA_FLAGS": f"{QUICK['XLA_FLAGS']} {TWO_DEVICES['XLA_FLAGS']}"}
+    first, second = complete(together(tmp_path / "prior2", 2, prior, given, **devices))
+    assert "encoding digits" in first and "encoding" not in second
+    [codes] = (tmp_path / "tokenizer" / "codes").iterdir()
+    made = {path.name: path.read_bytes() for path in codes.iterdir()}
+    shutil.rmtree(codes)
+    run(tmp_path / "prior", prior, given, **QUICK)
+    assert {path.name: path.read_bytes() for path in codes.iterdir()} == made
+    assert_learned_the_same(tmp_path / "prior2", tmp_path / "prior")
+    # One that takes over what it does not train.
+    (tmp_path / "bottom_config").mkdir()
+    bottom = config_flag(tmp_path / "bottom_config", {**PRIOR, "trained_levels": ("bottom",)})
+    flags = (bottom, given, f"--prior={tmp_path / 'prior'}")
+    complete(together(tmp_path / "bottom2", 2, *flags, **QUICK))
+    run(tmp_path / "bottom", *flags, **QUICK)
+    assert_learned_the_same(tmp_path / "bottom2", tmp_path / "bottom")
+
+
+@pytest.mark.slow
+def test_a_tokenizer_that_is_missing_is_refused_by_both(tmp_path, together):
+    prior = config_flag(tmp_path, PRIOR)
+    processes = together(tmp_path / "run", 2, prior, f"--tokenizer={tmp_path / 'none'}")
+    statuses, errors = ends(processes)
     assert statuses == [2, 2]
-    assert all("a prior cannot be trained by several processes yet" in words for words in errors)
+    assert all(f"{tmp_path / 'none'}" in words and "Traceback" not in words for words in errors)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_a_list_of_runs(tmp_path, together, run):
+    runs = {"a": dict(CONFIG), "b": {**CONFIG, "batch_size": 32}}
+    flag = config_flag(tmp_path, {"task": "compare", "runs": runs})
+    first, _ = complete(together(tmp_path / "two", 2, flag))
+    assert "a, run 1 of 2" in first and "b, run 2 of 2" in first
+    run(tmp_path / "one", flag)
+    for name in runs:
+        assert_learned_the_same(tmp_path / "two" / name, tmp_path / "one" / name)
 
 
 @pytest.mark.slow
@@ -313,15 +348,36 @@ with joined(sys.argv[2], 2, number):
 
 @pytest.mark.slow
 def test_rows_go_where_they_belong():
+    complete(scripts(ROWS, **TWO_DEVICES))
+
+
+LATE = """
+import sys, time
+from pixelprior.processes import all_agree, is_first, joined
+
+with joined(sys.argv[2], 2, int(sys.argv[1])):
+    if is_first():
+        # As if it prepared a data set: longer than JAX waits for it by itself.
+        time.sleep(40)
+    assert all_agree(True)
+"""
+
+
+@pytest.mark.slow
+def test_one_that_takes_long_is_waited_for():
+    complete(scripts(LATE))
+
+
+def scripts(program, **variables):
+    """Starts a program in two processes, which are told who they are and where they meet."""
     coordinator = f"localhost:{free_port()}"
-    processes = [
+    return [
         subprocess.Popen(
-            [sys.executable, "-c", ROWS, str(number), coordinator],
+            [sys.executable, "-c", program, str(number), coordinator],
             cwd=ROOT,
-            env={**os.environ, **TWO_DEVICES},
+            env={**os.environ, **variables},
             stderr=subprocess.PIPE,
             text=True,
         )
         for number in range(2)
     ]
-    complete(processes)
