@@ -3,10 +3,11 @@
 import hashlib
 import os
 import platform
-from pathlib import Path
 
 import jax
 import jaxlib
+
+from pixelprior.cache_folder import cache_folder
 
 MAX_BYTES = 2 * 10**9
 """When there is more, what has not been used for the longest time is deleted."""
@@ -15,15 +16,14 @@ MAX_BYTES = 2 * 10**9
 def keep_compiled_programs() -> None:
     """Has JAX keep what it compiles, and look there first.
 
-    In ``pixelprior/compiled`` in the user's folder for caches (``XDG_CACHE_HOME``, ``~/.cache``).
+    In the folder for caches, see `cache_folder`.
     Where the user has told JAX something else, by ``JAX_COMPILATION_CACHE_DIR`` or
     ``JAX_ENABLE_COMPILATION_CACHE=false``, or that folder cannot be written, nothing changes.
     """
     settings = jax.config.values
     if settings["jax_compilation_cache_dir"] or not settings["jax_enable_compilation_cache"]:
         return
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = caches / "pixelprior" / "compiled" / fingerprint()
+    folder = cache_folder("compiled") / fingerprint()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:

@@ -8,6 +8,7 @@ events/          the same, and the pictures, for TensorBoard
 samples/         pictures made while training
 profile/         traces of steps, if they were asked for
 wandb/           what Weights & Biases keeps, if it was asked for; and the run's name there, run_id
+evaluation/      what evaluate.py measured, and the samples that it judged
 tokenizer/       of a prior: the run of the tokenizer whose codes it models
 codes/           of a tokenizer: the codes of its images, once a prior has asked for them
 """
@@ -18,8 +19,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pixelprior.errors import InputError
 from pixelprior.processes import is_first
+from pixelprior.report import warn
+
+
+EVALUATION_FORMAT = 1
+"""Of kept results; to be raised with every change that reports could not read the older ones by."""
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -29,6 +37,14 @@ def write_atomically(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes an ``.npz`` file of these arrays likewise: all of it, or nothing."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with open(temporary, "wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
     os.replace(temporary, path)
 
 
@@ -49,6 +65,25 @@ class RunFolder:
         self.metrics = self.path / "metrics.jsonl"
         self.events = self.path / "events"
         self.tokenizer = self.path / "tokenizer"
+        self.evaluation = self.path / "evaluation"
+
+    def keep_evaluation(self, name: str, result: Mapping[str, Any]) -> None:
+        """Keeps a result in ``evaluation/NAME.json``, for reports; warns where it cannot."""
+        try:
+            self.evaluation.mkdir(exist_ok=True)
+            kept = {"format": EVALUATION_FORMAT, **result}
+            write_atomically(self.evaluation / f"{name}.json", json.dumps(kept, indent=2) + "\n")
+        except OSError as error:
+            warn(f"{self.evaluation} cannot be written ({error.strerror}); nothing is kept there")
+
+    def kept_evaluation(self, name: str) -> dict[str, Any] | None:
+        """What was kept by that name; None if nothing was, or it cannot be read or is older."""
+        try:
+            kept = json.loads((self.evaluation / f"{name}.json").read_text())
+            return kept if kept.pop("format", None) == EVALUATION_FORMAT else None
+        # Not there, not JSON, no mapping.
+        except (OSError, ValueError, AttributeError, TypeError):
+            return None
 
     def claim(self, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         """Makes this the folder of a run with this config on this data, new or to be resumed.

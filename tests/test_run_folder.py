@@ -94,3 +94,18 @@ def test_a_file_appears_whole_or_stays_as_it_was(tmp_path):
     assert path.read_text() == "one"
     write_atomically(path, "two")
     assert path.read_text() == "two"
+
+
+def test_results_are_kept(tmp_path, capsys):
+    folder = RunFolder(tmp_path)
+    assert folder.kept_evaluation("test") is None
+    folder.keep_evaluation("test", {"nats": 1.5})
+    assert folder.kept_evaluation("test") == {"nats": 1.5}
+    # What is damaged, or of another version, is as good as nothing.
+    path = tmp_path / "evaluation" / "test.json"
+    for text in ("{", "[]", "3", '{"nats": 1.5}', '{"format": 0, "nats": 1.5}'):
+        path.write_text(text)
+        assert folder.kept_evaluation("test") is None
+    assert capsys.readouterr().err == ""
+    RunFolder("/dev/null").keep_evaluation("test", {})
+    assert "nothing is kept there" in capsys.readouterr().err

@@ -86,9 +86,9 @@ def compare_runs(
     out = Path(out)
     if json_file is not None:
         check_writable(Path(json_file))
-    folders = _named(_run_folders(workdirs))
+    folders = run_folders(workdirs)
     check_comparable({name: (run.config(), run.data()) for name, run in folders.items()})
-    _prepare(out)
+    prepare(out, "--out")
     measured = []
     for number, (name, folder) in enumerate(folders.items(), 1):
         say(f"{name}, run {number} of {len(folders)}")
@@ -114,8 +114,20 @@ def compare_runs(
     return result
 
 
-def _run_folders(workdirs: Sequence[str | Path]) -> list[RunFolder]:
-    """The runs in these folders; of a folder of runs those that can be read already."""
+def run_folders(
+    workdirs: Sequence[str | Path], *, unfinished: bool = False
+) -> dict[str, RunFolder]:
+    """The runs in these folders; of a folder of runs those that can be read already.
+
+    By the names of their folders; by their whole paths, where two have the same name.
+
+    Args:
+        workdirs: run folders, or folders of such.
+        unfinished: whether to return those too that have no checkpoint yet.
+
+    Raises:
+        InputError: if there are none, or one was given twice.
+    """
     if not workdirs:
         raise InputError("--compare needs run folders, as in evaluate.py --compare runs/a runs/b")
     folders = []
@@ -127,7 +139,7 @@ def _run_folders(workdirs: Sequence[str | Path]) -> list[RunFolder]:
         for path in inner:
             folder = RunFolder(path)
             # Made for the whole list before its first run is trained.
-            if any(folder.checkpoints.glob("[0-9]*")):
+            if unfinished or any(folder.checkpoints.glob("[0-9]*")):
                 folders.append(folder)
             else:
                 warn(f"{path} has no checkpoint yet, and is left out")
@@ -137,11 +149,6 @@ def _run_folders(workdirs: Sequence[str | Path]) -> list[RunFolder]:
     for folder, place in zip(folders, places, strict=True):
         if places.count(place) > 1:
             raise InputError(f"{folder.path} was given more than once")
-    return folders
-
-
-def _named(folders: Sequence[RunFolder]) -> dict[str, RunFolder]:
-    """By the names of their folders; by their whole paths, where two have the same name."""
     names = [folder.path.resolve().name for folder in folders]
     return {
         name if names.count(name) == 1 else str(folder.path): folder
@@ -149,14 +156,18 @@ def _named(folders: Sequence[RunFolder]) -> dict[str, RunFolder]:
     }
 
 
-def _prepare(out: Path) -> None:
-    """Before the measuring, which may take long."""
+def prepare(out: Path, flag: str) -> None:
+    """Makes a folder for results, before the measuring, which may take long.
+
+    Raises:
+        InputError: if it cannot be written; it names the flag that it was given by.
+    """
     try:
         out.mkdir(parents=True, exist_ok=True)
         probe_folder(out)
     except OSError as error:
         raise InputError(
-            f"{out} cannot be written ({error.strerror}); give another folder with --out"
+            f"{out} cannot be written ({error.strerror}); give another folder with {flag}"
         ) from error
 
 

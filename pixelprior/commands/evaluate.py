@@ -5,15 +5,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pixelprior.commands import evaluate_pixels, evaluate_prior, evaluate_tokenizer
+import jax
+import numpy as np
+
+from pixelprior.commands import (
+    evaluate_pixels,
+    evaluate_prior,
+    evaluate_samples,
+    evaluate_tokenizer,
+)
+from pixelprior.commands.evaluate_samples import open_extractor
 from pixelprior.commands.run_samples import check_learned
+from pixelprior.commands.sample_set import FEWEST_SAMPLES, draw_samples, read_samples
 from pixelprior.data import Dataset, Symbols
 from pixelprior.devices import check_batch_size, data_mesh
 from pixelprior.errors import InputError
 from pixelprior.experiment import open_data
 from pixelprior.loading import Trained, load_trained
 from pixelprior.report import say
-from pixelprior.run_folder import probe_folder, write_atomically
+from pixelprior.run_folder import RunFolder, probe_folder, save_arrays, write_atomically
 
 
 def evaluate_run(
@@ -26,6 +36,10 @@ def evaluate_run(
     checkpoint: str,
     averaged: bool,
     num_samples: int = 0,
+    samples: str | Path | None = None,
+    features: str = "classifier",
+    inception_weights: str | Path | None = None,
+    per_image: str | Path | None = None,
 ) -> dict[str, Any]:
     """Measures a run, prints a table and, if asked to, writes what it says as JSON.
 
@@ -37,7 +51,11 @@ def evaluate_run(
         baselines: whether to fit and measure the yardsticks too.
         checkpoint: "best" or "latest".
         averaged: whether to take the moving average of the weights.
-        num_samples: how many samples of a class-conditional prior a classifier is to judge.
+        num_samples: how many samples are to be drawn and judged.
+        samples: a file of samples to be judged instead; see `read_samples`.
+        features: whose features samples are judged by: "classifier" or "inception".
+        inception_weights: the file of Inception's weights, if they are not to be downloaded.
+        per_image: where to write the values of each image, an ``.npz`` file, or None.
 
     Returns:
         What the JSON file holds: what was measured, on what, and the results.
@@ -47,22 +65,96 @@ def evaluate_run(
     """
     mesh = data_mesh()
     check_batch_size(batch_size, mesh)
-    if num_samples < 0:
-        raise InputError(f"num_samples must be at least 0, got {num_samples}")
-    if json_file is not None:
-        check_writable(Path(json_file))
+    if num_samples and num_samples < FEWEST_SAMPLES:
+        raise InputError(f"num_samples must be 0 or at least {FEWEST_SAMPLES}, got {num_samples}")
+    if num_samples and samples is not None:
+        raise InputError("samples are drawn (--num_samples) or given (--samples), not both")
+    for file in (json_file, per_image):
+        if file is not None:
+            check_writable(Path(file))
     trained = load_trained(workdir, checkpoint=checkpoint, averaged=averaged)
-    if num_samples and not (trained.task == "prior" and trained.config["class_conditional"]):
-        raise InputError("--num_samples is for class-conditional priors; leave it out")
-    if num_samples:
+    judged = bool(num_samples) or samples is not None
+    # All that may be refused, before anything is measured for long.
+    if judged and trained.task == "tokenizer":
+        raise InputError("a tokenizer has no samples to be judged; train a prior on its codes")
+    if num_samples and trained.task == "prior":
         check_learned(trained)
-    dataset, symbols = open_trained_data(trained)
-    measure = {
-        "pixels": evaluate_pixels,
-        "tokenizer": evaluate_tokenizer,
-        "prior": evaluate_prior,
-    }[trained.task]
-    result: dict[str, Any] = {
+    dataset, symbols = data = open_trained_data(trained)
+    given = None if samples is None else read_samples(samples, trained)
+    extractor = open_extractor(features, dataset, inception_weights) if judged else None
+    result, values = measure_split(
+        trained, workdir, data, split, with_baselines=baselines, batch_size=batch_size, mesh=mesh
+    )
+    folder = RunFolder(workdir)
+    folder.keep_evaluation(split, result)
+    if per_image is not None:
+        save_arrays(Path(per_image), values)
+        say(f"values of each image in {per_image}")
+    lines = _MEASURES[trained.task].table(result)
+    print("\n".join([*_heading(result), "", *lines]), flush=True)
+    if extractor is not None:
+        if given is None:
+            given = draw_samples(
+                workdir, trained, num_samples, checkpoint=checkpoint, averaged=averaged
+            )
+        result["samples"] = evaluate_samples.measure(
+            trained,
+            dataset,
+            symbols,
+            split,
+            given,
+            extractor,
+            folder.evaluation / "nearest.png",
+        )
+        folder.keep_evaluation(
+            f"{split}_samples", {"weights": trained.weights, **result["samples"]}
+        )
+        print("\n".join(["", *evaluate_samples.table(result["samples"], split)]))
+    if json_file is not None:
+        write_atomically(Path(json_file), json.dumps(result, indent=2) + "\n")
+        say(f"results in {json_file}")
+    return result
+
+
+_MEASURES = {"pixels": evaluate_pixels, "tokenizer": evaluate_tokenizer, "prior": evaluate_prior}
+
+
+def measure_split(
+    trained: Trained,
+    workdir: str | Path,
+    data: tuple[Dataset, Symbols],
+    split: str,
+    *,
+    with_baselines: bool,
+    batch_size: int,
+    mesh: jax.sharding.Mesh,
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Measures what was trained in a run on a split, whatever it is.
+
+    Args:
+        trained: it.
+        workdir: the run folder.
+        data: see `open_trained_data`.
+        split: "test" or "validation".
+        with_baselines: whether to fit and measure the yardsticks too.
+        batch_size: how many images to measure at once.
+        mesh: the devices.
+
+    Returns:
+        What was measured, on what, and the results, as JSON can tell them; and the values of each
+        image.
+    """
+    dataset, symbols = data
+    measured, values = _MEASURES[trained.task].measure(
+        trained,
+        dataset,
+        symbols,
+        split,
+        with_baselines=with_baselines,
+        batch_size=batch_size,
+        mesh=mesh,
+    )
+    return {
         "workdir": str(workdir),
         "task": trained.task,
         "weights": trained.weights,
@@ -71,24 +163,9 @@ def evaluate_run(
         "split_description": dataset.splits[split].description,
         "shape": list(dataset.shape),
         "symbols": symbols.describe(split),
-    }
-    if dataset.note:
-        result["note"] = dataset.note
-    result |= measure.measure(
-        trained,
-        dataset,
-        symbols,
-        split,
-        with_baselines=baselines,
-        batch_size=batch_size,
-        mesh=mesh,
-        **({"num_samples": num_samples} if trained.task == "prior" else {}),
-    )
-    print("\n".join([*_heading(result), "", *measure.table(result)]))
-    if json_file is not None:
-        write_atomically(Path(json_file), json.dumps(result, indent=2) + "\n")
-        say(f"results in {json_file}")
-    return result
+        **({"note": dataset.note} if dataset.note else {}),
+        **measured,
+    }, values
 
 
 def open_trained_data(trained: Trained) -> tuple[Dataset, Symbols]:
@@ -114,7 +191,7 @@ def check_writable(json_file: Path) -> None:
     except OSError as error:
         raise InputError(
             f"{json_file} cannot be written ({error.strerror}); make its folder, or give "
-            "another --json"
+            "another file"
         ) from error
     if json_file.is_dir():
         raise InputError(f"{json_file} is a folder; give the name of a file")

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import numpy as np
 
 from pixelprior.data import Dataset, Split, Symbols
 from pixelprior.evaluation.baselines import MAX_MIXTURE_IMAGES, baselines
@@ -25,8 +26,12 @@ def measure(
     with_baselines: bool,
     batch_size: int,
     mesh: jax.sharding.Mesh,
-) -> dict[str, Any]:
-    """Measures the likelihood of a split, in nats per image and bits per dimension."""
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Measures the likelihood of a split, in nats per image and bits per dimension.
+
+    Returns:
+        What the JSON file holds of it, and the values of each image.
+    """
     images = dataset.splits[split]
     likelihood = evaluate_likelihood(
         trained.model, images, symbols, batch_size=batch_size, mesh=mesh
@@ -41,7 +46,7 @@ def measure(
     }
     if with_baselines:
         result["baselines"] = _measure_baselines(dataset, symbols, images)
-    return result
+    return result, {"nats": likelihood.per_image}
 
 
 def _measure_baselines(dataset: Dataset, symbols: Symbols, test: Split) -> dict[str, Any]:

@@ -7,9 +7,11 @@ import jax
 import numpy as np
 
 from pixelprior.data import Dataset, Symbols, to_pixels
+from pixelprior.evaluation.likelihood import standard_error
 from pixelprior.evaluation.pca import MAX_IMAGES, fit_pca_code
+from pixelprior.evaluation.perception import perception
 from pixelprior.evaluation.read import read_symbols
-from pixelprior.evaluation.reconstruction import evaluate_reconstruction
+from pixelprior.evaluation.reconstruction import NO_BITS, evaluate_reconstruction
 from pixelprior.loading import Trained
 from pixelprior.tokenizers.vqvae import level_names
 
@@ -25,8 +27,14 @@ def measure(
     with_baselines: bool,
     batch_size: int,
     mesh: jax.sharding.Mesh,
-) -> dict[str, Any]:
-    """Measures reconstructions in squared error of pixels in [0, 1], and the use of the codes."""
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Measures reconstructions in squared error of pixels in [0, 1] and by how alike they look.
+
+    And how the codes are used.
+
+    Returns:
+        What the JSON file holds of it, and the values of each image.
+    """
     tokenizer = trained.model
     found = evaluate_reconstruction(
         tokenizer,
@@ -43,11 +51,18 @@ def measure(
             "used": use.used,
             "perplexity": use.perplexity,
             "entropy_bits": use.entropy_bits,
+            "counts": counts.tolist(),
         }
-        for name, grid, use in zip(
-            level_names(tokenizer.num_levels), tokenizer.code_grids, found.use, strict=True
+        for name, grid, use, counts in zip(
+            level_names(tokenizer.num_levels),
+            tokenizer.code_grids,
+            found.use,
+            found.counts,
+            strict=True,
         )
     }
+    looks = perception(tokenizer, dataset.splits[split], symbols, batch_size=batch_size)
+    per_image = {"squared_error": found.squared_errors}
     result: dict[str, Any] = {
         "model": trained.config["tokenizer"]["name"],
         "quantizer": trained.config["quantizer"]["name"],
@@ -58,13 +73,20 @@ def measure(
         "psnr": found.psnr,
         "levels": levels,
     }
-    # Squared error is no likelihood: bits per dimension would be made up.
-    if found.bits_per_dim is not None:
+    for measure_name, values in looks._asdict().items():
+        if values is not None:
+            result[measure_name] = float(values.mean())
+            result[f"{measure_name}_error"] = standard_error(values)
+            per_image[measure_name] = values
+    if found.decoder_nats is None:
+        result["no_bits_per_dim"] = NO_BITS
+    else:
         result["bits_per_dim"] = found.bits_per_dim
         result["decoder_bits_per_dim"] = found.decoder_bits_per_dim
+        per_image["decoder_nats"] = found.decoder_nats
     if with_baselines:
         result["baselines"] = _baselines(dataset, symbols, split, int(found.code_bits))
-    return result
+    return result, per_image
 
 
 def _baselines(dataset: Dataset, symbols: Symbols, split: str, bits: int) -> dict[str, Any]:
@@ -105,12 +127,18 @@ def table(result: Mapping[str, Any]) -> list[str]:
         f"{'  standard error over images':<{width}} {result['squared_error_error']:>9.6f}",
         f"{'  peak signal-to-noise ratio':<{width}} {result['psnr']:>6.2f} dB",
     ]
+    if "ssim" in result:
+        lines.append(f"{'  structural similarity':<{width}} {result['ssim']:>9.4f}")
+    if "lpips" in result:
+        lines.append(f"{'  LPIPS (AlexNet)':<{width}} {result['lpips']:>9.4f}")
     if "bits_per_dim" in result:
         lines += [
             "",
             f"{result['bits_per_dim']:.4f} bits/dim at most, with codes that are all as dear "
             f"({result['decoder_bits_per_dim']:.4f} for the decoder)",
         ]
+    else:
+        lines += ["", result["no_bits_per_dim"]]
     lines += ["", f"{'level':<10} {'codes':>14} {'used':>6} {'perplexity':>11} {'entropy':>14}"]
     for name, level in result["levels"].items():
         shape = "x".join(map(str, level["shape"]))

@@ -54,6 +54,8 @@ def open_output(
 ) -> Output:
     """A folder of PNG files, or one file: a PNG sheet, or an .npz archive with all ``images``.
 
+    The archive tells the request too, as JSON, by the name ``request``.
+
     Args:
         out: the folder or the file; folders above it are made if they are missing.
         request: what the job was asked for, as JSON can tell it.
@@ -120,7 +122,7 @@ class _File(Output):
     """One file, of batches that wait in a folder beside it until they are all there."""
 
     def __init__(self, out: Path, request: Mapping[str, Any], overwrite: bool, columns: int | None):
-        self._out, self._columns = out, columns
+        self._out, self._columns, self._request = out, columns, request
         check_free(out, overwrite)
         self._batches = out.with_name(f".{out.name}.unfinished")
         if self._batches.is_dir() and not _is_for(self._batches, request):
@@ -156,11 +158,11 @@ class _File(Output):
         """An .npz file of all batches as one array; only one of them is in memory at a time."""
         unfinished = self._batches / "archive"
         shape = self.done, *next(self._read()).shape[1:]
-        with (
-            zipfile.ZipFile(unfinished, "w") as archive,
-            archive.open("images.npy", "w", force_zip64=True) as file,
-        ):
-            _write_array(file, shape, self._read())
+        with zipfile.ZipFile(unfinished, "w") as archive:
+            with archive.open("images.npy", "w", force_zip64=True) as file:
+                _write_array(file, shape, self._read())
+            with archive.open("request.npy", "w") as file:
+                np.save(file, np.array(json.dumps(self._request)), allow_pickle=False)
         unfinished.replace(self._out)
 
     def _path(self, first: int) -> Path:

@@ -6,7 +6,7 @@ import jax
 
 from pixelprior.errors import InputError
 from pixelprior.evaluation.receptive_field import centre, receptive_field
-from pixelprior.loading import load_trained
+from pixelprior.loading import Trained, load_trained
 from pixelprior.models.base import AutoregressiveModel
 from pixelprior.report import say
 from pixelprior.run_folder import probe_folder
@@ -39,10 +39,14 @@ def draw_receptive_field(
         raise InputError(
             f"{out} cannot be written ({error.strerror}); give another file"
         ) from error
+    draw_field(trained, out)
+    say(f"receptive field in {out} ({trained.weights})")
+
+
+def draw_field(trained: Trained, out: Path) -> None:
+    """Draws the receptive field of the centre, of a model of pixels in raster order."""
     # Matplotlib takes a while to import, and nothing else needs it.
     from pixelprior.plots import save_receptive_fields
 
     field = receptive_field(trained.model, key=jax.random.key(SEED))
-    name = trained.config["model"]["name"]
-    save_receptive_fields({name: field}, centre(*field.shape), out)
-    say(f"receptive field in {out} ({trained.weights})")
+    save_receptive_fields({trained.config["model"]["name"]: field}, centre(*field.shape), out)

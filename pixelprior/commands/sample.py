@@ -74,6 +74,7 @@ def sample_to_files(
         {
             "mode": mode,
             "run": str(Path(workdir).resolve()),
+            "data": trained.data["name"],
             "weights": trained.weights,
             **request._asdict(),
             **subject._asdict(),

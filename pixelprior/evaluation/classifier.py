@@ -8,7 +8,7 @@ It is a yardstick and not a contestant: three convolutions and one linear layer,
 trained on two CPU cores. No scan stands around the convolutions: on CPUs
 their gradients hang inside one.
 
-Legend: n images, b batch, h height, w width, c channels, k classes.
+Legend: n images, b batch, h height, w width, c channels, d features, k classes.
 
 Source: Ravuri and Vinyals, "Classification Accuracy Score for Conditional Generative Models"
 (2019), https://arxiv.org/abs/1905.10887, with a smaller network than their ResNet-50.
@@ -26,6 +26,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, Int32, Int64
 
 from pixelprior.errors import InputError
+from pixelprior.evaluation.features import Features
 from pixelprior.keys import named_key
 
 LEAST_SIZE = 8
@@ -33,6 +34,9 @@ LEAST_SIZE = 8
 
 PREDICTION_BATCH = 256
 """Predictions are made in batches of this shape; the last one is filled up."""
+
+NUM_FEATURES = 128
+"""How many features distances are measured between: those of the last convolution."""
 
 Images = Float[Array, "n h w c"] | Int[Array, "n h w c"] | Float[np.ndarray, "n h w c"]
 Labels = Int[Array, " n"] | Int[np.ndarray, " n"]
@@ -50,27 +54,28 @@ class ClassifierNetwork(nnx.Module):
         height, width, channels = shape
         self.first = nnx.Conv(channels, 32, (5, 5), strides=2, rngs=rngs)
         self.second = nnx.Conv(32, 64, (3, 3), strides=2, rngs=rngs)
-        self.third = nnx.Conv(64, 128, (3, 3), rngs=rngs)
+        self.third = nnx.Conv(64, NUM_FEATURES, (3, 3), rngs=rngs)
         self.dropout = nnx.Dropout(dropout_rate)
         # Halved twice, rounding up, as padding "SAME" does.
         positions = -(-height // 4) * -(-width // 4)
-        self.logits = nnx.Linear(128 * positions, num_classes, rngs=rngs)
+        self.logits = nnx.Linear(NUM_FEATURES * positions, num_classes, rngs=rngs)
 
     def __call__(
         self, images: Float[Array, "b h w c"], dropout_key: Array | None = None
-    ) -> Float[Array, "b k"]:
-        """The logits of each class; dropout is drawn from the key, and without one there is none.
+    ) -> tuple[Float[Array, "b k"], Float[Array, "b d"]]:
+        """The logits of each class, and the last convolution's features, a mean over positions.
 
         Args:
             images: in ``[0, 1]``.
-            dropout_key: for training alone.
+            dropout_key: for training alone; without one there is no dropout.
         """
         x = images
         for conv in (self.first, self.second, self.third):
             x = nnx.relu(conv(x))
+        features = x.mean(axis=(1, 2))
         x = x.reshape(len(x), -1)
         x = self.dropout(x, deterministic=dropout_key is None, rngs=dropout_key)
-        return self.logits(x)
+        return self.logits(x), features
 
 
 class _State(NamedTuple):
@@ -95,8 +100,8 @@ class Classifier:
     graph: nnx.GraphDef
     weights: Any
 
-    def predict(self, images: Images) -> Int64[np.ndarray, " n"]:
-        """Returns the likeliest class of each image, in ``[0, num_classes)``.
+    def extract(self, images: Images) -> Features:
+        """Returns the features of each image, and the logits of its classes.
 
         Args:
             images: ``[n, h, w, c]`` of the classifier's shape: uint8, or floats in ``[0, 1]``.
@@ -105,14 +110,25 @@ class Classifier:
             InputError: if they are anything else.
         """
         images = _checked_images(images, self.shape)
-        predictions = [np.zeros(0, np.int64)]
+        parts = [Features(np.zeros((0, NUM_FEATURES), np.float32), self._no_logits())]
         for start in range(0, len(images), PREDICTION_BATCH):
             batch = _to_floats(images[start : start + PREDICTION_BATCH])
             # One compiled shape serves all: the last batch is filled up with black.
             filling = ((0, PREDICTION_BATCH - len(batch)), (0, 0), (0, 0), (0, 0))
-            classes = _predict(self.graph, self.weights, np.pad(batch, filling))
-            predictions.append(np.asarray(classes, np.int64)[: len(batch)])
-        return np.concatenate(predictions)
+            logits, vectors = _apply(self.graph, self.weights, np.pad(batch, filling))
+            here = slice(len(batch))
+            parts.append(Features(np.asarray(vectors)[here], np.asarray(logits)[here]))
+        return Features(*map(np.concatenate, zip(*parts, strict=True)))
+
+    def _no_logits(self) -> Float[np.ndarray, "0 k"]:
+        return np.zeros((0, self.num_classes), np.float32)
+
+    def predict(self, images: Images) -> Int64[np.ndarray, " n"]:
+        """Returns the likeliest class of each image, in ``[0, num_classes)``.
+
+        Arguments and errors as for `extract`.
+        """
+        return self.extract(images).logits.argmax(axis=1)
 
 
 def train_classifier(
@@ -233,7 +249,7 @@ def _step(
 
     def loss(weights: Any) -> Float[Array, ""]:
         key = jax.random.fold_in(dropout_key, state.step)
-        logits = nnx.merge(graph, weights)(images, key)
+        logits, _ = nnx.merge(graph, weights)(images, key)
         return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
     gradient = jax.grad(loss)(state.weights)
@@ -243,10 +259,10 @@ def _step(
 
 
 @functools.partial(jax.jit, static_argnames="graph")
-def _predict(
+def _apply(
     graph: nnx.GraphDef, weights: Any, images: Float[Array, "b h w c"]
-) -> Int[Array, " b"]:
-    return nnx.merge(graph, weights)(images).argmax(axis=-1)
+) -> tuple[Float[Array, "b k"], Float[Array, "b d"]]:
+    return nnx.merge(graph, weights)(images)
 
 
 def _to_floats(images: np.ndarray) -> Float[np.ndarray, "b h w c"]:

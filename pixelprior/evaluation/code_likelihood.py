@@ -1,6 +1,6 @@
 """How well a prior predicts codes, level by level.
 
-Legend: b batch.
+Legend: b batch, l levels, n images.
 """
 
 import functools
@@ -12,10 +12,10 @@ import jax
 import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
-from jaxtyping import Float
+from jaxtyping import Float64
 
 from pixelprior.devices import put_batch, to_host
-from pixelprior.evaluation.likelihood import check_labels
+from pixelprior.evaluation.likelihood import check_labels, standard_error
 from pixelprior.priors import Prior
 
 
@@ -41,12 +41,14 @@ class CodeLikelihood(NamedTuple):
         nats: mean negative log-likelihood of all codes of an image, all levels together.
         nats_error: the standard error of that mean, over images.
         num_images: how many images.
+        per_image: the nats of each level of each image, in the order of the split.
     """
 
     levels: list[LevelLikelihood]
     nats: float
     nats_error: float
     num_images: int
+    per_image: Float64[np.ndarray, "l n"]
 
 
 @functools.partial(jax.jit, static_argnames="graph")
@@ -83,14 +85,12 @@ def evaluate_codes(
         values.append(-np.stack(log_probs).astype(np.float64)[:, mask])
     nats = np.concatenate(values, axis=1)
     levels = [
-        LevelLikelihood(*_mean(level), float(level.mean()) / (grid.size * math.log(2.0)))
+        LevelLikelihood(
+            float(level.mean()),
+            standard_error(level),
+            float(level.mean()) / (grid.size * math.log(2.0)),
+        )
         for level, grid in zip(nats, prior.grids, strict=True)
     ]
-    return CodeLikelihood(levels, *_mean(nats.sum(axis=0)), nats.shape[1])
-
-
-def _mean(values: Float[np.ndarray, " b"]) -> tuple[float, float]:
-    """The mean, and its standard error."""
-    if values.size == 1:
-        return float(values[0]), math.nan
-    return float(values.mean()), float(values.std(ddof=1) / math.sqrt(values.size))
+    total = nats.sum(axis=0)
+    return CodeLikelihood(levels, float(total.mean()), standard_error(total), total.size, nats)

@@ -20,7 +20,7 @@ class Training(NamedTuple):
         images_per_second: the median over the records.
         memory_bytes: that the compiled step needs on each device; None if it was not recorded.
         compile_seconds: that compiling it took; None if it was not recorded.
-        curve: at each validation the step, the minutes until then and the nats of an image.
+        curve: at each validation the step, the minutes until then and what was validated.
     """
 
     steps: int
@@ -31,8 +31,10 @@ class Training(NamedTuple):
     curve: Sequence[tuple[int, float, float]]
 
 
-def training_of(records: Sequence[Mapping[str, Any]], batch_size: int) -> Training:
-    """Reads the records of a run (``metrics.jsonl``), in their order.
+def training_of(
+    records: Sequence[Mapping[str, Any]], batch_size: int, validated: str = "validation_nats"
+) -> Training:
+    """Reads the records of a run (``metrics.jsonl``), in their order, and one of their values.
 
     Each record of training says how fast the images since the one before went by, so the seconds
     spent on them follow, however often the run was interrupted.
@@ -48,8 +50,8 @@ def training_of(records: Sequence[Mapping[str, Any]], batch_size: int) -> Traini
             seconds += images / record["images_per_second"]
             step = record["step"]
             rates.append(record["images_per_second"])
-        if "validation_nats" in record:
-            curve.append((record["step"], seconds / 60, record["validation_nats"]))
+        if validated in record:
+            curve.append((record["step"], seconds / 60, record[validated]))
     return Training(
         steps=step,
         minutes=seconds / 60,

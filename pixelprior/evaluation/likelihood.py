@@ -1,6 +1,6 @@
 """Negative log-likelihood over whole splits.
 
-Legend: b batch, h height, w width, c channels.
+Legend: n images, b batch, h height, w width, c channels.
 """
 
 import functools
@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
-from jaxtyping import Int
+from jaxtyping import Float64, Int
 
 from pixelprior.context import Context
 from pixelprior.data import Split, Symbols, evaluation_batches
@@ -28,12 +28,19 @@ class Likelihood(NamedTuple):
         nats_error: the standard error of that mean, over images.
         bits_per_dim: the same mean in bits per symbol.
         num_images: how many images.
+        per_image: the nats of each, in the order of the split.
     """
 
     nats: float
     nats_error: float
     bits_per_dim: float
     num_images: int
+    per_image: Float64[np.ndarray, " n"]
+
+
+def standard_error(values: Float64[np.ndarray, " n"]) -> float:
+    """Of the mean of values, one for each image; NaN for a single one."""
+    return float(values.std(ddof=1) / math.sqrt(values.size)) if values.size > 1 else math.nan
 
 
 def check_labels(num_classes: int, label: Int[np.ndarray, " b"], what: str) -> None:
@@ -81,7 +88,8 @@ def evaluate_likelihood(
     mean = float(nats.mean())
     return Likelihood(
         nats=mean,
-        nats_error=float(nats.std(ddof=1) / math.sqrt(nats.size)) if nats.size > 1 else math.nan,
+        nats_error=standard_error(nats),
         bits_per_dim=mean / (model.grid.size * math.log(2.0)),
         num_images=nats.size,
+        per_image=nats,
     )

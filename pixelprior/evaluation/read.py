@@ -1,12 +1,13 @@
-"""Whole splits in memory, for yardsticks that are fitted to them.
+"""Whole splits in memory, for what needs all of their images at once.
 
 Legend: n images, h height, w width, c channels.
 """
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int, UInt8
 
-from pixelprior.data import Split, Symbols, evaluation_batches
+from pixelprior.data import Split, Symbols, evaluation_batches, to_pixels
+from pixelprior.pictures import as_shades
 
 
 def read_symbols(
@@ -23,3 +24,11 @@ def read_symbols(
         if read == wanted:
             break
     return np.concatenate(images), np.concatenate(labels)
+
+
+def read_shades(
+    split: Split, symbols: Symbols, limit: int | None = None
+) -> tuple[UInt8[np.ndarray, "n h w c"], Int[np.ndarray, " n"]]:
+    """The same as pictures in 256 shades: what the symbols look like, as `sample.py` writes it."""
+    images, labels = read_symbols(split, symbols, limit=limit)
+    return as_shades(to_pixels(images, symbols.levels)).astype(np.uint8), labels

@@ -1,6 +1,6 @@
 """What is left of images after they were codes, and how much of the codebooks that takes.
 
-Legend: b batch, h height, w width, c channels, g codebooks, k codes of each.
+Legend: n images, b batch, h height, w width, c channels, g codebooks, k codes of each.
 """
 
 import functools
@@ -12,13 +12,20 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
+from jaxtyping import Float64, Int64
 
 from pixelprior.data import Split, Symbols, evaluation_batches
 from pixelprior.devices import put_batch, rows_here, to_host
 from pixelprior.evaluation.code_use import CodeUse, code_counts, code_use
+from pixelprior.evaluation.likelihood import standard_error
 from pixelprior.nn.likelihoods import DiscretizedLogistic, as_pixels
 from pixelprior.tokenizers import VQVAE
 from pixelprior.tokenizers.vqvae import level_names
+
+NO_BITS = (
+    "no bits/dim: this decoder is trained by squared error and gives pixels no probability; one "
+    "with config.tokenizer.likelihood=discretized_logistic does"
+)
 
 
 class Reconstruction(NamedTuple):
@@ -34,6 +41,9 @@ class Reconstruction(NamedTuple):
         use: how much of its codebooks each level uses, the coarsest first.
         num_images: how many images.
         num_dims: how many symbols an image has.
+        counts: how often each code of each level occurs.
+        squared_errors: of each image, in the order of the split.
+        decoder_nats: what the decoder needs for each image, given the codes; None as above.
     """
 
     loss: float
@@ -44,6 +54,9 @@ class Reconstruction(NamedTuple):
     use: list[CodeUse]
     num_images: int
     num_dims: int
+    counts: list[Int64[np.ndarray, "g k"]]
+    squared_errors: Float64[np.ndarray, " n"]
+    decoder_nats: Float64[np.ndarray, " n"] | None
 
     @property
     def psnr(self) -> float:
@@ -133,18 +146,20 @@ def evaluate_reconstruction(
     error = np.concatenate(errors)
     squared_error = float(error.mean())
     dims = model.grid.size
-    decoder_nats = float(np.concatenate(nats).mean()) if nats else None
+    per_image = np.concatenate(nats) if nats else None
+    decoder_nats = None if per_image is None else float(per_image.mean())
     return Reconstruction(
         loss=squared_error / variance if decoder_nats is None else decoder_nats / dims,
         squared_error=squared_error,
-        squared_error_error=(
-            float(error.std(ddof=1) / math.sqrt(error.size)) if error.size > 1 else math.nan
-        ),
+        squared_error_error=standard_error(error),
         decoder_bits_per_dim=None if decoder_nats is None else decoder_nats / dims / math.log(2.0),
         code_bits=code_bits(model),
         use=[code_use(total) for total in counts],
         num_images=error.size,
         num_dims=dims,
+        counts=counts,
+        squared_errors=error,
+        decoder_nats=per_image,
     )
 
 

@@ -1,4 +1,4 @@
-"""What a classifier sees in a prior's samples.
+"""What a classifier sees in samples whose classes were asked for.
 
 Legend: n images, h height, w width, c channels.
 """
@@ -12,67 +12,98 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from pixelprior.data import Dataset, Symbols, to_pixels
-from pixelprior.evaluation.classifier import accuracy, train_classifier
-from pixelprior.evaluation.read import read_symbols
+from pixelprior.data import to_pixels
+from pixelprior.evaluation.classifier import Classifier, accuracy, train_classifier
+from pixelprior.evaluation.features import Images
 from pixelprior.keys import named_key
-from pixelprior.priors import Prior
-from pixelprior.sampling.labels import labels_in_turn
 from pixelprior.tokenizers import VQVAE
 from pixelprior.tokenizers.vqvae import random_codes
 
-DRAWN_AT_ONCE = 64
-MAX_REAL_IMAGES = 60_000
-"""At most so many real training images teach the classifier."""
+AT_ONCE = 64  # images
+
+Labels = Int[np.ndarray, " n"]
 
 
 class SampleClasses(NamedTuple):
     """Shares of images whose class a classifier names as it should.
 
     Attributes:
-        num_real: how many real training images taught the classifier.
-        num_samples: how many samples there were, of all classes in turn.
         real_accuracy: on the real test images.
-        reconstruction_accuracy: on the same, after the tokenizer: what bounds the next.
         sample_accuracy: on class-conditional samples, by the class asked for.
-        random_accuracy: on images of uniformly random codes, by a class in turn: chance.
         classification_accuracy_score: of a classifier taught by the samples, on the real test
             images. Ravuri and Vinyals 2019.
     """
 
-    num_real: int
-    num_samples: int
     real_accuracy: float
-    reconstruction_accuracy: float
     sample_accuracy: float
-    random_accuracy: float
     classification_accuracy_score: float
 
 
+class CodeClasses(NamedTuple):
+    """The same of what a tokenizer makes of codes.
+
+    Attributes:
+        reconstruction_accuracy: on the real test images, after the tokenizer: what bounds the
+            accuracy of samples.
+        random_accuracy: on images of uniformly random codes, by a class in turn: chance.
+    """
+
+    reconstruction_accuracy: float
+    random_accuracy: float
+
+
 def judge_samples(
-    prior: Prior, tokenizer: VQVAE, dataset: Dataset, symbols: Symbols, *, num: int, seed: int
+    classifier: Classifier,
+    samples: Images,
+    asked: Labels,
+    test: Images,
+    test_labels: Labels,
+    *,
+    seed: int,
 ) -> SampleClasses:
-    """Draws samples of all classes in turn, and has a classifier name their classes.
+    """Has a classifier name the classes of samples, and samples teach another one.
 
     Args:
-        prior: class-conditional.
-        tokenizer: whose codes it draws.
-        dataset: the images that the classifier learns from and is tested on.
-        symbols: how they become symbols.
-        num: how many samples.
-        seed: of the samples and of the classifiers' weights.
+        classifier: taught by real images.
+        samples: all of them.
+        asked: the class that each was asked to be of.
+        test: real images that no classifier has learned from.
+        test_labels: their classes.
+        seed: of the weights of the classifier that the samples teach.
     """
-    classes = len(dataset.class_names)
-    train, train_labels = read_symbols(dataset.splits["train"], symbols, limit=MAX_REAL_IMAGES)
-    test, test_labels = read_symbols(dataset.splits["test"], symbols)
-    train, test = (to_pixels(images, symbols.levels) for images in (train, test))
-    real = train_classifier(train, train_labels, classes, seed=seed)
+    taught = train_classifier(samples, asked, classifier.num_classes, seed=seed)
+    return SampleClasses(
+        real_accuracy=accuracy(classifier, test, test_labels),
+        sample_accuracy=accuracy(classifier, samples, asked),
+        classification_accuracy_score=accuracy(taught, test, test_labels),
+    )
 
+
+def judge_codes(
+    classifier: Classifier,
+    tokenizer: VQVAE,
+    test: Int[np.ndarray, "n h w c"],
+    test_labels: Labels,
+    *,
+    num: int,
+    seed: int,
+) -> CodeClasses:
+    """Has a classifier name the classes of reconstructions, and of ``num`` images of random codes.
+
+    Args:
+        classifier: taught by real images.
+        tokenizer: whose codes they are.
+        test: real images that it has not learned from, as the tokenizer's symbols.
+        test_labels: their classes.
+        num: how many random ones.
+        seed: of the random codes.
+    """
     graph, weights = nnx.split(tokenizer)
+    pixels = to_pixels(test, tokenizer.grid.levels)
 
     @jax.jit
     def decode_random(weights: Any, first: Int[Array, ""]) -> Float[Array, "n h w c"]:
-        numbers = first + jnp.arange(DRAWN_AT_ONCE)
+        numbers = first + jnp.arange(AT_ONCE)
         codes = random_codes(named_key(seed, "random codes"), numbers, tokenizer.code_grids)
         return nnx.merge(graph, weights).decode_codes(codes)
 
@@ -80,39 +111,23 @@ def judge_samples(
     def reconstruct(weights: Any, pixels: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
         return nnx.merge(graph, weights).reconstruct(pixels)
 
-    def draw_sample(first: int) -> Any:
-        return prior.sample(
-            named_key(seed, "judged samples"),
-            DRAWN_AT_ONCE,
-            label=labels_in_turn(classes, None, DRAWN_AT_ONCE, first_image=first),
-            first_image=first,
-            tokenizer=tokenizer,
-        )
-
-    def draw_reconstruction(first: int) -> Any:
+    def reconstruction(first: int) -> Any:
         # The last ones are filled up with the first, and cut off again.
-        places = np.arange(first, first + DRAWN_AT_ONCE) % len(test)
-        return reconstruct(weights, test[places])
+        return reconstruct(weights, pixels[np.arange(first, first + AT_ONCE) % len(pixels)])
 
-    asked = np.arange(num) % classes
-    samples = _collect(draw_sample, num)
-    taught = train_classifier(samples, asked, classes, seed=seed)
-    return SampleClasses(
-        num_real=len(train),
-        num_samples=num,
-        real_accuracy=accuracy(real, test, test_labels),
+    return CodeClasses(
         reconstruction_accuracy=accuracy(
-            real, _collect(draw_reconstruction, len(test)), test_labels
+            classifier, _collect(reconstruction, len(test)), test_labels
         ),
-        sample_accuracy=accuracy(real, samples, asked),
         random_accuracy=accuracy(
-            real, _collect(lambda first: decode_random(weights, first), num), asked
+            classifier,
+            _collect(lambda first: decode_random(weights, first), num),
+            np.arange(num) % classifier.num_classes,
         ),
-        classification_accuracy_score=accuracy(taught, test, test_labels),
     )
 
 
-def _collect(draw: Callable[[int], Any], num: int) -> Float[np.ndarray, "n h w c"]:
-    """``num`` images, drawn batch by batch."""
-    batches = [np.asarray(draw(first)) for first in range(0, num, DRAWN_AT_ONCE)]
+def _collect(make: Callable[[int], Any], num: int) -> Float[np.ndarray, "n h w c"]:
+    """``num`` images, made batch by batch."""
+    batches = [np.asarray(make(first)) for first in range(0, num, AT_ONCE)]
     return np.concatenate(batches)[:num]

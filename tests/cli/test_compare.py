@@ -11,7 +11,7 @@ from flax import nnx
 from PIL import Image
 
 from configs import compare as compare_config
-from pixelprior.commands.compare import _named, _run_folders, compare_runs
+from pixelprior.commands.compare import compare_runs, run_folders
 from pixelprior.commands.receptive_field import draw_receptive_field
 from pixelprior.commands.train import train_run
 from pixelprior.commands.train_list import train_list
@@ -353,7 +353,7 @@ def test_runs_in_folders_of_one_name_are_told_apart(compared, tmp_path):
     for parent in ("a", "b"):
         shutil.copytree(compared[0] / "pixel_cnn", tmp_path / parent / "run")
     folders = [tmp_path / "a" / "run", tmp_path / "b" / "run", compared[0] / "pixel_cnn"]
-    assert list(_named(_run_folders(folders))) == [*map(str, folders[:2]), "pixel_cnn"]
+    assert list(run_folders(folders)) == [*map(str, folders[:2]), "pixel_cnn"]
 
 
 # The receptive field of one run.

@@ -1,5 +1,6 @@
 """Where pictures go: nothing is lost, nothing drawn twice, nothing of another job written over."""
 
+import json
 import subprocess
 import sys
 
@@ -49,7 +50,8 @@ def test_a_folder_of_pictures(tmp_path):
 def test_an_archive(tmp_path):
     write(tmp_path / "a" / "images.npz")
     with np.load(tmp_path / "a" / "images.npz", allow_pickle=False) as archive:
-        assert archive.files == ["images"]
+        assert archive.files == ["images", "request"]
+        assert json.loads(str(archive["request"])) == {"seed": 0, "shape": [3, 4]}
         np.testing.assert_array_equal(archive["images"], IMAGES)
         assert archive["images"].dtype == np.uint8
     # What waited for the last batch is gone.

@@ -326,10 +326,9 @@ def test_a_prior_without_its_tokenizer(prior, tmp_path):
 @pytest.mark.parametrize(
     ("run", "num_samples", "message"),
     [
-        ("digits", 10, "--num_samples is for class-conditional priors"),
-        ("vqvae", 10, "--num_samples is for class-conditional priors"),
-        ("prior", 10, "--num_samples is for class-conditional priors"),
-        ("prior2", -1, "num_samples must be at least 0, got -1"),
+        ("vqvae", 10, "a tokenizer has no samples to be judged"),
+        ("prior2", 9, "num_samples must be 0 or at least 10, got 9"),
+        ("prior2", -1, "num_samples must be 0 or at least 10, got -1"),
         ("top_prior", 10, "has not learned the bottom level"),
     ],
 )

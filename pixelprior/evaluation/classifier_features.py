@@ -1,0 +1,123 @@
+"""The features of a data set's own classifier, trained once and kept.
+
+It needs no download, and knows what tells the classes of just these images apart.
+
+Legend: n images, h height, w width, c channels.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import jax
+import numpy as np
+from flax import nnx
+
+from pixelprior.cache_folder import cache_folder
+from pixelprior.data import Dataset, Symbols
+from pixelprior.errors import InputError
+from pixelprior.evaluation.classifier import Classifier, ClassifierNetwork, train_classifier
+from pixelprior.evaluation.features import Extractor
+from pixelprior.evaluation.read import read_shades
+from pixelprior.report import say, warn
+from pixelprior.run_folder import save_arrays
+
+MAX_TRAINING_IMAGES = 60_000
+"""At most so many training images, the first ones, teach the classifier."""
+
+RECOGNISED = 1000
+"""By so many of its training images, the first ones, a data set is known again."""
+
+VERSION = 1  # to be raised with every change that makes another classifier of the same images
+
+
+def open_classifier(dataset: Dataset) -> Classifier:
+    """The classifier of a data set: trained on its training split as it is stored, or read.
+
+    Kept in the user's folder for caches, not beside the data, which are often shared and cannot be
+    written to. On a CPU the same data always give the same one.
+
+    Raises:
+        InputError: if the data have no classes.
+    """
+    classes = len(dataset.class_names)
+    if classes < 2:
+        raise InputError(
+            f"{dataset.name} has no classes, so no classifier of its own to take features from; "
+            "use --features=inception"
+        )
+    path = cache_folder("classifiers") / f"{_recognise(dataset)}.npz"
+    if path.is_file():
+        try:
+            return _read(path, dataset.shape, classes)
+        # Not a zip file, cut short, of other arrays.
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            warn(f"{path} cannot be read and is made again: {error}")
+    say(f"training the classifier of {dataset.name}, once")
+    images, labels = read_shades(dataset.splits["train"], _stored(dataset), MAX_TRAINING_IMAGES)
+    classifier = train_classifier(images, labels, classes)
+    _write(path, classifier)
+    return classifier
+
+
+def classifier_extractor(dataset: Dataset) -> Extractor:
+    """The features of a data set's own classifier. Raises as `open_classifier` does."""
+    classifier = open_classifier(dataset)
+    digest = hashlib.sha256()
+    for name, leaf in _arrays(classifier.weights).items():
+        digest.update(f"{name}{leaf.dtype}{leaf.shape}".encode() + leaf.tobytes())
+    return Extractor(
+        "classifier",
+        f"a small CNN trained on the training split of {dataset.name}",
+        digest.hexdigest(),
+        classifier.extract,
+    )
+
+
+def _stored(dataset: Dataset) -> Symbols:
+    """Pixels as they are, whatever a run makes of them: so runs share one classifier."""
+    return Symbols(dataset.native_levels, "none")
+
+
+def _recognise(dataset: Dataset) -> str:
+    train = dataset.splits["train"]
+    images, labels = read_shades(train, _stored(dataset), RECOGNISED)
+    about = (VERSION, dataset.name, dataset.shape, dataset.class_names, train.description)
+    digest = hashlib.sha256(repr((*about, len(train))).encode())
+    digest.update(images.tobytes() + labels.astype(np.int32).tobytes())
+    return digest.hexdigest()[:32]
+
+
+def _arrays(weights: Any) -> dict[str, np.ndarray]:
+    leaves = jax.tree_util.tree_leaves_with_path(nnx.to_pure_dict(weights))
+    return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
+
+
+def _write(path: Path, classifier: Classifier) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_arrays(path, _arrays(classifier.weights))
+    except OSError as error:
+        warn(f"the classifier cannot be kept in {path.parent} ({error.strerror})")
+
+
+def _read(path: Path, shape: tuple[int, int, int], num_classes: int) -> Classifier:
+    graph, shapes = nnx.split(
+        nnx.eval_shape(
+            lambda: ClassifierNetwork(shape, num_classes, dropout_rate=0.0, rngs=nnx.Rngs(0))
+        )
+    )
+    # Opened here, since NumPy leaves a file open that it cannot read.
+    with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+        leaves = {name: arrays[name] for name in arrays.files}
+
+    def fill(place: Any, like: Any) -> np.ndarray:
+        leaf = leaves[jax.tree_util.keystr(place)]
+        if leaf.shape != like.shape or leaf.dtype != like.dtype:
+            raise ValueError(f"{jax.tree_util.keystr(place)} has shape {leaf.shape}")
+        return leaf
+
+    filled = jax.tree_util.tree_map_with_path(fill, nnx.to_pure_dict(shapes))
+    weights = jax.tree.unflatten(jax.tree.structure(shapes), jax.tree.leaves(filled))
+    return Classifier(shape, num_classes, graph, weights)

@@ -1,0 +1,62 @@
+"""How alike originals and reconstructions look: SSIM and LPIPS.
+
+Legend: n images.
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import dm_pix
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Float64
+
+from pixelprior.data import Split, Symbols, evaluation_batches
+from pixelprior.evaluation.lpips import has_lpips, lpips_distance
+from pixelprior.nn.likelihoods import as_pixels
+from pixelprior.tokenizers import VQVAE
+
+WINDOW = 11
+"""SSIM is a mean over windows of this size, in pixels: smaller images have none."""
+
+
+class Perception(NamedTuple):
+    """Image by image, in the order of the split.
+
+    Attributes:
+        ssim: structural similarity, up to 1; None for images that are smaller than its window.
+        lpips: see `pixelprior.evaluation.lpips`, from 0 up; None where that is not installed, or
+            images are neither grey nor of three colours.
+    """
+
+    ssim: Float64[np.ndarray, " n"] | None
+    lpips: Float64[np.ndarray, " n"] | None
+
+
+@functools.partial(jax.jit, static_argnames="graph")
+def _reconstruct(graph: nnx.GraphDef, weights: Any, x: Any) -> Any:
+    model = nnx.merge(graph, weights)
+    pixels = as_pixels(jnp.asarray(x), model.grid)
+    reconstructed = model.reconstruct(pixels)
+    if min(model.grid.height, model.grid.width) < WINDOW:
+        return pixels, reconstructed, None
+    return pixels, reconstructed, dm_pix.ssim(pixels, reconstructed, filter_size=WINDOW)
+
+
+def perception(model: VQVAE, split: Split, symbols: Symbols, *, batch_size: int) -> Perception:
+    """Compares all images of a split with what their codes keep of them."""
+    graph, weights = nnx.split(model)
+    distance = lpips_distance() if has_lpips() and model.grid.channels in (1, 3) else None
+    ssim, lpips = [], []
+    for batch in evaluation_batches(split, symbols, batch_size=batch_size):
+        pixels, reconstructed, similarity = _reconstruct(graph, weights, batch["image"])
+        mask = batch["mask"]
+        if similarity is not None:
+            ssim.append(np.asarray(similarity, np.float64)[mask])
+        if distance is not None:
+            lpips.append(distance(pixels, reconstructed).astype(np.float64)[mask])
+    return Perception(
+        np.concatenate(ssim) if ssim else None, np.concatenate(lpips) if lpips else None
+    )

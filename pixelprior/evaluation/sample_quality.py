@@ -1,0 +1,80 @@
+"""How good samples are, by the features of a network: all figures that compare two sets of images.
+
+Legend: n images, d features.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pixelprior.evaluation.features import Features
+from pixelprior.evaluation.frechet import frechet_distance
+from pixelprior.evaluation.inception_score import inception_score
+from pixelprior.evaluation.kernel_distance import kernel_distance
+from pixelprior.evaluation.neighbours import NEAREST, neighbours
+
+
+class Quality(NamedTuple):
+    """What is measured of images against reference images, in the features of one network.
+
+    Attributes:
+        frechet_distance: see `pixelprior.evaluation.frechet`; lower is better.
+        kernel_distance: see `pixelprior.evaluation.kernel_distance`; lower is better.
+        inception_score: of the images alone; higher is better.
+        precision: see `pixelprior.evaluation.neighbours`, as for the next three; higher is better.
+        recall: higher is better.
+        density: higher is better, up to 1 or a little more.
+        coverage: higher is better.
+    """
+
+    frechet_distance: float
+    kernel_distance: float
+    inception_score: float
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+
+
+HEADINGS = ("Fréchet", "kernel", "IS", "precision", "recall", "density", "coverage")
+"""Of the columns of a table, in the order of `Quality`."""
+
+
+def sample_quality(reference: Features, images: Features) -> Quality:
+    """Everything that is measured of images against reference images.
+
+    Raises:
+        InputError: if the features are not comparable, or there are too few.
+    """
+    real, fake = reference.vectors, images.vectors
+    return Quality(
+        frechet_distance(real, fake),
+        kernel_distance(real, fake),
+        inception_score(images.logits).mean,
+        *neighbours(real, fake),
+    )
+
+
+def rank_note(reference: Features, images: Features) -> str | None:
+    """Why a Fréchet distance cannot be trusted at all, in words; None if it can."""
+    (n, d), m = reference.vectors.shape, len(images.vectors)
+    if min(n, m) > d:
+        return None
+    return (
+        f"the Fréchet distance is between covariances of {d}x{d} of which the images give a rank "
+        f"of at most {min(n, m) - 1}, so it says little; use more than {d} images"
+    )
+
+
+def table(rows: Sequence[tuple[str, Quality]]) -> list[str]:
+    """The lines for people."""
+    width = max(len(name) for name, _ in rows)
+    heading = " ".join(f"{word:>9}" for word in HEADINGS)
+    return [
+        f"{'':<{width}} {heading}",
+        *(
+            f"{name:<{width}} {row.frechet_distance:>9.4g} {row.kernel_distance:>9.4g} "
+            f"{row.inception_score:>9.3f} " + " ".join(f"{value:>9.4f}" for value in row[3:])
+            for name, row in rows
+        ),
+        f"balls of precision, recall, density and coverage reach to neighbour {NEAREST}",
+    ]

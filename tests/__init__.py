@@ -1,0 +1,1 @@
+"""Not to be mistaken for the tests that another package may have installed by this name."""

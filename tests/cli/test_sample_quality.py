@@ -1,0 +1,194 @@
+"""Samples judged from the command line: what is measured, what is kept, what is refused."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+from pixelprior.commands.evaluate import evaluate_run
+from pixelprior.commands.sample_set import read_samples
+from pixelprior.errors import InputError
+from pixelprior.evaluation.sample_quality import Quality
+from pixelprior.loading import load_trained
+from pixelprior.run_folder import RunFolder
+
+QUALITY = Quality._fields
+
+
+def evaluate(workdir, **options):
+    settings = {
+        "split": "test",
+        "json_file": None,
+        "batch_size": 64,
+        "baselines": False,
+        "checkpoint": "best",
+        "averaged": True,
+    }
+    return evaluate_run(workdir, **settings | options)
+
+
+@pytest.fixture(scope="module")
+def judged(digits, tmp_path_factory, script):
+    """A copy of a class-conditional run whose samples were judged, and what was said of them."""
+    workdir = tmp_path_factory.mktemp("judged") / "run"
+    shutil.copytree(digits, workdir)
+    result = script(
+        "evaluate",
+        f"--workdir={workdir}",
+        "--nobaselines",
+        "--num_samples=150",
+        f"--json={workdir / 'results.json'}",
+        f"--per_image={workdir / 'values.npz'}",
+    )
+    assert result.status == 0, result.errors
+    return workdir, json.loads((workdir / "results.json").read_text()), result
+
+
+@pytest.mark.slow
+def test_what_is_measured(judged):
+    workdir, result, said = judged
+    samples = result["samples"]
+    features = samples["features"]
+    assert samples["num_samples"] == 150 and samples["made_by"]["seed"] == 0
+    assert features["extractor"] == "classifier" and len(features["fingerprint"]) == 64
+    assert len(features["reference_fingerprint"]) == 64
+    # As many real ones as samples, since figures of more are not comparable.
+    assert features["reference_images"] == 1294 and features["num_compared"] == 150
+    assert features["samples_compared"] == features["samples"]
+    # A model of six steps is no match for real images, in anything.
+    ours, real = (Quality(**features[key]) for key in ("samples", "real"))
+    assert ours.frechet_distance > 3 * real.frechet_distance > 0
+    assert ours.kernel_distance > 3 * real.kernel_distance
+    for name in ("precision", "density", "coverage"):
+        assert 0 <= getattr(ours, name) < 0.5 * getattr(real, name)
+    assert 1 <= ours.inception_score < real.inception_score <= 10
+    classes = samples["classes"]
+    assert classes["real_accuracy"] > 0.95
+    assert 0 <= classes["sample_accuracy"] < 0.6
+    assert 0 <= classes["classification_accuracy_score"] < 0.9
+    # Real test images are what they are compared with; noise is nearer to nothing.
+    memory = samples["memorisation"]
+    assert memory["training_images"] == 1294
+    assert memory["pixels"]["nearer"] < 0.5 and memory["features"]["copies"] < 0.2
+    statistics = samples["statistics"]
+    assert 0 < statistics["histogram_distance"] < 1 and statistics["flags"] == []
+    assert "Fréchet" in said.output and "150 samples" in said.output
+    assert f"{classes['sample_accuracy']:7.2%} of 150 samples" in said.output
+    assert (workdir / "evaluation" / "nearest.png").stat().st_size > 1000
+
+
+@pytest.mark.slow
+def test_values_of_each_image(judged):
+    workdir, result, _ = judged
+    with np.load(workdir / "values.npz", allow_pickle=False) as values:
+        assert values.files == ["nats"]
+        assert values["nats"].shape == (359,)
+        assert values["nats"].mean() == pytest.approx(result["nats"], rel=1e-9)
+
+
+@pytest.mark.slow
+def test_samples_are_drawn_once(judged, capsys):
+    workdir, result, said = judged
+    assert "samples_150.npz" in said.errors
+    path = workdir / "evaluation" / "samples_150.npz"
+    stamp = path.stat().st_mtime_ns
+    again = evaluate(workdir, num_samples=150)
+    assert path.stat().st_mtime_ns == stamp
+    assert again["samples"]["features"] == result["samples"]["features"]
+    kept = RunFolder(workdir).kept_evaluation("test_samples")
+    assert kept == json.loads(json.dumps({"weights": result["weights"], **again["samples"]}))
+    assert RunFolder(workdir).kept_evaluation("test")["nats"] == result["nats"]
+    # Of other weights they are drawn anew.
+    evaluate(workdir, num_samples=150, averaged=False)
+    assert path.stat().st_mtime_ns != stamp
+
+
+@pytest.mark.slow
+def test_samples_that_were_drawn_before(digits, tmp_path, script):
+    file = tmp_path / "x.npz"
+    flags = ("--num=40", "--temperature=0.5", "--seed=3", "--label=7", f"--out={file}")
+    assert script("sample", f"--workdir={digits}", *flags).status == 0
+    result = script("evaluate", f"--workdir={digits}", "--nobaselines", f"--samples={file}")
+    assert result.status == 0, result.errors
+    assert re.search(r"samples: seed 3, .*Temperature.*0\.5.*, class 7 alone", result.output)
+    assert "the Fréchet distance is between covariances of 128x128" in result.errors
+    # All of them were asked to be sevens.
+    given = read_samples(file, load_trained(digits))
+    assert given.images.shape == (40, 8, 8, 1) and set(given.labels) == {7}
+
+
+@pytest.mark.slow
+def test_priors_too(prior2, script, tmp_path):
+    file = tmp_path / "results.json"
+    result = script("evaluate", f"--workdir={prior2}", f"--json={file}", "--num_samples=70")
+    assert result.status == 0, result.errors
+    samples = json.loads(file.read_text())["samples"]
+    assert samples["num_samples"] == 70
+    classes = samples["classes"]
+    assert classes["real_accuracy"] > 0.8
+    # Hardly trained, neither tokenizer nor prior give pictures worth the name.
+    for key in ("reconstruction_accuracy", "sample_accuracy", "random_accuracy"):
+        assert 0 <= classes[key] < classes["real_accuracy"]
+        assert f"{classes[key]:7.2%}" in result.output
+
+
+# What cannot be judged.
+
+
+def archive(path, images, **others):
+    np.savez(path, images=images, **others)
+    return path
+
+
+NOISE = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), dtype=np.uint8)
+
+
+def spoilt():
+    images = (NOISE / 255).astype(np.float32)
+    images[3, 2, 2] = np.nan
+    return images
+
+
+@pytest.mark.parametrize(
+    ("images", "others", "words"),
+    [
+        (NOISE[:9], {}, "expected at least 10 images"),
+        (
+            NOISE[:, :4],
+            {},
+            r"10 images \[n, 8, 8, 1\].*got shape \[20, 4, 8, 1\]",
+        ),
+        (spoilt(), {}, "finite floats in"),
+        (2 * spoilt()[:2].repeat(10, 0), {}, "finite floats in"),
+        (NOISE.astype(np.int32), {}, "expected images of uint8"),
+        (
+            NOISE,
+            {"request": np.array(json.dumps({"data": "mnist"}))},
+            "are of a model of mnist, but this run is of digits",
+        ),
+    ],
+)
+def test_samples_that_do_not_fit(digits, tmp_path, images, others, words):
+    file = archive(tmp_path / "x.npz", images, **others)
+    with pytest.raises(InputError, match=words):
+        evaluate(digits, samples=file)
+
+
+def test_files_that_are_no_samples(digits, tmp_path):
+    (tmp_path / "text.npz").write_text("hello")
+    np.save(tmp_path / "array.npy", NOISE)
+    np.savez(tmp_path / "other.npz", x=NOISE)
+    np.savez(tmp_path / "pickled.npz", images=np.array([{"a": 1}], object))
+    for name in ("text.npz", "none.npz", "array.npy", "other.npz", "pickled.npz"):
+        with pytest.raises(InputError, match=f"{name} is not an .npz file with an array of images"):
+            evaluate(digits, samples=tmp_path / name)
+
+
+def test_floats_are_taken_for_what_they_look_like(digits, tmp_path):
+    file = archive(tmp_path / "x.npz", NOISE / 255)
+    given = read_samples(file, load_trained(digits))
+    np.testing.assert_array_equal(given.images, NOISE)
+    # Nobody says what they were asked to be.
+    assert given.labels is None and given.made_by == {}
