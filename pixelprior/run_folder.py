@@ -25,7 +25,6 @@ from pixelprior.errors import InputError
 from pixelprior.processes import is_first
 from pixelprior.report import warn
 
-
 EVALUATION_FORMAT = 1
 """Of kept results; to be raised with every change that reports could not read the older ones by."""
 
