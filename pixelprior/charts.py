@@ -10,7 +10,7 @@ from html import escape
 NUM_COLOURS = 8  # variables that the page must define
 DASHES = ("", "7 4", "2 4", "9 3 2 3")  # of lines, once the colours begin anew
 WIDTH, HEIGHT = 560, 320
-LEFT, RIGHT, TOP, BOTTOM = 58, 14, 12, 44
+LEFT, RIGHT, TOP, BOTTOM = 72, 14, 12, 44
 
 
 def style(number: int) -> tuple[str, str]:
@@ -20,16 +20,21 @@ def style(number: int) -> tuple[str, str]:
 
 
 def line_chart(
-    lines: Mapping[str, Sequence[tuple[float, float]]], x_label: str, y_label: str
+    lines: Mapping[str, Sequence[tuple[float, float]]],
+    x_label: str,
+    y_label: str,
+    *,
+    whole: bool = False,
 ) -> str:
     """Lines through points, each with the style of its place among all.
 
     Args:
         lines: by name the (x, y) of each point, as many as there are; those without any are left
-            out. The highest of what they begin with are cut off where they would take most of the
-            picture.
+            out.
         x_label: what is on the horizontal axis, which begins at 0.
         y_label: what is on the vertical one.
+        whole: whether all of it is to be seen; by default what lines begin with is cut off where it
+            would take most of the picture, as that of learning curves does.
     """
     drawn = {name: line for name, line in lines.items() if line}
     if not drawn:
@@ -37,7 +42,9 @@ def line_chart(
     ends = [line[-1][1] for line in drawn.values()]
     ys = [y for line in drawn.values() for _, y in line]
     low = min(ys)
-    high = min(max(ys), max(ends) + max(2 * (max(ends) - low), 0.15 * abs(max(ends)), 1e-12))
+    high = max(ys)
+    if not whole:
+        high = min(high, max(ends) + max(2 * (max(ends) - low), 0.15 * abs(max(ends)), 1e-12))
     high = high if high > low else low + (abs(low) or 1.0)
     right = max(x for line in drawn.values() for x, _ in line) or 1.0
 

@@ -44,6 +44,12 @@ def test_where_training_begins_does_not_take_the_picture():
     assert first[1] < 0 and TOP < middle[1] < last[1] < HEIGHT
 
 
+def test_all_of_it_on_request():
+    svg = line_chart({"a": [(0, 500.0), (50, 2.2), (100, 2.0)]}, "x", "y", whole=True)
+    [[first, _, last]] = points(svg)
+    assert first == (LEFT, TOP) and last[1] < HEIGHT
+
+
 def test_nothing_to_draw():
     assert line_chart({}, "x", "y") == line_chart({"a": []}, "x", "y") == ""
     # A single point, and values that are all the same.

@@ -9,6 +9,7 @@ from typing import Any
 from pixelprior.charts import histogram, line_chart, style
 from pixelprior.commands.cost import lines as cost_lines
 from pixelprior.commands.evaluate_samples import measured_by, quality_rows
+from pixelprior.commands.evaluate_samples import table as samples_table
 from pixelprior.commands.run_report import HEADLINES, RunReport
 from pixelprior.evaluation.comparison import in_short
 from pixelprior.evaluation.sample_quality import HEADINGS
@@ -21,6 +22,7 @@ CAPTIONS = {
     "likelihood": "real images above the bits of each pixel, dark for none",
     "reconstruct": "originals above their reconstructions",
     "receptive_field": "what moves the prediction at the centre",
+    "nearest": "the samples nearest to training images, above those: by pixels, then by features",
 }
 """Of the pictures, by what they show, in their order."""
 
@@ -196,6 +198,13 @@ def _run(run: RunReport, number: int) -> str:
                     )
                     + "</figure>"
                 )
+    if run.samples is not None:
+        parts += [f"<figure>{chart}</figure>" for chart in _histograms(run.samples["statistics"])]
+        words = "\n".join(samples_table(run.samples, run.measured["split"]))
+        parts.append(
+            f"<details><summary>samples</summary><div class='wide'><pre>{escape(words)}</pre></div>"
+            "</details>"
+        )
     if run.cost is not None:
         rows = [[escape(words), escape(value)] for words, value in cost_lines(run.cost)]
         parts.append(f"<details><summary>cost</summary>{_rows(['', ''], rows)}</details>")
@@ -203,6 +212,24 @@ def _run(run: RunReport, number: int) -> str:
         f"<article><h3>{escape(run.name)}</h3><p>{escape(_model(run))}, "
         f"{escape(run.measured['weights'])}</p>{''.join(parts)}</article>"
     )
+
+
+def _histograms(statistics: Mapping[str, Any]) -> list[str]:
+    """How often each shade occurs in real images and in samples, for each channel."""
+    samples, real = statistics["samples"]["histogram"], statistics["real"]["histogram"]
+    channels = ("grey",) if len(samples) == 1 else ("red", "green", "blue")
+    return [
+        line_chart(
+            {
+                "real images": list(enumerate(real[number])),
+                "samples": list(enumerate(samples[number])),
+            },
+            f"shade of {channel}: real images in the first colour, samples in the second",
+            "share of pixels",
+            whole=True,
+        )
+        for number, channel in enumerate(channels)
+    ]
 
 
 def _maybe(value: float | None) -> str:

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from pixelprior.commands.draw import Subject, pictures
+from pixelprior.commands.draw import Subject
+from pixelprior.commands.draw import pictures as pictures_of
 from pixelprior.commands.evaluate import measure_split, open_trained_data
 from pixelprior.commands.receptive_field import draw_field
 from pixelprior.commands.run_images import RunImages
@@ -96,6 +97,10 @@ def report_run(
     if samples is not None and samples.get("weights") != trained.weights:
         samples = None
     config, data = trained.config, trained.data
+    pictures = _pictures(trained, folder)
+    nearest = folder.evaluation / "nearest.png"
+    if samples is not None and nearest.is_file():
+        pictures["nearest"] = nearest
     return RunReport(
         name,
         folder.path,
@@ -116,7 +121,7 @@ def report_run(
         measured,
         samples,
         folder.kept_evaluation("cost"),
-        _pictures(trained, folder),
+        pictures,
     )
 
 
@@ -134,7 +139,7 @@ def _pictures(trained: Trained, folder: RunFolder) -> dict[str, Path]:
         draw = (
             RunImages(trained, SEED, None, None).pixels
             if name == "real"
-            else pictures(name, trained, request, Subject()).draw
+            else pictures_of(name, trained, request, Subject()).draw
         )
         save_pixels(draw(np.arange(SHOWN)), path, columns=COLUMNS)
     folder.keep_evaluation("pictures", about)
