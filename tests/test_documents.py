@@ -55,3 +55,15 @@ def test_every_document_has_its_page():
                 yield from pages(value) if isinstance(value, list) else [value]
 
     assert sorted(pages(nav)) == sorted(path.name for path in (ROOT / "docs").glob("*.md"))
+
+
+def test_messages_are_those_that_are_raised():
+    source = "\n".join(path.read_text() for path in sorted((ROOT / "pixelprior").rglob("*.py")))
+    # Strings that go on in the next line.
+    source = re.sub(r'"\s*\n\s*f?"', "", source)
+    table = (ROOT / "docs" / "troubleshooting.md").read_text()
+    messages = re.findall(r'^\| [^|]*?"([^"|]+)"', table, flags=re.MULTILINE)
+    assert len(messages) > 10
+    for message in messages:
+        part = max(re.split(r"\.\.\.|128x128|\bN\b.*", message), key=len).strip(" ()")
+        assert part in source, message
