@@ -13,7 +13,7 @@ import numpy as np
 from flax import nnx
 
 from pixelprior.commands.evaluate import check_writable
-from pixelprior.commands.run_samples import check_learned
+from pixelprior.commands.run_samples import has_learned_all
 from pixelprior.commands.train import open_task
 from pixelprior.devices import data_mesh, put_batch
 from pixelprior.loading import Trained, load_trained
@@ -52,14 +52,12 @@ def measure_cost(workdir: str | Path, *, json_file: str | Path | None = None) ->
     if json_file is not None:
         check_writable(Path(json_file))
     trained = load_trained(workdir)
-    if trained.task == "prior":
-        check_learned(trained)
     result: dict[str, Any] = {
         "workdir": str(workdir),
         "task": trained.task,
         "devices": f"{jax.device_count()} {jax.devices()[0].device_kind}",
         **_training(trained, workdir),
-        **_sampling(trained),
+        **(_sampling(trained) if has_learned_all(trained) else {}),
         "peak_host_bytes": _peak_host_bytes(),
         "peak_device_bytes": _peak_device_bytes(),
     }
@@ -74,7 +72,10 @@ def measure_cost(workdir: str | Path, *, json_file: str | Path | None = None) ->
 def _training(trained: Trained, workdir: str | Path) -> dict[str, Any]:
     """Of the very step that the run was trained by, on its data."""
     config, mesh = dict(trained.config), data_mesh()
-    task, _ = open_task(config, RunFolder(workdir), mesh)
+    # Levels that another prior had learned are in the run's own checkpoints.
+    taken_over = set(trained.data.get("learned_levels", ())) - set(config.get("trained_levels", ()))
+    prior = workdir if taken_over else None
+    task, _ = open_task(config, RunFolder(workdir), mesh, prior=prior)
     graph, weights = nnx.split(task.make())
     program = make_program(task, config, graph, weights, mesh)
     batch = put_batch(next(task.batches(0)), mesh)

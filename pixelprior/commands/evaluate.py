@@ -69,11 +69,17 @@ def evaluate_run(
         raise InputError(f"num_samples must be 0 or at least {FEWEST_SAMPLES}, got {num_samples}")
     if num_samples and samples is not None:
         raise InputError("samples are drawn (--num_samples) or given (--samples), not both")
+    judged = bool(num_samples) or samples is not None
+    if not judged and (features != "classifier" or inception_weights is not None):
+        raise InputError(
+            "--features and --inception_weights are for samples; give --num_samples or --samples"
+        )
+    if inception_weights is not None and features != "inception":
+        raise InputError("--inception_weights is for --features=inception; give both or none")
     for file in (json_file, per_image):
         if file is not None:
             check_writable(Path(file))
     trained = load_trained(workdir, checkpoint=checkpoint, averaged=averaged)
-    judged = bool(num_samples) or samples is not None
     # All that may be refused, before anything is measured for long.
     if judged and trained.task == "tokenizer":
         raise InputError("a tokenizer has no samples to be judged; train a prior on its codes")
@@ -93,22 +99,20 @@ def evaluate_run(
     lines = _MEASURES[trained.task].table(result)
     print("\n".join([*_heading(result), "", *lines]), flush=True)
     if extractor is not None:
+        picture = folder.evaluation / "nearest.png"
+        if samples is not None:
+            picture = Path(samples).with_suffix(".nearest.png")
         if given is None:
             given = draw_samples(
                 workdir, trained, num_samples, checkpoint=checkpoint, averaged=averaged
             )
         result["samples"] = evaluate_samples.measure(
-            trained,
-            dataset,
-            symbols,
-            split,
-            given,
-            extractor,
-            folder.evaluation / "nearest.png",
+            trained, dataset, symbols, split, given, extractor, picture
         )
-        folder.keep_evaluation(
-            f"{split}_samples", {"weights": trained.weights, **result["samples"]}
-        )
+        # Of a file only its own words say what drew it, so a report does not take it for the run's.
+        if samples is None:
+            kept = {"weights": trained.weights, **result["samples"]}
+            folder.keep_evaluation(f"{split}_samples", kept)
         print("\n".join(["", *evaluate_samples.table(result["samples"], split)]))
     if json_file is not None:
         write_atomically(Path(json_file), json.dumps(result, indent=2) + "\n")

@@ -3,6 +3,7 @@
 Legend: n images, h height, w width, c channels.
 """
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,6 @@ from pixelprior.evaluation.memorisation import Memorisation, memorisation
 from pixelprior.evaluation.read import read_shades, read_symbols
 from pixelprior.evaluation.sample_classes import judge_codes, judge_samples
 from pixelprior.evaluation.sample_statistics import (
-    Statistics,
     flags,
     histogram_distance,
     sample_statistics,
@@ -76,13 +76,16 @@ def measure(
     train, _ = read_shades(dataset.splits["train"], symbols, MAX_TRAINING_IMAGES)
     chosen = np.random.default_rng(0).permutation(len(train))[:REFERENCE_IMAGES]
     say(f"features of {len(chosen) + len(test) + len(images):,} images by {extractor.description}")
-    reference = extractor.extract(train[np.sort(chosen)])
     real, generated = extractor.extract(test), extractor.extract(images)
+    reference = extractor.extract(train[chosen])
     # Figures of more images are not comparable with those of fewer.
     alike = np.arange(min(len(images), len(test)))
     note = quality.rank_note(reference, generated.of(alike))
     if note is not None:
         warn(note)
+    compared = {"samples": generated, "real": real.of(alike)}
+    if len(alike) < len(images):
+        compared["samples_compared"] = generated.of(alike)
     statistics = {"samples": sample_statistics(images), "real": sample_statistics(test)}
     near = {"pixels": memorisation(_flat(train), _flat(test), _flat(images))}
     result: dict[str, Any] = {
@@ -97,13 +100,14 @@ def measure(
             "reference_images": len(chosen),
             "reference_fingerprint": reference.fingerprint,
             "num_compared": len(alike),
-            "samples": quality.sample_quality(reference, generated)._asdict(),
-            "samples_compared": quality.sample_quality(reference, generated.of(alike))._asdict(),
-            "real": quality.sample_quality(reference, real.of(alike))._asdict(),
+            **{
+                name: quality.sample_quality(reference, features)._asdict()
+                for name, features in compared.items()
+            },
             **({} if note is None else {"note": note}),
         },
         "statistics": {
-            **{name: _as_json(one) for name, one in statistics.items()},
+            **{name: one.as_json() for name, one in statistics.items()},
             "histogram_distance": histogram_distance(*statistics.values()),
             "flags": flags(**statistics),
         },
@@ -115,8 +119,12 @@ def measure(
         }
     if dataset.class_names:
         own = open_classifier(dataset)
+        # Of all training images, for which Inception would take hours.
+        ours = (real, generated)
+        if extractor.name != "classifier":
+            ours = own.extract(test), own.extract(images)
         near["features"] = memorisation(
-            own.extract(train).vectors, own.extract(test).vectors, own.extract(images).vectors
+            own.extract(train).vectors, *(features.vectors for features in ours)
         )
         if samples.labels is not None:
             result["classes"] = _classes(
@@ -159,13 +167,6 @@ def _flat(images: Images) -> Float[np.ndarray, "n d"]:
     return images.reshape(len(images), -1).astype(np.float32) / 255
 
 
-def _as_json(statistics: Statistics) -> dict[str, Any]:
-    return {
-        name: value.tolist() if isinstance(value, np.ndarray) else value
-        for name, value in statistics._asdict().items()
-    }
-
-
 def _draw(images: Images, train: Images, near: Mapping[str, Memorisation], picture: Path) -> None:
     """The samples that are nearest to training images, above those: by pixels, by features."""
     if images.shape[-1] not in (1, 3):
@@ -186,7 +187,7 @@ def table(result: Mapping[str, Any], split: str) -> list[str]:
     rows = {f"{result['num_samples']:,} samples": "samples", f"the {split} images": "real"}
     lines = [
         measured_by(result),
-        f"samples: {_settings(result['made_by'])}",
+        f"samples: {settings_in_words(result['made_by'])}",
         "",
         *quality.table(shown),
         "",
@@ -236,12 +237,14 @@ def quality_rows(result: Mapping[str, Any], split: str) -> list[tuple[str, quali
     return [(name, quality.Quality(**features[key])) for name, key in rows.items()]
 
 
-def _settings(made_by: Mapping[str, Any]) -> str:
-    """How samples were drawn, in words."""
-    if not made_by:
+def settings_in_words(made_by: Mapping[str, Any]) -> str:
+    """How samples were drawn, as far as that is known."""
+    if not {"mode", "seed", "weights", "strategies"} <= made_by.keys():
         return "the file does not tell how they were made"
     words = [f"seed {made_by['seed']}", made_by["weights"]]
-    if made_by["strategies"] not in ("[()]", "[]"):
+    if made_by["mode"] != "sample":
+        words.append(f"--mode={made_by['mode']}")
+    if made_by["strategies"] != "[()]":
         words.append(made_by["strategies"])
     if made_by.get("guidance") is not None:
         words.append(f"guidance {made_by['guidance']}")
@@ -265,8 +268,10 @@ def _statistics_table(rows: Mapping[str, str], statistics: Mapping[str, Any]) ->
     ]
 
 
-def _mean(values: list[float]) -> float:
-    return float(np.mean(values))
+def _mean(values: list[float | None]) -> float:
+    """Of those channels that have one."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else math.nan
 
 
 def _classes_table(result: Mapping[str, Any]) -> list[str]:

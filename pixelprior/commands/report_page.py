@@ -27,6 +27,10 @@ CAPTIONS = {
 """Of the pictures, by what they show, in their order."""
 
 
+SHADES_OF = ("real images", "samples")
+"""Whose shades are drawn, in this order."""
+
+
 def render(groups: Sequence[Sequence[RunReport]], problems: Mapping[str, str], split: str) -> str:
     """The whole page.
 
@@ -67,7 +71,7 @@ def _group(runs: Sequence[RunReport], split: str) -> str:
         f"{measured['num_images']:,} images"
         + (f". {escape(note)}" if note else "")
         + f"</p>{_table(runs)}{_curves(runs)}{_samples_table(runs, split)}"
-        f"<div class='runs'>{''.join(map(_run, runs, range(len(runs))))}</div></section>"
+        f"<div class='runs'>{''.join(map(_run, runs))}</div></section>"
     )
 
 
@@ -78,13 +82,19 @@ def _rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f'<div class="wide"><table><tr>{titles}</tr>{body}</table></div>'
 
 
-def _key(runs: Sequence[RunReport], number: int) -> str:
-    """The name of a run, with the style of its line."""
+def _key(name: str, number: int) -> str:
+    """The name of a line, with its style."""
     colour, dashes = style(number)
     return (
         f'<svg class="key" viewBox="0 0 28 10"><line x1="0" x2="28" y1="5" y2="5" '
-        f'style="stroke:{colour}" stroke-dasharray="{dashes}"/></svg>{escape(runs[number].name)}'
+        f'style="stroke:{colour}" stroke-dasharray="{dashes}"/></svg>{escape(name)}'
     )
+
+
+def _keys(names: Sequence[str]) -> str:
+    """The names of all lines of a chart."""
+    keys = "".join(f"<span>{_key(name, number)}</span>" for number, name in enumerate(names))
+    return f'<p class="keys">{keys}</p>'
 
 
 def _table(runs: Sequence[RunReport]) -> str:
@@ -96,7 +106,7 @@ def _table(runs: Sequence[RunReport]) -> str:
             steps += f" of {run.config['num_steps']:,}"
         rows.append(
             [
-                _key(runs, number),
+                _key(run.name, number),
                 escape(_model(run)),
                 *_headline(measured, run.task),
                 steps,
@@ -156,9 +166,8 @@ def _curves(runs: Sequence[RunReport]) -> str:
     ]
     if not any(charts):
         return ""
-    keys = "".join(f"<span>{_key(runs, number)}</span>" for number in range(len(runs)))
     figures = "".join(f"<figure>{chart}</figure>" for chart in charts)
-    return f'<div class="charts">{figures}</div><p class="keys">{keys}</p>'
+    return f'<div class="charts">{figures}</div>{_keys([run.name for run in runs])}'
 
 
 def _samples_table(runs: Sequence[RunReport], split: str) -> str:
@@ -179,7 +188,7 @@ def _samples_table(runs: Sequence[RunReport], split: str) -> str:
     return "".join(parts)
 
 
-def _run(run: RunReport, number: int) -> str:
+def _run(run: RunReport) -> str:
     parts = [
         f"<figure class='picture {kind}'><img alt='{escape(CAPTIONS[kind])}' src='{_data(path)}'>"
         f"<figcaption>{escape(CAPTIONS[kind])}</figcaption></figure>"
@@ -200,6 +209,7 @@ def _run(run: RunReport, number: int) -> str:
                 )
     if run.samples is not None:
         parts += [f"<figure>{chart}</figure>" for chart in _histograms(run.samples["statistics"])]
+        parts.append(_keys(SHADES_OF))
         words = "\n".join(samples_table(run.samples, run.measured["split"]))
         parts.append(
             f"<details><summary>samples</summary><div class='wide'><pre>{escape(words)}</pre></div>"
@@ -221,10 +231,10 @@ def _histograms(statistics: Mapping[str, Any]) -> list[str]:
     return [
         line_chart(
             {
-                "real images": list(enumerate(real[number])),
-                "samples": list(enumerate(samples[number])),
+                name: list(enumerate(shares[number]))
+                for name, shares in zip(SHADES_OF, (real, samples), strict=True)
             },
-            f"shade of {channel}: real images in the first colour, samples in the second",
+            f"shade of {channel}",
             "share of pixels",
             whole=True,
         )

@@ -15,7 +15,7 @@ from pixelprior.commands.draw import pictures as pictures_of
 from pixelprior.commands.evaluate import measure_split, open_trained_data
 from pixelprior.commands.receptive_field import draw_field
 from pixelprior.commands.run_images import RunImages
-from pixelprior.commands.run_samples import Request
+from pixelprior.commands.run_samples import Request, has_learned_all
 from pixelprior.evaluation.comparison import Training, training_of
 from pixelprior.loading import Trained, load_trained
 from pixelprior.models.base import AutoregressiveModel
@@ -153,7 +153,6 @@ def _kinds(trained: Trained) -> list[str]:
     if trained.task == "tokenizer":
         return ["reconstruct"]
     if trained.task == "prior":
-        learned = len(trained.data["learned_levels"]) == len(trained.model.grids)
-        return [*(["sample", "real"] if learned else []), "reconstruct"]
+        return [*(["sample", "real"] if has_learned_all(trained) else []), "reconstruct"]
     raster = isinstance(trained.model, AutoregressiveModel)
     return ["sample", "real", "likelihood", *(["receptive_field"] if raster else [])]

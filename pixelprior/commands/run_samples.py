@@ -93,15 +93,25 @@ def samples_of(trained: Trained, request: Request, known: Known | None = None) -
     return samples
 
 
+def has_learned_all(trained: Trained) -> bool:
+    """Whether there is something to be drawn: a prior must have learned all its levels."""
+    return trained.task != "prior" or not _unlearned(trained)
+
+
 def check_learned(trained: Trained) -> None:
     """Raises an InputError unless a prior can be sampled from: all its levels have been learned."""
-    names = level_names(len(trained.model.grids))
-    unlearned = [name for name in names if name not in trained.data["learned_levels"]]
+    unlearned = _unlearned(trained)
     if unlearned:
         raise InputError(
             f"this run has not learned the {' and '.join(unlearned)} level; train that in a run "
             "of its own with config.trained_levels and --prior, and sample from that one"
         )
+
+
+def _unlearned(trained: Trained) -> list[str]:
+    """The levels of a prior that it has not learned."""
+    names = level_names(len(trained.model.grids))
+    return [name for name in names if name not in trained.data["learned_levels"]]
 
 
 def _of_pixels(trained: Trained, request: Request, known: Known | None) -> Samples:

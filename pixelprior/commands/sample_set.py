@@ -33,7 +33,7 @@ class SampleSet(NamedTuple):
     Attributes:
         images: in 256 shades.
         labels: the class that each was asked to be of; None if that is not known, or there is none.
-        made_by: the settings that they were drawn with; empty if the file does not tell.
+        made_by: the settings that they were drawn with, as far as the file tells them.
     """
 
     images: UInt8[np.ndarray, "n h w c"]
@@ -103,7 +103,8 @@ def read_samples(path: str | Path, trained: Trained) -> SampleSet:
         images = as_shades(images).astype(np.uint8)
     classes = len(trained.data["class_names"]) if trained.config["class_conditional"] else 0
     labels = None
-    if classes and made_by:
+    # Samples of all classes in turn, or of one; pictures of another kind have none that are known.
+    if classes and made_by.get("mode") == "sample":
         labels = np.asarray(labels_in_turn(classes, made_by.get("label"), len(images)))
     return SampleSet(images, labels, made_by)
 
@@ -112,11 +113,17 @@ def _read(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
     try:
         # Opened here, since NumPy leaves a file open that it cannot read.
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            made_by = json.loads(str(archive["request"])) if "request" in archive else {}
-            return archive["images"], made_by
+            images = archive["images"]
+            told = str(archive["request"]) if "request" in archive else "{}"
     # No such file, no archive, no such array, objects to be unpickled, an array and no archive.
     except (OSError, BadZipFile, KeyError, ValueError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path} is not an .npz file with an array of images ({error}); sample.py "
             "--out=samples.npz writes one"
         ) from error
+    try:
+        made_by = json.loads(told)
+    except ValueError:
+        made_by = {}
+    # Of other programs, which may mean something else by the name.
+    return images, made_by if isinstance(made_by, dict) else {}

@@ -3,7 +3,7 @@
 Legend: n images, h height, w width, c channels.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
@@ -34,6 +34,13 @@ class Statistics(NamedTuple):
     diversity: float
     constant: float
     repeated: float
+
+    def as_json(self) -> dict[str, Any]:
+        """By name, with lists for arrays and None for NaN."""
+        values = self._asdict() | {"histogram": self.histogram.tolist()}
+        for name in ("horizontal", "vertical"):
+            values[name] = [None if np.isnan(x) else float(x) for x in values[name]]
+        return values
 
 
 def sample_statistics(images: Images) -> Statistics:

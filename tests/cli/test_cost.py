@@ -8,7 +8,6 @@ from flax import nnx
 
 from pixelprior.commands.cost import measure_cost
 from pixelprior.commands.train import plan_run
-from pixelprior.errors import InputError
 from pixelprior.loading import load_trained
 from pixelprior.run_folder import RunFolder
 from tests.cli.conftest import copied
@@ -35,16 +34,23 @@ def test_a_model_of_pixels(digits, tmp_path, script):
 
 
 @pytest.mark.slow
-def test_a_tokenizer_and_a_prior(vqvae2, prior2, tmp_path):
+def test_a_tokenizer(vqvae2, tmp_path):
     tokenizer = measure_cost(copied(vqvae2, tmp_path / "a"))
     assert tokenizer["reconstruction_images_per_second"] > 1
     assert "sampling_images_per_second" not in tokenizer
-    workdir = copied(prior2, tmp_path / "b")
-    # Its codes are made where its tokenizer lies, and it was begun with another prior.
-    with pytest.raises(InputError, match="was begun with --prior"):
-        measure_cost(workdir)
     weights = nnx.state(load_trained(vqvae2).model, nnx.Param)
     assert tokenizer["num_parameters"] == sum(leaf.size for leaf in jax.tree.leaves(weights))
+
+
+@pytest.mark.slow
+def test_priors_that_trained_some_levels(top_prior, prior2, tmp_path):
+    # The one has nothing to sample from yet; the other took a level from it.
+    top = measure_cost(copied(top_prior, tmp_path / "a"))
+    assert top["training_images_per_second"] > 1 and "sampling_images_per_second" not in top
+    bottom = measure_cost(copied(prior2, tmp_path / "b"))
+    assert bottom["training_images_per_second"] > 1 and bottom["sampling_images_per_second"] > 1
+    sizes = [grid.height * grid.width for grid in load_trained(prior2).model.grids]
+    assert 1 <= bottom["sequential_steps_per_image"] <= sum(sizes)
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pixelprior.commands.evaluate import evaluate_run
+from pixelprior.commands.evaluate_samples import settings_in_words
 from pixelprior.commands.sample_set import read_samples
 from pixelprior.errors import InputError
 from pixelprior.evaluation.sample_quality import Quality
@@ -56,7 +57,7 @@ def test_what_is_measured(judged):
     assert len(features["reference_fingerprint"]) == 64
     # As many real ones as samples, since figures of more are not comparable.
     assert features["reference_images"] == 1294 and features["num_compared"] == 150
-    assert features["samples_compared"] == features["samples"]
+    assert "samples_compared" not in features
     # A model of six steps is no match for real images, in anything.
     ours, real = (Quality(**features[key]) for key in ("samples", "real"))
     assert ours.frechet_distance > 3 * real.frechet_distance > 0
@@ -117,6 +118,20 @@ def test_samples_that_were_drawn_before(digits, tmp_path, script):
     # All of them were asked to be sevens.
     given = read_samples(file, load_trained(digits))
     assert given.images.shape == (40, 8, 8, 1) and set(given.labels) == {7}
+    # They are not those that a report takes for the run's own.
+    assert (tmp_path / "x.nearest.png").is_file()
+    assert RunFolder(digits).kept_evaluation("test_samples") is None
+    assert not (digits / "evaluation" / "nearest.png").exists()
+
+
+@pytest.mark.slow
+def test_more_samples_than_real_images(judged):
+    workdir, result, _ = judged
+    features = evaluate(workdir, num_samples=400)["samples"]["features"]
+    assert features["num_compared"] == 359
+    # Of as many images as they are, real ones are measured as ever.
+    assert features["samples_compared"] != features["samples"]
+    assert features["real"] != result["samples"]["features"]["real"]
 
 
 @pytest.mark.slow
@@ -174,6 +189,32 @@ def test_samples_that_do_not_fit(digits, tmp_path, images, others, words):
     file = archive(tmp_path / "x.npz", images, **others)
     with pytest.raises(InputError, match=words):
         evaluate(digits, samples=file)
+
+
+@pytest.mark.parametrize(
+    "told", ["[]", "3", "{", '{"seed": 1}', '{"mode": "random_codes", "seed": 1, "label": null}']
+)
+def test_files_that_tell_something_else_tell_no_classes(digits, tmp_path, told):
+    file = archive(tmp_path / "x.npz", NOISE, request=np.array(told))
+    given = read_samples(file, load_trained(digits))
+    assert given.labels is None
+    assert isinstance(settings_in_words(given.made_by), str)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"features": "inception"}, "--features and --inception_weights are for samples"),
+        ({"inception_weights": "x.pth"}, "--features and --inception_weights are for samples"),
+        (
+            {"num_samples": 20, "inception_weights": "x.pth"},
+            "--inception_weights is for --features=inception",
+        ),
+    ],
+)
+def test_settings_that_would_be_ignored_are_refused(digits, options, words):
+    with pytest.raises(InputError, match=words):
+        evaluate(digits, **options)
 
 
 def test_files_that_are_no_samples(digits, tmp_path):

@@ -71,3 +71,9 @@ def test_what_is_wrong_at_first_sight():
 def test_images_are_needed():
     with pytest.raises(InputError, match=r"at least one image \[n, h, w, c\], got shape \(0, 2"):
         sample_statistics(np.zeros((0, 2, 2, 1), np.uint8))
+
+
+def test_what_does_not_vary_has_no_correlation():
+    # As JSON has it, which knows no NaN.
+    statistics = sample_statistics(np.zeros((2, 3, 3, 1), np.uint8))
+    assert statistics.as_json()["horizontal"] == [None]
