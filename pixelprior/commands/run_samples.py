@@ -3,7 +3,7 @@
 Legend: n images, h height, w width, c channels.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from pixelprior.commands.progress import codes_filling_up, pixels_filling_up
+from pixelprior.commands.progress import (
+    codes_filling_up,
+    codes_so_far,
+    pixels_filling_up,
+    pixels_so_far,
+)
 from pixelprior.context import Context
 from pixelprior.data import to_pixels
 from pixelprior.errors import InputError
@@ -20,6 +25,7 @@ from pixelprior.models.base import GridModel
 from pixelprior.models.guided import Guided
 from pixelprior.sampling.labels import labels_in_turn
 from pixelprior.sampling.methods import check_method
+from pixelprior.sampling.rows import sample_rows
 from pixelprior.sampling.sample import sample
 from pixelprior.sampling.strategies import Strategy
 from pixelprior.tokenizers.vqvae import level_names
@@ -65,12 +71,15 @@ class Samples(NamedTuple):
         draw: from the images' numbers, which follow each other, to symbols, or codes of a prior.
         pixels: what they look like, in [0, 1].
         filling_up: from them and a number of frames, how they come to be.
+        rows: from the images' numbers, what they look like after every row that is drawn: in the
+            end as ``pixels`` of ``draw`` does.
         num_classes: 0 if the run is not conditioned on any.
     """
 
     draw: Callable[[Numbers], Any]
     pixels: Callable[[Any], Pixels]
     filling_up: Callable[[Any, int], list[Pixels]]
+    rows: Callable[[Numbers], Iterator[Pixels]]
     num_classes: int
 
 
@@ -125,24 +134,27 @@ def _of_pixels(trained: Trained, request: Request, known: Known | None) -> Sampl
         )
     num_classes, levels = model.context_shape.num_classes, model.grid.levels
 
-    def draw(numbers: Numbers) -> Int[np.ndarray, "n h w c"]:
+    def wanted(numbers: Numbers) -> dict[str, Any]:
         labels = _labels(num_classes, request, known, numbers)
-        symbols = sample(
-            model,
-            jax.random.key(request.seed),
-            len(numbers),
+        return dict(
+            model=model,
+            key=jax.random.key(request.seed),
+            num=len(numbers),
             context=None if labels is None else Context(label=labels),
             strategy=request.strategies[0],
             known=known and known.given(numbers),
-            method=request.method,
             first_image=int(numbers[0]),
         )
-        return np.asarray(symbols)
+
+    def rows(numbers: Numbers) -> Iterator[Pixels]:
+        for symbols in sample_rows(**wanted(numbers)):
+            yield pixels_so_far(np.asarray(symbols), levels)
 
     return Samples(
-        draw,
+        lambda numbers: np.asarray(sample(**wanted(numbers), method=request.method)),
         lambda symbols: to_pixels(symbols, levels),
         lambda symbols, num_frames: pixels_filling_up(model, symbols, num_frames),
+        rows,
         num_classes,
     )
 
@@ -160,22 +172,26 @@ def _of_codes(trained: Trained, request: Request, known: Known | None) -> Sample
     by_level = list(request.strategies) * (len(names) if len(request.strategies) == 1 else 1)
     prior.check_guidance(request.guidance)
 
-    def draw(numbers: Numbers) -> list[Int[Array, "n _ _ g"]]:
-        return prior.sample(
-            jax.random.key(request.seed),
-            len(numbers),
+    def wanted(numbers: Numbers) -> dict[str, Any]:
+        return dict(
+            key=jax.random.key(request.seed),
+            num=len(numbers),
             label=_labels(prior.num_classes, request, known, numbers),
             strategy=by_level,
             known=known and known.given(numbers),
             guidance=request.guidance,
-            method=request.method,
             first_image=int(numbers[0]),
         )
 
+    def rows(numbers: Numbers) -> Iterator[Pixels]:
+        for codes in prior.sample_rows(**wanted(numbers)):
+            yield codes_so_far(tokenizer, codes)
+
     return Samples(
-        draw,
+        lambda numbers: prior.sample(**wanted(numbers), method=request.method),
         lambda codes: np.asarray(tokenizer.decode_codes(codes)),
         lambda codes, num_frames: codes_filling_up(prior, tokenizer, codes, num_frames),
+        rows,
         prior.num_classes,
     )
 

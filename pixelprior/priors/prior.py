@@ -12,7 +12,7 @@ the null class, which takes the place of some labels in training.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -27,8 +27,9 @@ from pixelprior.grid import Grid
 from pixelprior.models.base import GridModel
 from pixelprior.models.guided import Guided
 from pixelprior.nn.code_context import CodeContext
-from pixelprior.sampling.known import check_known
-from pixelprior.sampling.sample import sample
+from pixelprior.sampling.known import UNKNOWN, check_known
+from pixelprior.sampling.rows import sample_rows
+from pixelprior.sampling.sample import as_strategies, sample
 from pixelprior.sampling.sampler import Sampler
 from pixelprior.sampling.strategies import Strategy
 from pixelprior.tokenizers.vqvae import VQVAE
@@ -207,19 +208,7 @@ class Prior(nnx.Module):
         Raises:
             InputError: if a setting does not fit the prior.
         """
-        if num < 1:
-            raise InputError(f"num must be at least 1, got {num}")
-        self.check_guidance(guidance)
-        if label is not None and self.num_classes:
-            self.levels[0].context_shape.check_label(label, num)
-        by_level = _by_level(strategy, len(self.grids))
-        given: list[Array | None] = [None] * len(self.grids)
-        if known is not None:
-            if len(known) != len(self.grids):
-                raise InputError(
-                    f"expected known codes of {len(self.grids)} maps, got {len(known)}"
-                )
-            given = [check_known(x, grid, num) for x, grid in zip(known, self.grids, strict=True)]
+        by_level, given = self._check_wanted(num, label, strategy, guidance, known)
         if tokenizer is not None and tokenizer.code_grids != self.grids:
             raise InputError(
                 f"the tokenizer's codes are {tokenizer.code_grids}, but this prior's {self.grids}"
@@ -234,6 +223,69 @@ class Prior(nnx.Module):
             return codes
         return _decode(*nnx.split(tokenizer), codes)
 
+    def sample_rows(
+        self,
+        key: Array,
+        num: int,
+        *,
+        label: Int[Array, " num"] | None = None,
+        strategy: Strategy | Sequence[Strategy | Sequence[Strategy]] = (),
+        guidance: float | None = None,
+        known: Codes | None = None,
+        first_image: int | Int[Array, ""] = 0,
+    ) -> Iterator[list[Int[Array, "num _ _ g"]]]:
+        """The codes that `sample` draws, as they fill up: all maps anew after every row of one.
+
+        The coarsest level comes first. Where nothing is drawn yet the maps are `UNKNOWN`; see
+        `pixelprior.sampling.sample_rows`. Arguments are those of `sample`.
+
+        Raises:
+            InputError: as `sample` does, at once and not with the first row.
+        """
+        by_level, given = self._check_wanted(num, label, strategy, guidance, known)
+
+        def fill() -> Iterator[list[Int[Array, "num _ _ g"]]]:
+            maps = [
+                jnp.full((num, *grid.shape), UNKNOWN, jnp.int32) if level is None else level
+                for level, grid in zip(given, self.grids, strict=True)
+            ]
+            for number in range(len(maps)):
+                for level in sample_rows(
+                    self._guided(number, guidance),
+                    jax.random.fold_in(key, number),
+                    num,
+                    context=_context(*nnx.split(self), number, maps[:number], label),
+                    strategy=by_level[number],
+                    known=given[number],
+                    first_image=first_image,
+                ):
+                    maps[number] = level
+                    yield list(maps)
+
+        return fill()
+
+    def _guided(self, number: int, guidance: float | Float[Array, ""] | None) -> GridModel:
+        model = self.levels[number]
+        return model if guidance is None else Guided(model, guidance)
+
+    def _check_wanted(
+        self, num: int, label: Any, strategy: Any, guidance: float | None, known: Codes | None
+    ) -> tuple[tuple[tuple[Strategy, ...], ...], list[Array | None]]:
+        """The strategies and what is known of each level, if all that is asked for fits."""
+        if num < 1:
+            raise InputError(f"num must be at least 1, got {num}")
+        self.check_guidance(guidance)
+        self.context(0, (), label)
+        if label is not None:
+            self.levels[0].context_shape.check_label(label, num)
+        by_level = _by_level(strategy, len(self.grids))
+        if known is None:
+            return by_level, [None] * len(self.grids)
+        if len(known) != len(self.grids):
+            raise InputError(f"expected known codes of {len(self.grids)} maps, got {len(known)}")
+        given = [check_known(x, grid, num) for x, grid in zip(known, self.grids, strict=True)]
+        return by_level, list(given)
+
 
 @functools.partial(jax.jit, static_argnames=("graph", "method", "mesh"))
 def _sample_codes(graph, everyones, each_ones, *, method, mesh):
@@ -241,9 +293,9 @@ def _sample_codes(graph, everyones, each_ones, *, method, mesh):
         (weights, key, strategies, guidance), (images, label, known) = everyones, each_ones
         prior, num = nnx.merge(graph, weights), len(images)
         codes: list[Array] = []
-        for number, model in enumerate(prior.levels):
+        for number in range(len(prior.levels)):
             drawn = sample(
-                model if guidance is None else Guided(model, guidance),
+                prior._guided(number, guidance),
                 jax.random.fold_in(key, number),
                 num,
                 context=prior.context(number, codes, label),
@@ -258,6 +310,11 @@ def _sample_codes(graph, everyones, each_ones, *, method, mesh):
     return on_each_device(draw, mesh)(everyones, each_ones)
 
 
+@functools.partial(jax.jit, static_argnames=("graph", "number"))
+def _context(graph, weights, number, coarser, label):
+    return nnx.merge(graph, weights).context(number, coarser, label)
+
+
 @functools.partial(jax.jit, static_argnames="graph")
 def _decode(graph, weights, codes):
     return nnx.merge(graph, weights).decode_codes(codes)
@@ -265,15 +322,11 @@ def _decode(graph, weights, codes):
 
 def _by_level(strategies: Any, num_levels: int) -> tuple[tuple[Strategy, ...], ...]:
     """Each level's strategies, whether they were given for each or for all."""
-    strategies = _as_tuple(strategies)
+    strategies = as_strategies(strategies)
     if not any(isinstance(entry, Sequence) for entry in strategies):
         return (strategies,) * num_levels
     if len(strategies) != num_levels:
         raise InputError(
             f"expected strategies for each of the {num_levels} levels, got {len(strategies)}"
         )
-    return tuple(_as_tuple(entry) for entry in strategies)
-
-
-def _as_tuple(strategies: Any) -> tuple[Any, ...]:
-    return tuple(strategies) if isinstance(strategies, Sequence) else (strategies,)
+    return tuple(as_strategies(entry) for entry in strategies)

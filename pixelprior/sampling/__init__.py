@@ -2,6 +2,7 @@
 
 from pixelprior.sampling.in_columns import InColumns
 from pixelprior.sampling.known import UNKNOWN
+from pixelprior.sampling.rows import sample_rows
 from pixelprior.sampling.sample import sample, sample_and_count
 from pixelprior.sampling.sampler import Drawn, Sampler
 from pixelprior.sampling.strategies import Greedy, MinP, Strategy, Temperature, TopK, TopP
@@ -22,4 +23,5 @@ __all__ = [
     "WholeGrids",
     "sample",
     "sample_and_count",
+    "sample_rows",
 ]

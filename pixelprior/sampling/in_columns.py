@@ -38,32 +38,66 @@ class InColumns:
 
     def __call__(self, model: AutoregressiveModel, task: Task) -> Drawn:
         """See `Sampler`."""
-        batch, height, width, _ = task.noise.shape
+        model = model.in_dtype()
+
+        def row(state: RowState, inputs: Any) -> tuple[RowState, Any]:
+            state = self.row(model, task.strategies, state, *inputs)
+            return state, state.pixels
+
+        by_row = jax.tree.map(lambda y: jnp.moveaxis(y, 1, 0), (task.noise, task.given))
+        rows = jnp.arange(task.noise.shape[1]), *by_row
+        state, pixels = lax.scan(row, self.start(model, task), rows)
+        return Drawn(jnp.moveaxis(pixels, 0, 1), jnp.full(len(task.noise), state.evaluations))
+
+    def start(self, model: AutoregressiveModel, task: Task) -> "RowState":
+        """What the first row needs. The model must be `AutoregressiveModel.in_dtype` already."""
+        self._columns(model, task.noise.shape[2])
+        batch, _, *row = task.noise.shape
+        return RowState(
+            model.init_cache(batch, task.context),
+            jnp.zeros((batch, *row), jnp.int32),
+            jnp.zeros((), jnp.int32),
+        )
+
+    def row(
+        self,
+        model: AutoregressiveModel,
+        strategies: Sequence[Strategy],
+        state: "RowState",
+        number: Int[Array, ""],
+        noise: Float[Array, "b w c"],
+        given: Int[Array, "b w c"] | None,
+    ) -> "RowState":
+        """Draws one row, and gives what the next one needs."""
+        columns = self._columns(model, noise.shape[1])
+        cache, above, left = model.start_row(state.cache, number)
+        choices = _Choices(noise, given, state.pixels)
+        pixels, traces, count = _row(model, strategies, columns, above, left, choices)
+        cache = model.end_row(cache, pixels[:, None], traces)
+        return RowState(cache, pixels, state.evaluations + count)
+
+    def _columns(self, model: AutoregressiveModel, width: int) -> int:
         columns = width if self.columns is None else min(self.columns, width)
         if columns < 1 or (columns not in (1, width) and columns % model.column_multiple):
             raise InputError(
                 f"this model can be evaluated at 1, all {width}, or a multiple of "
                 f"{model.column_multiple} columns at a time, got {columns}"
             )
-        model = model.in_dtype()
+        return columns
 
-        def row(carry: Any, inputs: Any) -> tuple[Any, Any]:
-            cache, guess, evaluations = carry
-            i, noise, given = inputs
-            cache, above, left = model.start_row(cache, i)
-            choices = _Choices(noise, given, guess)
-            pixels, traces, count = _row(model, task.strategies, columns, above, left, choices)
-            return (
-                model.end_row(cache, pixels[:, None], traces),
-                pixels,
-                evaluations + count,
-            ), pixels
 
-        by_row = jax.tree.map(lambda y: jnp.moveaxis(y, 1, 0), (task.noise, task.given))
-        guess = jnp.zeros((batch, *task.noise.shape[2:]), jnp.int32)
-        start = model.init_cache(batch, task.context), guess, jnp.zeros((), jnp.int32)
-        (_, _, evaluations), pixels = lax.scan(row, start, (jnp.arange(height), *by_row))
-        return Drawn(jnp.moveaxis(pixels, 0, 1), jnp.full(batch, evaluations))
+class RowState(NamedTuple):
+    """What is carried from row to row.
+
+    Attributes:
+        cache: the model's.
+        pixels: the row that was drawn last: what the next one is guessed to be.
+        evaluations: see `Drawn`, of all rows so far.
+    """
+
+    cache: Any
+    pixels: Int[Array, "b w c"]
+    evaluations: Int[Array, ""]
 
 
 class _Choices(NamedTuple):

@@ -98,13 +98,9 @@ def sample_and_count(
     first_image: int | Int[Array, ""] = 0,
 ) -> Drawn:
     """`sample`, and how many evaluations of the network each grid took one after the other."""
-    if num < 1:
-        raise InputError(f"num must be at least 1, got {num}")
     check_method(method)
-    model.context_shape.check(context, num)
-    if known is not None:
-        known = check_known(known, model.grid, num)
-    strategies = tuple(strategy) if isinstance(strategy, Sequence) else (strategy,)
+    known = check_wanted(model, num, context, known)
+    strategies = as_strategies(strategy)
     graph, weights = nnx.split(model)
     everyones = weights, key, strategies
     each_ones = first_image + jnp.arange(num), context, known
@@ -112,3 +108,25 @@ def sample_and_count(
     sampler = sampler_of(method, model, num if mesh is None else num // mesh.size)
     drawn = _sample(graph, *put_on(mesh, everyones, each_ones), sampler=sampler, mesh=mesh)
     return bring_back(mesh, drawn, weights)
+
+
+def check_wanted(
+    model: GridModel,
+    num: int,
+    context: Context | None,
+    known: Int[Array, "num h w c"] | None,
+) -> Int[Array, "num h w c"] | None:
+    """What is known, as samplers take it, once all that is asked for is known to fit the model.
+
+    Raises:
+        InputError: see `sample`.
+    """
+    if num < 1:
+        raise InputError(f"num must be at least 1, got {num}")
+    model.context_shape.check(context, num)
+    return None if known is None else check_known(known, model.grid, num)
+
+
+def as_strategies(strategy: Strategy | Sequence[Strategy]) -> tuple[Strategy, ...]:
+    """One strategy or several, as several."""
+    return tuple(strategy) if isinstance(strategy, Sequence) else (strategy,)

@@ -12,10 +12,11 @@ from pixelprior.commands.complete import known_codes, known_mask
 from pixelprior.commands.likelihood_pictures import pixel_bits
 from pixelprior.commands.progress import pixels_filling_up
 from pixelprior.commands.run_images import RunImages
+from pixelprior.commands.run_samples import Request, samples_of
 from pixelprior.commands.sample import sample_to_files
 from pixelprior.errors import InputError
 from pixelprior.loading import load_trained
-from pixelprior.sampling import UNKNOWN
+from pixelprior.sampling import UNKNOWN, Temperature
 from pixelprior.sampling.draw_grids import draw_order
 from tests.models.catalogue import MODELS
 
@@ -34,6 +35,25 @@ def draw(workdir, out, **settings):
 def drawn_one_by_one(workdir, out, **settings):
     draw(workdir, out, individual=True, **settings)
     return np.stack([read(path) for path in sorted(out.glob("*.png"))])
+
+
+# Rows.
+
+
+@pytest.mark.parametrize("run", ["digits", "prior"])
+def test_rows_end_as_the_pictures_that_are_drawn(run, request):
+    trained = load_trained(request.getfixturevalue(run))
+    samples = samples_of(trained, Request(3, [(Temperature(0.7),)], None, None, "auto"))
+    numbers = np.arange(4, 8)
+    drawn = samples.draw(numbers)
+    rows = list(samples.rows(numbers))
+    grids = trained.model.grids if trained.task == "prior" else [trained.model.grid]
+    assert len(rows) == sum(grid.height for grid in grids)
+    np.testing.assert_allclose(rows[-1], samples.pixels(drawn), rtol=0, atol=1e-5)
+    # As many frames as rows, and the empty one before them.
+    for filling, row in zip(samples.filling_up(drawn, len(rows) + 1)[1:], rows, strict=True):
+        if len(grids) == 1:
+            np.testing.assert_allclose(filling, row, rtol=0, atol=1e-5)
 
 
 # Completion.

@@ -29,7 +29,7 @@ from pixelprior.devices import data_mesh, replicated
 from pixelprior.errors import InputError
 from pixelprior.models.base import AutoregressiveModel, side_by_side
 from pixelprior.models.guided import Guided
-from pixelprior.sampling import UNKNOWN, Temperature, TopP
+from pixelprior.sampling import UNKNOWN, Temperature, TopP, sample_rows
 from pixelprior.sampling.in_columns import columns_of
 from tests.models.catalogue import (
     FIRST_KERNEL,
@@ -434,6 +434,27 @@ def test_all_samplers_give_the_same_images(name, grid, kind):
 
 
 ONE_CASE = CASES[-1]
+
+
+@pytest.mark.slow
+@every_model
+def test_rows_fill_up_to_the_same_images(name):
+    grid, kind = ONE_CASE
+    model, context = random_model(name, grid, kind), random_context(grid, kind, NUM)
+    known = np.full((NUM, *grid.shape), UNKNOWN)
+    known[:, 1, 2:] = np.arange(NUM)[:, None, None]  # in the way of all that follows
+    for given in (None, known):
+        whole = draw(name, grid, kind, known=given)
+        before = np.full_like(whole, UNKNOWN) if given is None else given
+        options = {"context": context, "strategy": STRATEGY, "known": given}
+        for rows in sample_rows(model, KEY, NUM, **options):
+            rows = np.asarray(rows)
+            # Always as in the end, and always more of it.
+            np.testing.assert_array_equal(rows[rows != UNKNOWN], whole[rows != UNKNOWN])
+            assert ((rows != UNKNOWN) >= (before != UNKNOWN)).all()
+            assert (rows != UNKNOWN).sum() > (before != UNKNOWN).sum()
+            before = rows
+        np.testing.assert_array_equal(before, whole)
 
 
 @every_model

@@ -28,7 +28,7 @@ from pixelprior.errors import InputError
 from pixelprior.models.guided import Guided
 from pixelprior.nn.vector_quantizer import VectorQuantizer
 from pixelprior.priors import Prior
-from pixelprior.sampling import Temperature, TopK
+from pixelprior.sampling import UNKNOWN, Temperature, TopK
 from pixelprior.tokenizers import VQVAE
 
 MODEL = functools.partial(
@@ -222,6 +222,30 @@ def test_naive_and_cached_give_the_same_codes():
         assert len(np.unique(level, axis=0)) > 1
     for ours, other in zip(cached, draw(prior, jax.random.key(8)), strict=True):
         assert (ours != other).any()
+
+
+@pytest.mark.parametrize("guidance", [None, 1.5])
+def test_rows_fill_up_to_the_same_codes_level_by_level(guidance):
+    prior = make(GRIDS)
+    strategy = [Temperature(0.8)], [TopK(3)]
+    known = [np.full((NUM, *grid.shape), UNKNOWN) for grid in GRIDS]
+    known[1][:, 1] = 4
+    options = dict(guidance=guidance, strategy=strategy, known=known)
+    whole = draw(prior, **options)
+    drawn = [
+        [np.asarray(level) for level in maps]
+        for maps in prior.sample_rows(KEY, NUM, label=labels(NUM), **options)
+    ]
+    assert len(drawn) == sum(grid.height for grid in GRIDS)
+    assert_same_codes(drawn[-1], whole)
+    for number, (top, bottom) in enumerate(drawn, start=1):
+        np.testing.assert_array_equal(top[:, :number], whole[0][:, :number])
+        assert (top[:, number:] == UNKNOWN).all()
+        rows = max(0, number - 2)
+        np.testing.assert_array_equal(bottom[:, :rows], whole[1][:, :rows])
+        np.testing.assert_array_equal(bottom[:, rows:], known[1][:, rows:])
+    with pytest.raises(InputError, match="labels were given"):
+        make(GRIDS, num_classes=0).sample_rows(KEY, NUM, label=labels(NUM))
 
 
 def test_an_image_depends_on_its_number_alone():
