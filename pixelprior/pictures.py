@@ -6,14 +6,17 @@ so a sheet may be watched while a run rewrites it.
 Legend: n images, h height, w width, c channels.
 """
 
+import io
+import json
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
@@ -83,9 +86,9 @@ def _sheet(
     if n == 0:
         raise InputError("expected at least one image to draw, got none")
     if columns is None:
-        columns = min(n, math.ceil(math.sqrt(n * h / w)))
+        columns = _best_columns(n, h, w)
     if scale is None:
-        scale = math.ceil(COMFORTABLE / min(h, w))
+        scale = _comfortable_scale(h, w)
     if columns < 1 or scale < 1:
         raise InputError(f"expected columns and scale of at least 1, got {columns} and {scale}")
 
@@ -101,6 +104,15 @@ def _sheet(
     return sheet
 
 
+def _best_columns(n: int, h: int, w: int) -> int:
+    """So many columns make a sheet of n images about square."""
+    return min(n, math.ceil(math.sqrt(n * h / w)))
+
+
+def _comfortable_scale(h: int, w: int) -> int:
+    return math.ceil(COMFORTABLE / min(h, w))
+
+
 def save_pixels(
     pixels: Float[np.ndarray, "n h w c"],
     path: str | os.PathLike[str],
@@ -109,6 +121,33 @@ def save_pixels(
 ) -> None:
     """Draws pixels in [0, 1] as `save_grid` draws symbols, in 256 shades."""
     save_grid(as_shades(pixels), 256, path, columns=columns)
+
+
+def png_bytes(
+    pixels: Float[np.ndarray, "n h w c"],
+    *,
+    columns: int | None = None,
+    width: int = 0,
+    settings: Mapping[str, Any] | None = None,
+) -> bytes:
+    """Draws pixels in [0, 1] as `save_pixels` does, but as the bytes of a PNG file.
+
+    Args:
+        pixels: the images.
+        columns: how many make a row; as many as look best if it is left out.
+        width: enlarged to about so many pixels, if the sheet is not as wide anyhow.
+        settings: what the picture was made by, kept in it as JSON, as the text "pixelprior".
+    """
+    n, h, w, _ = pixels.shape
+    columns = columns or _best_columns(n, h, w)
+    scale = max(_comfortable_scale(h, w), width // (columns * w))
+    sheet = _sheet(_to_pixels(as_shades(pixels), 256), columns, scale)
+    texts = PngImagePlugin.PngInfo()
+    if settings is not None:
+        texts.add_itxt("pixelprior", json.dumps(settings))
+    file = io.BytesIO()
+    _picture(sheet).save(file, format="PNG", pnginfo=texts)
+    return file.getvalue()
 
 
 def above(

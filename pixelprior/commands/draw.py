@@ -162,26 +162,33 @@ def _random_codes(tokenizer: VQVAE, seed: int) -> Pictures:
 
 def _reconstructions(tokenizer: VQVAE, images: RunImages) -> Pictures:
     """Originals above their reconstructions."""
-    graph, weights = nnx.split(tokenizer)
 
     def draw(numbers: Numbers) -> Pixels:
         originals = images.pixels(numbers)
-        return above(originals, np.asarray(_reconstruct(graph, weights, originals)))
+        return above(originals, reconstructed(tokenizer, originals))
 
     return Pictures(draw)
 
 
 def _walks(tokenizer: VQVAE, images: RunImages) -> Pictures:
     """Rows of images between two, evenly spaced between the vectors of their codes."""
-    graph, weights = nnx.split(tokenizer)
 
     def draw(numbers: Numbers) -> Pixels:
         walk, place = np.divmod(numbers, WALK)
         start, end = images.pixels(2 * walk), images.pixels(2 * walk + 1)
-        share = (place / (WALK - 1)).astype(np.float32)
-        return np.asarray(_between(graph, weights, start, end, share))
+        return between(tokenizer, start, end, place / (WALK - 1))
 
     return Pictures(draw, columns=WALK)
+
+
+def reconstructed(tokenizer: VQVAE, pixels: Pixels) -> Pixels:
+    """What the codes of images keep of them."""
+    return np.asarray(_reconstruct(*nnx.split(tokenizer), pixels))
+
+
+def between(tokenizer: VQVAE, start: Pixels, end: Pixels, share: Float[np.ndarray, " n"]) -> Pixels:
+    """Images between two, by the vectors of their codes; share 0 is the start, 1 the end."""
+    return np.asarray(_between(*nnx.split(tokenizer), start, end, share.astype(np.float32)))
 
 
 @functools.partial(jax.jit, static_argnames="graph")

@@ -25,7 +25,7 @@ from pixelprior.models.base import GridModel
 from pixelprior.models.guided import Guided
 from pixelprior.sampling.labels import labels_in_turn
 from pixelprior.sampling.methods import check_method
-from pixelprior.sampling.rows import sample_rows
+from pixelprior.sampling.rows import num_rows, sample_rows
 from pixelprior.sampling.sample import sample
 from pixelprior.sampling.strategies import Strategy
 from pixelprior.tokenizers.vqvae import level_names
@@ -73,6 +73,7 @@ class Samples(NamedTuple):
         filling_up: from them and a number of frames, how they come to be.
         rows: from the images' numbers, what they look like after every row that is drawn: in the
             end as ``pixels`` of ``draw`` does.
+        num_rows: how many there are.
         num_classes: 0 if the run is not conditioned on any.
     """
 
@@ -80,6 +81,7 @@ class Samples(NamedTuple):
     pixels: Callable[[Any], Pixels]
     filling_up: Callable[[Any, int], list[Pixels]]
     rows: Callable[[Numbers], Iterator[Pixels]]
+    num_rows: int
     num_classes: int
 
 
@@ -155,6 +157,7 @@ def _of_pixels(trained: Trained, request: Request, known: Known | None) -> Sampl
         lambda symbols: to_pixels(symbols, levels),
         lambda symbols, num_frames: pixels_filling_up(model, symbols, num_frames),
         rows,
+        num_rows(model),
         num_classes,
     )
 
@@ -192,6 +195,7 @@ def _of_codes(trained: Trained, request: Request, known: Known | None) -> Sample
         lambda codes: np.asarray(tokenizer.decode_codes(codes)),
         lambda codes, num_frames: codes_filling_up(prior, tokenizer, codes, num_frames),
         rows,
+        sum(map(num_rows, prior.levels)),
         prior.num_classes,
     )
 

@@ -58,6 +58,12 @@ def sample_rows(
     return _fill(model, Task(noise, context, as_strategies(strategy), known))
 
 
+def num_rows(model: GridModel) -> int:
+    """How many times `sample_rows` gives its grids."""
+    coarser = num_rows(model.coarse) if isinstance(model, MultiScale) else 0
+    return coarser + model.grid.height
+
+
 def _fill(model: GridModel, task: Task) -> Iterator[Int[Array, "num h w c"]]:
     if not isinstance(model, MultiScale):
         assert isinstance(model, AutoregressiveModel)

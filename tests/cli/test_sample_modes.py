@@ -48,7 +48,7 @@ def test_rows_end_as_the_pictures_that_are_drawn(run, request):
     drawn = samples.draw(numbers)
     rows = list(samples.rows(numbers))
     grids = trained.model.grids if trained.task == "prior" else [trained.model.grid]
-    assert len(rows) == sum(grid.height for grid in grids)
+    assert len(rows) == samples.num_rows == sum(grid.height for grid in grids)
     np.testing.assert_allclose(rows[-1], samples.pixels(drawn), rtol=0, atol=1e-5)
     # As many frames as rows, and the empty one before them.
     for filling, row in zip(samples.filling_up(drawn, len(rows) + 1)[1:], rows, strict=True):

@@ -31,6 +31,7 @@ from pixelprior.models.base import AutoregressiveModel, side_by_side
 from pixelprior.models.guided import Guided
 from pixelprior.sampling import UNKNOWN, Temperature, TopP, sample_rows
 from pixelprior.sampling.in_columns import columns_of
+from pixelprior.sampling.rows import num_rows
 from tests.models.catalogue import (
     FIRST_KERNEL,
     GUIDANCE,
@@ -447,8 +448,9 @@ def test_rows_fill_up_to_the_same_images(name):
         whole = draw(name, grid, kind, known=given)
         before = np.full_like(whole, UNKNOWN) if given is None else given
         options = {"context": context, "strategy": STRATEGY, "known": given}
-        for rows in sample_rows(model, KEY, NUM, **options):
-            rows = np.asarray(rows)
+        filling = list(sample_rows(model, KEY, NUM, **options))
+        assert len(filling) == num_rows(model)
+        for rows in map(np.asarray, filling):
             # Always as in the end, and always more of it.
             np.testing.assert_array_equal(rows[rows != UNKNOWN], whole[rows != UNKNOWN])
             assert ((rows != UNKNOWN) >= (before != UNKNOWN)).all()

@@ -1,0 +1,60 @@
+"""Images as codes: what is kept of them, the maps themselves, and ways between two images."""
+
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import streamlit as st
+
+from pixelprior.commands.draw import WALK, between, reconstructed
+from pixelprior.demo.shown import WIDTH, show
+from pixelprior.demo.subject import choose_subject
+from pixelprior.loading import Trained
+from pixelprior.pictures import above, png_bytes
+from pixelprior.plots import as_colours
+from pixelprior.tokenizers.vqvae import level_names
+
+
+def reconstruct(root: Path, run: str, trained: Trained) -> None:
+    """An image above what its codes keep of it, and the maps of its codes."""
+    tokenizer = trained.tokenizer or trained.model
+    subject = choose_subject(root, run, trained, "Reconstruct")
+    if subject is None:
+        return
+    kept = reconstructed(tokenizer, subject.pixels)
+    error = float(np.square(kept - subject.pixels).mean())
+    show(
+        f"{run}/reconstruct",
+        above(subject.pixels, kept),
+        {"run": run, "weights": trained.weights, "image": subject.name},
+        f"the image above what its codes keep of it: MSE {error:.5f}",
+    )
+    codes = tokenizer.get_code_indices(jnp.asarray(subject.pixels))
+    for name, level, grid in zip(level_names(len(codes)), codes, tokenizer.code_grids, strict=True):
+        # A picture for each codebook.
+        maps = np.moveaxis(np.asarray(level)[0], -1, 0)
+        st.image(png_bytes(as_colours(maps / (grid.levels - 1)), width=WIDTH // 2))
+        st.caption(
+            f"{name}: {grid.height} x {grid.width} codes of {grid.levels}; colours tell them "
+            "apart, and mean nothing else"
+        )
+
+
+def walk(root: Path, run: str, trained: Trained) -> None:
+    """Images on the way from one to another, by the vectors of their codes."""
+    tokenizer = trained.tokenizer or trained.model
+    left, right = st.columns(2)
+    with left:
+        start = choose_subject(root, run, trained, "From")
+    with right:
+        end = choose_subject(root, run, trained, "To", number=1)
+    if start is None or end is None:
+        return
+    starts, ends = (np.repeat(subject.pixels, WALK, axis=0) for subject in (start, end))
+    show(
+        f"{run}/walk",
+        between(tokenizer, starts, ends, np.linspace(0.0, 1.0, WALK)),
+        {"run": run, "weights": trained.weights, "from": start.name, "to": end.name},
+        "from the one to the other, evenly spaced between the vectors of their codes",
+        columns=WALK,
+    )

@@ -1,0 +1,152 @@
+"""Pictures completed: part of an image is known, or is drawn by hand, and the model draws the rest.
+
+Legend: h height, w width, c channels.
+"""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import streamlit as st
+from jaxtyping import Bool, Float, Int
+from PIL import Image
+from streamlit_drawable_canvas import st_canvas
+
+from pixelprior.commands.complete import (
+    grey_where_unknown,
+    known_codes,
+    known_mask,
+    known_symbols,
+)
+from pixelprior.commands.run_samples import Known, Numbers, samples_of
+from pixelprior.data import to_pixels
+from pixelprior.demo.controls import in_words, request_controls
+from pixelprior.demo.shown import button_and_picture
+from pixelprior.demo.subject import Subject, choose_subject
+from pixelprior.loading import Trained
+from pixelprior.pictures import as_shades
+
+CANVAS = 320
+"""Pixels of the screen, about, that the longer side of an image to paint on has."""
+
+TOUCHED = 0.25
+"""A pixel counts as painted from this share of it on."""
+
+PARTS = ("top half", "left half", "all but what I paint")
+BY_HAND = "what I draw"
+
+
+class _Part(NamedTuple):
+    """What is known of one image."""
+
+    symbols: Int[np.ndarray, "1 h w c"]
+    mask: Bool[np.ndarray, "h w"]
+    label: int | None
+    name: str
+
+
+def complete(root: Path, run: str, trained: Trained) -> None:
+    """Draws what is not known of an image, several times."""
+    request = request_controls(trained)
+    # By hand strokes are pixels; to a prior they would be parts of codes.
+    parts = [*PARTS, BY_HAND] if trained.task == "pixels" else list(PARTS)
+    kind = st.radio("Known is", parts, horizontal=True, key=f"{run}/known")
+    part = _by_hand(run, trained) if kind == BY_HAND else _of_an_image(root, run, trained, kind)
+    if part is None:
+        return
+    st.caption(
+        "What is known guides all that is drawn after it: to the right and below. What is drawn "
+        "before it cannot know of it."
+    )
+    num = st.slider("Completions", 1, 36, 9)
+    pixels = to_pixels(part.symbols, trained.data["levels"])
+    st.image(_enlarged(grey_where_unknown(pixels, part.mask)[0]))
+    st.caption("what is known; grey is to be drawn")
+
+    def given(numbers: Numbers) -> Any:
+        if trained.tokenizer is None:
+            return np.repeat(known_symbols(part.symbols, part.mask), len(numbers), axis=0)
+        codes = known_codes(trained.tokenizer, pixels, part.mask)
+        return [np.repeat(np.asarray(level), len(numbers), axis=0) for level in codes]
+
+    # Of an image whose class nobody knows, the classes are tried in turn.
+    own = None if part.label is None else Known(given, lambda n: np.full(len(n), part.label))
+    in_turn = Known(given, lambda numbers: numbers % max(1, len(trained.data["class_names"])))
+    samples = samples_of(trained, request, own or in_turn)
+    button_and_picture(
+        f"{run}/complete",
+        "Complete",
+        {**in_words(run, trained, request), "image": part.name, "known": kind, "images": num},
+        lambda: samples.rows(np.arange(num)),
+        samples.num_rows,
+    )
+
+
+def _of_an_image(root: Path, run: str, trained: Trained, kind: str) -> _Part | None:
+    subject: Subject | None = choose_subject(root, run, trained, "Complete")
+    if subject is None:
+        return None
+    height, width, _ = trained.data["shape"]
+    if kind == PARTS[2]:
+        st.write("Paint over what is to be drawn anew:")
+        painted = _canvas(f"{run}/mask", height, width, subject.pixels[0], "#ff9500")
+        mask = painted < TOUCHED
+        if mask.all():
+            return None
+    else:
+        mask = known_mask(kind.split()[0], height, width)
+    return _Part(subject.symbols, mask, subject.label, subject.name)
+
+
+def _by_hand(run: str, trained: Trained) -> _Part | None:
+    height, width, channels = trained.data["shape"]
+    down_to = st.checkbox(
+        "Dark counts too, down to my lowest stroke", value=True, key=f"{run}/down_to"
+    )
+    strokes = _canvas(f"{run}/strokes", height, width, None, "#ffffff")
+    touched = strokes >= TOUCHED
+    if not touched.any():
+        st.caption("Draw the beginning of something: light on dark, from the top.")
+        return None
+    levels = trained.data["levels"]
+    symbols = np.rint(strokes * (levels - 1)).astype(np.int32)
+    mask = touched
+    if down_to:
+        mask = np.broadcast_to(np.arange(height)[:, None] <= touched.nonzero()[0].max(), mask.shape)
+    if mask.all():
+        st.caption("Nothing is left to draw: leave the last rows free.")
+        return None
+    image = np.broadcast_to(symbols[None, :, :, None], (1, height, width, channels))
+    return _Part(image, mask, None, "drawn by hand")
+
+
+def _canvas(
+    key: str, height: int, width: int, image: Float[np.ndarray, "h w c"] | None, colour: str
+) -> Float[np.ndarray, "h w"]:
+    """How much of each pixel is painted, from 0 to 1, on an image or on black."""
+    scale = max(1, CANVAS // max(height, width))
+    result = st_canvas(
+        key=key,
+        height=height * scale,
+        width=width * scale,
+        background_image=None if image is None else _enlarged(image, scale),
+        background_color="#000000" if image is None else "",
+        stroke_color=colour,
+        stroke_width=max(2, round(1.5 * scale)),
+        drawing_mode="freedraw",
+        return_image_data=True,
+    )
+    if result.image_data is None:
+        return np.zeros((height, width))
+    drawn = result.image_data
+    painted = drawn[..., 3] if image is not None else drawn[..., 0]
+    small = Image.fromarray(painted).resize((width, height), Image.Resampling.BOX)
+    return np.asarray(small) / 255
+
+
+def _enlarged(image: Float[np.ndarray, "h w c"], scale: int | None = None) -> Image.Image:
+    height, width, channels = image.shape
+    scale = scale or max(1, CANVAS // 2 // max(height, width))
+    shades = as_shades(image).astype(np.uint8)
+    picture = Image.fromarray(shades[..., 0] if channels == 1 else shades)
+    return picture.resize((width * scale, height * scale), Image.Resampling.NEAREST)

@@ -1,0 +1,85 @@
+"""What samples are asked for by, in the sidebar."""
+
+from typing import Any
+
+import streamlit as st
+
+from pixelprior.commands.run_samples import Request
+from pixelprior.loading import Trained
+from pixelprior.sampling.strategies import Strategy, Temperature, TopK, TopP
+from pixelprior.tokenizers.vqvae import level_names
+
+IN_TURN = "all in turn"
+
+
+def request_controls(trained: Trained) -> Request:
+    """Asks for seed, class, temperature, top-k, top-p and guidance, as far as the run has them."""
+    with st.sidebar:
+        seed = st.number_input("Seed", 0, 2**32 - 1, 0, help="One seed, one picture.")
+        names = list(trained.data["class_names"])
+        label = None
+        if trained.config["class_conditional"] and names:
+            chosen = st.selectbox("Class", [IN_TURN, *names])
+            label = None if chosen == IN_TURN else names.index(chosen)
+        strategies = [_strategies(level, most) for level, most in _levels(trained)]
+        guidance = None
+        if _can_be_guided(trained):
+            scale = st.slider(
+                "Guidance", 0.0, 4.0, 1.0, 0.1, help="1 is the model itself; more exaggerates."
+            )
+            # The model itself is half of the work.
+            guidance = None if scale == 1.0 else scale
+    return Request(int(seed), strategies, label, guidance, "auto")
+
+
+def adapted(request: Request, trained: Trained) -> Request:
+    """What is asked of one run, as far as another one can be asked for it too."""
+    strategies = request.strategies
+    if len(strategies) != len(_levels(trained)):
+        strategies = strategies[:1]
+    conditional = trained.config["class_conditional"]
+    known = request.label is not None and request.label < len(trained.data["class_names"])
+    return request._replace(
+        strategies=strategies,
+        label=request.label if conditional and known else None,
+        guidance=request.guidance if _can_be_guided(trained) else None,
+    )
+
+
+def _strategies(level: str, most: int) -> tuple[Strategy, ...]:
+    of = f" of the {level} codes" if level else ""
+    temperature = st.slider(f"Temperature{of}", 0.05, 2.0, 1.0, 0.05)
+    top_k = st.slider(f"Top-k{of}", 1, most, most, help="Only so many of the likeliest.")
+    top_p = st.slider(
+        f"Top-p{of}", 0.05, 1.0, 1.0, 0.05, help="Only the likeliest that make up this much."
+    )
+    # Always all three: with other numbers they are the same program.
+    return Temperature(temperature), TopK(top_k), TopP(top_p)
+
+
+def _levels(trained: Trained) -> list[tuple[str, int]]:
+    """What is chosen by strategies of its own, and from how many symbols each."""
+    if trained.task == "pixels":
+        return [("", trained.model.grid.levels)]
+    grids = trained.model.grids
+    names = level_names(len(grids)) if len(grids) > 1 else [""]
+    return [(name, grid.levels) for name, grid in zip(names, grids, strict=True)]
+
+
+def _can_be_guided(trained: Trained) -> bool:
+    if trained.task == "prior":
+        return bool(trained.model.label_dropout)
+    return trained.model.context_shape.null_class
+
+
+def in_words(run: str, trained: Trained, request: Request) -> dict[str, Any]:
+    """The settings of a picture, to be kept in it."""
+    return {
+        "run": run,
+        "weights": trained.weights,
+        "data": trained.data["name"],
+        "seed": request.seed,
+        "class": None if request.label is None else trained.data["class_names"][request.label],
+        "guidance": request.guidance,
+        "strategies": repr(request.strategies),
+    }

@@ -1,0 +1,62 @@
+"""What an image costs: its bits, and where they go."""
+
+import math
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import streamlit as st
+from jaxtyping import Array, Int
+
+from pixelprior.commands.likelihood_pictures import pixel_bits, shaded
+from pixelprior.context import Context
+from pixelprior.demo.shown import show
+from pixelprior.demo.subject import Subject, choose_subject
+from pixelprior.loading import Trained
+from pixelprior.pictures import above
+from pixelprior.tokenizers.vqvae import level_names
+
+
+def likelihood(root: Path, run: str, trained: Trained) -> None:
+    """An image above a map of the bits of its pixels; of a prior, maps of those of its codes."""
+    subject = choose_subject(root, run, trained, "Score")
+    if subject is None:
+        return
+    label = _class_of(run, trained, subject)
+    settings = {"run": run, "weights": trained.weights, "image": subject.name}
+    if trained.task == "pixels":
+        model = trained.model
+        context = None if label is None else Context(label=label)
+        bits = pixel_bits(model, subject.symbols, context)
+        most = model.grid.channels * math.log2(model.grid.levels)
+        original = np.broadcast_to(subject.pixels, (*bits.shape, 3))
+        show(
+            f"{run}/likelihood",
+            above(original, shaded(bits, most)),
+            settings,
+            f"{bits.sum():.1f} bits, {bits.sum() / model.grid.size:.3f} a dimension. Dark pixels "
+            f"cost nothing, bright ones {most:.1f} bits and more",
+        )
+        return
+    prior, tokenizer = trained.model, trained.tokenizer
+    assert tokenizer is not None  # every prior's folder carries one
+    codes = tokenizer.get_code_indices(jnp.asarray(subject.pixels))
+    for number, name in enumerate(level_names(len(codes))):
+        context = prior.context(number, codes[:number], label)
+        bits = pixel_bits(prior.levels[number], np.asarray(codes[number]), context)
+        grid = prior.grids[number]
+        show(
+            f"{run}/likelihood/{name}",
+            shaded(bits, grid.channels * math.log2(grid.levels)),
+            {**settings, "level": name},
+            f"{name}: {bits.sum():.1f} bits for {grid.size} codes; dark ones cost nothing",
+        )
+
+
+def _class_of(run: str, trained: Trained, subject: Subject) -> Int[Array, " 1"] | None:
+    """The image's own class, or the one that the user says; None for an unconditional run."""
+    names = list(trained.data["class_names"])
+    if not trained.config["class_conditional"]:
+        return None
+    chosen = st.selectbox("Given the class", names, index=subject.label or 0, key=f"{run}/class")
+    return jnp.array([names.index(chosen)])

@@ -1,0 +1,83 @@
+"""The page: which run, and what to do with it."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import streamlit as st
+
+from pixelprior.commands.run_samples import has_learned_all
+from pixelprior.compilation_cache import keep_compiled_programs
+from pixelprior.demo.cached import trained_run
+from pixelprior.demo.codes import reconstruct, walk
+from pixelprior.demo.completion import complete
+from pixelprior.demo.likelihood import likelihood
+from pixelprior.demo.runs import find_runs
+from pixelprior.demo.sampling import compare, sample
+from pixelprior.demo.training import offer_training
+from pixelprior.errors import InputError
+from pixelprior.loading import Trained
+
+View = Callable[[Path, str, Trained], None]
+
+OF_MODELS: dict[str, View] = {
+    "Sample": sample,
+    "Complete": complete,
+    "Likelihood": likelihood,
+    "Compare": compare,
+}
+OF_TOKENIZERS: dict[str, View] = {"Reconstruct": reconstruct, "Walk": walk}
+
+
+def show_page() -> None:
+    """All of it; what cannot be done is said where it was asked for."""
+    st.set_page_config(page_title="pixelprior", layout="centered")
+    st.title("pixelprior")
+    if not st.get_option("server.address"):
+        st.error(
+            "This page would be open to the whole network. Start it with "
+            "--server.address=localhost, or with another address if that is what you want."
+        )
+        return
+    keep_compiled_programs()
+    try:
+        _show(_root())
+    except InputError as error:
+        st.error(str(error))
+
+
+def _root() -> Path:
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    try:
+        arguments, unknown = parser.parse_known_args()
+    except argparse.ArgumentError as error:
+        raise InputError(f"{error}; start it with -- --runs=FOLDER") from error
+    if unknown:
+        raise InputError(f"expected -- --runs=FOLDER, got {' '.join(unknown)}")
+    return arguments.runs.absolute()
+
+
+def _show(root: Path) -> None:
+    runs = find_runs(root)
+    if not runs:
+        st.write(f"There is no trained run in `{root.name}/` yet.")
+    offer_training(root)
+    if not runs:
+        return
+    with st.sidebar:
+        run = st.selectbox("Run", runs)
+        trained = trained_run(root, run)
+        shape = "x".join(map(str, trained.data["shape"]))
+        st.caption(f"{trained.task} of {trained.data['name']} {shape}; {trained.weights}")
+    views = _views(trained)
+    chosen = st.radio("What to do", list(views), horizontal=True, label_visibility="collapsed")
+    views[chosen](root, run, trained)
+
+
+def _views(trained: Trained) -> dict[str, View]:
+    if trained.task == "pixels":
+        return OF_MODELS
+    if trained.task == "tokenizer" or not has_learned_all(trained):
+        return OF_TOKENIZERS
+    return OF_MODELS | OF_TOKENIZERS

@@ -1,0 +1,57 @@
+"""The run folders that the demo may open: those under one folder, and none elsewhere."""
+
+import os
+from pathlib import Path
+
+from pixelprior.errors import InputError
+from pixelprior.loading import Trained, load_trained
+from pixelprior.run_folder import RunFolder
+
+DEPTH = 3
+"""Runs are looked for so many folders deep: a list of runs has its runs in folders of its own."""
+
+
+def find_runs(root: Path) -> list[str]:
+    """The runs under a folder that can be opened, as paths from there, sorted.
+
+    What is inside a run is no run of its own, and links are not followed.
+    """
+
+    def look(folder: Path, depth: int) -> list[str]:
+        if (folder / "config.json").is_file():
+            ready = (folder / "data.json").is_file() and _checkpoints(folder)
+            return [folder.relative_to(root).as_posix()] if ready else []
+        try:
+            with os.scandir(folder) as entries:
+                folders = [Path(e) for e in entries if e.is_dir(follow_symlinks=False)]
+        except OSError:  # not there yet, or not to be read
+            return []
+        return [name for path in folders if depth for name in look(path, depth - 1)]
+
+    return sorted(look(root, DEPTH))
+
+
+def run_path(root: Path, name: str) -> Path:
+    """The folder of a run by its name.
+
+    Raises:
+        InputError: if it is none of those that `find_runs` finds.
+    """
+    if name not in find_runs(root):
+        raise InputError(f"there is no run {name!r} under {root} that can be opened")
+    return root / name
+
+
+def version(path: Path) -> float:
+    """Changes whenever the run has a new checkpoint."""
+    return max((entry.stat().st_mtime for entry in _checkpoints(path)), default=0.0)
+
+
+def open_run(path: Path) -> Trained:
+    """What was trained in a run. Raises as `load_trained` does."""
+    return load_trained(path)
+
+
+def _checkpoints(path: Path) -> list[Path]:
+    folder = RunFolder(path).checkpoints
+    return list(folder.iterdir()) if folder.is_dir() else []

@@ -1,0 +1,69 @@
+"""Samples of a run, and of two runs side by side."""
+
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from pixelprior.commands.draw import MOST_COLUMNS
+from pixelprior.commands.run_samples import Request, has_learned_all, samples_of
+from pixelprior.demo.cached import trained_run
+from pixelprior.demo.controls import adapted, in_words, request_controls
+from pixelprior.demo.runs import find_runs
+from pixelprior.demo.shown import button_and_picture
+from pixelprior.errors import InputError
+from pixelprior.loading import Trained
+
+
+def sample(root: Path, run: str, trained: Trained) -> None:
+    """Draws images, and lets them be watched."""
+    request = request_controls(trained)
+    num = st.slider("Images", 1, 64, 16)
+    samples = samples_of(trained, request)
+    # Classes in turn make one column of each, as `sample.py` lays them out.
+    in_turn = request.label is None and 1 < samples.num_classes <= min(num, MOST_COLUMNS)
+    button_and_picture(
+        f"{run}/sample",
+        "Draw",
+        {**in_words(run, trained, request), "images": num},
+        lambda: samples.rows(np.arange(num)),
+        samples.num_rows,
+        columns=samples.num_classes if in_turn else None,
+    )
+
+
+def compare(root: Path, run: str, trained: Trained) -> None:
+    """Draws from two runs by one key, side by side."""
+    others = [name for name in find_runs(root) if name != run]
+    if not others:
+        st.info("There is no other run to compare with. Train one, and it appears here.")
+        return
+    request = request_controls(trained)
+    other = st.selectbox("Compare with", others)
+    num = st.slider("Images", 1, 36, 16)
+    # One after the other: the second begins when the first is done.
+    pressed = st.button("Draw both", type="primary")
+    for column, name in zip(st.columns(2), (run, other), strict=True):
+        with column:
+            st.subheader(name)
+            try:
+                _draw(root, run, name, request, num, pressed)
+            except InputError as error:
+                st.error(str(error))
+
+
+def _draw(root: Path, run: str, name: str, request: Request, num: int, pressed: bool) -> None:
+    trained = trained_run(root, name)
+    if trained.task == "tokenizer" or not has_learned_all(trained):
+        st.info(f"Nothing can be drawn from {name}: it is a tokenizer, or has not learned all.")
+        return
+    asked = adapted(request, trained)
+    samples = samples_of(trained, asked)
+    button_and_picture(
+        f"{run}/compare/{name}",
+        "Draw this one",
+        {**in_words(name, trained, asked), "images": num},
+        lambda: samples.rows(np.arange(num)),
+        samples.num_rows,
+        pressed=pressed,
+    )

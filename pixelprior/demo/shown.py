@@ -1,0 +1,108 @@
+"""Pictures on the page: they fill up, can be stopped, stay, and can be taken home."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal, NamedTuple
+
+import streamlit as st
+
+from pixelprior.commands.run_samples import Pixels
+from pixelprior.pictures import png_bytes
+
+WIDTH = 320
+"""Pixels, about, that a picture of small images is enlarged to."""
+
+
+class Shown(NamedTuple):
+    """A picture as it is kept while its page is open.
+
+    Attributes:
+        png: the file, with the settings that it was made by.
+        caption: what stands below it.
+    """
+
+    png: bytes
+    caption: str
+
+
+def button_and_picture(
+    name: str,
+    label: str,
+    settings: Mapping[str, Any],
+    frames: Callable[[], Iterator[Pixels]],
+    total: int,
+    *,
+    columns: int | None = None,
+    pressed: bool | None = None,
+) -> None:
+    """A button, and below it the picture that it makes, frame by frame.
+
+    The picture stays until another one takes its place: also what there is of one that was stopped.
+
+    Args:
+        name: of the picture on this page; another one starts empty.
+        label: what is on the button.
+        settings: what the picture is made by.
+        frames: makes the picture.
+        total: how many frames there will be.
+        columns: see `png_bytes`.
+        pressed: whether another button has asked for it, where there is one that does.
+    """
+    kind: Literal["primary", "secondary"] = "primary" if pressed is None else "secondary"
+    wanted = st.button(label, type=kind, key=f"{name}/draw") or pressed
+    place = st.empty()
+    if wanted:
+        with place.container():
+            _watch(name, settings, frames(), total, columns)
+    with place.container():
+        keep_showing(name)
+
+
+def _watch(
+    name: str,
+    settings: Mapping[str, Any],
+    frames: Iterator[Pixels],
+    total: int,
+    columns: int | None,
+) -> None:
+    st.session_state.pop(name, None)
+    bar, picture = st.progress(0.0, "compiling, if it is the first time ..."), st.empty()
+    st.button("Stop", key=f"{name}/stop")
+    for number, pixels in enumerate(frames, start=1):
+        done = f"{number} of {total} rows"
+        shown = Shown(
+            _png(pixels, columns, {**settings, "drawn": done}),
+            "" if number == total else f"stopped after {done}",
+        )
+        st.session_state[name] = shown
+        picture.image(shown.png)
+        bar.progress(number / total, done)
+
+
+def _png(pixels: Pixels, columns: int | None, settings: Mapping[str, Any]) -> bytes:
+    return png_bytes(pixels, columns=columns, width=WIDTH, settings=settings)
+
+
+def show(
+    name: str,
+    pixels: Pixels,
+    settings: Mapping[str, Any],
+    caption: str,
+    *,
+    columns: int | None = None,
+) -> None:
+    """A picture that is there at once."""
+    st.session_state[name] = Shown(_png(pixels, columns, settings), caption)
+    keep_showing(name)
+
+
+def keep_showing(name: str) -> None:
+    """The picture of a name, if there is one, and a way to take it home."""
+    shown: Shown | None = st.session_state.get(name)
+    if shown is None:
+        return
+    st.image(shown.png)
+    if shown.caption:
+        st.caption(shown.caption)
+    st.download_button(
+        "Download PNG", shown.png, "pixelprior.png", "image/png", key=f"{name}/download"
+    )

@@ -1,0 +1,84 @@
+"""The real image that a picture is about: of the test split, or one's own.
+
+Legend: h height, w width, c channels.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import streamlit as st
+from jaxtyping import Float, Int
+
+from pixelprior.data import Symbols, to_pixels
+from pixelprior.data.upload import FORMATS, decode_upload
+from pixelprior.demo.cached import test_images
+from pixelprior.errors import InputError
+from pixelprior.loading import Trained
+
+TEST, UPLOAD = "a test image", "an upload"
+
+
+class Subject(NamedTuple):
+    """An image in a run's symbols.
+
+    Attributes:
+        symbols: the image.
+        levels: of the symbols.
+        label: its class; None if it is not known.
+        name: in words.
+    """
+
+    symbols: Int[np.ndarray, "1 h w c"]
+    levels: int
+    label: int | None
+    name: str
+
+    @property
+    def pixels(self) -> Float[np.ndarray, "1 h w c"]:
+        """The same in [0, 1]."""
+        return to_pixels(self.symbols, self.levels)
+
+
+def choose_subject(
+    root: Path, run: str, trained: Trained, title: str, *, number: int = 0
+) -> Subject | None:
+    """Asks for an image; None while there is none. ``number`` is of the first test image."""
+    images = test_images(root, run)
+    choices = [TEST, UPLOAD] if images else [UPLOAD]
+    key = f"{run}/{title}"
+    source = st.radio(title, choices, horizontal=True, key=f"{key}/source")
+    if source == TEST and images:
+        number = int(
+            st.number_input("Number of the test image", 0, None, number, key=f"{key}/number")
+        )
+        label = int(images.labels(np.array([number]))[0])
+        symbols = images.symbols(np.array([number]))
+        levels = trained.data["levels"]
+        return Subject(symbols, levels, None if label < 0 else label, f"test image {number}")
+    file = st.file_uploader(
+        "Image", [suffix.lower() for suffix in FORMATS] + ["jpg"], key=f"{key}/file"
+    )
+    invert = st.checkbox("Light becomes dark", key=f"{key}/invert", help="For pen on paper.")
+    if file is None:
+        return None
+    try:
+        symbols = as_symbols(file.getvalue(), trained, invert=invert)
+    except InputError as error:
+        st.error(str(error))
+        return None
+    return Subject(symbols, trained.data["levels"], None, "an upload")
+
+
+def as_symbols(data: bytes, trained: Trained, *, invert: bool) -> Int[np.ndarray, "1 h w c"]:
+    """A file's image in the symbols of a run.
+
+    Raises:
+        InputError: see `decode_upload`.
+    """
+    config = trained.tokenizer_config or trained.config
+    height, width, channels = trained.data["shape"]
+    image = decode_upload(data, (height, width, channels), invert=invert)
+    symbols = Symbols(config["levels"], config["binarisation"])
+    # No split has this name: what is binarised by chance is so by a chance of its own.
+    return symbols.to_symbols(image[None], 256, split="upload", indices=[0])

@@ -1,0 +1,92 @@
+"""Training digits from the page, for those who have trained nothing yet."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import IO, NamedTuple
+
+import streamlit as st
+
+from pixelprior.run_folder import RunFolder
+
+NAME = "digits"
+
+
+class _Training(NamedTuple):
+    """A training that was started from a page, by a process of its own: it outlives the page."""
+
+    process: subprocess.Popen
+    said: IO[str]
+
+
+@st.cache_resource
+def _trainings() -> dict[Path, _Training]:
+    """Those of this server, by run folder: all who have the page open see the same."""
+    return {}
+
+
+def offer_training(root: Path) -> None:
+    """A button that trains digits, if nobody does; and how far that is."""
+    path = root / NAME
+    training = _trainings().get(path)
+    if training is not None and training.process.poll() is None:
+        _watch(path)
+        return
+    if training is not None and training.process.returncode not in (0, 143):
+        training.said.seek(0)
+        lines = training.said.read().strip().splitlines() or ["no reason given"]
+        st.error(f"Training has failed: {lines[-1]}")
+    if (path / "config.json").exists() and not _unfinished(path):
+        return
+    st.write(
+        "Train a small model on 1,797 handwritten digits, which come along: about a minute on two "
+        "CPU cores. It goes on where it was, if it was stopped."
+    )
+    if st.button("Train digits", type="primary"):
+        said = tempfile.TemporaryFile("w+")
+        command = [sys.executable, "-m", "pixelprior", "train"]
+        command += [f"--config={NAME}", f"--workdir={path}"]
+        _trainings()[path] = _Training(
+            subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said), said
+        )
+        st.rerun()
+
+
+@st.fragment(run_every=1.0)
+def _watch(path: Path) -> None:
+    process = _trainings()[path].process
+    if process.poll() is not None:
+        st.rerun()
+    step, steps, bits = _progress(path)
+    told = f", {bits:.2f} bits/dim" if bits is not None else ""
+    st.progress(step / steps if steps else 0.0, f"training digits: step {step}{told}")
+    drawn = sorted(RunFolder(path).samples.glob("*.png"))
+    if drawn:
+        st.image(drawn[-1].read_bytes(), caption="drawn while training")
+    if st.button("Stop training", help="It saves what it has, and can go on later."):
+        process.terminate()
+        process.wait()
+        st.rerun()
+
+
+def _unfinished(path: Path) -> bool:
+    step, steps, _ = _progress(path)
+    return step < steps
+
+
+def _progress(path: Path) -> tuple[int, int, float | None]:
+    """The last step, of how many, and the bits per dimension there."""
+    folder = RunFolder(path)
+    if not folder.metrics.exists() or not (path / "config.json").exists():
+        return 0, 0, None
+    records = []
+    for line in folder.metrics.read_text().splitlines():
+        try:
+            records.append(json.loads(line))
+        except ValueError:  # it is being written
+            continue
+    step = max((record.get("step", 0) for record in records), default=0)
+    bits = [r["train_bits_per_dim"] for r in records if "train_bits_per_dim" in r]
+    return step, folder.config()["num_steps"], bits[-1] if bits else None
