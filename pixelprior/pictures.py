@@ -127,7 +127,7 @@ def png_bytes(
     pixels: Float[np.ndarray, "n h w c"],
     *,
     columns: int | None = None,
-    width: int = 0,
+    side: int = 0,
     settings: Mapping[str, Any] | None = None,
 ) -> bytes:
     """Draws pixels in [0, 1] as `save_pixels` does, but as the bytes of a PNG file.
@@ -135,12 +135,13 @@ def png_bytes(
     Args:
         pixels: the images.
         columns: how many make a row; as many as look best if it is left out.
-        width: enlarged to about so many pixels, if the sheet is not as wide anyhow.
+        side: the sheet's longer side is enlarged to about so many pixels, if it is not as long.
         settings: what the picture was made by, kept in it as JSON, as the text "pixelprior".
     """
     n, h, w, _ = pixels.shape
     columns = columns or _best_columns(n, h, w)
-    scale = max(_comfortable_scale(h, w), width // (columns * w))
+    longer = max(columns * w, math.ceil(n / columns) * h)
+    scale = max(_comfortable_scale(h, w), side // longer)
     sheet = _sheet(_to_pixels(as_shades(pixels), 256), columns, scale)
     texts = PngImagePlugin.PngInfo()
     if settings is not None:

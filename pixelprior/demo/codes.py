@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 
 from pixelprior.commands.draw import WALK, between, reconstructed
-from pixelprior.demo.shown import WIDTH, show
+from pixelprior.demo.shown import SIDE, show
 from pixelprior.demo.subject import choose_subject
 from pixelprior.loading import Trained
 from pixelprior.pictures import above, png_bytes
@@ -33,7 +33,7 @@ def reconstruct(root: Path, run: str, trained: Trained) -> None:
     for name, level, grid in zip(level_names(len(codes)), codes, tokenizer.code_grids, strict=True):
         # A picture for each codebook.
         maps = np.moveaxis(np.asarray(level)[0], -1, 0)
-        st.image(png_bytes(as_colours(maps / (grid.levels - 1)), width=WIDTH // 2))
+        st.image(png_bytes(as_colours(maps / (grid.levels - 1)), side=SIDE // 3))
         st.caption(
             f"{name}: {grid.height} x {grid.width} codes of {grid.levels}; colours tell them "
             "apart, and mean nothing else"

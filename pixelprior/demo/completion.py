@@ -73,13 +73,15 @@ def complete(root: Path, run: str, trained: Trained) -> None:
     own = None if part.label is None else Known(given, lambda n: np.full(len(n), part.label))
     in_turn = Known(given, lambda numbers: numbers % max(1, len(trained.data["class_names"])))
     samples = samples_of(trained, request, own or in_turn)
-    button_and_picture(
+    drawn = button_and_picture(
         f"{run}/complete",
         "Complete",
         {**in_words(run, trained, request), "image": part.name, "known": kind, "images": num},
         lambda: samples.rows(np.arange(num)),
         samples.num_rows,
     )
+    if drawn:
+        st.rerun()
 
 
 def _of_an_image(root: Path, run: str, trained: Trained, kind: str) -> _Part | None:

@@ -22,7 +22,7 @@ def sample(root: Path, run: str, trained: Trained) -> None:
     samples = samples_of(trained, request)
     # Classes in turn make one column of each, as `sample.py` lays them out.
     in_turn = request.label is None and 1 < samples.num_classes <= min(num, MOST_COLUMNS)
-    button_and_picture(
+    drawn = button_and_picture(
         f"{run}/sample",
         "Draw",
         {**in_words(run, trained, request), "images": num},
@@ -30,6 +30,8 @@ def sample(root: Path, run: str, trained: Trained) -> None:
         samples.num_rows,
         columns=samples.num_classes if in_turn else None,
     )
+    if drawn:
+        st.rerun()
 
 
 def compare(root: Path, run: str, trained: Trained) -> None:
@@ -43,23 +45,26 @@ def compare(root: Path, run: str, trained: Trained) -> None:
     num = st.slider("Images", 1, 36, 16)
     # One after the other: the second begins when the first is done.
     pressed = st.button("Draw both", type="primary")
+    drawn = False
     for column, name in zip(st.columns(2), (run, other), strict=True):
         with column:
             st.subheader(name)
             try:
-                _draw(root, run, name, request, num, pressed)
+                drawn |= _draw(root, run, name, request, num, pressed)
             except InputError as error:
                 st.error(str(error))
+    if drawn:
+        st.rerun()
 
 
-def _draw(root: Path, run: str, name: str, request: Request, num: int, pressed: bool) -> None:
+def _draw(root: Path, run: str, name: str, request: Request, num: int, pressed: bool) -> bool:
     trained = trained_run(root, name)
     if trained.task == "tokenizer" or not has_learned_all(trained):
         st.info(f"Nothing can be drawn from {name}: it is a tokenizer, or has not learned all.")
-        return
+        return False
     asked = adapted(request, trained)
     samples = samples_of(trained, asked)
-    button_and_picture(
+    return button_and_picture(
         f"{run}/compare/{name}",
         "Draw this one",
         {**in_words(name, trained, asked), "images": num},

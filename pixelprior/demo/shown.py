@@ -8,8 +8,8 @@ import streamlit as st
 from pixelprior.commands.run_samples import Pixels
 from pixelprior.pictures import png_bytes
 
-WIDTH = 320
-"""Pixels, about, that a picture of small images is enlarged to."""
+SIDE = 480
+"""Pixels, about, that the longer side of a picture of small images is enlarged to."""
 
 
 class Shown(NamedTuple):
@@ -33,10 +33,12 @@ def button_and_picture(
     *,
     columns: int | None = None,
     pressed: bool | None = None,
-) -> None:
+) -> bool:
     """A button, and below it the picture that it makes, frame by frame.
 
     The picture stays until another one takes its place: also what there is of one that was stopped.
+    Whether it was made now is returned: then the page is to be made anew by `st.rerun`, since
+    Streamlit leaves parts of what was shown meanwhile.
 
     Args:
         name: of the picture on this page; another one starts empty.
@@ -48,13 +50,12 @@ def button_and_picture(
         pressed: whether another button has asked for it, where there is one that does.
     """
     kind: Literal["primary", "secondary"] = "primary" if pressed is None else "secondary"
-    wanted = st.button(label, type=kind, key=f"{name}/draw") or pressed
-    place = st.empty()
+    wanted = st.button(label, type=kind, key=f"{name}/draw") or bool(pressed)
     if wanted:
-        with place.container():
-            _watch(name, settings, frames(), total, columns)
-    with place.container():
+        _watch(name, settings, frames(), total, columns)
+    else:
         keep_showing(name)
+    return wanted
 
 
 def _watch(
@@ -79,7 +80,7 @@ def _watch(
 
 
 def _png(pixels: Pixels, columns: int | None, settings: Mapping[str, Any]) -> bytes:
-    return png_bytes(pixels, columns=columns, width=WIDTH, settings=settings)
+    return png_bytes(pixels, columns=columns, side=SIDE, settings=settings)
 
 
 def show(

@@ -313,8 +313,9 @@ def test_a_long_sampling_can_be_stopped(trained, opened, tmp_path):
     for number in range(12):
         noise = np.random.default_rng(number).integers(0, 256, (64, 64, 3), np.uint8)
         Image.fromarray(noise).save(tmp_path / "images" / f"{number}.png")
-    flags = [f"--config.dataset=folder:{tmp_path / 'images'}", "--config.batch_size=2"]
-    run = trained("folder", *TINY, "--config.num_steps=1", "--config.warmup_steps=0", *flags)
+    flags = [f"--config.dataset=folder:{tmp_path / 'images'}", "--config.image_size=(64, 64)"]
+    flags += ["--config.num_steps=1", "--config.batch_size=2"]
+    run = trained("folder", *TINY, *flags)
     shutil.copytree(run, tmp_path / "runs" / "large")
     server = Server(tmp_path / "runs", tmp_path)
     try:
