@@ -10,8 +10,7 @@ data that went through JPEG are not comparable with published ones.
 """
 
 from ml_collections import ConfigDict
-
-from configs import cifar10
+from pixelprior.configs import cifar10
 
 
 def get_config() -> ConfigDict:

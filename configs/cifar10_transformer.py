@@ -10,8 +10,7 @@ Bits/dim on a copy of the data that went through JPEG are not comparable with pu
 """
 
 from ml_collections import ConfigDict
-
-from configs import cifar10
+from pixelprior.configs import cifar10
 
 
 def get_config() -> ConfigDict:

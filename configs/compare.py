@@ -9,8 +9,7 @@ by ``--config.runs.pixel_cnn.num_steps=10``.
 """
 
 from ml_collections import ConfigDict
-
-from configs import (
+from pixelprior.configs import (
     mnist,
     mnist_diagonal_bilstm,
     mnist_multi_scale,

@@ -9,8 +9,7 @@ The configs of CIFAR-10 are of a size for accelerators; these are the same archi
 """
 
 from ml_collections import ConfigDict
-
-from configs import cifar10, compare
+from pixelprior.configs import cifar10, compare
 
 NUM_STEPS = {
     "pixel_cnn": 300,

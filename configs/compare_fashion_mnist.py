@@ -10,8 +10,7 @@ docs/models.md.
 """
 
 from ml_collections import ConfigDict
-
-from configs import (
+from pixelprior.configs import (
     fashion_mnist,
     fashion_mnist_diagonal_bilstm,
     fashion_mnist_multi_scale,

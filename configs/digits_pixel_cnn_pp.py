@@ -7,8 +7,7 @@ Salimans et al. 2017.
 """
 
 from ml_collections import ConfigDict
-
-from configs import digits
+from pixelprior.configs import digits
 
 
 def get_config() -> ConfigDict:

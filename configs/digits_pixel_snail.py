@@ -7,8 +7,7 @@ Chen et al. 2018.
 """
 
 from ml_collections import ConfigDict
-
-from configs import digits
+from pixelprior.configs import digits
 
 
 def get_config() -> ConfigDict:

@@ -5,8 +5,7 @@ python train.py --config=configs/digits_prior2.py --workdir=runs/digits_prior2 \
 """
 
 from ml_collections import ConfigDict
-
-from configs import digits_prior
+from pixelprior.configs import digits_prior
 
 
 def get_config() -> ConfigDict:

@@ -7,8 +7,7 @@ van den Oord et al. 2016a, section 3.1.
 """
 
 from ml_collections import ConfigDict
-
-from configs import digits
+from pixelprior.configs import digits
 
 
 def get_config() -> ConfigDict:

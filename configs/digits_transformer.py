@@ -7,8 +7,7 @@ Vaswani et al. 2017; Parmar et al. 2018.
 """
 
 from ml_collections import ConfigDict
-
-from configs import digits
+from pixelprior.configs import digits
 
 
 def get_config() -> ConfigDict:

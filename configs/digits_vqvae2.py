@@ -4,8 +4,7 @@ python train.py --config=configs/digits_vqvae2.py --workdir=runs/digits_vqvae2
 """
 
 from ml_collections import ConfigDict
-
-from configs import digits_vqvae
+from pixelprior.configs import digits_vqvae
 
 
 def get_config() -> ConfigDict:

@@ -9,8 +9,7 @@ van den Oord et al. 2016a, section 3.6.
 """
 
 from ml_collections import ConfigDict
-
-from configs import fashion_mnist, mnist_multi_scale
+from pixelprior.configs import fashion_mnist, mnist_multi_scale
 
 
 def get_config() -> ConfigDict:

@@ -9,8 +9,7 @@ van den Oord et al. 2016a, figure 5.
 """
 
 from ml_collections import ConfigDict
-
-from configs import fashion_mnist, mnist_pixel_cnn
+from pixelprior.configs import fashion_mnist, mnist_pixel_cnn
 
 
 def get_config() -> ConfigDict:

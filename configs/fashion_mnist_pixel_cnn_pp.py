@@ -9,8 +9,7 @@ Salimans et al. 2017.
 """
 
 from ml_collections import ConfigDict
-
-from configs import fashion_mnist, mnist_pixel_cnn_pp
+from pixelprior.configs import fashion_mnist, mnist_pixel_cnn_pp
 
 
 def get_config() -> ConfigDict:

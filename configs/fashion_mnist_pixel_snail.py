@@ -9,8 +9,7 @@ Chen et al. 2018.
 """
 
 from ml_collections import ConfigDict
-
-from configs import fashion_mnist, mnist_pixel_snail
+from pixelprior.configs import fashion_mnist, mnist_pixel_snail
 
 
 def get_config() -> ConfigDict:

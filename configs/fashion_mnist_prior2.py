@@ -8,8 +8,7 @@ steps: a short run. Source: Razavi et al. 2019.
 """
 
 from ml_collections import ConfigDict
-
-from configs import fashion_mnist_prior
+from pixelprior.configs import fashion_mnist_prior
 
 
 def get_config() -> ConfigDict:

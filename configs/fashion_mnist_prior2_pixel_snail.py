@@ -10,8 +10,7 @@ bottom one, which knows the top, has convolutions only.
 """
 
 from ml_collections import ConfigDict
-
-from configs import fashion_mnist_prior2
+from pixelprior.configs import fashion_mnist_prior2
 
 
 def get_config() -> ConfigDict:

@@ -9,8 +9,7 @@ Vaswani et al. 2017.
 """
 
 from ml_collections import ConfigDict
-
-from configs import fashion_mnist_prior
+from pixelprior.configs import fashion_mnist_prior
 
 
 def get_config() -> ConfigDict:

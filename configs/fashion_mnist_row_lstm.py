@@ -9,8 +9,7 @@ van den Oord et al. 2016a, section 3.1.
 """
 
 from ml_collections import ConfigDict
-
-from configs import fashion_mnist, mnist_row_lstm
+from pixelprior.configs import fashion_mnist, mnist_row_lstm
 
 
 def get_config() -> ConfigDict:

@@ -9,8 +9,7 @@ Vaswani et al. 2017; Parmar et al. 2018.
 """
 
 from ml_collections import ConfigDict
-
-from configs import fashion_mnist, mnist_transformer
+from pixelprior.configs import fashion_mnist, mnist_transformer
 
 
 def get_config() -> ConfigDict:

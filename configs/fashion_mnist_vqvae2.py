@@ -7,8 +7,7 @@ were busy with tests too. Source: Razavi et al. 2019.
 """
 
 from ml_collections import ConfigDict
-
-from configs import fashion_mnist_vqvae
+from pixelprior.configs import fashion_mnist_vqvae
 
 
 def get_config() -> ConfigDict:

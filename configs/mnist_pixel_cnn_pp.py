@@ -7,8 +7,7 @@ Measured: 0.1546 bits/dim (84.01 nats) on the test split (one fixed draw) after 
 """
 
 from ml_collections import ConfigDict
-
-from configs import mnist
+from pixelprior.configs import mnist
 
 
 def get_config() -> ConfigDict:

@@ -7,8 +7,7 @@ on 2 CPU cores. Source: Chen et al. 2018.
 """
 
 from ml_collections import ConfigDict
-
-from configs import mnist
+from pixelprior.configs import mnist
 
 
 def get_config() -> ConfigDict:

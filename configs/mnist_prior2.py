@@ -7,8 +7,7 @@ A starting point that was checked but not trained to its end; nothing is claimed
 """
 
 from ml_collections import ConfigDict
-
-from configs import fashion_mnist_prior2
+from pixelprior.configs import fashion_mnist_prior2
 
 
 def get_config() -> ConfigDict:

@@ -9,6 +9,7 @@ from absl import app, flags, logging
 
 from pixelprior.compilation_cache import keep_compiled_programs
 from pixelprior.errors import InputError
+from pixelprior.shipped_configs import config_file, make_importable
 
 
 def run(main: Callable[..., int | None], *, takes_names: bool = False) -> None:
@@ -32,13 +33,22 @@ def run(main: Callable[..., int | None], *, takes_names: bool = False) -> None:
         except InputError as error:
             _fail(str(error))
 
+    _tell_help_of(main.__module__)
+    make_importable()
     app.run(call, flags_parser=_parse)
+
+
+def _tell_help_of(module: str) -> None:
+    """``--help`` is that of the module that has the flags, not of the script that was started."""
+    sys.modules["__main__"].__doc__ = sys.modules[module].__doc__
+    for flag in flags.FLAGS.flags_by_module_dict().get(module, []):
+        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
 
 
 def _parse(arguments: Sequence[str]) -> list[str]:
     try:
-        return flags.FLAGS(list(arguments))
-    except flags.Error as error:
+        return flags.FLAGS([_with_file(argument) for argument in arguments])
+    except (flags.Error, InputError) as error:
         _fail(str(error))
     # What ml_collections raises for a key that the config does not have, and for a value of another
     # type than the key's.
@@ -49,6 +59,14 @@ def _parse(arguments: Sequence[str]) -> list[str]:
         _fail(f"the config has no key {key[0] if key else words!r}; {hint}")
     except (TypeError, ValueError) as error:
         _fail(f"a --config.key=value flag does not fit the config: {error}")
+
+
+def _with_file(argument: str) -> str:
+    """``--config=NAME``, with the file that is meant by the name."""
+    flag, equals, value = argument.partition("=")
+    if equals and flag in ("--config", "-config"):
+        return f"{flag}={config_file(value)}"
+    return argument
 
 
 def _fail(message: str) -> NoReturn:

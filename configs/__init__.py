@@ -1,0 +1,1 @@
+"""The experiments that come along, one a file."""

@@ -1,0 +1,41 @@
+"""The commands without a clone: ``pixelprior train``, ``sample``, ``evaluate`` and ``configs``.
+
+pixelprior configs
+pixelprior train --config=digits --workdir=runs/digits
+pixelprior sample --workdir=runs/digits --out=samples.png
+pixelprior evaluate --workdir=runs/digits
+
+The flags are those of train.py, sample.py and evaluate.py: ``pixelprior train --help``.
+"""
+
+import importlib
+import sys
+
+from pixelprior.shipped_configs import config_titles
+
+SCRIPTS = ("train", "sample", "evaluate")
+
+
+def main() -> None:
+    """Hands over to one of the scripts, or lists the configs."""
+    match sys.argv[1:]:
+        case [name, *_] if name in SCRIPTS:
+            # Their usage is to be that of this command.
+            sys.argv[:2] = [f"pixelprior {name}"]
+            importlib.import_module(f"pixelprior.scripts.{name}").run()
+        case ["configs"]:
+            for name, title in config_titles().items():
+                print(f"{name:<34} {title}")
+        case ["--help" | "-h"]:
+            print(__doc__)
+        case other:
+            asked = f"got {' '.join(other)!r}" if other else "got nothing"
+            print(
+                f"error: expected one of {', '.join(SCRIPTS)} or configs first, {asked}",
+                file=sys.stderr,
+            )
+            sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

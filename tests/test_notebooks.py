@@ -1,0 +1,102 @@
+"""The notebooks: what is kept in them reads well, and they run when they are shortened."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from notebooks.execute import execute, parameters, shorten
+
+FOLDER = Path(__file__).parents[1] / "notebooks"
+SHORTENED = {
+    "causal_layers": 2,
+    "quickstart": 20,
+    "sampling_and_completion": 20,
+    "several_devices": 20,
+    "vqvae2_and_prior": 20,
+    "your_own_images": 20,
+}
+MOST_BYTES = 400_000
+COLAB = "https://colab.research.google.com/github/"
+
+each_notebook = pytest.mark.parametrize("name", sorted(SHORTENED))
+
+
+def read(name):
+    notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    return notebook
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def outputs(notebook):
+    return [output for cell in code_cells(notebook) for output in cell.outputs]
+
+
+def num_pictures(notebook):
+    return sum("image/png" in output.get("data", {}) for output in outputs(notebook))
+
+
+def printed(output):
+    return output.get("text", "") + output.get("data", {}).get("text/plain", "")
+
+
+def test_all_are_tested():
+    assert sorted(SHORTENED) == sorted(path.stem for path in FOLDER.glob("*.ipynb"))
+
+
+@each_notebook
+def test_begins_with_where_to_open_it_and_how_to_install(name):
+    notebook = read(name)
+    title, *_ = notebook.cells
+    assert title.source.startswith("# ") and COLAB in title.source
+    assert f"`{name}.ipynb`" in title.source
+    install, second, *_ = code_cells(notebook)
+    assert "import pixelprior" in install.source and "%pip install" in install.source
+    assert second is parameters(notebook)
+
+
+@each_notebook
+def test_outputs_are_those_of_one_execution(name):
+    notebook = read(name)
+    cells = code_cells(notebook)
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    assert num_pictures(notebook) >= 1
+    for output in outputs(notebook):
+        assert output.output_type != "error"
+        assert output.get("name") != "stderr"
+
+
+@each_notebook
+def test_nothing_kept_is_of_the_machine_or_large(name):
+    for output in outputs(read(name)):
+        assert not re.search(r"/(tmp|work|root|home|Users)/", printed(output)), printed(output)
+    assert (FOLDER / f"{name}.ipynb").stat().st_size < MOST_BYTES
+
+
+@each_notebook
+def test_links_lead_somewhere(name):
+    text = "\n".join(cell.source for cell in read(name).cells if cell.cell_type == "markdown")
+    links = re.findall(r"\]\(([^)\s]+)\)", text)
+    for link in links:
+        if not re.match(r"https://(arxiv\.org/abs/\d{4}\.\d{4,5}$|colab\.)", link):
+            assert (FOLDER / link).exists(), link
+    for named in re.findall(r"configs/\w+\.py", text):
+        assert (FOLDER.parent / named).exists(), named
+
+
+@pytest.mark.slow
+@each_notebook
+def test_runs(name, tmp_path, monkeypatch):
+    # Where the kernel makes its folders.
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    notebook, kept = read(name), num_pictures(read(name))
+    shorten(notebook, SHORTENED[name])
+    execute(notebook, tmp_path)
+    assert num_pictures(notebook) == kept
+    said = "".join(printed(o) for o in outputs(notebook) if o.get("name") == "stderr")
+    assert "Warning" not in said and "warning" not in said, said
