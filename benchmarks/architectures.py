@@ -10,10 +10,10 @@ import argparse
 
 import jax
 from flax import nnx
-from pixelprior.configs import compare
 
 from benchmarks.machine import matrix_product_rate
 from benchmarks.timing import time_cached, time_naive, time_training
+from pixelprior.configs import compare
 from pixelprior.experiment import build_model
 from pixelprior.grid import Grid
 

@@ -16,10 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 import torch
 from flax import nnx
-from pixelprior.configs import fashion_mnist_vqvae
 
 from benchmarks.machine import best_time, matrix_product_rate
 from benchmarks.torch_networks import TorchGatedPixelCNN, TorchVQVAE
+from pixelprior.configs import fashion_mnist_vqvae
 from pixelprior.data import to_pixels
 from pixelprior.experiment import build_tokenizer
 from pixelprior.grid import Grid

@@ -11,6 +11,7 @@ data that went through JPEG are not comparable with published ones.
 """
 
 from ml_collections import ConfigDict
+
 from pixelprior.configs import cifar10
 
 

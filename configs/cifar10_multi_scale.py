@@ -10,6 +10,7 @@ with published ones.
 """
 
 from ml_collections import ConfigDict
+
 from pixelprior.configs import cifar10
 
 

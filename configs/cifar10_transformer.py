@@ -10,6 +10,7 @@ Bits/dim on a copy of the data that went through JPEG are not comparable with pu
 """
 
 from ml_collections import ConfigDict
+
 from pixelprior.configs import cifar10
 
 

@@ -9,6 +9,7 @@ by ``--config.runs.pixel_cnn.num_steps=10``.
 """
 
 from ml_collections import ConfigDict
+
 from pixelprior.configs import (
     mnist,
     mnist_diagonal_bilstm,

@@ -9,6 +9,7 @@ The configs of CIFAR-10 are of a size for accelerators; these are the same archi
 """
 
 from ml_collections import ConfigDict
+
 from pixelprior.configs import cifar10, compare
 
 NUM_STEPS = {

@@ -10,6 +10,7 @@ docs/models.md.
 """
 
 from ml_collections import ConfigDict
+
 from pixelprior.configs import (
     fashion_mnist,
     fashion_mnist_diagonal_bilstm,

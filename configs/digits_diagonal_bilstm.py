@@ -8,6 +8,7 @@ van den Oord et al. 2016a, section 3.2.
 """
 
 from ml_collections import ConfigDict
+
 from pixelprior.configs import digits
 
 

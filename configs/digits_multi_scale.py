@@ -7,6 +7,7 @@ van den Oord et al. 2016a, section 3.6.
 """
 
 from ml_collections import ConfigDict
+
 from pixelprior.configs import digits
 
 

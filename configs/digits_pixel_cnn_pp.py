@@ -7,6 +7,7 @@ Salimans et al. 2017.
 """
 
 from ml_collections import ConfigDict
+
 from pixelprior.configs import digits
 
 

@@ -7,6 +7,7 @@ Chen et al. 2018.
 """
 
 from ml_collections import ConfigDict
+
 from pixelprior.configs import digits
 
 

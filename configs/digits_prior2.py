@@ -5,6 +5,7 @@ python train.py --config=configs/digits_prior2.py --workdir=runs/digits_prior2 \
 """
 
 from ml_collections import ConfigDict
+
 from pixelprior.configs import digits_prior
 
 

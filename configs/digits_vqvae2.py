@@ -4,6 +4,7 @@ python train.py --config=configs/digits_vqvae2.py --workdir=runs/digits_vqvae2
 """
 
 from ml_collections import ConfigDict
+
 from pixelprior.configs import digits_vqvae
 
 

@@ -9,6 +9,7 @@ van den Oord et al. 2016a, section 3.6.
 """
 
 from ml_collections import ConfigDict
+
 from pixelprior.configs import fashion_mnist, mnist_multi_scale
 
 

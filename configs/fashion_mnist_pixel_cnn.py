@@ -9,6 +9,7 @@ van den Oord et al. 2016a, figure 5.
 """
 
 from ml_collections import ConfigDict
+
 from pixelprior.configs import fashion_mnist, mnist_pixel_cnn
 
 

@@ -9,6 +9,7 @@ Salimans et al. 2017.
 """
 
 from ml_collections import ConfigDict
+
 from pixelprior.configs import fashion_mnist, mnist_pixel_cnn_pp
 
 

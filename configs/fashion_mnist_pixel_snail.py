@@ -9,6 +9,7 @@ Chen et al. 2018.
 """
 
 from ml_collections import ConfigDict
+
 from pixelprior.configs import fashion_mnist, mnist_pixel_snail
 
 

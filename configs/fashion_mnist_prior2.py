@@ -8,6 +8,7 @@ steps: a short run. Source: Razavi et al. 2019.
 """
 
 from ml_collections import ConfigDict
+
 from pixelprior.configs import fashion_mnist_prior
 
 

@@ -10,6 +10,7 @@ bottom one, which knows the top, has convolutions only.
 """
 
 from ml_collections import ConfigDict
+
 from pixelprior.configs import fashion_mnist_prior2
 
 

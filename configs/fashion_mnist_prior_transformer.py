@@ -9,6 +9,7 @@ Vaswani et al. 2017.
 """
 
 from ml_collections import ConfigDict
+
 from pixelprior.configs import fashion_mnist_prior
 
 

@@ -9,6 +9,7 @@ Vaswani et al. 2017; Parmar et al. 2018.
 """
 
 from ml_collections import ConfigDict
+
 from pixelprior.configs import fashion_mnist, mnist_transformer
 
 

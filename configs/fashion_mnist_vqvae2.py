@@ -7,6 +7,7 @@ were busy with tests too. Source: Razavi et al. 2019.
 """
 
 from ml_collections import ConfigDict
+
 from pixelprior.configs import fashion_mnist_vqvae
 
 

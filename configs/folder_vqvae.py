@@ -8,6 +8,7 @@ point that was checked but not trained to its end; nothing is claimed for it.
 """
 
 from ml_collections import ConfigDict
+
 from pixelprior.configs import celeb_a_vqvae
 
 

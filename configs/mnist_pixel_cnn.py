@@ -7,6 +7,7 @@ on 2 CPU cores. Source: van den Oord et al. 2016a, figure 5.
 """
 
 from ml_collections import ConfigDict
+
 from pixelprior.configs import mnist
 
 

@@ -7,6 +7,7 @@ Measured: 0.1546 bits/dim (84.01 nats) on the test split (one fixed draw) after 
 """
 
 from ml_collections import ConfigDict
+
 from pixelprior.configs import mnist
 
 

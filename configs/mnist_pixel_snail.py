@@ -7,6 +7,7 @@ on 2 CPU cores. Source: Chen et al. 2018.
 """
 
 from ml_collections import ConfigDict
+
 from pixelprior.configs import mnist
 
 

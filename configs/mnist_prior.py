@@ -7,6 +7,7 @@ A starting point that was checked but not trained to its end; nothing is claimed
 """
 
 from ml_collections import ConfigDict
+
 from pixelprior.configs import fashion_mnist_prior
 
 

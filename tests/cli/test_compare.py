@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from flax import nnx
 from PIL import Image
-from pixelprior.configs import compare as compare_config
 
 from pixelprior.commands.compare import compare_runs, run_folders
 from pixelprior.commands.receptive_field import draw_receptive_field
 from pixelprior.commands.train import train_run
 from pixelprior.commands.train_list import train_list
+from pixelprior.configs import compare as compare_config
 from pixelprior.errors import InputError
 from pixelprior.experiment import check_config
 from pixelprior.loading import Trained, load_trained
