@@ -33,7 +33,8 @@ def config_file(config: str) -> str:
     Raises:
         InputError: if it is no file, and no shipped config has the name.
     """
-    if config.endswith(".py") or ".py:" in config or Path(config).exists():
+    # A folder of the name may be there: the run of that config, say.
+    if config.endswith(".py") or ".py:" in config or Path(config).is_file():
         return config
     names = list(config_titles())
     if config in names:

@@ -41,6 +41,12 @@ def test_a_path_stays_as_it_is(path):
     assert config_file(path) == path
 
 
+def test_a_folder_of_its_name_does_not_hide_a_config(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits").mkdir()
+    assert Path(config_file("digits")) == ROOT / "configs" / "digits.py"
+
+
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
@@ -126,6 +132,7 @@ def test_an_installed_package_needs_no_clone(built, tmp_path):
     assert listed == sorted(config_titles())
     # One that is made from another one, and one of one's own.
     assert "parameters" in pixelprior("train", "--config=digits_transformer", "--plan")
+    assert "parameters" in pixelprior("train", "--config", "digits", "--plan")
     (tmp_path / "own.py").write_text(
         "from pixelprior.configs import digits\n\n\ndef get_config():\n"
         "    config = digits.get_config()\n    config.seed = 7\n    return config\n"

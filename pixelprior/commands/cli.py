@@ -47,7 +47,7 @@ def _tell_help_of(module: str) -> None:
 
 def _parse(arguments: Sequence[str]) -> list[str]:
     try:
-        return flags.FLAGS([_with_file(argument) for argument in arguments])
+        return flags.FLAGS(_with_config_file(arguments))
     except (flags.Error, InputError) as error:
         _fail(str(error))
     # What ml_collections raises for a key that the config does not have, and for a value of another
@@ -61,12 +61,18 @@ def _parse(arguments: Sequence[str]) -> list[str]:
         _fail(f"a --config.key=value flag does not fit the config: {error}")
 
 
-def _with_file(argument: str) -> str:
-    """``--config=NAME``, with the file that is meant by the name."""
-    flag, equals, value = argument.partition("=")
-    if equals and flag in ("--config", "-config"):
-        return f"{flag}={config_file(value)}"
-    return argument
+def _with_config_file(arguments: Sequence[str]) -> list[str]:
+    """``--config=NAME`` and ``--config NAME``, with the file that is meant by the name."""
+    found = list(arguments)
+    for n, argument in enumerate(found):
+        flag, equals, value = argument.partition("=")
+        if flag not in ("--config", "-config"):
+            continue
+        if equals:
+            found[n] = f"{flag}={config_file(value)}"
+        elif n + 1 < len(found):
+            found[n + 1] = config_file(found[n + 1])
+    return found
 
 
 def _fail(message: str) -> NoReturn:
