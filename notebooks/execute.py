@@ -1,0 +1,71 @@
+"""Executes notebooks, each in a fresh kernel, and keeps what they show.
+
+    python notebooks/execute.py notebooks/quickstart.ipynb [...]
+
+Kept are results and pictures; progress bars, and when a cell ran, are not.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+TIMEOUT = 3600  # seconds, for one cell
+
+
+def execute(notebook: nbformat.NotebookNode, folder: Path) -> None:
+    """Executes a notebook in a folder, and puts what its cells show into it.
+
+    Raises:
+        CellExecutionError: if a cell fails.
+    """
+    NotebookClient(
+        notebook,
+        timeout=TIMEOUT,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+        record_timing=False,
+        coalesce_streams=True,
+    ).execute()
+
+
+def parameters(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The one cell that says how long the notebook takes."""
+    [cell] = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+    return cell
+
+
+def shorten(notebook: nbformat.NotebookNode, value: int) -> None:
+    """Puts another value in the place of the one parameter."""
+    cell = parameters(notebook)
+    cell.source, count = re.subn(r"(?m)^(\w+ = )[\d_]+", rf"\g<1>{value}", cell.source)
+    assert count == 1, cell.source
+
+
+def tidy(notebook: nbformat.NotebookNode) -> None:
+    """Leaves out what is for the moment of the execution alone."""
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            # Standard error: progress, and words for whoever waits.
+            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+
+
+def main(names: list[str]) -> None:
+    """Executes notebooks by their paths, one after the other."""
+    for name in names:
+        path = Path(name)
+        notebook = nbformat.read(path, as_version=4)
+        execute(notebook, path.parent)
+        tidy(notebook)
+        nbformat.write(notebook, path)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
