@@ -1,13 +1,18 @@
 """What the documents tell people to type and to write works."""
 
+import os
 import re
+import shlex
+import shutil
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 
-from tests.cli.conftest import ROOT, TINY, tiny_prior
+from pixelprior.pictures import png_bytes
+from tests.cli.conftest import ROOT, TINY, TINY_TOKENIZER, tiny_prior
 
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
 
@@ -71,3 +76,103 @@ def test_the_python_of_the_readme(trained, vqvae, tmp_path, monkeypatch):
     exec(third, found)
     assert found["images"].shape == (4, 16, 24, 3)
     jax.block_until_ready(found["images"])
+
+
+@pytest.mark.slow
+def test_the_python_of_the_documents(trained, tmp_path, monkeypatch, capsys):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "digits").symlink_to(trained("digits", *TINY))
+    monkeypatch.chdir(tmp_path)
+    # What a reader has downloaded.
+    (tmp_path / "pixelprior.png").write_bytes(
+        png_bytes(np.zeros((1, 8, 8, 1)), settings={"seed": 0})
+    )
+    count = 0
+    for path in sorted(ROOT.glob("docs/*.md")):
+        found = {}
+        for block in blocks(path, "python"):
+            exec(block, found)
+            count += 1
+        said = capsys.readouterr().out
+        if path.stem == "demo":
+            assert said == '{"seed": 0}\n'
+        if path.stem == "extending":
+            assert found["dataset"].shape == (8, 8, 1) and said.startswith("72 (8, 8, 1)")
+            pixels, label = found["dataset"].splits["test"].source.read([0])
+            assert pixels.shape == (1, 8, 8, 1) and 0 <= label[0] < 4
+            assert found["images"].shape == (16, 8, 8, 1)
+        if path.stem == "quickstart":
+            assert found["bits"].shape == (16,) and said.startswith("(16, 8, 8, 1)")
+    assert count == 5
+
+
+def lines(path):
+    """Of a document's Bash: what goes on is put together, options in brackets are left out."""
+    text = "\n".join(blocks(path, "bash")).replace("\\\n", " ")
+    for line in text.splitlines():
+        yield from (part.strip() for part in re.sub(r"\[.*?\]", "", line).split(" && "))
+
+
+SCRIPT = re.compile(r"(?:(?:\.venv/bin/)?python (\w+)\.py|pixelprior (train|sample|evaluate))(.*)")
+# Whatever else a document tells to type: to be thought about, one by one, when it is written.
+OTHERS = [
+    "",
+    r"(\.venv/bin/)?pip install .*",
+    r"python3 -m venv \.venv",
+    r"source \.venv/bin/activate",
+    r"(\.venv/bin/)?python -m pytest .*",
+    r"\.ci/run\s+#.*",
+    r"python -m benchmarks\.\w+.*",  # that they exist: above
+    r"streamlit run demo/app\.py -- --runs=runs",  # test_demo.py
+    r"pixelprior configs",  # test_packaging.py
+    r"for mode in .*",  # test_readme.py
+]
+
+
+def test_every_line_of_bash_is_known():
+    for path in DOCUMENTS:
+        for line in lines(path):
+            assert SCRIPT.fullmatch(line) or any(re.fullmatch(other, line) for other in OTHERS), (
+                f"{path.name}: {line}"
+            )
+
+
+def small(script, arguments):
+    """What makes a command take seconds."""
+    if script == "train":
+        config = next(a for a in arguments if a.startswith("--config="))
+        if "vqvae" in config:
+            return TINY_TOKENIZER
+        if "prior" in config:
+            return tiny_prior("top", "bottom") if "prior2" in config else tiny_prior("top")
+        return TINY
+    return ["--num_samples=40"] if any("--num_samples" in a for a in arguments) else []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["quickstart", "tutorials", "training", "evaluation"])
+def test_the_commands_of_the_documents(name, quick, trained, tmp_path):
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    (tmp_path / "my_images").mkdir()
+    for number in range(20):
+        noise = np.random.default_rng(number).integers(0, 256, (32, 32, 3), np.uint8)
+        Image.fromarray(noise).save(tmp_path / "my_images" / f"{number}.png")
+    if name == "evaluation":
+        run = trained("digits", *TINY)
+        for letter in "abx":
+            shutil.copytree(run, tmp_path / "runs" / letter)
+        drawn = quick("sample", "--workdir=runs/x", "--num=40", "--out=samples.npz", cwd=tmp_path)
+        assert drawn.status == 0, drawn.errors
+    ran = 0
+    for line in lines(ROOT / "docs" / f"{name}.md"):
+        match = SCRIPT.fullmatch(line)
+        # Several processes: tests/training/test_processes.py.
+        if not match or "--coordinator" in line:
+            continue
+        script, arguments = match[1] or match[2], shlex.split(match[3], comments=True)
+        if "cifar10" in line and not os.environ.get("TFDS_DATA_DIR"):
+            continue
+        result = quick(script, *arguments, *small(script, arguments), cwd=tmp_path)
+        assert result.status == 0, f"{line}\n{result.errors}"
+        ran += 1
+    assert ran >= {"quickstart": 6, "tutorials": 12, "training": 2, "evaluation": 5}[name]

@@ -1,5 +1,7 @@
 """A data set's own classifier: trained once, read again, and known by its fingerprint."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -89,9 +91,37 @@ def test_other_images_have_another_one(quick, dataset, cache):
     assert len(quick) == 1
 
 
-def test_without_classes_there_is_none(dataset):
-    import dataclasses
+class Altered:
+    """The same images, but for some pixels of one, or for one label."""
 
+    def __init__(self, source, what):
+        self._source, self._what = source, what
+
+    def __len__(self):
+        return len(self._source)
+
+    def read(self, indices):
+        pixels, labels = (np.array(part) for part in self._source.read(indices))
+        altered = np.asarray(indices) == 0
+        if self._what == "pixels":
+            pixels[altered] = 16 - pixels[altered]
+        else:
+            labels[altered] = (labels[altered] + 1) % 10
+        return pixels, labels
+
+
+@pytest.mark.parametrize("what", ["pixels", "labels"])
+def test_other_images_of_the_same_description_are_told_apart(dataset, what):
+    train = dataset.splits["train"]
+    altered = dataclasses.replace(train, source=Altered(train.source, what))
+    other = dataclasses.replace(dataset, splits={**dataset.splits, "train": altered})
+    # Its shape is that of the source.
+    altered.source.shape = train.source.shape
+    assert module._recognise(dataset) == module._recognise(open_dataset("digits"))
+    assert module._recognise(other) != module._recognise(dataset)
+
+
+def test_without_classes_there_is_none(dataset):
     with pytest.raises(InputError, match="digits has no classes, .*use --features=inception"):
         open_classifier(dataclasses.replace(dataset, class_names=()))
 

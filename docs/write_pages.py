@@ -1,0 +1,213 @@
+"""Writes the pages that are made from the source: ``python docs/write_pages.py``."""
+
+import ast
+import importlib
+import itertools
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+from flax import nnx
+
+from pixelprior.experiment import build_model, build_prior, build_tokenizer
+from pixelprior.grid import Grid
+from pixelprior.shipped_configs import config_titles
+
+DOCS = Path(__file__).parent
+SOURCE = DOCS.parent / "pixelprior"
+ERRORS = ("InputError", "DataError", "NonFiniteLossError", "CheckpointError")
+
+SUBJECTS = {
+    "Commands and flags": (
+        "scripts/ commands/ shipped_configs.py",
+        "Nothing was written over. `--help` lists the flags; `pixelprior configs` the configs.",
+    ),
+    "Configs": (
+        "experiment/",
+        "`pixelprior/experiment/keys.py` says what each key means; the shipped configs name all.",
+    ),
+    "Run folders, checkpoints and training": (
+        "run_folder.py loading.py tokenizer_run.py training/",
+        "A run that is refused is left as it was; one that fails keeps its last good checkpoint.",
+    ),
+    "Several devices and processes": (
+        "devices.py processes.py",
+        "What one process cannot do ends all of them, each with a sentence.",
+    ),
+    "Images and symbols": (
+        "data/ grid.py pictures.py",
+        "Files and folders are named in the message. Codes that are deleted are made again.",
+    ),
+    "Sampling": (
+        "sampling/ models/guided.py",
+        "See [sampling](sampling.md) for what the strategies and samplers take.",
+    ),
+    "Models, tokenizers and priors": (
+        "models/ nn/ tokenizers/ priors/ context.py",
+        "Settings of a config are checked before anything is built, and again here.",
+    ),
+    "Evaluation": (
+        "evaluation/",
+        "From Python these are about the arrays that were given; a command gives the right ones.",
+    ),
+    "The demo": ("demo/", "See [the demo](demo.md)."),
+}
+
+SHAPES = {
+    "digits": (8, 8, 1),
+    "mnist": (28, 28, 1),
+    "fashion_mnist": (28, 28, 1),
+    "cifar10": (32, 32, 3),
+}
+"""Of the data sets that have a size of their own; the others get ``image_size``."""
+CLASSES = 10
+"""Of each of them."""
+
+LICENCES = {
+    "digits": "comes with scikit-learn (BSD); from the UCI repository's Optical Recognition of "
+    "Handwritten Digits, CC BY 4.0",
+    "mnist": "no licence is stated by its authors; see the source",
+    "fashion_mnist": "MIT",
+    "cifar10": "no licence is stated by its authors; see the source",
+    "celeb_a": "non-commercial research alone; see the source",
+    "folder": "yours",
+}
+
+
+def messages() -> Iterator[tuple[str, str]]:
+    """Every message of an error that is somebody's to mend, with its file, in order."""
+    for path in sorted(SOURCE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call) or not node.args:
+                continue
+            if isinstance(node.func, ast.Name) and node.func.id in ERRORS:
+                text = " ".join(_text(node.args[0]).split())
+                # What is only handed on is there once more, where it is made.
+                if re.search(r"[a-z]{3}", text.replace("...", "")):
+                    yield path.relative_to(SOURCE).as_posix(), text
+
+
+def _text(node: ast.expr) -> str:
+    """A message, with an ellipsis for what it is filled in with."""
+    match node:
+        case ast.Constant():
+            return str(node.value)
+        case ast.JoinedStr():
+            return "".join(map(_text, node.values))
+        case ast.BinOp():
+            return _text(node.left) + _text(node.right)
+    return "..."
+
+
+def messages_page() -> str:
+    """All messages, by subject."""
+    lines = [
+        "# Every message",
+        "",
+        "Written by `python docs/write_pages.py` from the source. An ellipsis stands for what a "
+        "message is filled in with. Each says what was expected, what came and what to do; what "
+        "has more to it is in [when something is wrong](troubleshooting.md).",
+    ]
+    found, seen = list(messages()), set()
+    for subject, (places, advice) in SUBJECTS.items():
+        lines += ["", f"## {subject}", "", advice, ""]
+        for file, text in found:
+            if file.startswith(tuple(places.split())) and (file, text) not in seen:
+                seen.add((file, text))
+                lines.append(f"- `{text.replace('`', chr(39))}`")
+    missing = set(found) - seen
+    assert not missing, f"of no subject: {missing}"
+    return "\n".join(lines) + "\n"
+
+
+def cards_page() -> str:
+    """A card for each shipped config."""
+    lines = [
+        "# Model cards",
+        "",
+        "Written by `python docs/write_pages.py` from the configs. Of every one of them:",
+        "",
+        "- **Use**: research and teaching; drawing images like those that it has learned from, and "
+        "measuring how well. No weights come along: who trains a model answers for its data.",
+        "- **Limits**: a model knows its data set, at one size and number of shades, and draws "
+        "nothing else. It repeats what its data has too much or too little of, people's faces "
+        "included. That it repeats no training image is to be measured: `evaluate.py "
+        "--num_samples=1000` counts copies.",
+        "- **Measured** is on the test split, with averaged weights of the best checkpoint; what "
+        "is not said was not measured. `evaluate.py --workdir=RUN` measures yours.",
+        "",
+        "A card of your own run: copy one, and fill in what `evaluate.py` prints.",
+    ]
+    for data, group in itertools.groupby(config_titles().items(), key=lambda item: _data(item[0])):
+        lines += ["", f"## {data}", "", f"Licence of the data: {LICENCES[data]}."]
+        for name, title in group:
+            lines += ["", f"### {name}", "", title, "", *_facts(name)]
+    return "\n".join(lines) + "\n"
+
+
+def _data(name: str) -> str:
+    config = _config(name)
+    config = next(iter(config["runs"].values())) if config["task"] == "compare" else config
+    return str(config.get("dataset") or _tokenizer_config(name)["dataset"]).partition(":")[0]
+
+
+def _config(name: str) -> Mapping[str, Any]:
+    return importlib.import_module(f"pixelprior.configs.{name}").get_config().to_dict()
+
+
+def _tokenizer_config(name: str) -> Mapping[str, Any]:
+    """Of the tokenizer that a prior's config is written for: data_prior... is of data_vqvae..."""
+    data, _, rest = name.partition("_prior")
+    return _config(f"{data}_vqvae{'2' if rest.startswith('2') else ''}")
+
+
+def _facts(name: str) -> list[str]:
+    module, config = importlib.import_module(f"pixelprior.configs.{name}"), _config(name)
+    paragraphs = [" ".join(part.split()) for part in (module.__doc__ or "").split("\n\n")]
+    claims = [p for p in paragraphs[1:] if not p.startswith("python ")]
+    if config["task"] == "compare":
+        return [f"Runs: {', '.join(config['runs'])}.", "", *claims]
+    return [
+        f"- Parameters: {_num_parameters(name, config):,}",
+        f"- Training: {config['num_steps']:,} steps of {config['batch_size']} images, "
+        f"{config['optimizer']}, learning rate {config['learning_rate']:g}",
+        "",
+        *claims,
+    ]
+
+
+def _num_parameters(name: str, config: Mapping[str, Any]) -> int:
+    shapes = jax.eval_shape(lambda: nnx.state(_build(name, config), nnx.Param))
+    return sum(leaf.size for leaf in jax.tree.leaves(shapes))
+
+
+def _build(name: str, config: Mapping[str, Any]) -> Any:
+    if config["task"] == "prior":
+        tokenizer = _tokenizer_config(name)
+        return build_prior(
+            config["models"],
+            config["context"],
+            _build(name, tokenizer).code_grids,
+            num_classes=CLASSES if config["class_conditional"] else 0,
+            label_dropout=config["label_dropout"],
+            seed=0,
+        )
+    data = config["dataset"].partition(":")[0]
+    grid = Grid(*SHAPES.get(data, (*config["image_size"], 3)), config["levels"])
+    if config["task"] == "tokenizer":
+        return build_tokenizer(config["tokenizer"], config["quantizer"], grid, seed=0)
+    num_classes = CLASSES if config["class_conditional"] else 0
+    null_class = bool(num_classes and config["label_dropout"])
+    return build_model(
+        config["model"], grid, num_classes=num_classes, null_class=null_class, seed=0
+    )
+
+
+PAGES = {"messages.md": messages_page, "model_cards.md": cards_page}
+
+
+if __name__ == "__main__":
+    for page, write in PAGES.items():
+        (DOCS / page).write_text(write())

@@ -1,0 +1,43 @@
+"""Pages that are made from the source are those that the source makes."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+spec = importlib.util.spec_from_file_location("write_pages", ROOT / "docs" / "write_pages.py")
+write_pages = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(write_pages)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", write_pages.PAGES)
+def test_a_page_is_up_to_date(page):
+    # Compared as they are: what differs is seen at a glance.
+    words = "run python docs/write_pages.py, and look at what has changed"
+    assert (ROOT / "docs" / page).read_text() == write_pages.PAGES[page](), words
+
+
+def test_every_message_has_its_place():
+    assert len(list(write_pages.messages())) > 250
+    page = write_pages.messages_page()
+    for _, text in write_pages.messages():
+        assert text.replace("`", "'") in page
+
+
+@pytest.mark.slow
+def test_parameters_are_those_of_a_run(tmp_path):
+    from pixelprior.commands.train import train_run
+    from pixelprior.configs import digits
+
+    config = digits.get_config().to_dict() | {"num_steps": 1, "warmup_steps": 0}
+    train_run(config | {"checkpoint_every": 1}, tmp_path / "run")
+    first = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[0])
+    counted = write_pages._num_parameters("digits", config)
+    assert counted == first["num_parameters"]
+    assert (
+        f"### digits\n\n{digits.__doc__.splitlines()[0]}\n\n- Parameters: {counted:,}"
+        in (ROOT / "docs" / "model_cards.md").read_text()
+    )
