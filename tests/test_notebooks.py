@@ -11,10 +11,10 @@ from notebooks.execute import execute, parameters, shorten
 FOLDER = Path(__file__).parents[1] / "notebooks"
 SHORTENED = {
     "causal_layers": 2,
-    "quickstart": 20,
-    "sampling_and_completion": 20,
+    "quickstart": 50,
+    "sampling_and_completion": 50,
     "several_devices": 20,
-    "vqvae2_and_prior": 20,
+    "vqvae2_and_prior": 50,
     "your_own_images": 20,
 }
 MOST_BYTES = 400_000
