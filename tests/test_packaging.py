@@ -23,6 +23,8 @@ NOT_SHIPPED = {".gitignore", ".ci/run"}
 
 def test_the_version_is_that_of_the_package():
     assert metadata.version("pixelprior") == pixelprior.__version__
+    citation = (ROOT / "CITATION.cff").read_text()
+    assert f"\nversion: {pixelprior.__version__}\n" in citation
 
 
 def test_types_are_shipped():
