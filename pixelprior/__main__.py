@@ -24,8 +24,8 @@ def main() -> None:
             sys.argv[:2] = [f"pixelprior {name}"]
             importlib.import_module(f"pixelprior.scripts.{name}").run()
         case ["configs"]:
-            for name, title in config_titles().items():
-                print(f"{name:<34} {title}")
+            # At once: whoever reads may stop after a few lines, as head does.
+            print("\n".join(f"{name:<34} {title}" for name, title in config_titles().items()))
         case ["--help" | "-h"]:
             print(__doc__)
         case other:

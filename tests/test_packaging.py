@@ -63,6 +63,16 @@ def test_an_unknown_name_is_refused(name, hint):
         config_file(name)
 
 
+def test_who_reads_the_configs_may_stop_after_a_line():
+    command = [sys.executable, "-u", "-m", "pixelprior", "configs"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=ROOT, text=True, **pipes) as listing:
+        assert listing.stdout.readline().startswith("celeb_a_prior ")
+        listing.stdout.close()
+        assert listing.stderr.read() == ""
+    assert listing.returncode == 0
+
+
 def run(*command, cwd, **variables):
     result = subprocess.run(
         [sys.executable, *command],

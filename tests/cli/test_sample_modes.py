@@ -40,7 +40,7 @@ def drawn_one_by_one(workdir, out, **settings):
 # Rows.
 
 
-@pytest.mark.parametrize("run", ["digits", "prior"])
+@pytest.mark.parametrize("run", ["digits", pytest.param("prior", marks=pytest.mark.slow)])
 def test_rows_end_as_the_pictures_that_are_drawn(run, request):
     trained = load_trained(request.getfixturevalue(run))
     samples = samples_of(trained, Request(3, [(Temperature(0.7),)], None, None, "auto"))
