@@ -24,8 +24,9 @@ def main() -> None:
             sys.argv[:2] = [f"pixelprior {name}"]
             importlib.import_module(f"pixelprior.scripts.{name}").run()
         case ["configs"]:
-            # At once: whoever reads may stop after a few lines, as head does.
-            print("\n".join(f"{name:<34} {title}" for name, title in config_titles().items()))
+            # In one write: whoever reads may stop after a few lines, as head does.
+            lines = (f"{name:<34} {title}\n" for name, title in config_titles().items())
+            sys.stdout.write("".join(lines))
         case ["--help" | "-h"]:
             print(__doc__)
         case other:
