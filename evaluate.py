@@ -1,6 +1,6 @@
-"""Measures what was trained: see `pixelprior/scripts/evaluate.py`, or ``--help``."""
+"""Measures what was trained: see `pixelprior/cli/evaluate.py`, or ``--help``."""
 
-from pixelprior.scripts.evaluate import run
+from pixelprior.cli.evaluate import run
 
 if __name__ == "__main__":
     run()

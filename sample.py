@@ -1,6 +1,6 @@
-"""Draws pictures of what was trained: see `pixelprior/scripts/sample.py`, or ``--help``."""
+"""Draws pictures of what was trained: see `pixelprior/cli/sample.py`, or ``--help``."""
 
-from pixelprior.scripts.sample import run
+from pixelprior.cli.sample import run
 
 if __name__ == "__main__":
     run()

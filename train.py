@@ -1,6 +1,6 @@
-"""Trains models, tokenizers and priors: see `pixelprior/scripts/train.py`, or ``--help``."""
+"""Trains models, tokenizers and priors: see `pixelprior/cli/train.py`, or ``--help``."""
 
-from pixelprior.scripts.train import run
+from pixelprior.cli.train import run
 
 if __name__ == "__main__":
     run()

@@ -13,7 +13,7 @@ import jax
 from benchmarks.machine import matrix_product_rate
 from benchmarks.network import build, network_arguments, title
 from benchmarks.timing import Training, make_training
-from pixelprior.report import warn
+from pixelprior.system.console import warn
 from pixelprior.training.checkpoints import Checkpoints
 from pixelprior.training.step import TrainState
 

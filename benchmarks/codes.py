@@ -9,7 +9,7 @@ import time
 import jax
 
 from benchmarks.machine import best_time, matrix_product_rate
-from pixelprior.loading import load_trained
+from pixelprior.runs.load import load_trained
 from pixelprior.sampling.labels import labels_in_turn
 
 

@@ -15,8 +15,8 @@ from flax import nnx
 
 from benchmarks.machine import matrix_product_rate
 from pixelprior.errors import InputError
-from pixelprior.loading import load_trained
 from pixelprior.models.base import GridModel
+from pixelprior.runs.load import load_trained
 from pixelprior.sampling import InColumns, Sampler, WholeGrids
 from pixelprior.sampling.draw import grid_noise
 from pixelprior.sampling.draw_grids import draw_grids

@@ -20,8 +20,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from pixelprior.context import Context
 from pixelprior.errors import InputError
-from pixelprior.loading import load_trained
 from pixelprior.models.base import AutoregressiveModel
+from pixelprior.runs.load import load_trained
 from pixelprior.sampling import Greedy, Strategy
 from pixelprior.sampling.draw import draw_pixel, grid_noise
 from pixelprior.sampling.labels import label_context

@@ -22,11 +22,11 @@ from flax import nnx
 from benchmarks.machine import best_time, matrix_product_rate
 from benchmarks.network import build, network_arguments, title
 from benchmarks.timing import compile_sampler, jitted, time_cached, time_naive, time_sampler
-from pixelprior.devices import num_cores
 from pixelprior.grid import Grid
 from pixelprior.models import GatedPixelCNN
 from pixelprior.sampling.methods import METHODS
 from pixelprior.sampling.whole_grids import Naive
+from pixelprior.system.devices import num_cores
 
 SIDE = 28
 ROUNDS = 5

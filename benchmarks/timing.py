@@ -13,12 +13,12 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from benchmarks.machine import best_time
-from pixelprior.devices import mesh_for, on_each_device, put_on
 from pixelprior.models.multi_scale import MultiScale
 from pixelprior.sampling.draw_grids import draw_grids
 from pixelprior.sampling.methods import METHODS
 from pixelprior.sampling.sampler import Sampler, Task
 from pixelprior.sampling.whole_grids import Naive
+from pixelprior.system.devices import mesh_for, on_each_device, put_on
 from pixelprior.training.flops import product_flops
 from pixelprior.training.optimizer import make_optimizer
 from pixelprior.training.step import TrainState, compile_step, init_state, make_train_step

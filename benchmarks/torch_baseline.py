@@ -24,7 +24,7 @@ from pixelprior.data import to_pixels
 from pixelprior.experiment import build_tokenizer
 from pixelprior.grid import Grid
 from pixelprior.models import GatedPixelCNN
-from pixelprior.nn.quantizer import merge_statistics
+from pixelprior.tokenizers.quantizer import merge_statistics
 from pixelprior.training.optimizer import make_optimizer
 from pixelprior.training.step import compile_step, init_state, make_train_step
 from pixelprior.training.task import Loss

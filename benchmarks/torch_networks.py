@@ -15,8 +15,8 @@ from torch import nn
 
 from pixelprior.models import GatedPixelCNN
 from pixelprior.nn.softmax_head import SoftmaxHead
-from pixelprior.nn.vector_quantizer import VectorQuantizer
 from pixelprior.tokenizers import VQVAE
+from pixelprior.tokenizers.vector_quantizer import VectorQuantizer
 
 
 class TorchGatedBlock(nn.Module):

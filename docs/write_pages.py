@@ -12,8 +12,8 @@ import jax
 from flax import nnx
 
 from pixelprior.experiment import build_model, build_prior, build_tokenizer
+from pixelprior.experiment.recipes import config_titles
 from pixelprior.grid import Grid
-from pixelprior.shipped_configs import config_titles
 
 DOCS = Path(__file__).parent
 SOURCE = DOCS.parent / "pixelprior"
@@ -26,7 +26,7 @@ SUBJECTS = {
     ),
     "Configs": (
         "experiment/",
-        "`pixelprior/experiment/keys.py` says what each key means; the shipped configs name all.",
+        "`pixelprior/experiment/schema.py` says what each key means; the shipped configs name all.",
     ),
     "Run folders, checkpoints and training": (
         "run_folder.py loading.py tokenizer_run.py training/",

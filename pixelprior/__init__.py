@@ -2,7 +2,6 @@
 
 from pixelprior.context import Context
 from pixelprior.grid import Grid
-from pixelprior.loading import load
 from pixelprior.models import (
     DiagonalBiLSTM,
     GatedPixelCNN,
@@ -13,7 +12,8 @@ from pixelprior.models import (
     RowLSTM,
     Transformer,
 )
-from pixelprior.priors import Prior
+from pixelprior.prior import Prior
+from pixelprior.runs.load import load
 from pixelprior.sampling import sample
 from pixelprior.tokenizers import VQVAE, VQVAE2
 

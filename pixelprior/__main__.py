@@ -11,7 +11,7 @@ The flags are those of train.py, sample.py and evaluate.py: ``pixelprior train -
 import importlib
 import sys
 
-from pixelprior.shipped_configs import config_titles
+from pixelprior.experiment.recipes import config_titles
 
 SCRIPTS = ("train", "sample", "evaluate")
 
@@ -22,7 +22,7 @@ def main() -> None:
         case [name, *_] if name in SCRIPTS:
             # Their usage is to be that of this command.
             sys.argv[:2] = [f"pixelprior {name}"]
-            importlib.import_module(f"pixelprior.scripts.{name}").run()
+            importlib.import_module(f"pixelprior.cli.{name}").run()
         case ["configs"]:
             # In one write: whoever reads may stop after a few lines, as head does.
             lines = (f"{name:<34} {title}\n" for name, title in config_titles().items())

@@ -13,7 +13,7 @@ import pytest
 
 import pixelprior
 from pixelprior.errors import InputError
-from pixelprior.shipped_configs import config_file, config_titles
+from pixelprior.experiment.recipes import config_file, config_titles
 from tests.cli.conftest import TINY
 
 ROOT = Path(__file__).parents[1]

@@ -29,8 +29,8 @@ def test_every_message_has_its_place():
 
 @pytest.mark.slow
 def test_parameters_are_those_of_a_run(tmp_path):
-    from pixelprior.commands.train import train_run
     from pixelprior.configs import digits
+    from pixelprior.runs.train import train_run
 
     config = digits.get_config().to_dict() | {"num_steps": 1, "warmup_steps": 0}
     train_run(config | {"checkpoint_every": 1}, tmp_path / "run")

@@ -1,15 +1,15 @@
 """Data: images by name, as symbols, or as a tokenizer's codes, in batches. NumPy and Grain only."""
 
 from pixelprior.data.catalogue import open_dataset
-from pixelprior.data.code_batches import (
+from pixelprior.data.codes.batches import (
     CodeBatch,
     EvaluationCodeBatch,
     evaluation_code_batches,
     training_code_batch,
     training_code_batches,
 )
-from pixelprior.data.code_writer import codes_of, write_codes
-from pixelprior.data.codes import CodeSet, CodeSplit, open_codes
+from pixelprior.data.codes.code_set import CodeSet, CodeSplit, open_codes
+from pixelprior.data.codes.writer import codes_of, write_codes
 from pixelprior.data.dataset import Dataset, Split
 from pixelprior.data.errors import DataError
 from pixelprior.data.pipeline import (

@@ -3,10 +3,10 @@
 import os
 
 from pixelprior.data.dataset import Dataset
-from pixelprior.data.digits import open_digits
 from pixelprior.data.errors import DataError
-from pixelprior.data.folder import open_folder
-from pixelprior.data.tfds import open_tfds
+from pixelprior.data.sources.digits import open_digits
+from pixelprior.data.sources.folder import open_folder
+from pixelprior.data.sources.tfds import open_tfds
 
 
 def open_dataset(

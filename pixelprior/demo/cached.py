@@ -4,10 +4,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from pixelprior.commands.run_images import RunImages
 from pixelprior.demo.runs import open_run, run_path, version
 from pixelprior.errors import InputError
-from pixelprior.loading import Trained
+from pixelprior.runs.images import RunImages
+from pixelprior.runs.load import Trained
 
 
 def trained_run(root: Path, name: str) -> Trained:

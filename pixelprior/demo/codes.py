@@ -6,12 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 import streamlit as st
 
-from pixelprior.commands.draw import WALK, between, reconstructed
 from pixelprior.demo.shown import SIDE, show
 from pixelprior.demo.subject import choose_subject
-from pixelprior.loading import Trained
-from pixelprior.pictures import above, png_bytes
-from pixelprior.plots import as_colours
+from pixelprior.figures.plots import as_colours
+from pixelprior.figures.sheets import above, png_bytes
+from pixelprior.runs.load import Trained
+from pixelprior.runs.pictures import WALK, between, reconstructed
 from pixelprior.tokenizers.vqvae import level_names
 
 

@@ -12,19 +12,19 @@ from jaxtyping import Bool, Float, Int
 from PIL import Image
 from streamlit_drawable_canvas import st_canvas
 
-from pixelprior.commands.complete import (
+from pixelprior.data import to_pixels
+from pixelprior.demo.controls import in_words, request_controls
+from pixelprior.demo.shown import button_and_picture
+from pixelprior.demo.subject import Subject, choose_subject
+from pixelprior.figures.sheets import as_shades
+from pixelprior.runs.completion import (
     grey_where_unknown,
     known_codes,
     known_mask,
     known_symbols,
 )
-from pixelprior.commands.run_samples import Known, Numbers, samples_of
-from pixelprior.data import to_pixels
-from pixelprior.demo.controls import in_words, request_controls
-from pixelprior.demo.shown import button_and_picture
-from pixelprior.demo.subject import Subject, choose_subject
-from pixelprior.loading import Trained
-from pixelprior.pictures import as_shades
+from pixelprior.runs.load import Trained
+from pixelprior.runs.samples import Known, Numbers, samples_of
 
 CANVAS = 320
 """Pixels of the screen, about, that the longer side of an image to paint on has."""

@@ -4,8 +4,8 @@ from typing import Any
 
 import streamlit as st
 
-from pixelprior.commands.run_samples import Request
-from pixelprior.loading import Trained
+from pixelprior.runs.load import Trained
+from pixelprior.runs.samples import Request
 from pixelprior.sampling.strategies import Strategy, Temperature, TopK, TopP
 from pixelprior.tokenizers.vqvae import level_names
 

@@ -8,12 +8,12 @@ import numpy as np
 import streamlit as st
 from jaxtyping import Array, Int
 
-from pixelprior.commands.likelihood_pictures import pixel_bits, shaded
 from pixelprior.context import Context
 from pixelprior.demo.shown import show
 from pixelprior.demo.subject import Subject, choose_subject
-from pixelprior.loading import Trained
-from pixelprior.pictures import above
+from pixelprior.figures.sheets import above
+from pixelprior.runs.likelihood_pictures import pixel_bits, shaded
+from pixelprior.runs.load import Trained
 from pixelprior.tokenizers.vqvae import level_names
 
 

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import streamlit as st
 
-from pixelprior.commands.run_samples import has_learned_all
-from pixelprior.compilation_cache import keep_compiled_programs
 from pixelprior.demo.cached import trained_run
 from pixelprior.demo.codes import reconstruct, walk
 from pixelprior.demo.completion import complete
@@ -16,7 +14,9 @@ from pixelprior.demo.runs import find_runs
 from pixelprior.demo.sampling import compare, sample
 from pixelprior.demo.training import offer_training
 from pixelprior.errors import InputError
-from pixelprior.loading import Trained
+from pixelprior.runs.load import Trained
+from pixelprior.runs.samples import has_learned_all
+from pixelprior.system.compilation_cache import keep_compiled_programs
 
 View = Callable[[Path, str, Trained], None]
 

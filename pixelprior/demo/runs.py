@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 from pixelprior.errors import InputError
-from pixelprior.loading import Trained, load_trained
-from pixelprior.run_folder import RunFolder
+from pixelprior.runs.load import Trained, load_trained
+from pixelprior.training.run_folder import RunFolder
 
 DEPTH = 3
 """Runs are looked for so many folders deep: a list of runs has its runs in folders of its own."""

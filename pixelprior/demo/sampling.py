@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from pixelprior.commands.draw import MOST_COLUMNS
-from pixelprior.commands.run_samples import Request, has_learned_all, samples_of
 from pixelprior.demo.cached import trained_run
 from pixelprior.demo.controls import adapted, in_words, request_controls
 from pixelprior.demo.runs import find_runs
 from pixelprior.demo.shown import button_and_picture
 from pixelprior.errors import InputError
-from pixelprior.loading import Trained
+from pixelprior.runs.load import Trained
+from pixelprior.runs.pictures import MOST_COLUMNS
+from pixelprior.runs.samples import Request, has_learned_all, samples_of
 
 
 def sample(root: Path, run: str, trained: Trained) -> None:

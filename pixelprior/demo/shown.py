@@ -5,8 +5,8 @@ from typing import Any, Literal, NamedTuple
 
 import streamlit as st
 
-from pixelprior.commands.run_samples import Pixels
-from pixelprior.pictures import png_bytes
+from pixelprior.figures.sheets import png_bytes
+from pixelprior.runs.samples import Pixels
 
 SIDE = 480
 """Pixels, about, that the longer side of a picture of small images is enlarged to."""

@@ -14,7 +14,7 @@ from pixelprior.data import Symbols, to_pixels
 from pixelprior.data.upload import FORMATS, decode_upload
 from pixelprior.demo.cached import test_images
 from pixelprior.errors import InputError
-from pixelprior.loading import Trained
+from pixelprior.runs.load import Trained
 
 TEST, UPLOAD = "a test image", "an upload"
 

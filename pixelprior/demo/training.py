@@ -9,7 +9,7 @@ from typing import IO, NamedTuple
 
 import streamlit as st
 
-from pixelprior.run_folder import RunFolder
+from pixelprior.training.run_folder import RunFolder
 
 NAME = "digits"
 

@@ -27,7 +27,7 @@ from jaxtyping import Array, Float, Int, Int32, Int64
 
 from pixelprior.errors import InputError
 from pixelprior.evaluation.features import Features
-from pixelprior.keys import named_key
+from pixelprior.system.prng import named_key
 
 LEAST_SIZE = 8
 """The least height and width, in pixels: below it, two halvings leave next to nothing."""

@@ -14,14 +14,14 @@ import jax
 import numpy as np
 from flax import nnx
 
-from pixelprior.cache_folder import cache_folder
 from pixelprior.data import Dataset, Symbols
 from pixelprior.errors import InputError
 from pixelprior.evaluation.classifier import Classifier, ClassifierNetwork, train_classifier
 from pixelprior.evaluation.features import Extractor
 from pixelprior.evaluation.read import read_shades
-from pixelprior.report import say, warn
-from pixelprior.run_folder import save_arrays
+from pixelprior.system.atomic import save_arrays
+from pixelprior.system.cache_folder import cache_folder
+from pixelprior.system.console import say, warn
 
 MAX_TRAINING_IMAGES = 60_000
 """At most so many training images, the first ones, teach the classifier."""

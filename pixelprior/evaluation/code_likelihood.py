@@ -14,9 +14,9 @@ from flax import nnx
 from jax.sharding import Mesh
 from jaxtyping import Float64
 
-from pixelprior.devices import put_batch, to_host
 from pixelprior.evaluation.likelihood import check_labels, standard_error
-from pixelprior.priors import Prior
+from pixelprior.prior import Prior
+from pixelprior.system.devices import put_batch, to_host
 
 
 class LevelLikelihood(NamedTuple):

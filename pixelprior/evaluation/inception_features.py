@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pixelprior.cache_folder import cache_folder
 from pixelprior.errors import InputError
 from pixelprior.evaluation.features import Extractor, Features, Images
+from pixelprior.system.cache_folder import cache_folder
 
 URL = (
     "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"

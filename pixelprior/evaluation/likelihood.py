@@ -15,9 +15,9 @@ from jaxtyping import Float64, Int
 
 from pixelprior.context import Context
 from pixelprior.data import Split, Symbols, evaluation_batches
-from pixelprior.devices import put_batch, rows_here, to_host
 from pixelprior.errors import InputError
 from pixelprior.models.base import GridModel
+from pixelprior.system.devices import put_batch, rows_here, to_host
 
 
 class Likelihood(NamedTuple):

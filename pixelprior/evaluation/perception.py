@@ -15,8 +15,8 @@ from jaxtyping import Float64
 
 from pixelprior.data import Split, Symbols, evaluation_batches
 from pixelprior.evaluation.lpips import has_lpips, lpips_distance
-from pixelprior.nn.likelihoods import as_pixels
 from pixelprior.tokenizers import VQVAE
+from pixelprior.tokenizers.likelihoods import as_pixels
 
 WINDOW = 11
 """SSIM is a mean over windows of this size, in pixels: smaller images have none."""

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from pixelprior.data import Split, Symbols, evaluation_batches, to_pixels
-from pixelprior.pictures import as_shades
+from pixelprior.figures.sheets import as_shades
 
 
 def read_symbols(

@@ -15,11 +15,11 @@ from jax.sharding import Mesh
 from jaxtyping import Float64, Int64
 
 from pixelprior.data import Split, Symbols, evaluation_batches
-from pixelprior.devices import put_batch, rows_here, to_host
 from pixelprior.evaluation.code_use import CodeUse, code_counts, code_use
 from pixelprior.evaluation.likelihood import standard_error
-from pixelprior.nn.likelihoods import DiscretizedLogistic, as_pixels
+from pixelprior.system.devices import put_batch, rows_here, to_host
 from pixelprior.tokenizers import VQVAE
+from pixelprior.tokenizers.likelihoods import DiscretizedLogistic, as_pixels
 from pixelprior.tokenizers.vqvae import level_names
 
 NO_BITS = (

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int
 from pixelprior.data import to_pixels
 from pixelprior.evaluation.classifier import Classifier, accuracy, train_classifier
 from pixelprior.evaluation.features import Images
-from pixelprior.keys import named_key
+from pixelprior.system.prng import named_key
 from pixelprior.tokenizers import VQVAE
 from pixelprior.tokenizers.vqvae import random_codes
 

@@ -2,7 +2,7 @@
 
 from pixelprior.experiment.build import build_model, build_prior, build_tokenizer
 from pixelprior.experiment.data import count_classes, open_data
-from pixelprior.experiment.keys import TASKS, check_config
+from pixelprior.experiment.schema import TASKS, check_config
 
 __all__ = [
     "TASKS",

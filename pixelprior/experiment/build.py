@@ -9,14 +9,14 @@ from flax import nnx
 
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
-from pixelprior.keys import named_key
 from pixelprior.models import MODELS, GridModel
 from pixelprior.models.base import COMMON_DEFAULTS
-from pixelprior.nn.finite_scalar_quantizer import FiniteScalarQuantizer
-from pixelprior.nn.quantizer import Quantizer
-from pixelprior.nn.vector_quantizer import VectorQuantizer
-from pixelprior.priors.prior import Prior
+from pixelprior.prior import Prior
+from pixelprior.system.prng import named_key
 from pixelprior.tokenizers import TOKENIZERS, VQVAE
+from pixelprior.tokenizers.finite_scalar_quantizer import FiniteScalarQuantizer
+from pixelprior.tokenizers.quantizer import Quantizer
+from pixelprior.tokenizers.vector_quantizer import VectorQuantizer
 from pixelprior.tokenizers.vqvae import level_names
 
 QUANTIZERS: dict[str, type[Quantizer]] = {

@@ -9,7 +9,6 @@ from flax import nnx
 from jaxtyping import Array, Int
 
 from pixelprior.context import Context
-from pixelprior.devices import bring_back, mesh_for, on_each_device, put_on
 from pixelprior.errors import InputError
 from pixelprior.models.base import GridModel
 from pixelprior.sampling.draw import grid_noise
@@ -18,6 +17,7 @@ from pixelprior.sampling.known import check_known
 from pixelprior.sampling.methods import check_method, sampler_of
 from pixelprior.sampling.sampler import Drawn, Sampler, Task
 from pixelprior.sampling.strategies import Strategy
+from pixelprior.system.devices import bring_back, mesh_for, on_each_device, put_on
 
 
 # The weights are an argument, so that training on does not compile anew and nothing is baked in;

@@ -40,9 +40,9 @@ from jaxtyping import Array, Float, Int
 
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
-from pixelprior.nn.likelihoods import LIKELIHOODS, as_pixels
-from pixelprior.nn.quantizer import CodeStatistics, Quantized, Quantizer
 from pixelprior.nn.residual import Downsample, ResidualTower, Upsample
+from pixelprior.tokenizers.likelihoods import LIKELIHOODS, as_pixels
+from pixelprior.tokenizers.quantizer import CodeStatistics, Quantized, Quantizer
 
 
 class TokenizerLoss(NamedTuple):

@@ -23,8 +23,8 @@ from flax import nnx
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from pixelprior.errors import InputError
-from pixelprior.processes import all_agree, is_first
-from pixelprior.run_folder import write_atomically
+from pixelprior.system.atomic import write_atomically
+from pixelprior.system.processes import all_agree, is_first
 from pixelprior.training.step import TrainState
 
 _METRIC = "validation_loss"

@@ -5,7 +5,7 @@ from types import FrameType
 
 from jaxtyping import Array, Int
 
-from pixelprior.processes import largest, several
+from pixelprior.system.processes import largest, several
 
 
 class Interruption:

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from pixelprior.devices import replicated
+from pixelprior.system.devices import replicated
 
 LARGE = 1024
 """Arrays of fewer numbers are on every device: to fetch them takes longer than to keep them."""

@@ -19,17 +19,16 @@ import jax
 from flax import nnx
 from tqdm import tqdm
 
-from pixelprior.devices import on_this_process, put_batch
 from pixelprior.errors import InputError
-from pixelprior.processes import (
+from pixelprior.system.console import say, warn
+from pixelprior.system.devices import on_this_process, put_batch
+from pixelprior.system.processes import (
     first_then_others,
     from_first,
     is_first,
     several,
     wait_for_all,
 )
-from pixelprior.report import say, warn
-from pixelprior.run_folder import RunFolder
 from pixelprior.training.checkpoints import Checkpoints
 from pixelprior.training.early_stopping import has_stalled
 from pixelprior.training.interruption import Interruption
@@ -39,6 +38,7 @@ from pixelprior.training.optimizer import last_learning_rate
 from pixelprior.training.profile import Profile, Steps
 from pixelprior.training.program import Program, make_program
 from pixelprior.training.records import Records
+from pixelprior.training.run_folder import RunFolder
 from pixelprior.training.step import (
     StepCost,
     StepMetrics,

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pixelprior.run_folder import write_atomically
+from pixelprior.system.atomic import write_atomically
 
 
 class MetricsFile:

@@ -25,8 +25,8 @@ def make_optimizer(
     """An optimizer, and its schedule: learning rate by step.
 
     Args:
-        optimizer: one of `pixelprior.experiment.keys.OPTIMIZERS`.
-        schedule: one of `pixelprior.experiment.keys.SCHEDULES`, see `make_schedule`.
+        optimizer: one of `pixelprior.experiment.schema.OPTIMIZERS`.
+        schedule: one of `pixelprior.experiment.schema.SCHEDULES`, see `make_schedule`.
         num_steps: where a falling schedule ends.
         learning_rate: at its peak.
         warmup_steps: rising from 0.

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 from flax import nnx
 
-from pixelprior.devices import put_batch
+from pixelprior.system.devices import put_batch
 from pixelprior.training.flops import product_flops
 from pixelprior.training.layout import bytes_on_each_device
 from pixelprior.training.program import make_program

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 
 from pixelprior.errors import InputError
-from pixelprior.report import say, warn
+from pixelprior.system.console import say, warn
 
 
 class Steps(NamedTuple):

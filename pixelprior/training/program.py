@@ -7,8 +7,8 @@ import jax
 from flax import nnx
 from jax.sharding import Mesh
 
-from pixelprior.devices import replicated
-from pixelprior.keys import named_key
+from pixelprior.system.devices import replicated
+from pixelprior.system.prng import named_key
 from pixelprior.training.layout import state_layout
 from pixelprior.training.optimizer import make_optimizer
 from pixelprior.training.step import TrainState, init_state, make_train_step

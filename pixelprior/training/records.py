@@ -6,10 +6,10 @@ Of several processes, the first one writes; what the others tell is the same.
 from pathlib import Path
 from typing import Any
 
-from pixelprior.processes import is_first
-from pixelprior.run_folder import RunFolder
+from pixelprior.system.processes import is_first
 from pixelprior.training.events import EventFile
 from pixelprior.training.metrics import MetricsFile
+from pixelprior.training.run_folder import RunFolder
 from pixelprior.training.wandb_run import WandbRun
 
 

@@ -70,7 +70,7 @@ class Task(abc.ABC):
     def batches(self, start_step: int) -> Iterator[Mapping[str, Any]]:
         """Training batches without end, host arrays, from a step on.
 
-        Of each batch the rows that go to this process, see `pixelprior.devices.rows_here`.
+        Of each batch the rows that go to this process, see `pixelprior.system.devices.rows_here`.
         """
 
     @abc.abstractmethod

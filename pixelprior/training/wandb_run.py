@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pixelprior.errors import InputError
-from pixelprior.run_folder import RunFolder, write_atomically
+from pixelprior.system.atomic import write_atomically
+from pixelprior.training.run_folder import RunFolder
 
 
 def check_wandb() -> None:

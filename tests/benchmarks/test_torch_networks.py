@@ -9,8 +9,8 @@ from flax import nnx
 from pixelprior.data import to_pixels
 from pixelprior.grid import Grid
 from pixelprior.models import GatedPixelCNN
-from pixelprior.nn.vector_quantizer import VectorQuantizer
 from pixelprior.tokenizers import VQVAE
+from pixelprior.tokenizers.vector_quantizer import VectorQuantizer
 
 torch = pytest.importorskip("torch", reason="PyTorch comes with the extra 'bench'")
 

@@ -12,12 +12,12 @@ from PIL import Image
 
 import pixelprior
 from pixelprior import Context
-from pixelprior.commands.evaluate import evaluate_run
-from pixelprior.commands.sample import label_index, sample_to_files
-from pixelprior.commands.train import train_run
+from pixelprior.cli.sample_files import label_index, sample_to_files
 from pixelprior.errors import InputError
 from pixelprior.experiment import open_data
-from pixelprior.loading import load_trained
+from pixelprior.runs.evaluate.evaluate import evaluate_run
+from pixelprior.runs.load import load_trained
+from pixelprior.runs.train import train_run
 from pixelprior.sampling.strategies import strategies_from
 from tests.plain_training import PLAIN_TRAINING
 

@@ -10,14 +10,14 @@ import pytest
 from flax import nnx
 from PIL import Image
 
-from pixelprior.commands.compare import compare_runs, run_folders
-from pixelprior.commands.receptive_field import draw_receptive_field
-from pixelprior.commands.train import train_run
-from pixelprior.commands.train_list import train_list
 from pixelprior.configs import compare as compare_config
 from pixelprior.errors import InputError
 from pixelprior.experiment import check_config
-from pixelprior.loading import Trained, load_trained
+from pixelprior.runs.compare import compare_runs, run_folders
+from pixelprior.runs.load import Trained, load_trained
+from pixelprior.runs.receptive_field import draw_receptive_field
+from pixelprior.runs.train import train_run
+from pixelprior.runs.train_list import train_list
 from pixelprior.training.loop import TrainResult
 from pixelprior.training.metrics import read_metrics
 
@@ -159,7 +159,7 @@ def test_what_is_no_ones_mistake_keeps_its_trace_and_loses_no_other_run(
         return result
 
     trained, result = [], TrainResult(2, None, None)
-    monkeypatch.setattr("pixelprior.commands.train_list.train", train)
+    monkeypatch.setattr("pixelprior.runs.train_list.train", train)
     with pytest.raises(InputError, match=r"1 of 2 runs failed: a \(out of memory\)\. The others"):
         train_list(small("a", "b"), tmp_path)
     assert trained == ["b"] and "Traceback" in capsys.readouterr().err
@@ -310,9 +310,9 @@ def test_a_folder_of_runs_without_those_that_wait_and_the_other_split(
     *lines, test = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines))
     # Figures and samples have been looked at already.
-    monkeypatch.setattr("pixelprior.commands.compare._draw", lambda *_: None)
+    monkeypatch.setattr("pixelprior.runs.compare._draw", lambda *_: None)
     samples = np.zeros((16, 8, 8, 1), np.int32)
-    monkeypatch.setattr("pixelprior.commands.compare._timed_samples", lambda _: (samples, 1.0))
+    monkeypatch.setattr("pixelprior.runs.compare._timed_samples", lambda _: (samples, 1.0))
     settings = {"out": tmp_path / "out", "json_file": None, "batch_size": 100}
     (run,) = compare_runs([folder], split="test", **settings)["runs"]
     words = capsys.readouterr().err
@@ -380,7 +380,5 @@ def test_receptive_fields_that_cannot_be_drawn(compared, tmp_path, monkeypatch):
     refused("cannot be written", run, tmp_path / "file" / "x.png")
     refused("is not a run folder", compared[0], tmp_path / "x.png")
     tokenizer = Trained(object(), {"task": "tokenizer"}, {}, "", 0)
-    monkeypatch.setattr(
-        "pixelprior.commands.receptive_field.load_trained", lambda *_, **__: tokenizer
-    )
+    monkeypatch.setattr("pixelprior.runs.receptive_field.load_trained", lambda *_, **__: tokenizer)
     refused("of the task 'tokenizer'", run, tmp_path / "x.png")

@@ -6,10 +6,10 @@ import jax
 import pytest
 from flax import nnx
 
-from pixelprior.commands.cost import measure_cost
-from pixelprior.commands.train import plan_run
-from pixelprior.loading import load_trained
-from pixelprior.run_folder import RunFolder
+from pixelprior.runs.cost import measure_cost
+from pixelprior.runs.load import load_trained
+from pixelprior.runs.train import plan_run
+from pixelprior.training.run_folder import RunFolder
 from tests.cli.conftest import copied
 
 

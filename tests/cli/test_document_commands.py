@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pixelprior.pictures import png_bytes
+from pixelprior.figures.sheets import png_bytes
 from tests.cli.conftest import ROOT, TINY, TINY_TOKENIZER, tiny_prior
 
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]

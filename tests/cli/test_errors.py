@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pixelprior.commands.evaluate import evaluate_run
-from pixelprior.commands.sample import sample_to_files
-from pixelprior.commands.train import train_run
+from pixelprior.cli.sample_files import sample_to_files
 from pixelprior.errors import InputError
-from pixelprior.loading import load_trained
+from pixelprior.runs.evaluate.evaluate import evaluate_run
+from pixelprior.runs.load import load_trained
+from pixelprior.runs.train import train_run
 from pixelprior.sampling.strategies import strategies_from
 
 ROOT = Path(__file__).parents[2]

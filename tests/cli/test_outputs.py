@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pixelprior.commands.outputs import open_output
 from pixelprior.errors import InputError
+from pixelprior.figures.outputs import open_output
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (10, 3, 4, 1), dtype=np.uint8)
 REQUEST = {"seed": 0, "shape": (3, 4)}
@@ -141,7 +141,7 @@ def test_files_of_other_kinds_are_refused(tmp_path, name):
 FULL_DISK = """
 import resource, signal, sys
 import numpy as np
-from pixelprior.commands.outputs import open_output
+from pixelprior.figures.outputs import open_output
 from pixelprior.errors import InputError
 from pathlib import Path
 

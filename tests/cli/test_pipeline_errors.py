@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pixelprior.commands.evaluate import evaluate_run
-from pixelprior.commands.sample import sample_to_files
-from pixelprior.commands.train import train_run
+from pixelprior.cli.sample_files import sample_to_files
 from pixelprior.data import DataError, open_codes, write_codes
 from pixelprior.errors import InputError
-from pixelprior.run_folder import RunFolder
+from pixelprior.runs.evaluate.evaluate import evaluate_run
+from pixelprior.runs.tokenizer import open_tokenizer_run
+from pixelprior.runs.train import train_run
 from pixelprior.sampling.strategies import strategies_from
-from pixelprior.tokenizer_run import open_tokenizer_run
+from pixelprior.training.run_folder import RunFolder
 
 # Real runs, that take minutes to prepare.
 pytestmark = pytest.mark.slow

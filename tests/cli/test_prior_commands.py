@@ -11,10 +11,10 @@ import pytest
 from flax import nnx
 from PIL import Image
 
-from pixelprior.commands.evaluate import evaluate_run
-from pixelprior.commands.sample import sample_to_files
+from pixelprior.cli.sample_files import sample_to_files
 from pixelprior.experiment import open_data
-from pixelprior.loading import load_trained
+from pixelprior.runs.evaluate.evaluate import evaluate_run
+from pixelprior.runs.load import load_trained
 from pixelprior.sampling.strategies import strategies_from
 
 # Real runs, that take minutes to prepare.

@@ -8,14 +8,14 @@ from PIL import Image
 
 import pixelprior
 from pixelprior import Context, Grid
-from pixelprior.commands.complete import known_codes, known_mask
-from pixelprior.commands.likelihood_pictures import pixel_bits
-from pixelprior.commands.progress import pixels_filling_up
-from pixelprior.commands.run_images import RunImages
-from pixelprior.commands.run_samples import Request, samples_of
-from pixelprior.commands.sample import sample_to_files
+from pixelprior.cli.sample_files import sample_to_files
 from pixelprior.errors import InputError
-from pixelprior.loading import load_trained
+from pixelprior.runs.completion import known_codes, known_mask
+from pixelprior.runs.filling_up import pixels_filling_up
+from pixelprior.runs.images import RunImages
+from pixelprior.runs.likelihood_pictures import pixel_bits
+from pixelprior.runs.load import load_trained
+from pixelprior.runs.samples import Request, samples_of
 from pixelprior.sampling import UNKNOWN, Temperature
 from pixelprior.sampling.draw_grids import draw_order
 from tests.models.catalogue import MODELS

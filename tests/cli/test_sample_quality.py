@@ -7,13 +7,13 @@ import shutil
 import numpy as np
 import pytest
 
-from pixelprior.commands.evaluate import evaluate_run
-from pixelprior.commands.evaluate_samples import settings_in_words
-from pixelprior.commands.sample_set import read_samples
 from pixelprior.errors import InputError
 from pixelprior.evaluation.sample_quality import Quality
-from pixelprior.loading import load_trained
-from pixelprior.run_folder import RunFolder
+from pixelprior.runs.evaluate.evaluate import evaluate_run
+from pixelprior.runs.evaluate.samples import settings_in_words
+from pixelprior.runs.load import load_trained
+from pixelprior.runs.sample_set import read_samples
+from pixelprior.training.run_folder import RunFolder
 
 QUALITY = Quality._fields
 

@@ -26,8 +26,8 @@ from pixelprior.data import (
     training_code_batches,
     write_codes,
 )
-from pixelprior.data.code_file import CodeFile, write_code_file
-from pixelprior.data.code_records import record_type
+from pixelprior.data.codes.file import CodeFile, write_code_file
+from pixelprior.data.codes.records import record_type
 from pixelprior.data.decode_once import DecodeOnce
 from pixelprior.grid import Grid
 
@@ -363,7 +363,7 @@ def test_codes_out_of_range_are_noticed_in_reading(tmp_path):
 
 
 def test_codes_of_another_version_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("pixelprior.data.codes.FORMAT", 2)
+    monkeypatch.setattr("pixelprior.data.codes.code_set.FORMAT", 2)
     _write(tmp_path / "codes")
     assert json.loads((tmp_path / "codes" / "codes.json").read_text())["format"] == 2
     monkeypatch.undo()

@@ -5,7 +5,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from pixelprior.data import DataError, open_dataset
-from pixelprior.data.holdout import permuted_splits
+from pixelprior.data.splits import permuted_splits
 
 
 @pytest.fixture(scope="module")

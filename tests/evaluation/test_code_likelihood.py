@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from pixelprior.devices import data_mesh
 from pixelprior.errors import InputError
 from pixelprior.evaluation.code_likelihood import evaluate_codes
 from pixelprior.grid import Grid
 from pixelprior.models import PixelCNN
-from pixelprior.priors import Prior
+from pixelprior.prior import Prior
+from pixelprior.system.devices import data_mesh
 
 GRIDS = (Grid(1, 2, 1, 4), Grid(2, 4, 2, 3))  # 2 codes and 16
 NUM_CLASSES, BATCH = 3, 4

@@ -11,11 +11,11 @@ from flax import nnx
 from pixelprior.context import Context
 from pixelprior.data import Split, Symbols
 from pixelprior.data.decode_once import DecodeOnce
-from pixelprior.devices import data_mesh
 from pixelprior.errors import InputError
 from pixelprior.evaluation.likelihood import evaluate_likelihood
 from pixelprior.grid import Grid
 from pixelprior.models import PixelCNN
+from pixelprior.system.devices import data_mesh
 
 GRID = Grid(3, 2, 1, 4)
 

@@ -9,8 +9,8 @@ from pixelprior.data.decode_once import DecodeOnce
 from pixelprior.evaluation import perception as module
 from pixelprior.evaluation.perception import WINDOW, perception
 from pixelprior.grid import Grid
-from pixelprior.nn.vector_quantizer import VectorQuantizer
 from pixelprior.tokenizers import VQVAE
+from pixelprior.tokenizers.vector_quantizer import VectorQuantizer
 
 
 class Images:

@@ -11,11 +11,11 @@ from flax import nnx
 
 from pixelprior.data import Split, Symbols
 from pixelprior.data.decode_once import DecodeOnce
-from pixelprior.devices import data_mesh
 from pixelprior.evaluation.reconstruction import code_bits, evaluate_reconstruction
 from pixelprior.grid import Grid
-from pixelprior.nn.vector_quantizer import VectorQuantizer
+from pixelprior.system.devices import data_mesh
 from pixelprior.tokenizers import VQVAE
+from pixelprior.tokenizers.vector_quantizer import VectorQuantizer
 
 GRID = Grid(4, 8, 1, 5)
 VARIANCE = 0.2

@@ -25,13 +25,13 @@ from scipy import stats
 
 import pixelprior
 from pixelprior import Context, Grid, sample
-from pixelprior.devices import data_mesh, replicated
 from pixelprior.errors import InputError
 from pixelprior.models.base import AutoregressiveModel, side_by_side
 from pixelprior.models.guided import Guided
 from pixelprior.sampling import UNKNOWN, Temperature, TopP, sample_rows
 from pixelprior.sampling.in_columns import columns_of
 from pixelprior.sampling.rows import num_rows
+from pixelprior.system.devices import data_mesh, replicated
 from tests.models.catalogue import (
     FIRST_KERNEL,
     GUIDANCE,

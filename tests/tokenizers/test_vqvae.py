@@ -10,11 +10,11 @@ from flax import nnx
 
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
-from pixelprior.nn.finite_scalar_quantizer import FiniteScalarQuantizer
-from pixelprior.nn.likelihoods import as_pixels
-from pixelprior.nn.quantizer import CodeStatistics
-from pixelprior.nn.vector_quantizer import VectorQuantizer
 from pixelprior.tokenizers import TOKENIZERS, VQVAE, VQVAE2
+from pixelprior.tokenizers.finite_scalar_quantizer import FiniteScalarQuantizer
+from pixelprior.tokenizers.likelihoods import as_pixels
+from pixelprior.tokenizers.quantizer import CodeStatistics
+from pixelprior.tokenizers.vector_quantizer import VectorQuantizer
 from pixelprior.tokenizers.vqvae import level_names, random_codes
 
 SIZES = dict(features=4, residual_features=3, num_residual_blocks=1)

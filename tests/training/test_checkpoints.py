@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from pixelprior.loading import load_trained
+from pixelprior.runs.load import load_trained
 from pixelprior.training.checkpoints import CheckpointError, Checkpoints
 from pixelprior.training.optimizer import make_optimizer
 from pixelprior.training.step import init_state

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pixelprior.commands.train import train_run
 from pixelprior.data import Dataset, Symbols
 from pixelprior.data.dataset import make_splits
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
+from pixelprior.runs.train import train_run
 from pixelprior.training.tasks import images
 
 GRID = Grid(3, 2, 1, 4)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pixelprior.devices import data_mesh
+from pixelprior.system.devices import data_mesh
 from pixelprior.training.layout import state_layout
 from pixelprior.training.metrics import read_metrics
 from tests.training.conftest import ROOT
@@ -29,7 +29,7 @@ def test_on_one_device_all_is_whole():
 SPLIT = """
 import jax, numpy as np
 from jax.sharding import PartitionSpec as P
-from pixelprior.devices import data_mesh
+from pixelprior.system.devices import data_mesh
 from pixelprior.training.layout import state_layout
 
 shapes = [(64, 32), (32, 64), (7, 3, 24, 16), (24, 100), (8, 8), (1025,), (1024,), ()]

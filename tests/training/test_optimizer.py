@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pixelprior.experiment.keys import OPTIMIZERS, SCHEDULES
+from pixelprior.experiment.schema import OPTIMIZERS, SCHEDULES
 from pixelprior.training.early_stopping import has_stalled
 from pixelprior.training.optimizer import last_learning_rate, make_optimizer
 

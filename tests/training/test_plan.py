@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import pytest
 from jax import lax
 
-from pixelprior.commands.train import plan_run
-from pixelprior.commands.train_list import plan_list
 from pixelprior.errors import InputError
+from pixelprior.runs.train import plan_run
+from pixelprior.runs.train_list import plan_list
 from pixelprior.training.flops import product_flops
 from pixelprior.training.metrics import read_metrics
 

@@ -12,12 +12,12 @@ from flax import nnx
 from PIL import Image
 
 from pixelprior.data import write_codes
-from pixelprior.devices import data_mesh, put_batch, replicated
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
-from pixelprior.loading import _rebuild
-from pixelprior.nn.vector_quantizer import VectorQuantizer
+from pixelprior.runs.load import _rebuild
+from pixelprior.system.devices import data_mesh, put_batch, replicated
 from pixelprior.tokenizers import VQVAE
+from pixelprior.tokenizers.vector_quantizer import VectorQuantizer
 from pixelprior.training.optimizer import make_optimizer
 from pixelprior.training.step import init_state, make_train_step
 from pixelprior.training.tasks import PriorTask

@@ -12,8 +12,8 @@ import time
 import numpy as np
 import pytest
 
-from pixelprior import processes
 from pixelprior.errors import InputError
+from pixelprior.system import processes
 from pixelprior.training.metrics import read_metrics
 from tests.training.conftest import CONFIG, ROOT
 from tests.training.test_layout import OF_THE_MACHINE, WIDE
@@ -324,8 +324,8 @@ def test_a_plan_counts_all_devices(tmp_path, together):
 ROWS = """
 import sys
 import jax, numpy as np
-from pixelprior.devices import data_mesh, on_this_process, put_batch, rows_here, to_host
-from pixelprior.processes import all_agree, from_first, joined, largest
+from pixelprior.system.devices import data_mesh, on_this_process, put_batch, rows_here, to_host
+from pixelprior.system.processes import all_agree, from_first, joined, largest
 
 number = int(sys.argv[1])
 with joined(sys.argv[2], 2, number):
@@ -353,7 +353,7 @@ def test_rows_go_where_they_belong():
 
 LATE = """
 import sys, time
-from pixelprior.processes import all_agree, is_first, joined
+from pixelprior.system.processes import all_agree, is_first, joined
 
 with joined(sys.argv[2], 2, int(sys.argv[1])):
     if is_first():

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from pixelprior.loading import load_trained
+from pixelprior.runs.load import load_trained
 from pixelprior.training.metrics import read_metrics
 
 CLOCK = ("images_per_second", "compile_seconds", "input_share")  # what differs from run to run

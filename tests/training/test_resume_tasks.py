@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from pixelprior.loading import load_trained
+from pixelprior.runs.load import load_trained
 from pixelprior.training.metrics import read_metrics
 from tests.plain_training import PLAIN_TRAINING
 

@@ -10,11 +10,11 @@ from flax import nnx
 
 from pixelprior.context import Context
 from pixelprior.data import Symbols, open_dataset, training_batch
-from pixelprior.devices import check_batch_size, data_mesh
 from pixelprior.errors import InputError
 from pixelprior.experiment import build_model
 from pixelprior.grid import Grid
 from pixelprior.models import MODELS
+from pixelprior.system.devices import check_batch_size, data_mesh
 from pixelprior.training.optimizer import make_optimizer
 from pixelprior.training.step import init_state, make_train_step
 from pixelprior.training.tasks.pixels import pixel_loss

@@ -14,7 +14,7 @@ from flax import nnx
 from PIL import Image
 
 import pixelprior
-from pixelprior.devices import data_mesh, put_batch, replicated
+from pixelprior.system.devices import data_mesh, put_batch, replicated
 from pixelprior.training.optimizer import make_optimizer
 from pixelprior.training.step import init_state, make_train_step
 from pixelprior.training.task import Loss

@@ -6,8 +6,8 @@ from typing import Any
 import jax
 
 from pixelprior.data import Batch, training_batch, training_batches
-from pixelprior.devices import check_batch_size, rows_here
 from pixelprior.experiment import open_data
+from pixelprior.system.devices import check_batch_size, rows_here
 
 
 class Images:

@@ -12,11 +12,11 @@ from jaxtyping import Array
 from pixelprior.context import Context, hide_labels
 from pixelprior.evaluation.likelihood import check_labels, evaluate_likelihood
 from pixelprior.experiment import build_model, count_classes
-from pixelprior.keys import named_key
+from pixelprior.figures.sheets import save_grid
 from pixelprior.models.base import GridModel
-from pixelprior.pictures import save_grid
 from pixelprior.sampling import sample
 from pixelprior.sampling.labels import label_context
+from pixelprior.system.prng import named_key
 from pixelprior.training.task import Evaluation, Loss, Task
 from pixelprior.training.tasks.images import Images
 

@@ -12,15 +12,15 @@ from flax import nnx
 from jaxtyping import Array
 
 from pixelprior.data import CodeSet, evaluation_code_batches, training_code_batches
-from pixelprior.devices import check_batch_size, rows_here
 from pixelprior.errors import InputError
 from pixelprior.evaluation.code_likelihood import evaluate_codes
 from pixelprior.evaluation.likelihood import check_labels
 from pixelprior.experiment import build_prior, count_classes
-from pixelprior.keys import named_key
-from pixelprior.pictures import save_pixels
-from pixelprior.priors import Prior
+from pixelprior.figures.sheets import save_pixels
+from pixelprior.prior import Prior
 from pixelprior.sampling.labels import labels_in_turn
+from pixelprior.system.devices import check_batch_size, rows_here
+from pixelprior.system.prng import named_key
 from pixelprior.tokenizers import VQVAE
 from pixelprior.tokenizers.vqvae import level_names
 from pixelprior.training.task import Evaluation, Loss, Task

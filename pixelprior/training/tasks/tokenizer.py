@@ -13,10 +13,10 @@ from jaxtyping import Array
 from pixelprior.data import evaluation_batches, to_pixels
 from pixelprior.evaluation.reconstruction import evaluate_reconstruction
 from pixelprior.experiment import build_tokenizer
-from pixelprior.keys import named_key
-from pixelprior.nn.quantizer import merge_statistics
-from pixelprior.pictures import above, save_pixels
+from pixelprior.figures.sheets import above, save_pixels
+from pixelprior.system.prng import named_key
 from pixelprior.tokenizers import VQVAE
+from pixelprior.tokenizers.quantizer import merge_statistics
 from pixelprior.training.task import Evaluation, Loss, Task
 from pixelprior.training.tasks.images import Images
 

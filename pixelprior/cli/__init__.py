@@ -1,0 +1,1 @@
+"""The command line: flags, tables, files. Nothing else prints."""

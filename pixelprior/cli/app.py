@@ -1,0 +1,81 @@
+"""What the command lines share: flags in, one call, and errors as a sentence instead of a trace."""
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from absl import app as absl_app
+from absl import flags, logging
+
+from pixelprior.errors import InputError
+from pixelprior.experiment.recipes import config_file, make_importable
+from pixelprior.system.compilation_cache import keep_compiled_programs
+
+
+def run(main: Callable[..., int | None], *, takes_names: bool = False) -> None:
+    """Parses the flags, calls ``main`` and exits with what it returns.
+
+    A script that takes names calls ``main`` with the list of all arguments that are no flags.
+
+    An `InputError`, and a flag that does not exist or does not parse, end the process with a
+    sentence on standard error and exit status 2.
+    """
+
+    def call(arguments: Sequence[str]) -> int | None:
+        # What the libraries below have to tell would drown what the run has to tell.
+        logging.set_verbosity(logging.ERROR)
+        keep_compiled_programs()
+        names = list(arguments[1:])
+        if names and not takes_names:
+            _fail(f"arguments are given as --flag=value, got {' '.join(names)!r}")
+        try:
+            return main(names) if takes_names else main()
+        except InputError as error:
+            _fail(str(error))
+
+    _tell_help_of(main.__module__)
+    make_importable()
+    absl_app.run(call, flags_parser=_parse)
+
+
+def _tell_help_of(module: str) -> None:
+    """``--help`` is that of the module that has the flags, not of the script that was started."""
+    sys.modules["__main__"].__doc__ = sys.modules[module].__doc__
+    for flag in flags.FLAGS.flags_by_module_dict().get(module, []):
+        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
+
+
+def _parse(arguments: Sequence[str]) -> list[str]:
+    try:
+        return flags.FLAGS(_with_config_file(arguments))
+    except (flags.Error, InputError) as error:
+        _fail(str(error))
+    # What ml_collections raises for a key that the config does not have, and for a value of another
+    # type than the key's.
+    except (KeyError, AttributeError) as error:
+        words = str(error)
+        key, meant = re.search(r"\w+", words), re.search(r'Did you mean "(\w+)"', words)
+        hint = f"did you mean {meant[1]}?" if meant else "its file lists them all"
+        _fail(f"the config has no key {key[0] if key else words!r}; {hint}")
+    except (TypeError, ValueError) as error:
+        _fail(f"a --config.key=value flag does not fit the config: {error}")
+
+
+def _with_config_file(arguments: Sequence[str]) -> list[str]:
+    """``--config=NAME`` and ``--config NAME``, with the file that is meant by the name."""
+    found = list(arguments)
+    for n, argument in enumerate(found):
+        flag, equals, value = argument.partition("=")
+        if flag not in ("--config", "-config"):
+            continue
+        if equals:
+            found[n] = f"{flag}={config_file(value)}"
+        elif n + 1 < len(found):
+            found[n + 1] = config_file(found[n + 1])
+    return found
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(2)

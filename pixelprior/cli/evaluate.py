@@ -1,0 +1,133 @@
+"""Measures a trained model on a whole split, beside honest yardsticks; or several side by side.
+
+python evaluate.py --workdir=runs/digits [--split=test] [--json=results.json]
+python evaluate.py --workdir=runs/digits --num_samples=1000 [--features=inception]
+python evaluate.py --workdir=runs/digits --samples=samples.npz
+python evaluate.py --workdir=runs/digits --cost
+python evaluate.py --workdir=runs/digits --receptive_field=field.png
+python evaluate.py --compare runs/a runs/b [--out=compare] [--json=results.json]
+python evaluate.py --compare runs/a runs/b --report=report
+"""
+
+from collections.abc import Sequence
+
+from absl import flags
+
+from pixelprior.cli import app
+from pixelprior.cli.report.write import write_report
+from pixelprior.errors import InputError
+from pixelprior.runs.compare import compare_runs
+from pixelprior.runs.cost import measure_cost
+from pixelprior.runs.evaluate.evaluate import evaluate_run
+from pixelprior.runs.receptive_field import draw_receptive_field
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "The run folder.")
+_SPLIT = flags.DEFINE_enum("split", "test", ["test", "validation"], "Which images.")
+_JSON = flags.DEFINE_string("json", None, "A file to write the results to, as JSON.")
+_PER_IMAGE = flags.DEFINE_string(
+    "per_image", None, "An .npz file to write the values of each image to."
+)
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "How many images to score at once.")
+_BASELINES = flags.DEFINE_bool("baselines", True, "Fit and measure the yardsticks too.")
+_NUM_SAMPLES = flags.DEFINE_integer("num_samples", 0, "How many samples to draw and judge.")
+_SAMPLES = flags.DEFINE_string(
+    "samples", None, "Samples to judge instead: a file of sample.py --out=samples.npz."
+)
+_FEATURES = flags.DEFINE_enum(
+    "features",
+    "classifier",
+    ["classifier", "inception"],
+    "Whose features samples are judged by: those of a small network that is trained on the data "
+    "set itself, or those that FID is measured with.",
+)
+_INCEPTION_WEIGHTS = flags.DEFINE_string(
+    "inception_weights", None, "Their file, if they are not to be downloaded."
+)
+_CHECKPOINT = flags.DEFINE_enum("checkpoint", "best", ["best", "latest"], "Which weights.")
+_AVERAGED = flags.DEFINE_bool("averaged", True, "Their moving average, or the raw ones.")
+_RECEPTIVE_FIELD = flags.DEFINE_string(
+    "receptive_field", None, "Draw which positions the model sees to this PNG, and measure nothing."
+)
+_COST = flags.DEFINE_bool(
+    "cost", False, "Measure what the run costs to train and to sample, and nothing else."
+)
+_COMPARE = flags.DEFINE_bool(
+    "compare", False, "Measure the runs whose folders follow, or all runs in such a folder."
+)
+_REPORT = flags.DEFINE_string(
+    "report", None, "A folder for one page of all that is known of the runs of --compare."
+)
+_OUT = flags.DEFINE_string("out", "compare", "The folder for the figures of --compare.")
+
+# What each of the things that this script does takes.
+_FLAGS = {
+    "--compare": ("compare", "split", "json", "batch_size", "out"),
+    "--report": ("compare", "report", "split", "batch_size"),
+    "--cost": ("cost", "workdir", "json"),
+    "--receptive_field": ("receptive_field", "workdir", "checkpoint", "averaged"),
+    "an evaluation": (
+        *("workdir", "split", "json", "batch_size", "baselines", "checkpoint", "averaged"),
+        *("num_samples", "samples", "features", "inception_weights", "per_image"),
+    ),
+}
+
+
+def main(folders: Sequence[str]) -> None:
+    """One call, from the flags and the folders to compare."""
+    field, workdir = _RECEPTIVE_FIELD.value, _WORKDIR.value
+    asked = {
+        "--report": _REPORT.value,
+        "--compare": _COMPARE.value,
+        "--cost": _COST.value,
+        "--receptive_field": field,
+    }
+    what = next((name for name, value in asked.items() if value), "an evaluation")
+    given = {name for names in _FLAGS.values() for name in names if flags.FLAGS[name].present}
+    for name in sorted(given - set(_FLAGS[what])):
+        raise InputError(f"--{name} is not for {what}; leave it out")
+    if _REPORT.value:
+        if not _COMPARE.value:
+            raise InputError("--report is of the runs that follow --compare")
+        write_report(folders, _REPORT.value, split=_SPLIT.value, batch_size=_BATCH_SIZE.value)
+        return
+    if _COMPARE.value:
+        compare_runs(
+            folders,
+            split=_SPLIT.value,
+            out=_OUT.value,
+            json_file=_JSON.value,
+            batch_size=_BATCH_SIZE.value,
+        )
+        return
+    if folders:
+        raise InputError(
+            f"arguments are given as --flag=value, got {' '.join(folders)!r}; run folders to "
+            "compare follow --compare"
+        )
+    if workdir is None:
+        raise InputError("--workdir must be given: the folder of the run to measure")
+    if _COST.value:
+        measure_cost(workdir, json_file=_JSON.value)
+        return
+    if field:
+        draw_receptive_field(workdir, field, checkpoint=_CHECKPOINT.value, averaged=_AVERAGED.value)
+        return
+    evaluate_run(
+        workdir,
+        split=_SPLIT.value,
+        json_file=_JSON.value,
+        batch_size=_BATCH_SIZE.value,
+        baselines=_BASELINES.value,
+        checkpoint=_CHECKPOINT.value,
+        averaged=_AVERAGED.value,
+        num_samples=_NUM_SAMPLES.value,
+        samples=_SAMPLES.value,
+        features=_FEATURES.value,
+        inception_weights=_INCEPTION_WEIGHTS.value,
+        per_image=_PER_IMAGE.value,
+    )
+
+
+def run() -> None:
+    """From the command line to the exit of the process."""
+    app.run(main, takes_names=True)

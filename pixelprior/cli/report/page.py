@@ -1,0 +1,250 @@
+"""The page of a report: from what was gathered of runs to HTML, and nothing is measured here."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from pixelprior.evaluation.comparison import in_short
+from pixelprior.evaluation.sample_quality import HEADINGS
+from pixelprior.figures.charts import histogram, line_chart, style
+from pixelprior.runs.cost import lines as cost_lines
+from pixelprior.runs.evaluate.samples import measured_by, quality_rows
+from pixelprior.runs.evaluate.samples import table as samples_table
+from pixelprior.runs.report import HEADLINES, RunReport
+
+STYLESHEET = Path(__file__).with_name("report.css")
+
+CAPTIONS = {
+    "sample": "samples",
+    "real": "real images of the split",
+    "likelihood": "real images above the bits of each pixel, dark for none",
+    "reconstruct": "originals above their reconstructions",
+    "receptive_field": "what moves the prediction at the centre",
+    "nearest": "the samples nearest to training images, above those: by pixels, then by features",
+}
+"""Of the pictures, by what they show, in their order."""
+
+
+SHADES_OF = ("real images", "samples")
+"""Whose shades are drawn, in this order."""
+
+
+def render(groups: Sequence[Sequence[RunReport]], problems: Mapping[str, str], split: str) -> str:
+    """The whole page.
+
+    Args:
+        groups: of runs that can be ranked with each other, the best first in each.
+        problems: for each run that could not be read, by name, why.
+        split: "test" or "validation".
+    """
+    body = [_group(group, split) for group in groups]
+    if problems:
+        rows = "".join(
+            f"<li><b>{escape(name)}</b>: {escape(reason)}</li>" for name, reason in problems.items()
+        )
+        body.append(f"<section><h2>Left out</h2><ul>{rows}</ul></section>")
+    apart = (
+        "<p>Runs of different data or tasks are shown apart: their figures cannot be ranked with "
+        "each other.</p>"
+        if len(groups) > 1
+        else ""
+    )
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>pixelprior report</title><style>{STYLESHEET.read_text()}</style></head>"
+        f"<body><main><h1>Runs side by side</h1>{apart}{''.join(body)}</main></body></html>\n"
+    )
+
+
+def _group(runs: Sequence[RunReport], split: str) -> str:
+    task, name, shape, symbols, description, _ = runs[0].group
+    size = "x".join(map(str, shape))
+    kinds = {"pixels": "Models of pixels", "tokenizer": "Tokenizers", "prior": "Priors over codes"}
+    note = runs[0].measured.get("note")
+    measured = runs[0].measured
+    return (
+        f"<section><h2>{kinds[task]}: {escape(name)}</h2>"
+        f"<p>{size}, {escape(symbols)}; {split} split ({escape(description)}), "
+        f"{measured['num_images']:,} images"
+        + (f". {escape(note)}" if note else "")
+        + f"</p>{_table(runs)}{_curves(runs)}{_samples_table(runs, split)}"
+        f"<div class='runs'>{''.join(map(_run, runs))}</div></section>"
+    )
+
+
+def _rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table that scrolls on its own where the page is narrow; its cells are HTML."""
+    titles = "".join(f"<th>{escape(title)}</th>" for title in head)
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return f'<div class="wide"><table><tr>{titles}</tr>{body}</table></div>'
+
+
+def _key(name: str, number: int) -> str:
+    """The name of a line, with its style."""
+    colour, dashes = style(number)
+    return (
+        f'<svg class="key" viewBox="0 0 28 10"><line x1="0" x2="28" y1="5" y2="5" '
+        f'style="stroke:{colour}" stroke-dasharray="{dashes}"/></svg>{escape(name)}'
+    )
+
+
+def _keys(names: Sequence[str]) -> str:
+    """The names of all lines of a chart."""
+    keys = "".join(f"<span>{_key(name, number)}</span>" for number, name in enumerate(names))
+    return f'<p class="keys">{keys}</p>'
+
+
+def _table(runs: Sequence[RunReport]) -> str:
+    rows = []
+    for number, run in enumerate(runs):
+        measured, training = run.measured, run.training
+        steps = f"{training.steps:,}"
+        if training.steps < run.config["num_steps"]:
+            steps += f" of {run.config['num_steps']:,}"
+        rows.append(
+            [
+                _key(run.name, number),
+                escape(_model(run)),
+                *_headline(measured, run.task),
+                steps,
+                f"{training.minutes:.1f}",
+                _maybe(training.images_per_second),
+            ]
+        )
+    return _rows(
+        ["run", "model", *_HEADLINES[runs[0].task], "steps", "minutes", "trained img/s"], rows
+    )
+
+
+_HEADLINES = {
+    "pixels": ("nats/image", "bits/dim"),
+    "tokenizer": ("MSE", "PSNR", "SSIM", "LPIPS", "bits of codes"),
+    "prior": ("nats/image", "bits/code", "bits/dim, decoder too"),
+}
+
+
+def _headline(measured: Mapping[str, Any], task: str) -> list[str]:
+    def number(key: str, form: str) -> str:
+        return format(measured[key], form) if key in measured else "-"
+
+    if task == "tokenizer":
+        return [
+            f"{measured['squared_error']:.6f} ± {measured['squared_error_error']:.6f}",
+            f"{measured['psnr']:.2f} dB",
+            number("ssim", ".4f"),
+            number("lpips", ".4f"),
+            number("code_bits", ",.0f"),
+        ]
+    nats = f"{measured['nats']:.2f} ± {measured['nats_error']:.2f}"
+    if task == "pixels":
+        return [nats, number("bits_per_dim", ".4f")]
+    return [nats, number("bits_per_code", ".4f"), number("bits_per_dim", ".4f")]
+
+
+def _model(run: RunReport) -> str:
+    config = run.config
+    given = ", given classes" if config.get("class_conditional") else ""
+    if run.task == "pixels":
+        return config["model"]["name"] + given
+    if run.task == "tokenizer":
+        return f"{config['tokenizer']['name']}, {config['quantizer']['name']} quantizer"
+    return " + ".join(model["name"] for model in config["models"].values()) + given
+
+
+def _curves(runs: Sequence[RunReport]) -> str:
+    what = f"validation {HEADLINES[runs[0].task][1]}"
+    charts = [
+        line_chart(
+            {run.name: [(point[axis], point[2]) for point in run.training.curve] for run in runs},
+            label,
+            what,
+        )
+        for axis, label in ((0, "steps"), (1, "minutes of training"))
+    ]
+    if not any(charts):
+        return ""
+    figures = "".join(f"<figure>{chart}</figure>" for chart in charts)
+    return f'<div class="charts">{figures}</div>{_keys([run.name for run in runs])}'
+
+
+def _samples_table(runs: Sequence[RunReport], split: str) -> str:
+    """What was measured of samples, for each network whose features they were measured in."""
+    by_network: dict[str, list[RunReport]] = {}
+    for run in runs:
+        if run.samples is not None:
+            by_network.setdefault(measured_by(run.samples), []).append(run)
+    parts = []
+    for network, judged in by_network.items():
+        rows = [
+            [escape(f"{run.name}: {name}"), *(f"{value:.4g}" for value in figures)]
+            for run in judged
+            if run.samples is not None
+            for name, figures in quality_rows(run.samples, split)
+        ]
+        parts.append(f"<h3>Samples, {escape(network)}</h3>{_rows(['', *HEADINGS], rows)}")
+    return "".join(parts)
+
+
+def _run(run: RunReport) -> str:
+    parts = [
+        f"<figure class='picture {kind}'><img alt='{escape(CAPTIONS[kind])}' src='{_data(path)}'>"
+        f"<figcaption>{escape(CAPTIONS[kind])}</figcaption></figure>"
+        for kind, path in run.pictures.items()
+    ]
+    for name, level in run.measured.get("levels", {}).items():
+        if "counts" in level:
+            for codebook in level["counts"]:
+                used = sum(count > 0 for count in codebook)
+                parts.append(
+                    "<figure>"
+                    + histogram(
+                        codebook,
+                        f"{name}: {used} of {len(codebook)} codes used, "
+                        f"perplexity {level['perplexity']:.1f}",
+                    )
+                    + "</figure>"
+                )
+    if run.samples is not None:
+        parts += [f"<figure>{chart}</figure>" for chart in _histograms(run.samples["statistics"])]
+        parts.append(_keys(SHADES_OF))
+        words = "\n".join(samples_table(run.samples, run.measured["split"]))
+        parts.append(
+            f"<details><summary>samples</summary><div class='wide'><pre>{escape(words)}</pre></div>"
+            "</details>"
+        )
+    if run.cost is not None:
+        rows = [[escape(words), escape(value)] for words, value in cost_lines(run.cost)]
+        parts.append(f"<details><summary>cost</summary>{_rows(['', ''], rows)}</details>")
+    return (
+        f"<article><h3>{escape(run.name)}</h3><p>{escape(_model(run))}, "
+        f"{escape(run.measured['weights'])}</p>{''.join(parts)}</article>"
+    )
+
+
+def _histograms(statistics: Mapping[str, Any]) -> list[str]:
+    """How often each shade occurs in real images and in samples, for each channel."""
+    samples, real = statistics["samples"]["histogram"], statistics["real"]["histogram"]
+    channels = ("grey",) if len(samples) == 1 else ("red", "green", "blue")
+    return [
+        line_chart(
+            {
+                name: list(enumerate(shares[number]))
+                for name, shares in zip(SHADES_OF, (real, samples), strict=True)
+            },
+            f"shade of {channel}",
+            "share of pixels",
+            whole=True,
+        )
+        for number, channel in enumerate(channels)
+    ]
+
+
+def _maybe(value: float | None) -> str:
+    return "-" if value is None else in_short(value)
+
+
+def _data(path: Path) -> str:
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()

@@ -1,0 +1,119 @@
+"""Draws pictures of what was trained: samples, reconstructions, random codes, walks.
+
+python sample.py --workdir=runs/digits --num=64 --out=samples.png
+python sample.py --workdir=runs/digits --num=1000 --out=samples --individual
+python sample.py --workdir=runs/digits --num=50000 --out=samples.npz
+python sample.py --workdir=runs/digits --mode=complete --known=top --out=completed.png
+python sample.py --workdir=runs/digits --mode=progress --num=16 --out=progress.gif
+python sample.py --workdir=runs/prior --mode=reconstruct --out=reconstructions.png
+"""
+
+from absl import flags
+
+from pixelprior.cli import app
+from pixelprior.cli.sample_files import sample_to_files
+from pixelprior.errors import InputError
+from pixelprior.sampling.methods import AUTO, METHODS
+from pixelprior.sampling.strategies import strategies_from
+from pixelprior.system.devices import split_cpu
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "The run folder.", required=True)
+_OUT = flags.DEFINE_string(
+    "out", None, "A .png or .npz file, or with --individual a folder.", required=True
+)
+_NUM = flags.DEFINE_integer("num", 64, "How many images.")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "How many images to draw at once.")
+_SEED = flags.DEFINE_integer("seed", 0, "Image n of a seed is always the same picture.")
+_MODE = flags.DEFINE_enum(
+    "mode",
+    "sample",
+    [
+        "sample",
+        "complete",
+        "progress",
+        "sweep",
+        "likelihood",
+        "reconstruct",
+        "random_codes",
+        "interpolate",
+    ],
+    "sample; complete: test images of which a part is known and the rest is drawn; progress: "
+    "samples as they fill up; sweep: the same ones at several temperatures and values of top_p; "
+    "likelihood: test images above the bits that each pixel costs. Of a tokenizer or prior also "
+    "reconstruct: test images above what their codes keep of them; random_codes: images of those; "
+    "interpolate: walks between the codes of two test images.",
+)
+_KNOWN = flags.DEFINE_string(
+    "known", None, "What is known, to complete: top, left, or a black and white picture of it."
+)
+_IMAGES = flags.DEFINE_string(
+    "images", None, "To complete these instead of test images: folder:/path of image files."
+)
+_TEMPERATURE = flags.DEFINE_list(
+    "temperature", ["1"], "Below 1 bolder, above 1 flatter; or one for each level, the top first."
+)
+_TOP_K = flags.DEFINE_integer("top_k", None, "Draw only from the k likeliest levels.")
+_TOP_P = flags.DEFINE_float("top_p", None, "Draw only from the likeliest levels of this mass.")
+_MIN_P = flags.DEFINE_float(
+    "min_p", None, "Draw only from levels at least this many times as likely as the likeliest."
+)
+_GREEDY = flags.DEFINE_bool("greedy", False, "Take the likeliest level of every symbol.")
+_LABEL = flags.DEFINE_string("label", None, "A class, by number or name; by default all in turn.")
+_GUIDANCE = flags.DEFINE_float("guidance", None, "How far to go towards the class; 1 is as is.")
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Where test images are, if they have moved.")
+_METHOD = flags.DEFINE_enum(
+    "method", AUTO, [AUTO, *METHODS], "How to draw them; the images are the same."
+)
+_CHECKPOINT = flags.DEFINE_enum("checkpoint", "best", ["best", "latest"], "Which weights.")
+_AVERAGED = flags.DEFINE_bool("averaged", True, "Their moving average, or the raw ones.")
+_GRID = flags.DEFINE_bool("grid", True, "One picture of all images.")
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Whether to write over what is there.")
+_INDIVIDUAL = flags.DEFINE_bool("individual", False, "One file for each image, in a folder.")
+
+
+def main() -> None:
+    """One call, from the flags."""
+    split_cpu(min(_NUM.value, _BATCH_SIZE.value))
+    sample_to_files(
+        _WORKDIR.value,
+        _OUT.value,
+        num=_NUM.value,
+        batch_size=_BATCH_SIZE.value,
+        seed=_SEED.value,
+        strategies=[
+            strategies_from(
+                temperature=temperature,
+                top_k=_TOP_K.value,
+                top_p=_TOP_P.value,
+                min_p=_MIN_P.value,
+                greedy=_GREEDY.value,
+            )
+            for temperature in _temperatures()
+        ],
+        mode=_MODE.value,
+        guidance=_GUIDANCE.value,
+        data_dir=_DATA_DIR.value,
+        known=_KNOWN.value,
+        images=_IMAGES.value,
+        label=_LABEL.value,
+        method=_METHOD.value,
+        checkpoint=_CHECKPOINT.value,
+        averaged=_AVERAGED.value,
+        individual=_INDIVIDUAL.value or not _GRID.value,
+        overwrite=_OVERWRITE.value,
+    )
+
+
+def _temperatures() -> list[float]:
+    try:
+        return [float(temperature) for temperature in _TEMPERATURE.value]
+    except ValueError:
+        raise InputError(
+            f"temperature must be a number, or numbers with commas between them, "
+            f"got {','.join(_TEMPERATURE.value)!r}"
+        ) from None
+
+
+def run() -> None:
+    """From the command line to the exit of the process."""
+    app.run(main)

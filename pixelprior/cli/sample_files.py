@@ -1,0 +1,124 @@
+"""What ``sample.py`` does: from a run folder to pictures on disk."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from pixelprior.cli.sample_figures import FIGURES
+from pixelprior.errors import InputError
+from pixelprior.figures.outputs import check_free, open_output, refused_in_words
+from pixelprior.figures.sheets import as_shades
+from pixelprior.runs.load import load_trained
+from pixelprior.runs.pictures import WALK, Subject, pictures
+from pixelprior.runs.samples import Request
+from pixelprior.sampling.strategies import Strategy
+from pixelprior.system.console import say
+
+
+def sample_to_files(
+    workdir: str | Path,
+    out: str | Path,
+    *,
+    num: int,
+    batch_size: int,
+    seed: int,
+    strategies: Sequence[Sequence[Strategy]],
+    label: str | None,
+    method: str,
+    checkpoint: str,
+    averaged: bool,
+    individual: bool,
+    overwrite: bool = False,
+    mode: str = "sample",
+    guidance: float | None = None,
+    data_dir: str | None = None,
+    known: str | None = None,
+    images: str | None = None,
+) -> None:
+    """Makes ``num`` pictures and writes them to one PNG or .npz file, or to a folder of PNG files.
+
+    They are written batch by batch, and an interrupted job goes on after those that are there.
+
+    Raises:
+        InputError: if the run cannot be read, a setting does not fit its model, or there is
+            something in the way of what is to be written.
+    """
+    out = Path(out)
+    if num < 1:
+        raise InputError(f"num must be at least 1, got {num}")
+    if batch_size < 1:
+        raise InputError(f"batch_size must be at least 1, got {batch_size}")
+    if not 0 <= seed < 2**32:
+        raise InputError(f"seed must be in [0, 2**32), got {seed}")
+    if mode == "interpolate" and num % WALK:
+        raise InputError(f"each walk has {WALK} images, so num must be a multiple, got {num}")
+    trained = load_trained(workdir, checkpoint=checkpoint, averaged=averaged)
+    request = Request(seed, strategies, label_index(label, trained.data), guidance, method)
+    subject = Subject(data_dir, images, known)
+    if mode in FIGURES:
+        check_free(out, overwrite)
+        with refused_in_words(out):
+            FIGURES[mode](trained, request, out, num)
+        say(f"{num} images in {out} ({trained.weights})")
+        return
+    wanted = pictures(mode, trained, request, subject)
+    # Fewer images than make a row that belongs together are laid out like any others.
+    columns = wanted.columns if wanted.columns and num >= wanted.columns else None
+    output = open_output(
+        out,
+        # All that the pictures hang on; samplers and sizes of batches give the same ones.
+        {
+            "mode": mode,
+            "run": str(Path(workdir).resolve()),
+            "data": trained.data["name"],
+            "weights": trained.weights,
+            **request._asdict(),
+            **subject._asdict(),
+            "strategies": repr(strategies),
+            "method": None,
+        },
+        individual=individual,
+        overwrite=overwrite,
+        columns=columns,
+    )
+    size = _batch(min(batch_size, num))
+    with tqdm(total=num, initial=min(output.done, num), unit="image", disable=num <= size) as bar:
+        while output.done < num:
+            # The last batch is drawn whole and cut: another shape would compile anew.
+            numbers = np.arange(output.done, output.done + size)
+            batch = as_shades(wanted.draw(numbers))[: num - output.done].astype(np.uint8)
+            output.add(batch)
+            bar.update(len(batch))
+    output.finish()
+    say(f"{num} images in {out} ({trained.weights})")
+
+
+def _batch(size: int) -> int:
+    """As many images, or a few more, as can be split evenly over the devices."""
+    devices = jax.local_device_count()
+    return -(-size // devices) * devices
+
+
+def label_index(label: str | None, data: Mapping[str, Any]) -> int | None:
+    """The index of a class given by number or by name.
+
+    Raises:
+        InputError: if it is neither.
+    """
+    names = list(data["class_names"])
+    if label is None:
+        return None
+    # A name first: the classes of digits are named "0" to "9" whatever their order.
+    if label in names:
+        return names.index(label)
+    try:
+        return int(label)
+    except ValueError:
+        raise InputError(
+            f"label must be the number or the name of a class ({', '.join(names) or 'none'}), "
+            f"got {label!r}"
+        ) from None

@@ -1,0 +1,88 @@
+"""Trains a model, a tokenizer or a prior, or a list of models; or goes on where it was stopped.
+
+python train.py --config=configs/digits.py --workdir=runs/digits [--config.key=value ...]
+python train.py --config=configs/digits_prior.py --workdir=runs/prior --tokenizer=runs/vqvae
+python train.py --config=configs/compare.py --workdir=runs/compare [--only=pixel_cnn,...]
+python train.py --config=configs/digits.py --plan
+python train.py --config=configs/digits.py --workdir=runs/digits --wandb=PROJECT
+python train.py ... --coordinator=HOST:PORT --num_processes=4 --process_id=0
+"""
+
+import signal
+
+from absl import flags
+from ml_collections import config_flags
+
+from pixelprior.cli import app
+from pixelprior.errors import InputError
+from pixelprior.runs.train import plan_run, train_run
+from pixelprior.runs.train_list import plan_list, train_list
+from pixelprior.system.processes import is_first, joined
+from pixelprior.training.profile import parse_steps
+
+_CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment.", lock_config=True)
+_WORKDIR = flags.DEFINE_string("workdir", None, "The run folder, new or old.")
+_TOKENIZER = flags.DEFINE_string("tokenizer", None, "For a new prior, its tokenizer's run folder.")
+_PRIOR = flags.DEFINE_string("prior", None, "The prior that learned config.trained_levels' others.")
+_ONLY = flags.DEFINE_list("only", None, "Of a list of runs, the names of those to train.")
+_PLAN = flags.DEFINE_bool("plan", False, "Only print what a run will need, and train nothing.")
+_PROFILE = flags.DEFINE_string("profile", None, "START:STOP, the steps to be traced.")
+_WANDB = flags.DEFINE_string("wandb", None, "A project of Weights & Biases, to be told all.")
+_COORDINATOR = flags.DEFINE_string("coordinator", None, "Of several processes, HOST:PORT of one.")
+_NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many processes there are.")
+_PROCESS_ID = flags.DEFINE_integer("process_id", None, "Which of them this one is, from 0.")
+flags.mark_flag_as_required("config")
+
+
+def main() -> int:
+    """One call, from the flags, by one process or several."""
+    with joined(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value):
+        return _main()
+
+
+def _main() -> int:
+    """The exit status that shells expect after Ctrl-C is 130."""
+    try:
+        config = _CONFIG.value.to_dict()
+    # The file is opened when the config is first asked for.
+    except OSError as error:
+        # The last line says what is wrong with which file.
+        reason = str(error).splitlines()[-1].strip()
+        raise InputError(f"the config file cannot be loaded: {reason}") from error
+    is_list = config.get("task") == "compare"
+    others = {"tokenizer": _TOKENIZER.value, "prior": _PRIOR.value}
+    if is_list and any(others.values()):
+        raise InputError("--tokenizer and --prior are for training a prior, not a list of runs")
+    if not is_list and _ONLY.value is not None:
+        raise InputError("--only is for a config with a list of runs, like configs/compare.py")
+    profiled = None if _PROFILE.value is None else parse_steps(_PROFILE.value)
+    if is_list and profiled is not None:
+        raise InputError("--profile is for one run, not a list of runs")
+    if _PLAN.value and is_list:
+        for name, plan in plan_list(config, only=_ONLY.value):
+            _print(f"{name}: {plan.words()}\n")
+        return 0
+    if _PLAN.value:
+        _print(plan_run(config, _WORKDIR.value, **others).words())
+        return 0
+    if _WORKDIR.value is None:
+        raise InputError("give the folder of the run, new or old, with --workdir=...")
+    if is_list:
+        stopped_by = train_list(
+            config, _WORKDIR.value, only=_ONLY.value, wandb_project=_WANDB.value
+        )
+    else:
+        stopped_by = train_run(
+            config, _WORKDIR.value, profiled=profiled, wandb_project=_WANDB.value, **others
+        ).stopped_by
+    return 130 if stopped_by == signal.SIGINT else 0
+
+
+def _print(words: str) -> None:
+    if is_first():
+        print(words)
+
+
+def run() -> None:
+    """From the command line to the exit of the process."""
+    app.run(main)

@@ -1,0 +1,1 @@
+"""Images as a tokenizer's codes, on disk."""

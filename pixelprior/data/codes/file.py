@@ -1,0 +1,138 @@
+"""A file of code records: written in one go, read at random.
+
+Legend: b batch, h height, w width, c codebooks per position, k codes. Every level has its own.
+
+array_record's files carry hashes of all they hold, so a damaged one is noticed when it is read.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int, Int32, Int64, UInt8
+
+from pixelprior.data.codes.records import check_codes, pack, record_type, unpack
+from pixelprior.data.codes.whole_folder import sync, writing
+from pixelprior.data.decode_once import KEPT_BYTES
+from pixelprior.data.errors import DataError
+from pixelprior.grid import Grid
+
+CodeBatches = Iterable[tuple[Sequence[Int[np.ndarray, "b h w c"]], Int[np.ndarray, " b"]]]
+"""Batches of maps, of any sizes: the codes of each level, and the labels."""
+
+_DAMAGE = (RuntimeError, ValueError, IndexError)  # what array_record raises for a damaged file
+
+
+def write_code_file(
+    path: Path, grids: Sequence[Grid], batches: CodeBatches
+) -> tuple[int, list[Int64[np.ndarray, "c k"]]]:
+    """Writes a new file of records, in the order of the batches.
+
+    Returns:
+        How many records there are, and for each level how often each code occurs.
+
+    Raises:
+        DataError: if codes do not fit their grids, or the file cannot be written.
+    """
+    from array_record.python.array_record_module import ArrayRecordWriter
+
+    count, size = 0, record_type(grids).itemsize
+    counts = [np.zeros((grid.channels, grid.levels), np.int64) for grid in grids]
+    # A writer that is given up half-way needs no closing.
+    with writing(path):
+        writer = ArrayRecordWriter(str(path), "group_size:1")  # for random access
+    for codes, labels in batches:
+        records = pack(codes, labels, grids)
+        count += len(records)
+        for level, total in zip(unpack(records)[0], counts, strict=True):
+            for channel, uses in enumerate(total):
+                uses += np.bincount(level[..., channel].ravel(), minlength=len(uses))
+        with writing(path):
+            raw = records.tobytes()
+            for start in range(0, len(raw), size):
+                writer.write(raw[start : start + size])
+    with writing(path):
+        writer.close()
+        sync(path)
+    return count, counts
+
+
+class CodeFile:
+    """A file of records that keeps in memory what it has read, and reads batches.
+
+    As `DecodeOnce` does: the memory is handed out as it is filled, what is beyond ``kept_bytes`` is
+    read from the file every time, and many threads may read.
+
+    Args:
+        path: the file.
+        grids: of the levels.
+        count: how many records it was written with.
+        kept_bytes: how many bytes of records to keep.
+
+    Raises:
+        DataError: if it is no such file, or holds another number of records.
+    """
+
+    def __init__(self, path: Path, grids: Sequence[Grid], count: int, kept_bytes: int = KEPT_BYTES):
+        from array_record.python.array_record_data_source import ArrayRecordDataSource
+
+        self._path = path
+        self._grids = tuple(grids)
+        self._type = record_type(grids)
+        try:
+            self._source = ArrayRecordDataSource(str(path))
+        except _DAMAGE as error:
+            raise self._damaged(error) from error
+        if len(self._source) != count:
+            raise self._damaged(f"expected {count} records, got {len(self._source)}")
+        capacity = min(count, kept_bytes // self._type.itemsize)
+        # Bytes rather than structures, which NumPy would copy field by field.
+        self._kept = np.empty((capacity, self._type.itemsize), np.uint8)
+        self._filled = np.zeros(count, bool)
+
+    def __len__(self) -> int:
+        return len(self._filled)
+
+    def read(
+        self, indices: Sequence[int] | Int[np.ndarray, " b"]
+    ) -> tuple[list[Int32[np.ndarray, "b h w c"]], Int32[np.ndarray, " b"]]:
+        """Codes of each level, and labels, at ``indices`` in ``[0, len(self))``; fresh arrays.
+
+        Raises:
+            DataError: if a record is damaged, or holds codes that do not fit their grids.
+        """
+        indices = np.asarray(indices, np.int64)
+        kept = self._filled[indices]
+        if kept.all():
+            raw = self._kept[indices]
+        else:
+            raw = np.empty((len(indices), self._type.itemsize), np.uint8)
+            raw[kept] = self._kept[indices[kept]]
+            raw[~kept] = self._fetch(indices[~kept])
+        return unpack(raw.view(self._type)[:, 0])
+
+    def _fetch(self, indices: Int64[np.ndarray, " b"]) -> UInt8[np.ndarray, "b bytes"]:
+        size = self._type.itemsize
+        try:
+            found = self._source.__getitems__(indices.tolist())
+        except _DAMAGE as error:
+            raise self._damaged(error) from error
+        wrong = next((len(record) for record in found if len(record) != size), None)
+        if wrong is not None:
+            raise self._damaged(f"expected records of {size} bytes, got one of {wrong}")
+        raw = np.frombuffer(b"".join(found), np.uint8).reshape(len(indices), size)
+        records = raw.view(self._type)[:, 0]
+        try:
+            check_codes([records[f"level{n}"] for n in range(len(self._grids))], self._grids)
+        except DataError as error:
+            raise self._damaged(error) from error
+        keep = indices < len(self._kept)
+        self._kept[indices[keep]] = raw[keep]
+        self._filled[indices[keep]] = True  # after the bytes that it vouches for
+        return raw
+
+    def _damaged(self, why: object) -> DataError:
+        return DataError(
+            f"{self._path} cannot be read as codes ({why}); "
+            f"delete {self._path.parent} to have them made again"
+        )

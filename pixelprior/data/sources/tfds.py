@@ -1,0 +1,174 @@
+"""Data sets of TensorFlow Datasets, read without TensorFlow and never over the network."""
+
+import difflib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pixelprior.data.dataset import Dataset, make_splits
+from pixelprior.data.errors import DataError
+from pixelprior.data.resize import Resized
+from pixelprior.data.source import Example, Source
+from pixelprior.data.splits import held_out
+
+if TYPE_CHECKING:
+    from tensorflow_datasets.core import DatasetBuilder
+
+TEST_FRACTION = 0.1
+
+
+def open_tfds(
+    name: str,
+    image_size: tuple[int, int],
+    validation_fraction: float,
+    data_dir: str | os.PathLike[str] | None,
+) -> Dataset:
+    """A data set that TFDS has prepared as array_record files.
+
+    The data set's own test split is used, and its own validation split if it has both. Where it has
+    only one of the two, that is the test split. What is missing is the end of its train split.
+
+    Raises:
+        DataError: if the name is unknown, the data is not there in array_record format, it has no
+            8-bit images, or their sizes differ while ``image_size`` is (0, 0).
+    """
+    builder = _find(name, data_dir)
+    features = dict(builder.info.features.items())
+    height, width, stored_channels = _image_shape(features, name)
+    if image_size != (0, 0):
+        resized = image_size != (height, width)
+        height, width = image_size
+    elif height is None or width is None:
+        raise DataError(
+            f"the images of {name} differ in size; set image_size to the (height, width) wanted"
+        )
+    else:
+        resized = False
+    channels = min(stored_channels, 3)
+    # Labels without names (a number, a box) are no class index.
+    class_names = tuple(getattr(features.get("label"), "names", None) or ())
+
+    def source(split: str) -> Source:
+        decoded = _Decoded(builder.as_data_source(split=split), channels, bool(class_names))
+        return Resized(decoded, height, width)
+
+    sizes = {split: info.num_examples for split, info in builder.info.splits.items()}
+    return Dataset(
+        name=name,
+        splits=make_splits(
+            {
+                ours: (source(theirs), theirs)
+                for ours, theirs in _choose_splits(name, sizes, validation_fraction).items()
+            },
+            (height, width, channels),
+            native_levels=256,
+        ),
+        class_names=class_names,
+        note=f"resized and centre-cropped to {height} x {width}" if resized else "",
+    )
+
+
+class _Decoded:
+    """Decoded examples of one TFDS split."""
+
+    def __init__(self, examples: Any, channels: int, labelled: bool):
+        self._examples = examples
+        self._channels = channels
+        self._labelled = labelled
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def __getitem__(self, index: int) -> Example:
+        example = self._examples[index]
+        # A fourth channel is transparency, which is no part of the picture.
+        image = np.asarray(example["image"])[..., : self._channels]
+        return {"image": image, "label": int(example["label"]) if self._labelled else 0}
+
+
+def _find(name: str, data_dir: str | os.PathLike[str] | None) -> "DatasetBuilder":
+    """The builder of a data set that is prepared on this machine."""
+    import tensorflow_datasets as tfds
+
+    # Unlike tfds.builder, this one only looks at files: for data that is not there, tfds.builder
+    # asks a server on the internet for its description.
+    from tensorflow_datasets.core.read_only_builder import builder_from_files
+
+    folder = Path(data_dir or tfds.core.constants.get_default_data_dir()).expanduser()
+    try:
+        builder = builder_from_files(name, data_dir=str(folder))
+    except (tfds.core.DatasetNotFoundError, ValueError) as error:
+        raise _not_found(name, folder) from error
+    if "array_record" not in {kind.value for kind in builder.info.available_file_formats()}:
+        raise DataError(
+            f"{name} in {folder} is prepared in another format than array_record; prepare it in "
+            f"another folder, and give that as data_dir:\n{_prepare_command(name, 'NEW_FOLDER')}"
+        )
+    return builder
+
+
+def _not_found(name: str, folder: Path) -> DataError:
+    import tensorflow_datasets as tfds
+
+    # The community's data sets are left out: listing them needs the network.
+    known = tfds.list_builders(with_community_datasets=False)
+    if name.split("/")[0].split(":")[0] in known:
+        return DataError(
+            f"the data set {name} is not in {folder}; prepare it there once, which downloads it, "
+            f"or set TFDS_DATA_DIR to where it is:\n{_prepare_command(name, str(folder))}"
+        )
+    close = difflib.get_close_matches(name, ["digits", *known], n=3)
+    meant = f"did you mean {' or '.join(close)}? " if close else ""
+    return DataError(
+        f"no data set is called {name!r}: {meant}Names are digits, folder:/path/to/images, and "
+        f"those of TensorFlow Datasets, such as mnist (looked in {folder})"
+    )
+
+
+def _prepare_command(name: str, folder: str) -> str:
+    return (
+        '    python -c "import tensorflow_datasets as tfds; '
+        f"tfds.builder({name!r}, data_dir={folder!r})"
+        ".download_and_prepare(file_format='array_record')\""
+    )
+
+
+def _image_shape(features: dict[str, Any], name: str) -> tuple[int | None, int | None, int]:
+    import tensorflow_datasets as tfds
+
+    image: Any = features.get("image")
+    # Sub-classes of Image hold label maps and the like, which are no pictures.
+    if type(image) is not tfds.features.Image:
+        raise DataError(
+            f"{name} has no feature 'image' that is an image, only {', '.join(sorted(features))}; "
+            "choose an image data set, or export its images and open them by folder:/path"
+        )
+    height, width, channels = image.shape
+    if image.np_dtype != np.uint8 or channels not in (1, 3, 4):
+        raise DataError(
+            f"expected images of 8 bits and 1, 3 or 4 channels, but those of {name} are "
+            f"{np.dtype(image.np_dtype).name} with {channels or 'varying'} channels"
+        )
+    return height, width, channels
+
+
+def _choose_splits(name: str, sizes: dict[str, int], validation_fraction: float) -> dict[str, str]:
+    """For each of our splits, what TFDS calls it."""
+    if "train" not in sizes:
+        raise DataError(f"{name} has no train split, only {', '.join(sizes)}; choose another")
+    used = sizes["train"]  # how many training images are left for training
+    held = [split for split in ("test", "validation") if split in sizes]
+    chosen: dict[str, str] = {}
+    if held:
+        chosen["test"] = held[0]
+    else:
+        used -= held_out(used, TEST_FRACTION)
+        chosen["test"] = f"train[{used}:]"
+    if len(held) == 2:
+        return {"train": "train", "validation": "validation", **chosen}
+    rest = used
+    used -= held_out(used, validation_fraction)
+    chosen["validation"] = f"train[{used}:{rest if rest < sizes['train'] else ''}]"
+    return {"train": f"train[:{used}]", **chosen}

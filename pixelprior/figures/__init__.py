@@ -1,0 +1,1 @@
+"""Image sheets, plots and SVG charts."""

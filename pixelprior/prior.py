@@ -1,0 +1,332 @@
+"""The distribution of an image's codes, level by level: P(top) P(bottom | top).
+
+Legend: b batch, l levels, h height, w width, g codebooks (the channels of a code grid).
+
+A level of codes is a grid of symbols, so its model is any `GridModel`: given the class,
+and below the top also given a map that carries all coarser codes up to the level's grid. The
+product over the levels is exact, and each factor is learned by itself. Razavi et al. 2019, section
+3.2; with one level this is the prior of van den Oord et al. 2017, section 3.3.
+
+For classifier-free guidance (Ho and Salimans 2021) the models know one class more than there are,
+the null class, which takes the place of some labels in training.
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int
+
+from pixelprior.context import Context, hide_labels
+from pixelprior.errors import InputError
+from pixelprior.grid import Grid
+from pixelprior.models.base import GridModel
+from pixelprior.models.guided import Guided
+from pixelprior.nn.code_context import CodeContext
+from pixelprior.sampling.known import UNKNOWN, check_known
+from pixelprior.sampling.rows import sample_rows
+from pixelprior.sampling.sample import as_strategies, sample
+from pixelprior.sampling.sampler import Sampler
+from pixelprior.sampling.strategies import Strategy
+from pixelprior.system.devices import bring_back, mesh_for, on_each_device, put_on
+from pixelprior.tokenizers.vqvae import VQVAE
+
+Codes = Sequence[Int[Array, "b _ _ _"]]
+
+
+class Prior(nnx.Module):
+    """An exact distribution over the codes of all levels of a tokenizer.
+
+    Args:
+        grids: of the codes, the coarsest first: a tokenizer's ``code_grids``.
+        models: makes each level's model, called with a grid, ``num_classes``, ``null_class``,
+            ``map_features`` and ``rngs``: a model's class will do, or a `functools.partial` of it.
+        num_classes: 0 for a prior without classes; the null class is not counted.
+        label_dropout: share of the labels hidden in training; without any there is no guidance.
+        context_features: width of the networks that carry coarser codes up.
+        context_num_blocks: their residual blocks, on every grid on the way.
+        rngs: where the initial weights come from.
+
+    Raises:
+        InputError: if the grids do not fit each other, or there is not one model for each.
+    """
+
+    def __init__(
+        self,
+        grids: Sequence[Grid],
+        models: Sequence[Callable[..., GridModel]],
+        *,
+        num_classes: int = 0,
+        label_dropout: float = 0.1,
+        context_features: int = 64,
+        context_num_blocks: int = 2,
+        rngs: nnx.Rngs,
+    ):
+        if len(models) != len(grids) or not grids:
+            raise InputError(
+                f"expected one model for each of {len(grids)} grids, got {len(models)}"
+            )
+        self.grids = tuple(grids)
+        self.num_classes = num_classes
+        self.label_dropout = label_dropout if num_classes else 0.0
+        self.levels = nnx.List(
+            [
+                make(
+                    grid,
+                    num_classes=num_classes,
+                    null_class=bool(num_classes),
+                    map_features=context_features if number else 0,
+                    rngs=rngs,
+                )
+                for number, (make, grid) in enumerate(zip(models, grids, strict=True))
+            ]
+        )
+        # The first one's place is empty: nothing is coarser than the top.
+        self.contexts = nnx.List(
+            [
+                CodeContext(
+                    grids[:number],
+                    grids[number],
+                    features=context_features,
+                    num_blocks=context_num_blocks,
+                    rngs=rngs,
+                )
+                for number in range(1, len(grids))
+            ]
+        )
+
+    @property
+    def num_codes(self) -> int:
+        """How many codes an image has, on all levels together."""
+        return sum(grid.size for grid in self.grids)
+
+    def check_guidance(self, guidance: float | None) -> None:
+        """Raises an InputError if there is to be guidance, but no null class was learned."""
+        if guidance is not None and not self.label_dropout:
+            raise InputError(
+                "guidance needs a class-conditional prior that was trained with label_dropout "
+                "above 0; this one was not"
+            )
+
+    def context(
+        self, number: int, coarser: Codes, label: Int[Array, " b"] | None
+    ) -> Context | None:
+        """What the model of a level is conditioned on.
+
+        Args:
+            number: of the level, 0 for the coarsest.
+            coarser: the codes of the levels before it.
+            label: classes, ``num_classes`` being the null class; None for no class, which is the
+                null class of every image if the prior is class-conditional.
+
+        Raises:
+            InputError: if labels are given to a prior without classes, or the codes do not fit.
+        """
+        if label is not None and not self.num_classes:
+            raise InputError("labels were given, but this prior is unconditional")
+        map_ = self.contexts[number - 1](coarser) if number else None
+        return None if label is None and map_ is None else Context(label=label, map=map_)
+
+    def level_log_prob(
+        self,
+        number: int,
+        codes: Codes,
+        label: Int[Array, " b"] | None = None,
+        *,
+        dropout_key: Array | None = None,
+    ) -> Float[Array, " b"]:
+        """The log-probability of one level's codes, given those of all coarser levels, in nats.
+
+        Args:
+            number: of the level, 0 for the coarsest.
+            codes: the maps of all levels, the coarsest first; finer ones than this play no part.
+            label: see `context`.
+            dropout_key: training draws from it what is dropped: features, and whole labels.
+
+        Raises:
+            InputError: as `context` does.
+        """
+        if dropout_key is not None:
+            dropout_key = jax.random.fold_in(dropout_key, number)
+            if label is not None and self.label_dropout:
+                label_key = jax.random.fold_in(dropout_key, 0)
+                label = hide_labels(label, self.num_classes, self.label_dropout, label_key)
+            dropout_key = jax.random.fold_in(dropout_key, 1)
+        context = self.context(number, codes[:number], label)
+        return self.levels[number].log_prob(codes[number], context, dropout_key=dropout_key)
+
+    def log_prob(self, codes: Codes, label: Int[Array, " b"] | None = None) -> Float[Array, " b"]:
+        """The log-probability of the codes of all levels together, in nats.
+
+        Raises:
+            InputError: if there is not one map for each level, or as `context` does.
+        """
+        if len(codes) != len(self.grids):
+            raise InputError(f"expected {len(self.grids)} maps of codes, got {len(codes)}")
+        return sum(
+            (self.level_log_prob(number, codes, label) for number in range(len(codes))),
+            start=jnp.zeros(codes[0].shape[0]),
+        )
+
+    def sample(
+        self,
+        key: Array,
+        num: int,
+        *,
+        label: Int[Array, " num"] | None = None,
+        strategy: Strategy | Sequence[Strategy | Sequence[Strategy]] = (),
+        guidance: float | None = None,
+        known: Codes | None = None,
+        method: str | Sampler = "auto",
+        first_image: int | Int[Array, ""] = 0,
+        tokenizer: VQVAE | None = None,
+    ) -> list[Int[Array, "num _ _ g"]] | Float[Array, "num h w c"]:
+        """Draws the codes of images or, with a tokenizer, the images.
+
+        Image n depends on ``(key, n)`` and its own class alone, as for `pixelprior.sample`.
+        Compiles once per prior, number, method and kind of strategies; may be called inside other
+        jitted code.
+
+        Args:
+            key: a typed JAX key.
+            num: how many images.
+            label: their classes; None draws from a class-conditional prior without a class.
+            strategy: what every level draws with, see `pixelprior.sample`; or one such sequence
+                for each level, the coarsest first.
+            guidance: see `Guided`; None for none.
+            known: for each level, codes that are not to be drawn, see `pixelprior.sample`.
+            method: see `pixelprior.sample`.
+            first_image: the number n of the first image.
+            tokenizer: what the codes are of.
+
+        Returns:
+            The maps of all levels, the coarsest first; with a tokenizer, pixels in [0, 1].
+
+        Raises:
+            InputError: if a setting does not fit the prior.
+        """
+        by_level, given = self._check_wanted(num, label, strategy, guidance, known)
+        if tokenizer is not None and tokenizer.code_grids != self.grids:
+            raise InputError(
+                f"the tokenizer's codes are {tokenizer.code_grids}, but this prior's {self.grids}"
+            )
+        graph, weights = nnx.split(self)
+        everyones = weights, key, by_level, guidance
+        each_ones = first_image + jnp.arange(num), label, given
+        mesh = mesh_for(num, everyones, each_ones)
+        codes = _sample_codes(graph, *put_on(mesh, everyones, each_ones), method=method, mesh=mesh)
+        codes = bring_back(mesh, codes, weights)
+        if tokenizer is None:
+            return codes
+        return _decode(*nnx.split(tokenizer), codes)
+
+    def sample_rows(
+        self,
+        key: Array,
+        num: int,
+        *,
+        label: Int[Array, " num"] | None = None,
+        strategy: Strategy | Sequence[Strategy | Sequence[Strategy]] = (),
+        guidance: float | None = None,
+        known: Codes | None = None,
+        first_image: int | Int[Array, ""] = 0,
+    ) -> Iterator[list[Int[Array, "num _ _ g"]]]:
+        """The codes that `sample` draws, as they fill up: all maps anew after every row of one.
+
+        The coarsest level comes first. Where nothing is drawn yet the maps are `UNKNOWN`; see
+        `pixelprior.sampling.sample_rows`. Arguments are those of `sample`.
+
+        Raises:
+            InputError: as `sample` does, at once and not with the first row.
+        """
+        by_level, given = self._check_wanted(num, label, strategy, guidance, known)
+
+        def fill() -> Iterator[list[Int[Array, "num _ _ g"]]]:
+            maps = [
+                jnp.full((num, *grid.shape), UNKNOWN, jnp.int32) if level is None else level
+                for level, grid in zip(given, self.grids, strict=True)
+            ]
+            for number in range(len(maps)):
+                for level in sample_rows(
+                    self._guided(number, guidance),
+                    jax.random.fold_in(key, number),
+                    num,
+                    context=_context(*nnx.split(self), number, maps[:number], label),
+                    strategy=by_level[number],
+                    known=given[number],
+                    first_image=first_image,
+                ):
+                    maps[number] = level
+                    yield list(maps)
+
+        return fill()
+
+    def _guided(self, number: int, guidance: float | Float[Array, ""] | None) -> GridModel:
+        model = self.levels[number]
+        return model if guidance is None else Guided(model, guidance)
+
+    def _check_wanted(
+        self, num: int, label: Any, strategy: Any, guidance: float | None, known: Codes | None
+    ) -> tuple[tuple[tuple[Strategy, ...], ...], list[Array | None]]:
+        """The strategies and what is known of each level, if all that is asked for fits."""
+        if num < 1:
+            raise InputError(f"num must be at least 1, got {num}")
+        self.check_guidance(guidance)
+        self.context(0, (), label)
+        if label is not None:
+            self.levels[0].context_shape.check_label(label, num)
+        by_level = _by_level(strategy, len(self.grids))
+        if known is None:
+            return by_level, [None] * len(self.grids)
+        if len(known) != len(self.grids):
+            raise InputError(f"expected known codes of {len(self.grids)} maps, got {len(known)}")
+        given = [check_known(x, grid, num) for x, grid in zip(known, self.grids, strict=True)]
+        return by_level, list(given)
+
+
+@functools.partial(jax.jit, static_argnames=("graph", "method", "mesh"))
+def _sample_codes(graph, everyones, each_ones, *, method, mesh):
+    def draw(everyones, each_ones):
+        (weights, key, strategies, guidance), (images, label, known) = everyones, each_ones
+        prior, num = nnx.merge(graph, weights), len(images)
+        codes: list[Array] = []
+        for number in range(len(prior.levels)):
+            drawn = sample(
+                prior._guided(number, guidance),
+                jax.random.fold_in(key, number),
+                num,
+                context=prior.context(number, codes, label),
+                strategy=strategies[number],
+                known=known[number],
+                method=method,
+                first_image=images[0],
+            )
+            codes.append(drawn)
+        return codes
+
+    return on_each_device(draw, mesh)(everyones, each_ones)
+
+
+@functools.partial(jax.jit, static_argnames=("graph", "number"))
+def _context(graph, weights, number, coarser, label):
+    return nnx.merge(graph, weights).context(number, coarser, label)
+
+
+@functools.partial(jax.jit, static_argnames="graph")
+def _decode(graph, weights, codes):
+    return nnx.merge(graph, weights).decode_codes(codes)
+
+
+def _by_level(strategies: Any, num_levels: int) -> tuple[tuple[Strategy, ...], ...]:
+    """Each level's strategies, whether they were given for each or for all."""
+    strategies = as_strategies(strategies)
+    if not any(isinstance(entry, Sequence) for entry in strategies):
+        return (strategies,) * num_levels
+    if len(strategies) != num_levels:
+        raise InputError(
+            f"expected strategies for each of the {num_levels} levels, got {len(strategies)}"
+        )
+    return tuple(as_strategies(entry) for entry in strategies)

@@ -1,0 +1,1 @@
+"""One trained run: load it, train it, sample from it, evaluate it."""

@@ -1,0 +1,1 @@
+"""A run measured on a split, by the kind of model."""

@@ -1,0 +1,133 @@
+"""From a run folder to what was trained in it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from flax import nnx
+
+from pixelprior.errors import InputError
+from pixelprior.experiment import build_model, build_prior, build_tokenizer
+from pixelprior.grid import Grid
+from pixelprior.models.base import GridModel
+from pixelprior.prior import Prior
+from pixelprior.tokenizers import VQVAE
+from pixelprior.training.run_folder import RunFolder
+
+Model = GridModel | VQVAE | Prior
+
+
+class Trained(NamedTuple):
+    """What was trained in a run, and where it comes from.
+
+    Attributes:
+        model: a model of pixels, a tokenizer or a prior, by the config's ``task``.
+        config: the experiment that it was trained by.
+        data: what it was trained on: see `RunFolder`.
+        weights: which weights it has, in words to print beside every result.
+        step: the step that they are of.
+        tokenizer: the one that a prior's folder carries; None for the other tasks.
+        tokenizer_config: the experiment that it was trained by.
+    """
+
+    model: Any
+    config: Mapping[str, Any]
+    data: Mapping[str, Any]
+    weights: str
+    step: int
+    tokenizer: VQVAE | None = None
+    tokenizer_config: Mapping[str, Any] | None = None
+
+    @property
+    def task(self) -> str:
+        """What it does: "pixels", "tokenizer" or "prior"."""
+        return self.config["task"]
+
+
+def load_trained(
+    workdir: str | Path,
+    *,
+    checkpoint: str = "best",
+    averaged: bool = True,
+) -> Trained:
+    """Rebuilds what was trained from its run folder alone; neither data nor config file is needed.
+
+    Args:
+        workdir: the run folder.
+        checkpoint: "best" by validation loss, or "latest".
+        averaged: take the moving average of the weights, which is what the best was chosen by.
+
+    Raises:
+        InputError: if there is no run, it has no checkpoint yet, or none that can be read.
+    """
+    # Orbax takes most of a second to import, and `import pixelprior` should not.
+    from pixelprior.system.console import warn
+    from pixelprior.training.checkpoints import Checkpoints
+
+    if checkpoint not in ("best", "latest"):
+        raise InputError(f"checkpoint must be 'best' or 'latest', got {checkpoint!r}")
+    folder = RunFolder(workdir)
+    config, data = folder.config(), folder.data()
+    # Shapes only: drawing fresh weights would take seconds, and they would be thrown away.
+    model = nnx.eval_shape(lambda: _rebuild(config, data))
+    if not folder.checkpoints.is_dir():
+        raise InputError(f"{folder.path} has no checkpoint yet; train.py saves them as it goes")
+    with Checkpoints(folder.checkpoints, warn=warn) as checkpoints:
+        step = checkpoints.best_step() if checkpoint == "best" else checkpoints.latest_step()
+        if step is None:
+            raise InputError(f"{folder.path} has no checkpoint yet; train.py saves them as it goes")
+        graph, shapes = nnx.split(model)
+        found, weights = checkpoints.restore_weights(step, shapes, averaged=averaged)
+    kind = "averaged weights" if averaged else "raw weights"
+    which = checkpoint if found == step else f"instead of step {step}, the {checkpoint}"
+    own = load_trained(folder.tokenizer) if config["task"] == "prior" else None
+    return Trained(
+        nnx.merge(graph, weights),
+        config,
+        data,
+        f"{kind} of step {found} ({which} checkpoint)",
+        found,
+        own and own.model,
+        own and own.config,
+    )
+
+
+def load(workdir: str | Path) -> Any:
+    """What was trained in a run, with the averaged weights of its best checkpoint.
+
+    A model of pixels, a tokenizer or a prior. `load_trained` gives other weights, the tokenizer of
+    a prior, and what is known of the run. Raises as that does.
+    """
+    return load_trained(workdir).model
+
+
+def _rebuild(config: Mapping[str, Any], data: Mapping[str, Any]) -> Model:
+    """The model of a run, with fresh weights."""
+    # A run of another version has another config; that is no reason for a trace.
+    task = config.get("task")
+    if task == "prior":
+        return build_prior(
+            config["models"],
+            config["context"],
+            [Grid(*sizes) for sizes in data["code_grids"]],
+            num_classes=len(data["class_names"]) if config["class_conditional"] else 0,
+            label_dropout=config["label_dropout"],
+            seed=config["seed"],
+        )
+    height, width, channels = data["shape"]
+    grid = Grid(height, width, channels, data["levels"])
+    if task == "tokenizer":
+        return build_tokenizer(config["tokenizer"], config["quantizer"], grid, seed=config["seed"])
+    if task == "pixels":
+        num_classes = len(data["class_names"]) if config["class_conditional"] else 0
+        return build_model(
+            config["model"],
+            grid,
+            num_classes=num_classes,
+            # Runs from before there was such a key have hidden none.
+            null_class=bool(num_classes and config.get("label_dropout", 0.0)),
+            seed=config["seed"],
+        )
+    raise InputError(
+        f"the run's config.json names the task {task!r}, which this version does not know"
+    )

@@ -1,0 +1,134 @@
+"""What a prior is trained on: a tokenizer, its codes, and levels that another run has learned."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from pixelprior.errors import InputError
+from pixelprior.evaluation.code_use import CodeUse, code_use, is_collapsed
+from pixelprior.prior import Prior
+from pixelprior.runs.load import load_trained
+from pixelprior.runs.tokenizer import TokenizerRun, make_codes, open_tokenizer_run
+from pixelprior.system.console import warn
+from pixelprior.system.processes import first_then_others
+from pixelprior.tokenizers.vqvae import level_names
+from pixelprior.training.run_folder import RunFolder
+from pixelprior.training.tasks import PriorTask
+
+
+def open_prior_task(
+    config: Mapping[str, Any],
+    folder: RunFolder | None,
+    tokenizer: str | Path | None,
+    prior: str | Path | None,
+    mesh: jax.sharding.Mesh,
+) -> tuple[PriorTask, TokenizerRun]:
+    """The task of a prior, and the run of the tokenizer whose codes it is about.
+
+    Codes that are not there yet are made, in the tokenizer's folder; nothing else is written. Of
+    several processes, all read the checkpoints together, and the first one makes the codes.
+
+    Args:
+        config: of the task "prior".
+        folder: the prior's, which may carry a tokenizer; None for none yet.
+        tokenizer: the run folder of a tokenizer; not needed if the prior's carries one.
+        prior: for a prior that trains some levels only, the run that trained the others.
+        mesh: the devices.
+
+    Raises:
+        InputError: if config, data or folders cannot be used.
+    """
+    run = _tokenizer_of(folder, tokenizer)
+    names = level_names(run.tokenizer.num_levels)
+    if prior is None and folder is not None:
+        _check_begun_without(folder, config)
+    # Before codes are made, which may take long.
+    others = _other_levels(config, names, prior, run)
+    with first_then_others():
+        codes = make_codes(run, data_dir=config["data_dir"])
+    for name, counts in zip(names, codes.counts, strict=True):
+        for codebook in range(len(counts)):
+            # One by one: a mean would hide one that has collapsed among others that have not.
+            use = code_use(counts[codebook : codebook + 1])
+            if is_collapsed(use, counts.shape[1]):
+                warn(_collapsed(name, use, counts.shape[1], run))
+    return PriorTask(config, run.tokenizer, codes, run.data, others, mesh), run
+
+
+def _collapsed(level: str, use: CodeUse, codebook_size: int, run: TokenizerRun) -> str:
+    return (
+        f"the {level} level of the tokenizer in {run.folder.path} has collapsed: it uses its "
+        f"{codebook_size} codes as if there were {use.perplexity:.1f} (perplexity), so a low loss "
+        "of its prior will mean nothing. Train the tokenizer for longer, with fewer codes or "
+        "another dead_share, or with the finite_scalar quantizer"
+    )
+
+
+def _tokenizer_of(folder: RunFolder | None, tokenizer: str | Path | None) -> TokenizerRun:
+    """The tokenizer that is given, or else the one that the run folder carries."""
+    carried = folder.tokenizer if folder is not None and folder.tokenizer.is_dir() else None
+    if tokenizer is None:
+        if carried is None:
+            raise InputError(
+                "a prior is trained on the codes of a tokenizer: give the folder of its run with "
+                "--tokenizer=..."
+            )
+        return open_tokenizer_run(carried)
+    run = open_tokenizer_run(tokenizer)
+    if carried is not None:
+        own = open_tokenizer_run(carried)
+        if own.fingerprint != run.fingerprint:
+            raise InputError(
+                f"the prior in {carried.parent} is of another tokenizer (fingerprint "
+                f"{own.fingerprint[:16]}) than the one in {tokenizer} ({run.fingerprint[:16]}); "
+                "use another --workdir, or leave --tokenizer out to go on with its own"
+            )
+    return run
+
+
+def _check_begun_without(folder: RunFolder, config: Mapping[str, Any]) -> None:
+    """Raises an InputError if a run that is to go on has levels from a prior that is not given."""
+    if not (folder.path / "data.json").exists():
+        return
+    trained, learned = list(config["trained_levels"]), folder.data().get("learned_levels", [])
+    if folder.config().get("trained_levels") == trained and not set(learned) <= set(trained):
+        raise InputError(
+            f"the run in {folder.path} was begun with --prior; give the same one again to go on"
+        )
+
+
+def _other_levels(
+    config: Mapping[str, Any], names: Sequence[str], prior: str | Path | None, run: TokenizerRun
+) -> tuple[Prior, Sequence[str]] | None:
+    """The prior of another run that learned what this one does not train, and what it learned."""
+    others = [name for name in names if name not in config["trained_levels"]]
+    if prior is None:
+        return None
+    trained = load_trained(prior)
+    if trained.task != "prior":
+        raise InputError(f"--prior must be the run of a prior, but {prior} is of {trained.task!r}")
+    if trained.data["tokenizer"] != run.fingerprint:
+        raise InputError(
+            f"the prior in {prior} is of another tokenizer than the one in {run.folder.path}; "
+            "train both on the same"
+        )
+    unlearned = [name for name in others if name not in trained.data["learned_levels"]]
+    if not others or unlearned:
+        raise InputError(
+            f"--prior gives the levels that this run does not train ({', '.join(others) or 'none'})"
+            f", but {prior} has learned {', '.join(trained.data['learned_levels'])}"
+        )
+    # As JSON, as the other one's have been: a tuple has become a list.
+    ours = json.loads(json.dumps(config))
+    for key in ("context", "class_conditional", "label_dropout"):
+        if trained.config[key] != ours[key]:
+            raise InputError(
+                f"config.{key} must be as in {prior}, {trained.config[key]!r}, got {ours[key]!r}"
+            )
+    for name in others:
+        if trained.config["models"][name] != ours["models"].get(name):
+            raise InputError(f"config.models.{name} must be as in {prior}, whose weights it takes")
+    return trained.model, trained.data["learned_levels"]

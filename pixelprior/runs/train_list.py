@@ -1,0 +1,130 @@
+"""What ``train.py`` does with a list of runs: one after the other, each in a folder of its own."""
+
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pixelprior.errors import InputError
+from pixelprior.experiment import check_config
+from pixelprior.runs.train import claim_run, plan_run
+from pixelprior.system.console import say, warn
+from pixelprior.system.devices import data_mesh
+from pixelprior.system.processes import several
+from pixelprior.training.loop import train
+from pixelprior.training.metrics import read_metrics
+from pixelprior.training.plan import Plan
+from pixelprior.training.run_folder import RunFolder
+from pixelprior.training.wandb_run import check_wandb
+
+
+def train_list(
+    config: Mapping[str, Any],
+    workdir: str | Path,
+    *,
+    only: Sequence[str] | None = None,
+    wandb_project: str | None = None,
+) -> int | None:
+    """Trains the runs of a config, or goes on with them: run NAME lies in ``workdir/NAME``.
+
+    All that are to be trained are checked before the first one is. Those that are complete are left
+    alone. One that fails does not keep the others from being trained.
+
+    Args:
+        config: of the task "compare", see `pixelprior.experiment.TASKS`.
+        workdir: the folder of the run folders; made if it is not there.
+        only: the names of those to train; None for all.
+        wandb_project: of Weights & Biases, to be told what is recorded; None for none.
+
+    Returns:
+        The signal that ended it early, if one did; the same call goes on.
+
+    Raises:
+        InputError: if a config, the data or a folder cannot be used; or, once all others have been
+            trained, if a run failed.
+    """
+    runs = _runs(config, only)
+    mesh = data_mesh()
+    folders = {name: RunFolder(Path(workdir) / name) for name in runs}
+    tasks = {}
+    if wandb_project is not None:
+        check_wandb()
+    for name, run in runs.items():
+        try:
+            tasks[name] = claim_run(run, folders[name], mesh)
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from error
+    failures: dict[str, Exception] = {}
+    for number, (name, run) in enumerate(runs.items(), 1):
+        title = f"{name}, run {number} of {len(runs)}"
+        # Not kept: data and programs of runs that are over would add up.
+        task = tasks.pop(name)
+        if _is_complete(folders[name]):
+            say(f"{title}: complete, left alone")
+            continue
+        say(f"{title}: in {folders[name].path}")
+        try:
+            result = train(task, run, folders[name], mesh, wandb_project=wandb_project)
+        except Exception as error:
+            if several():
+                # The others may not have failed, and would wait for this one.
+                raise
+            # What is no one's mistake keeps its trace, as it does in a run alone.
+            if not isinstance(error, InputError):
+                traceback.print_exc()
+            failures[name] = error
+            warn(f"{name} failed: {error}")
+        else:
+            if result.stopped_by is not None:
+                return result.stopped_by
+    if failures:
+        reasons = "; ".join(f"{name} ({_in_short(error)})" for name, error in failures.items())
+        raise InputError(
+            f"{len(failures)} of {len(runs)} runs failed: {reasons}. The others are complete"
+        )
+    return None
+
+
+def plan_list(
+    config: Mapping[str, Any], *, only: Sequence[str] | None = None
+) -> Iterator[tuple[str, Plan]]:
+    """What each of the runs will need, by name, one after the other; see `plan_run`.
+
+    Raises:
+        InputError: if the config cannot be used; the data of a run is opened when it comes to it.
+    """
+    for name, run in _runs(config, only).items():
+        yield name, plan_run(run)
+
+
+def _runs(config: Mapping[str, Any], only: Sequence[str] | None) -> dict[str, dict[str, Any]]:
+    """The configs of the runs that are to be trained, by name, checked."""
+    if config.get("task") != "compare":
+        raise InputError(f"only a list of runs can be trained as one, got {config.get('task')!r}")
+    if only is not None and isinstance(config.get("runs"), Mapping):
+        config = {**config, "runs": _chosen(config["runs"], only)}
+    check_config(config)
+    return {name: dict(run) for name, run in config["runs"].items()}
+
+
+def _chosen(runs: Mapping[str, Any], only: Sequence[str]) -> dict[str, Any]:
+    """The runs of these names, in the order of the config."""
+    unknown = [name for name in only if name not in runs]
+    if unknown:
+        raise InputError(
+            f"--only names runs of the config, which are {', '.join(runs)}; got {unknown[0]!r}"
+        )
+    if not only:
+        raise InputError("--only must name at least one run of the config")
+    return {name: run for name, run in runs.items() if name in only}
+
+
+def _is_complete(folder: RunFolder) -> bool:
+    """Whether a run has been tested: what ends it."""
+    records = read_metrics(folder.metrics)
+    return bool(records) and "best_step" in records[-1]
+
+
+def _in_short(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__

@@ -1,0 +1,269 @@
+"""The learned codebook of the VQ-VAE: each vector becomes the nearest of k codes.
+
+Legend: n vectors of a batch, g codebooks (side by side), k codes of each, d features of a code.
+
+References:
+    van den Oord, Vinyals and Kavukcuoglu 2017, "Neural Discrete Representation Learning".
+    Yu et al. 2022, "Vector-quantized Image Modeling with Improved VQGAN", section 3.2: codes
+    compared at unit length.
+"""
+
+import functools
+import math
+from typing import Literal, get_args
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import lax
+from jaxtyping import Array, Float, Int
+
+from pixelprior.errors import InputError
+from pixelprior.tokenizers.quantizer import (
+    CodeStatistics,
+    Quantized,
+    Quantizer,
+    check_whole_numbers,
+    code_statistics,
+    gather_codes,
+    straight_through,
+)
+
+Learning = Literal["moving_average", "loss"]
+
+
+class CodebookVariable(nnx.Variable):
+    """Codes that are moving averages. No `nnx.Param`, so that no optimizer touches them."""
+
+
+class CodeCounts(nnx.Variable):
+    """The moving average of how many vectors of a batch choose each code."""
+
+
+def unit_length(x: Float[Array, "*n d"]) -> Float[Array, "*n d"]:
+    """Vectors at length 1. A zero vector stays zero, and its gradient is finite."""
+    # The largest entry is divided out first, so that no square overflows or vanishes. It counts as
+    # a constant: the result does not depend on it.
+    peak = lax.stop_gradient(jnp.abs(x).max(axis=-1, keepdims=True))
+    is_zero = peak < jnp.finfo(jnp.float32).tiny
+    scaled = x / jnp.where(is_zero, 1.0, peak)
+    squared = jnp.where(is_zero, 1.0, (scaled**2).sum(axis=-1, keepdims=True))
+    return scaled * lax.rsqrt(squared)
+
+
+def nearest_codes(z: Float[Array, "*n g d"], codebook: Float[Array, "g k d"]) -> Int[Array, "*n g"]:
+    """The code of least squared distance to each vector; the lowest index of several."""
+    g, _, d = codebook.shape
+    # |z - e|^2 without |z|^2, the same for all codes: one product, and no array with a difference
+    # for each vector and code.
+    product = jnp.einsum("ngd,gkd->ngk", z.reshape(-1, g, d), codebook, precision="highest")
+    nearest = jnp.argmin((codebook**2).sum(axis=-1) - 2.0 * product, axis=-1)
+    return nearest.astype(jnp.int32).reshape(z.shape[:-1])
+
+
+@functools.partial(jax.jit, static_argnames=("codebook_size", "iterations", "cosine"))
+def k_means(
+    z: Float[Array, "*n g d"], key: Array, *, codebook_size: int, iterations: int, cosine: bool
+) -> tuple[Float[Array, "g k d"], Float[Array, "g k"]]:
+    """Lloyd's iterations from vectors drawn at random.
+
+    Returns:
+        The codes, and how many vectors chose each of them in the end.
+    """
+    g, d = z.shape[-2:]
+    z = z.reshape(-1, g, d)
+    # Distinct by their number, wherever there are as many.
+    draw = functools.partial(
+        jax.random.choice, a=z.shape[0], shape=(codebook_size,), replace=z.shape[0] < codebook_size
+    )
+    drawn = jax.vmap(draw)(jax.random.split(key, g))
+    codes = z[drawn, jnp.arange(g)[:, None]]
+
+    def assign(codes: Float[Array, "g k d"]) -> CodeStatistics:
+        return code_statistics(z, nearest_codes(z, codes), codebook_size)
+
+    def iterate(_: int, codes: Float[Array, "g k d"]) -> Float[Array, "g k d"]:
+        chosen = assign(codes)
+        means = chosen.sums / jnp.maximum(chosen.counts, 1.0)[..., None]
+        means = unit_length(means) if cosine else means
+        return jnp.where(chosen.counts[..., None] > 0, means, codes)
+
+    codes = lax.fori_loop(0, iterations, iterate, codes)
+    return codes, assign(codes).counts
+
+
+class VectorQuantizer(Quantizer):
+    """The nearest code of a learned codebook (van den Oord et al. 2017, section 3, equation 3).
+
+    The codebook learns in one of two ways:
+
+    - ``"moving_average"`` (appendix A.1): `update` moves each code towards the mean of the vectors
+      that chose it. The paper keeps running averages N of the counts and m of the sums, and its
+      codes are m / N. Kept here are N and the codes themselves, which move by
+      ``(1 - decay) * (sum - count * code) / N``. That is the same update, since m = N * code. But
+      what a code is stands in one place, so that a code that was put somewhere, by `start` or to
+      restart, stays there until vectors choose it; running sums would pull it back to where it
+      was. The paper's smoothing of N enters the step alone, and takes no code towards zero.
+    - ``"loss"`` (equation 3): the codebook is a parameter like others, with a loss of its own.
+
+    `update` also restarts dead codes, those chosen so rarely that they are no use, at a vector of
+    the batch. It wants to be called once a step either way, and with ``"loss"`` after the
+    optimizer, which would overwrite it.
+
+    With ``cosine`` vectors and codes are compared, and given, at unit length per codebook. The
+    losses, the sums, and the input that the gradient goes straight to, are then those of the
+    vectors at unit length.
+
+    Args:
+        features: the length of a vector; a multiple of ``num_codebooks``.
+        codebook_size: codes per codebook.
+        num_codebooks: codebooks side by side, each for its share of the features.
+        learning: how the codebook learns, see above.
+        decay: of the moving averages, per update; in [0, 1).
+        commitment: beta, the weight of the commitment loss.
+        epsilon: added to each count where it divides (Laplace smoothing); in vectors per batch.
+        dead_share: a code is dead if its count is below this share of the mean count of its
+            codebook; in [0, 1), 0 for never.
+        k_means_iterations: how many Lloyd iterations `start` makes.
+        cosine: whether only directions count.
+        rngs: ``params`` draws the first codes.
+
+    Raises:
+        InputError: if a setting is not as described.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        *,
+        codebook_size: int = 256,
+        num_codebooks: int = 1,
+        learning: Learning = "moving_average",
+        decay: float = 0.99,
+        commitment: float = 0.25,
+        epsilon: float = 1e-5,
+        dead_share: float = 0.03,
+        k_means_iterations: int = 10,
+        cosine: bool = False,
+        rngs: nnx.Rngs,
+    ):
+        check_whole_numbers(
+            features=features, codebook_size=codebook_size, num_codebooks=num_codebooks
+        )
+        if features % num_codebooks:
+            raise InputError(
+                f"features must be a multiple of num_codebooks={num_codebooks}, got {features}"
+            )
+        if learning not in get_args(Learning):
+            raise InputError(f"learning must be one of {get_args(Learning)}, got {learning!r}")
+        for name, share in (("decay", decay), ("dead_share", dead_share)):
+            if not 0 <= share < 1:
+                raise InputError(f"{name} must be at least 0 and below 1, got {share}")
+        for name, weight in (("commitment", commitment), ("epsilon", epsilon)):
+            if not 0 <= weight < math.inf:
+                raise InputError(f"{name} must be a number of at least 0, got {weight}")
+        if not isinstance(k_means_iterations, int) or k_means_iterations < 0:
+            raise InputError(
+                f"k_means_iterations must be an integer of at least 0, got {k_means_iterations!r}"
+            )
+        self.features = features
+        self.codebook_size = codebook_size
+        self.num_codebooks = num_codebooks
+        self.learning = learning
+        self.decay = decay
+        self.commitment = commitment
+        self.epsilon = epsilon
+        self.dead_share = dead_share
+        self.k_means_iterations = k_means_iterations
+        self.cosine = cosine
+        # Small, as in the authors' code: lengths then hardly matter, and a vector chooses by
+        # direction. Of long random codes the shortest would be nearest to almost everything.
+        shape = (num_codebooks, codebook_size, features // num_codebooks)
+        bound = 1.0 / codebook_size
+        codes = jax.random.uniform(rngs.params(), shape, jnp.float32, -bound, bound)
+        kind = CodebookVariable if learning == "moving_average" else nnx.Param
+        self.codebook_vectors = kind(unit_length(codes) if cosine else codes)
+        # From zero, the first update takes a code all the way to the mean of what chose it.
+        self.counts = CodeCounts(jnp.zeros(shape[:2], jnp.float32))
+
+    @property
+    def codebook(self) -> Float[Array, "g k d"]:
+        """See `Quantizer.codebook`; of unit length with ``cosine``."""
+        codes = self.codebook_vectors[...]
+        return unit_length(codes) if self.cosine else codes
+
+    def __call__(self, z: Float[Array, "*n g*d"], key: Array | None = None) -> Quantized:
+        """See `Quantizer.__call__`. Losses are means over all features of all vectors."""
+        pieces, codebook = self._vectors(z), self.codebook
+        fixed = lax.stop_gradient(pieces)
+        indices = nearest_codes(fixed, lax.stop_gradient(codebook))
+        codes = gather_codes(codebook, indices)
+        codebook_loss = jnp.zeros((), jnp.float32)
+        if self.learning == "loss":
+            codebook_loss = jnp.mean((fixed - codes) ** 2)
+        return Quantized(
+            vectors=straight_through(pieces, codes).reshape(z.shape).astype(z.dtype),
+            indices=indices,
+            commitment_loss=self.commitment * jnp.mean((pieces - lax.stop_gradient(codes)) ** 2),
+            codebook_loss=codebook_loss,
+            statistics=code_statistics(fixed, indices, self.codebook_size, key),
+        )
+
+    def start(self, z: Float[Array, "*n g*d"], key: Array) -> None:
+        """Sets the codes by k-means on some vectors, and the counts to those of these vectors.
+
+        The first codes are vectors drawn without replacement, if there are enough. A code that no
+        vector chooses stays where it is.
+
+        Raises:
+            InputError: if ``z`` is not a non-empty floating-point array ``[..., features]``.
+        """
+        codes, counts = k_means(
+            self._vectors(z),
+            key,
+            codebook_size=self.codebook_size,
+            iterations=self.k_means_iterations,
+            cosine=self.cosine,
+        )
+        self.codebook_vectors[...] = codes
+        self.counts[...] = counts
+
+    def update(self, statistics: CodeStatistics) -> None:
+        """Moves counts and, if they are moving averages, codes; then restarts dead codes.
+
+        A code restarts at its candidate, with the mean count of its codebook. Without candidates
+        none does. See `Quantizer.update` for where to call it.
+        """
+        codes = self.codebook_vectors[...]
+        counts = self.decay * self.counts[...] + (1.0 - self.decay) * statistics.counts
+        if self.learning == "moving_average":
+            codes = self._moved(codes, counts, statistics)
+        if self.dead_share > 0 and statistics.candidates is not None:
+            mean = counts.mean(axis=-1, keepdims=True)
+            dead = counts < self.dead_share * mean
+            codes = jnp.where(dead[..., None], statistics.candidates, codes)
+            counts = jnp.where(dead, mean, counts)
+        self.codebook_vectors[...] = codes
+        self.counts[...] = counts
+
+    def _moved(
+        self,
+        codes: Float[Array, "g k d"],
+        counts: Float[Array, "g k"],
+        statistics: CodeStatistics,
+    ) -> Float[Array, "g k d"]:
+        """The codes after a step towards the means, given the counts after it."""
+        total = counts.sum(axis=-1, keepdims=True)
+        smoothed = (counts + self.epsilon) / (total + self.codebook_size * self.epsilon) * total
+        chosen = statistics.counts[..., None]
+        distance = statistics.sums - chosen * codes
+        # A code that nothing chose does not move at all: it may have no count to divide by, and
+        # with `cosine` even making it as long as it is would be a rounding.
+        step = (1.0 - self.decay) / jnp.where(statistics.counts > 0, smoothed, 1.0)
+        moved = codes + step[..., None] * distance
+        return jnp.where(chosen > 0, unit_length(moved) if self.cosine else moved, codes)
+
+    def _vectors(self, z: Float[Array, "*n g*d"]) -> Float[Array, "*n g d"]:
+        """What each codebook compares."""
+        pieces = self._pieces(z)
+        return unit_length(pieces) if self.cosine else pieces

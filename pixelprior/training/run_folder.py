@@ -1,0 +1,156 @@
+"""A run folder: everything about one training run, in one place that can be moved or sent.
+
+config.json      the experiment, as it was resolved
+data.json        what the model must know of its data: grid, classes, names of splits
+checkpoints/     weights, averaged weights and optimizer
+metrics.jsonl    one record a line
+events/          the same, and the pictures, for TensorBoard
+samples/         pictures made while training
+profile/         traces of steps, if they were asked for
+wandb/           what Weights & Biases keeps, if it was asked for; and the run's name there, run_id
+evaluation/      what evaluate.py measured, and the samples that it judged
+tokenizer/       of a prior: the run of the tokenizer whose codes it models
+codes/           of a tokenizer: the codes of its images, once a prior has asked for them
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pixelprior.errors import InputError
+from pixelprior.system.atomic import probe_folder, write_atomically
+from pixelprior.system.console import warn
+from pixelprior.system.processes import is_first
+
+EVALUATION_FORMAT = 1
+"""Of kept results; to be raised with every change that reports could not read the older ones by."""
+
+
+class RunFolder:
+    """The paths of a run folder, and its small files."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.checkpoints = self.path / "checkpoints"
+        self.samples = self.path / "samples"
+        self.metrics = self.path / "metrics.jsonl"
+        self.events = self.path / "events"
+        self.tokenizer = self.path / "tokenizer"
+        self.evaluation = self.path / "evaluation"
+
+    def keep_evaluation(self, name: str, result: Mapping[str, Any]) -> None:
+        """Keeps a result in ``evaluation/NAME.json``, for reports; warns where it cannot."""
+        try:
+            self.evaluation.mkdir(exist_ok=True)
+            kept = {"format": EVALUATION_FORMAT, **result}
+            write_atomically(self.evaluation / f"{name}.json", json.dumps(kept, indent=2) + "\n")
+        except OSError as error:
+            warn(f"{self.evaluation} cannot be written ({error.strerror}); nothing is kept there")
+
+    def kept_evaluation(self, name: str) -> dict[str, Any] | None:
+        """What was kept by that name; None if nothing was, or it cannot be read or is older."""
+        try:
+            kept = json.loads((self.evaluation / f"{name}.json").read_text())
+            return kept if kept.pop("format", None) == EVALUATION_FORMAT else None
+        # Not there, not JSON, no mapping.
+        except (OSError, ValueError, AttributeError, TypeError):
+            return None
+
+    def claim(self, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        """Makes this the folder of a run with this config on this data, new or to be resumed.
+
+        Of several processes, the first one does; the others find it made.
+
+        Args:
+            config: the experiment.
+            data: what the run's model must know of its data.
+
+        Raises:
+            InputError: if the folder cannot be written, holds a run with another config or on other
+                data, or holds checkpoints of no known run. Nothing in it is changed then.
+        """
+        try:
+            self._check_claim(config, data)
+            if not is_first() and not (self.path / "data.json").exists():
+                raise InputError(
+                    f"the first process has made the work folder {self.path}, but this one does "
+                    "not find it; give a --workdir on a file system that all processes share"
+                )
+            self.samples.mkdir(parents=True, exist_ok=True)
+            probe_folder(self.path)
+        except OSError as error:
+            raise InputError(
+                f"the work folder {self.path} cannot be written ({error.strerror}); "
+                "give another with --workdir"
+            ) from error
+        if not is_first():
+            return
+        write_atomically(self.path / "config.json", json.dumps(config, indent=2) + "\n")
+        write_atomically(self.path / "data.json", json.dumps(data, indent=2) + "\n")
+
+    def _check_claim(self, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        if (self.path / "config.json").exists():
+            changed = _differences(self.config(), config)
+            if changed:
+                raise InputError(
+                    f"{self.path} holds a run with another config ({changed}); "
+                    "use another --workdir, or the same config to resume"
+                )
+        elif self.checkpoints.is_dir() and any(self.checkpoints.iterdir()):
+            raise InputError(
+                f"{self.path} holds checkpoints but no config.json; use another --workdir"
+            )
+        # A run that was killed very early has a config alone.
+        if (self.path / "data.json").exists():
+            changed = _differences(self.data(), data)
+            if changed:
+                raise InputError(
+                    f"the data set is not what the run in {self.path} began with ({changed}); "
+                    "use another --workdir, or the same data to resume"
+                )
+
+    def config(self) -> dict[str, Any]:
+        """The run's config.
+
+        Raises:
+            InputError: if there is no run here, or its config cannot be read.
+        """
+        return self._read("config.json")
+
+    def data(self) -> dict[str, Any]:
+        """What the run's model knows of its data. Raises as `config` does."""
+        return self._read("data.json")
+
+    def _read(self, name: str) -> dict[str, Any]:
+        path = self.path / name
+        if not path.is_file():
+            raise InputError(
+                f"{self.path} is not a run folder: it has no {name}; "
+                "train one with train.py --config=... --workdir=..."
+            )
+        try:
+            return json.loads(path.read_text())
+        except json.JSONDecodeError as error:
+            raise InputError(f"{path} cannot be read as JSON: {error}") from error
+
+
+def _differences(there: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """In words, which keys differ; nested ones are joined by dots. Empty if none does."""
+    # Through JSON and back, as what is there has been: a tuple has become a list.
+    theirs, ours = _leaves(there), _leaves(json.loads(json.dumps(now)))
+    return "; ".join(
+        f"{key}: {theirs.get(key, 'nothing')!r:.80} there, {ours.get(key, 'nothing')!r:.80} now"
+        for key in sorted(theirs.keys() | ours.keys())
+        if key not in theirs or key not in ours or theirs[key] != ours[key]
+    )
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    leaves: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            leaves |= _leaves(value, f"{prefix}{key}.")
+        else:
+            leaves[prefix + key] = value
+    return leaves
