@@ -41,7 +41,7 @@ def main() -> None:
     height, width, channels = model.grid.shape
     print(
         f"{trained.config['model']['name']}, {trained.config['dataset']}, {height}x{width}x"
-        f"{channels}, {model.grid.levels} levels, {trained.weights}"
+        f"{channels}, {model.grid.levels} levels, {trained.provenance}"
     )
     print(
         f"{'batch':>6} {'columns':>8} {'seconds':>8} {'evaluations':>12} "

@@ -66,7 +66,7 @@ def main() -> None:
     height, width, channels = model.grid.shape
     print(
         f"{trained.config['model']['name']}, {trained.config['dataset']}, {height}x{width}x"
-        f"{channels}, {model.grid.levels} levels, {trained.weights}; {arguments.images} images"
+        f"{channels}, {model.grid.levels} levels, {trained.provenance}; {arguments.images} images"
     )
 
     graph, weights = nnx.split(model)

@@ -11,7 +11,7 @@ import numpy as np
 from pixelprior.errors import InputError
 from pixelprior.figures.plots import save_sweep
 from pixelprior.figures.sheets import as_shades, save_animation, save_grid
-from pixelprior.runs.load import Trained
+from pixelprior.runs.run import Run
 from pixelprior.runs.samples import Pixels, Request, samples_of
 from pixelprior.sampling.strategies import Strategy, Temperature, TopP
 
@@ -21,7 +21,7 @@ TEMPERATURES = (0.7, 0.85, 1.0, 1.15)
 TOP_PS = (0.8, 0.9, 0.95, 1.0)
 
 
-def save_progress(trained: Trained, request: Request, out: Path, num: int) -> None:
+def save_progress(trained: Run, request: Request, out: Path, num: int) -> None:
     """Samples as they fill up: an animation, or a strip of pictures for each of them.
 
     Raises:
@@ -40,7 +40,7 @@ def save_progress(trained: Trained, request: Request, out: Path, num: int) -> No
         save_grid(as_shades(strips.reshape(-1, *strips.shape[2:])), 256, out, columns=len(frames))
 
 
-def save_choices(trained: Trained, request: Request, out: Path, num: int) -> None:
+def save_choices(trained: Run, request: Request, out: Path, num: int) -> None:
     """The same samples at several temperatures and values of top-p.
 
     Raises:
@@ -67,7 +67,7 @@ def save_choices(trained: Trained, request: Request, out: Path, num: int) -> Non
     )
 
 
-FIGURES: dict[str, Callable[[Trained, Request, Path, int], None]] = {
+FIGURES: dict[str, Callable[[Run, Request, Path, int], None]] = {
     "progress": save_progress,
     "sweep": save_choices,
 }

@@ -63,7 +63,7 @@ def sample_to_files(
         check_free(out, overwrite)
         with refused_in_words(out):
             FIGURES[mode](trained, request, out, num)
-        say(f"{num} images in {out} ({trained.weights})")
+        say(f"{num} images in {out} ({trained.provenance})")
         return
     wanted = pictures(mode, trained, request, subject)
     # Fewer images than make a row that belongs together are laid out like any others.
@@ -75,7 +75,7 @@ def sample_to_files(
             "mode": mode,
             "run": str(Path(workdir).resolve()),
             "data": trained.data["name"],
-            "weights": trained.weights,
+            "weights": trained.provenance,
             **request._asdict(),
             **subject._asdict(),
             "strategies": repr(strategies),
@@ -94,7 +94,7 @@ def sample_to_files(
             output.add(batch)
             bar.update(len(batch))
     output.finish()
-    say(f"{num} images in {out} ({trained.weights})")
+    say(f"{num} images in {out} ({trained.provenance})")
 
 
 def _batch(size: int) -> int:

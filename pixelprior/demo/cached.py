@@ -7,10 +7,10 @@ import streamlit as st
 from pixelprior.demo.runs import open_run, run_path, version
 from pixelprior.errors import InputError
 from pixelprior.runs.images import RunImages
-from pixelprior.runs.load import Trained
+from pixelprior.runs.run import Run
 
 
-def trained_run(root: Path, name: str) -> Trained:
+def trained_run(root: Path, name: str) -> Run:
     """A run, read again only when it has a new checkpoint.
 
     Its model is the same object for everybody, so what JAX has compiled for it serves everybody.
@@ -23,7 +23,7 @@ def trained_run(root: Path, name: str) -> Trained:
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the run ...")
-def _trained(path: Path, version: float) -> Trained:
+def _trained(path: Path, version: float) -> Run:
     return open_run(path)
 
 

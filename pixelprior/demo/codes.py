@@ -10,12 +10,12 @@ from pixelprior.demo.shown import SIDE, show
 from pixelprior.demo.subject import choose_subject
 from pixelprior.figures.plots import as_colours
 from pixelprior.figures.sheets import above, png_bytes
-from pixelprior.runs.load import Trained
 from pixelprior.runs.pictures import WALK, between, reconstructed
+from pixelprior.runs.run import Run
 from pixelprior.tokenizers.vqvae import level_names
 
 
-def reconstruct(root: Path, run: str, trained: Trained) -> None:
+def reconstruct(root: Path, run: str, trained: Run) -> None:
     """An image above what its codes keep of it, and the maps of its codes."""
     tokenizer = trained.tokenizer or trained.model
     subject = choose_subject(root, run, trained, "Reconstruct")
@@ -26,7 +26,7 @@ def reconstruct(root: Path, run: str, trained: Trained) -> None:
     show(
         f"{run}/reconstruct",
         above(subject.pixels, kept),
-        {"run": run, "weights": trained.weights, "image": subject.name},
+        {"run": run, "weights": trained.provenance, "image": subject.name},
         f"the image above what its codes keep of it: MSE {error:.5f}",
     )
     codes = tokenizer.get_code_indices(jnp.asarray(subject.pixels))
@@ -40,7 +40,7 @@ def reconstruct(root: Path, run: str, trained: Trained) -> None:
         )
 
 
-def walk(root: Path, run: str, trained: Trained) -> None:
+def walk(root: Path, run: str, trained: Run) -> None:
     """Images on the way from one to another, by the vectors of their codes."""
     tokenizer = trained.tokenizer or trained.model
     left, right = st.columns(2)
@@ -54,7 +54,7 @@ def walk(root: Path, run: str, trained: Trained) -> None:
     show(
         f"{run}/walk",
         between(tokenizer, starts, ends, np.linspace(0.0, 1.0, WALK)),
-        {"run": run, "weights": trained.weights, "from": start.name, "to": end.name},
+        {"run": run, "weights": trained.provenance, "from": start.name, "to": end.name},
         "from the one to the other, evenly spaced between the vectors of their codes",
         columns=WALK,
     )

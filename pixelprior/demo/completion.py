@@ -23,7 +23,7 @@ from pixelprior.runs.completion import (
     known_mask,
     known_symbols,
 )
-from pixelprior.runs.load import Trained
+from pixelprior.runs.run import Run
 from pixelprior.runs.samples import Known, Numbers, samples_of
 
 CANVAS = 320
@@ -45,7 +45,7 @@ class _Part(NamedTuple):
     name: str
 
 
-def complete(root: Path, run: str, trained: Trained) -> None:
+def complete(root: Path, run: str, trained: Run) -> None:
     """Draws what is not known of an image, several times."""
     request = request_controls(trained)
     # By hand strokes are pixels; to a prior they would be parts of codes.
@@ -84,7 +84,7 @@ def complete(root: Path, run: str, trained: Trained) -> None:
         st.rerun()
 
 
-def _of_an_image(root: Path, run: str, trained: Trained, kind: str) -> _Part | None:
+def _of_an_image(root: Path, run: str, trained: Run, kind: str) -> _Part | None:
     subject: Subject | None = choose_subject(root, run, trained, "Complete")
     if subject is None:
         return None
@@ -100,7 +100,7 @@ def _of_an_image(root: Path, run: str, trained: Trained, kind: str) -> _Part | N
     return _Part(subject.symbols, mask, subject.label, subject.name)
 
 
-def _by_hand(run: str, trained: Trained) -> _Part | None:
+def _by_hand(run: str, trained: Run) -> _Part | None:
     height, width, channels = trained.data["shape"]
     down_to = st.checkbox(
         "Dark counts too, down to my lowest stroke", value=True, key=f"{run}/down_to"

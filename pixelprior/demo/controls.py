@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from pixelprior.runs.load import Trained
+from pixelprior.runs.run import Run
 from pixelprior.runs.samples import Request
 from pixelprior.sampling.strategies import Strategy, Temperature, TopK, TopP
 from pixelprior.tokenizers.vqvae import level_names
@@ -12,7 +12,7 @@ from pixelprior.tokenizers.vqvae import level_names
 IN_TURN = "all in turn"
 
 
-def request_controls(trained: Trained) -> Request:
+def request_controls(trained: Run) -> Request:
     """Asks for seed, class, temperature, top-k, top-p and guidance, as far as the run has them."""
     with st.sidebar:
         seed = st.number_input("Seed", 0, 2**32 - 1, 0, help="One seed, one picture.")
@@ -32,7 +32,7 @@ def request_controls(trained: Trained) -> Request:
     return Request(int(seed), strategies, label, guidance, "auto")
 
 
-def adapted(request: Request, trained: Trained) -> Request:
+def adapted(request: Request, trained: Run) -> Request:
     """What is asked of one run, as far as another one can be asked for it too."""
     strategies = request.strategies
     if len(strategies) != len(_levels(trained)):
@@ -57,7 +57,7 @@ def _strategies(level: str, most: int) -> tuple[Strategy, ...]:
     return Temperature(temperature), TopK(top_k), TopP(top_p)
 
 
-def _levels(trained: Trained) -> list[tuple[str, int]]:
+def _levels(trained: Run) -> list[tuple[str, int]]:
     """What is chosen by strategies of its own, and from how many symbols each."""
     if trained.task == "pixels":
         return [("", trained.model.grid.levels)]
@@ -66,17 +66,17 @@ def _levels(trained: Trained) -> list[tuple[str, int]]:
     return [(name, grid.levels) for name, grid in zip(names, grids, strict=True)]
 
 
-def _can_be_guided(trained: Trained) -> bool:
+def _can_be_guided(trained: Run) -> bool:
     if trained.task == "prior":
         return bool(trained.model.label_dropout)
     return trained.model.context_shape.null_class
 
 
-def in_words(run: str, trained: Trained, request: Request) -> dict[str, Any]:
+def in_words(run: str, trained: Run, request: Request) -> dict[str, Any]:
     """The settings of a picture, to be kept in it."""
     return {
         "run": run,
-        "weights": trained.weights,
+        "weights": trained.provenance,
         "data": trained.data["name"],
         "seed": request.seed,
         "class": None if request.label is None else trained.data["class_names"][request.label],

@@ -13,17 +13,17 @@ from pixelprior.demo.shown import show
 from pixelprior.demo.subject import Subject, choose_subject
 from pixelprior.figures.sheets import above
 from pixelprior.runs.likelihood_pictures import pixel_bits, shaded
-from pixelprior.runs.load import Trained
+from pixelprior.runs.run import Run
 from pixelprior.tokenizers.vqvae import level_names
 
 
-def likelihood(root: Path, run: str, trained: Trained) -> None:
+def likelihood(root: Path, run: str, trained: Run) -> None:
     """An image above a map of the bits of its pixels; of a prior, maps of those of its codes."""
     subject = choose_subject(root, run, trained, "Score")
     if subject is None:
         return
     label = _class_of(run, trained, subject)
-    settings = {"run": run, "weights": trained.weights, "image": subject.name}
+    settings = {"run": run, "weights": trained.provenance, "image": subject.name}
     if trained.task == "pixels":
         model = trained.model
         context = None if label is None else Context(label=label)
@@ -53,7 +53,7 @@ def likelihood(root: Path, run: str, trained: Trained) -> None:
         )
 
 
-def _class_of(run: str, trained: Trained, subject: Subject) -> Int[Array, " 1"] | None:
+def _class_of(run: str, trained: Run, subject: Subject) -> Int[Array, " 1"] | None:
     """The image's own class, or the one that the user says; None for an unconditional run."""
     names = list(trained.data["class_names"])
     if not trained.config["class_conditional"]:

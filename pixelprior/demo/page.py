@@ -14,11 +14,11 @@ from pixelprior.demo.runs import find_runs
 from pixelprior.demo.sampling import compare, sample
 from pixelprior.demo.training import offer_training
 from pixelprior.errors import InputError
-from pixelprior.runs.load import Trained
+from pixelprior.runs.run import Run
 from pixelprior.runs.samples import has_learned_all
 from pixelprior.system.compilation_cache import keep_compiled_programs
 
-View = Callable[[Path, str, Trained], None]
+View = Callable[[Path, str, Run], None]
 
 OF_MODELS: dict[str, View] = {
     "Sample": sample,
@@ -69,13 +69,13 @@ def _show(root: Path) -> None:
         run = st.selectbox("Run", runs)
         trained = trained_run(root, run)
         shape = "x".join(map(str, trained.data["shape"]))
-        st.caption(f"{trained.task} of {trained.data['name']} {shape}; {trained.weights}")
+        st.caption(f"{trained.task} of {trained.data['name']} {shape}; {trained.provenance}")
     views = _views(trained)
     chosen = st.radio("What to do", list(views), horizontal=True, label_visibility="collapsed")
     views[chosen](root, run, trained)
 
 
-def _views(trained: Trained) -> dict[str, View]:
+def _views(trained: Run) -> dict[str, View]:
     if trained.task == "pixels":
         return OF_MODELS
     if trained.task == "tokenizer" or not has_learned_all(trained):

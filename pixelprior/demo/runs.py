@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 
 from pixelprior.errors import InputError
-from pixelprior.runs.load import Trained, load_trained
+from pixelprior.runs.load import load_trained
+from pixelprior.runs.run import Run
 from pixelprior.training.run_folder import RunFolder
 
 DEPTH = 3
@@ -47,7 +48,7 @@ def version(path: Path) -> float:
     return max((entry.stat().st_mtime for entry in _checkpoints(path)), default=0.0)
 
 
-def open_run(path: Path) -> Trained:
+def open_run(path: Path) -> Run:
     """What was trained in a run. Raises as `load_trained` does."""
     return load_trained(path)
 

@@ -10,12 +10,12 @@ from pixelprior.demo.controls import adapted, in_words, request_controls
 from pixelprior.demo.runs import find_runs
 from pixelprior.demo.shown import button_and_picture
 from pixelprior.errors import InputError
-from pixelprior.runs.load import Trained
 from pixelprior.runs.pictures import MOST_COLUMNS
+from pixelprior.runs.run import Run
 from pixelprior.runs.samples import Request, has_learned_all, samples_of
 
 
-def sample(root: Path, run: str, trained: Trained) -> None:
+def sample(root: Path, run: str, trained: Run) -> None:
     """Draws images, and lets them be watched."""
     request = request_controls(trained)
     num = st.slider("Images", 1, 64, 16)
@@ -34,7 +34,7 @@ def sample(root: Path, run: str, trained: Trained) -> None:
         st.rerun()
 
 
-def compare(root: Path, run: str, trained: Trained) -> None:
+def compare(root: Path, run: str, trained: Run) -> None:
     """Draws from two runs by one key, side by side."""
     others = [name for name in find_runs(root) if name != run]
     if not others:

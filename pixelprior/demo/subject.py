@@ -14,7 +14,7 @@ from pixelprior.data import Symbols, to_pixels
 from pixelprior.data.upload import FORMATS, decode_upload
 from pixelprior.demo.cached import test_images
 from pixelprior.errors import InputError
-from pixelprior.runs.load import Trained
+from pixelprior.runs.run import Run
 
 TEST, UPLOAD = "a test image", "an upload"
 
@@ -41,7 +41,7 @@ class Subject(NamedTuple):
 
 
 def choose_subject(
-    root: Path, run: str, trained: Trained, title: str, *, number: int = 0
+    root: Path, run: str, trained: Run, title: str, *, number: int = 0
 ) -> Subject | None:
     """Asks for an image; None while there is none. ``number`` is of the first test image."""
     images = test_images(root, run)
@@ -70,7 +70,7 @@ def choose_subject(
     return Subject(symbols, trained.data["levels"], None, "an upload")
 
 
-def as_symbols(data: bytes, trained: Trained, *, invert: bool) -> Int[np.ndarray, "1 h w c"]:
+def as_symbols(data: bytes, trained: Run, *, invert: bool) -> Int[np.ndarray, "1 h w c"]:
     """A file's image in the symbols of a run.
 
     Raises:

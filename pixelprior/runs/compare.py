@@ -31,7 +31,8 @@ from pixelprior.evaluation.receptive_field import centre, receptive_field
 from pixelprior.figures.sheets import as_shades
 from pixelprior.models.base import AutoregressiveModel
 from pixelprior.runs.evaluate.evaluate import check_writable, open_trained_data
-from pixelprior.runs.load import Trained, load_trained
+from pixelprior.runs.load import load_trained
+from pixelprior.runs.run import Run
 from pixelprior.sampling import sample
 from pixelprior.sampling.labels import label_context
 from pixelprior.system.atomic import probe_folder, write_atomically
@@ -208,7 +209,7 @@ def _measure(
     return _Measured(row, samples[:SHOWN], field, model.grid.levels)
 
 
-def _timed_samples(trained: Trained) -> tuple[Int[np.ndarray, "n h w c"], float]:
+def _timed_samples(trained: Run) -> tuple[Int[np.ndarray, "n h w c"], float]:
     """A batch of samples, and how many images a second the sampler makes once it is compiled."""
     model = trained.model
     context = label_context(model, None, TIMED)

@@ -13,7 +13,8 @@ import numpy as np
 from flax import nnx
 
 from pixelprior.runs.evaluate.evaluate import check_writable
-from pixelprior.runs.load import Trained, load_trained
+from pixelprior.runs.load import load_trained
+from pixelprior.runs.run import Run
 from pixelprior.runs.samples import has_learned_all
 from pixelprior.runs.train import open_task
 from pixelprior.sampling import sample_and_count
@@ -70,7 +71,7 @@ def measure_cost(workdir: str | Path, *, json_file: str | Path | None = None) ->
     return result
 
 
-def _training(trained: Trained, workdir: str | Path) -> dict[str, Any]:
+def _training(trained: Run, workdir: str | Path) -> dict[str, Any]:
     """Of the very step that the run was trained by, on its data."""
     config, mesh = dict(trained.config), data_mesh()
     # Levels that another prior had learned are in the run's own checkpoints.
@@ -106,7 +107,7 @@ def _training(trained: Trained, workdir: str | Path) -> dict[str, Any]:
     }
 
 
-def _sampling(trained: Trained) -> dict[str, Any]:
+def _sampling(trained: Run) -> dict[str, Any]:
     """Of samples; of a tokenizer, of reconstructions."""
     model, key = trained.model, jax.random.key(0)
     if trained.task == "tokenizer":

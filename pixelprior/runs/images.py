@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from pixelprior.data import Split, to_pixels
 from pixelprior.errors import InputError
 from pixelprior.experiment import open_data
-from pixelprior.runs.load import Trained
+from pixelprior.runs.run import Run
 
 
 class RunImages:
@@ -25,9 +25,7 @@ class RunImages:
         InputError: if the images cannot be read, or are not of the run's shape.
     """
 
-    def __init__(
-        self, trained: Trained, seed: int, data_dir: str | None, images: str | None = None
-    ):
+    def __init__(self, trained: Run, seed: int, data_dir: str | None, images: str | None = None):
         config = dict(trained.tokenizer_config or trained.config)
         if data_dir:
             config["data_dir"] = data_dir

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from flax import nnx
 
@@ -11,37 +11,9 @@ from pixelprior.experiment import build_model, build_prior, build_tokenizer
 from pixelprior.grid import Grid
 from pixelprior.models.base import GridModel
 from pixelprior.prior import Prior
+from pixelprior.runs.run import Run
 from pixelprior.tokenizers import VQVAE
 from pixelprior.training.run_folder import RunFolder
-
-Model = GridModel | VQVAE | Prior
-
-
-class Trained(NamedTuple):
-    """What was trained in a run, and where it comes from.
-
-    Attributes:
-        model: a model of pixels, a tokenizer or a prior, by the config's ``task``.
-        config: the experiment that it was trained by.
-        data: what it was trained on: see `RunFolder`.
-        weights: which weights it has, in words to print beside every result.
-        step: the step that they are of.
-        tokenizer: the one that a prior's folder carries; None for the other tasks.
-        tokenizer_config: the experiment that it was trained by.
-    """
-
-    model: Any
-    config: Mapping[str, Any]
-    data: Mapping[str, Any]
-    weights: str
-    step: int
-    tokenizer: VQVAE | None = None
-    tokenizer_config: Mapping[str, Any] | None = None
-
-    @property
-    def task(self) -> str:
-        """What it does: "pixels", "tokenizer" or "prior"."""
-        return self.config["task"]
 
 
 def load_trained(
@@ -49,7 +21,7 @@ def load_trained(
     *,
     checkpoint: str = "best",
     averaged: bool = True,
-) -> Trained:
+) -> Run:
     """Rebuilds what was trained from its run folder alone; neither data nor config file is needed.
 
     Args:
@@ -81,14 +53,15 @@ def load_trained(
     kind = "averaged weights" if averaged else "raw weights"
     which = checkpoint if found == step else f"instead of step {step}, the {checkpoint}"
     own = load_trained(folder.tokenizer) if config["task"] == "prior" else None
-    return Trained(
-        nnx.merge(graph, weights),
-        config,
-        data,
-        f"{kind} of step {found} ({which} checkpoint)",
-        found,
-        own and own.model,
-        own and own.config,
+    return Run(
+        model=nnx.merge(graph, weights),
+        config=config,
+        data=data,
+        provenance=f"{kind} of step {found} ({which} checkpoint)",
+        step=found,
+        tokenizer=own and own.model,
+        tokenizer_config=own and own.config,
+        folder=folder,
     )
 
 
@@ -101,7 +74,7 @@ def load(workdir: str | Path) -> Any:
     return load_trained(workdir).model
 
 
-def _rebuild(config: Mapping[str, Any], data: Mapping[str, Any]) -> Model:
+def _rebuild(config: Mapping[str, Any], data: Mapping[str, Any]) -> GridModel | VQVAE | Prior:
     """The model of a run, with fresh weights."""
     # A run of another version has another config; that is no reason for a trace.
     task = config.get("task")

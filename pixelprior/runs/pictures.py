@@ -25,7 +25,7 @@ from pixelprior.runs.completion import (
 )
 from pixelprior.runs.images import RunImages
 from pixelprior.runs.likelihood_pictures import pixel_bits, shaded
-from pixelprior.runs.load import Trained
+from pixelprior.runs.run import Run
 from pixelprior.runs.samples import Known, Numbers, Pixels, Request, samples_of
 from pixelprior.tokenizers import VQVAE
 from pixelprior.tokenizers.vqvae import random_codes
@@ -64,7 +64,7 @@ class Pictures(NamedTuple):
     columns: int | None = None
 
 
-def pictures(mode: str, trained: Trained, request: Request, subject: Subject) -> Pictures:
+def pictures(mode: str, trained: Run, request: Request, subject: Subject) -> Pictures:
     """What a mode makes of a run.
 
     Raises:
@@ -97,7 +97,7 @@ def pictures(mode: str, trained: Trained, request: Request, subject: Subject) ->
     )
 
 
-def _samples(trained: Trained, request: Request) -> Pictures:
+def _samples(trained: Run, request: Request) -> Pictures:
     samples = samples_of(trained, request)
     # Classes in turn make one column of each class, if they are few enough for one row.
     in_turn = request.label is None and 1 < samples.num_classes <= MOST_COLUMNS
@@ -107,7 +107,7 @@ def _samples(trained: Trained, request: Request) -> Pictures:
     )
 
 
-def _completions(trained: Trained, request: Request, subject: Subject) -> Pictures:
+def _completions(trained: Run, request: Request, subject: Subject) -> Pictures:
     """What is known of real images, the rest of it grey, above the images completed."""
     height, width, _ = trained.data["shape"]
     assert subject.known is not None
@@ -128,7 +128,7 @@ def _completions(trained: Trained, request: Request, subject: Subject) -> Pictur
     return Pictures(draw)
 
 
-def _likelihoods(trained: Trained, request: Request, subject: Subject) -> Pictures:
+def _likelihoods(trained: Run, request: Request, subject: Subject) -> Pictures:
     """Real images above the bits that each of their pixels cost."""
     if trained.task != "pixels":
         raise InputError(

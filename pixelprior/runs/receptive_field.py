@@ -7,7 +7,8 @@ import jax
 from pixelprior.errors import InputError
 from pixelprior.evaluation.receptive_field import centre, receptive_field
 from pixelprior.models.base import AutoregressiveModel
-from pixelprior.runs.load import Trained, load_trained
+from pixelprior.runs.load import load_trained
+from pixelprior.runs.run import Run
 from pixelprior.system.atomic import probe_folder
 from pixelprior.system.console import say
 
@@ -40,10 +41,10 @@ def draw_receptive_field(
             f"{out} cannot be written ({error.strerror}); give another file"
         ) from error
     draw_field(trained, out)
-    say(f"receptive field in {out} ({trained.weights})")
+    say(f"receptive field in {out} ({trained.provenance})")
 
 
-def draw_field(trained: Trained, out: Path) -> None:
+def draw_field(trained: Run, out: Path) -> None:
     """Draws the receptive field of the centre, of a model of pixels in raster order."""
     # Matplotlib takes a while to import, and nothing else needs it.
     from pixelprior.figures.plots import save_receptive_fields

@@ -15,10 +15,11 @@ from pixelprior.figures.sheets import save_pixels
 from pixelprior.models.base import AutoregressiveModel
 from pixelprior.runs.evaluate.evaluate import measure_split, open_trained_data
 from pixelprior.runs.images import RunImages
-from pixelprior.runs.load import Trained, load_trained
+from pixelprior.runs.load import load_trained
 from pixelprior.runs.pictures import Subject
 from pixelprior.runs.pictures import pictures as pictures_of
 from pixelprior.runs.receptive_field import draw_field
+from pixelprior.runs.run import Run
 from pixelprior.runs.samples import Request, has_learned_all
 from pixelprior.sampling.methods import AUTO
 from pixelprior.training.metrics import read_metrics
@@ -82,7 +83,7 @@ def report_run(
     """
     trained = load_trained(folder.path)
     measured = folder.kept_evaluation(split)
-    if measured is None or measured.get("weights") != trained.weights:
+    if measured is None or measured.get("weights") != trained.provenance:
         measured, _ = measure_split(
             trained,
             folder.path,
@@ -94,7 +95,7 @@ def report_run(
         )
         folder.keep_evaluation(split, measured)
     samples = folder.kept_evaluation(f"{split}_samples")
-    if samples is not None and samples.get("weights") != trained.weights:
+    if samples is not None and samples.get("weights") != trained.provenance:
         samples = None
     config, data = trained.config, trained.data
     pictures = _pictures(trained, folder)
@@ -125,10 +126,10 @@ def report_run(
     )
 
 
-def _pictures(trained: Trained, folder: RunFolder) -> dict[str, Path]:
+def _pictures(trained: Run, folder: RunFolder) -> dict[str, Path]:
     """The pictures of a run, drawn unless they are those of the same weights already."""
     paths = {name: folder.evaluation / f"{name}.png" for name in _kinds(trained)}
-    about = {"weights": trained.weights}
+    about = {"weights": trained.provenance}
     if folder.kept_evaluation("pictures") == about and all(p.is_file() for p in paths.values()):
         return paths
     request = Request(SEED, [()], None, None, AUTO)
@@ -146,7 +147,7 @@ def _pictures(trained: Trained, folder: RunFolder) -> dict[str, Path]:
     return paths
 
 
-def _kinds(trained: Trained) -> list[str]:
+def _kinds(trained: Run) -> list[str]:
     """What there is to be shown of a run: by the modes of ``sample.py``, but for two of them."""
     if trained.data["shape"][-1] not in (1, 3):
         return []

@@ -15,7 +15,7 @@ from jaxtyping import Int, UInt8
 from pixelprior.cli.sample_files import sample_to_files
 from pixelprior.errors import InputError
 from pixelprior.figures.sheets import as_shades
-from pixelprior.runs.load import Trained
+from pixelprior.runs.run import Run
 from pixelprior.sampling.labels import labels_in_turn
 from pixelprior.sampling.methods import AUTO
 from pixelprior.training.run_folder import RunFolder
@@ -42,7 +42,7 @@ class SampleSet(NamedTuple):
 
 
 def draw_samples(
-    workdir: str | Path, trained: Trained, num: int, *, checkpoint: str, averaged: bool
+    workdir: str | Path, trained: Run, num: int, *, checkpoint: str, averaged: bool
 ) -> SampleSet:
     """Draws ``num`` samples of a run as it is, or reads those that were drawn of it before.
 
@@ -52,7 +52,7 @@ def draw_samples(
     path = RunFolder(workdir).evaluation / f"samples_{num}.npz"
     if path.is_file():
         made_by = _read(path)[1]
-        if made_by.get("weights") == trained.weights and made_by.get("seed") == SEED:
+        if made_by.get("weights") == trained.provenance and made_by.get("seed") == SEED:
             return read_samples(path, trained)
     sample_to_files(
         workdir,
@@ -71,7 +71,7 @@ def draw_samples(
     return read_samples(path, trained)
 
 
-def read_samples(path: str | Path, trained: Trained) -> SampleSet:
+def read_samples(path: str | Path, trained: Run) -> SampleSet:
     """Reads an ``.npz`` file of ``images``, like those of ``sample.py --out=samples.npz``.
 
     Raises:

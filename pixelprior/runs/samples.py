@@ -22,7 +22,7 @@ from pixelprior.runs.filling_up import (
     pixels_filling_up,
     pixels_so_far,
 )
-from pixelprior.runs.load import Trained
+from pixelprior.runs.run import Run
 from pixelprior.sampling.labels import labels_in_turn
 from pixelprior.sampling.methods import check_method
 from pixelprior.sampling.rows import num_rows, sample_rows
@@ -85,7 +85,7 @@ class Samples(NamedTuple):
     num_classes: int
 
 
-def samples_of(trained: Trained, request: Request, known: Known | None = None) -> Samples:
+def samples_of(trained: Run, request: Request, known: Known | None = None) -> Samples:
     """Samples of a run, around what is known of them.
 
     Raises:
@@ -104,12 +104,12 @@ def samples_of(trained: Trained, request: Request, known: Known | None = None) -
     return samples
 
 
-def has_learned_all(trained: Trained) -> bool:
+def has_learned_all(trained: Run) -> bool:
     """Whether there is something to be drawn: a prior must have learned all its levels."""
     return trained.task != "prior" or not _unlearned(trained)
 
 
-def check_learned(trained: Trained) -> None:
+def check_learned(trained: Run) -> None:
     """Raises an InputError unless a prior can be sampled from: all its levels have been learned."""
     unlearned = _unlearned(trained)
     if unlearned:
@@ -119,13 +119,13 @@ def check_learned(trained: Trained) -> None:
         )
 
 
-def _unlearned(trained: Trained) -> list[str]:
+def _unlearned(trained: Run) -> list[str]:
     """The levels of a prior that it has not learned."""
     names = level_names(len(trained.model.grids))
     return [name for name in names if name not in trained.data["learned_levels"]]
 
 
-def _of_pixels(trained: Trained, request: Request, known: Known | None) -> Samples:
+def _of_pixels(trained: Run, request: Request, known: Known | None) -> Samples:
     model: GridModel = trained.model
     if request.guidance is not None:
         model = Guided(model, request.guidance)
@@ -162,7 +162,7 @@ def _of_pixels(trained: Trained, request: Request, known: Known | None) -> Sampl
     )
 
 
-def _of_codes(trained: Trained, request: Request, known: Known | None) -> Samples:
+def _of_codes(trained: Run, request: Request, known: Known | None) -> Samples:
     prior, tokenizer = trained.model, trained.tokenizer
     assert tokenizer is not None  # every prior's folder carries one
     names = level_names(len(prior.grids))

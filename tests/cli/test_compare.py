@@ -14,8 +14,9 @@ from pixelprior.configs import compare as compare_config
 from pixelprior.errors import InputError
 from pixelprior.experiment import check_config
 from pixelprior.runs.compare import compare_runs, run_folders
-from pixelprior.runs.load import Trained, load_trained
+from pixelprior.runs.load import load_trained
 from pixelprior.runs.receptive_field import draw_receptive_field
+from pixelprior.runs.run import Run
 from pixelprior.runs.train import train_run
 from pixelprior.runs.train_list import train_list
 from pixelprior.training.loop import TrainResult
@@ -379,6 +380,6 @@ def test_receptive_fields_that_cannot_be_drawn(compared, tmp_path, monkeypatch):
     refused("drawn to a .png file", run, tmp_path / "x.jpg")
     refused("cannot be written", run, tmp_path / "file" / "x.png")
     refused("is not a run folder", compared[0], tmp_path / "x.png")
-    tokenizer = Trained(object(), {"task": "tokenizer"}, {}, "", 0)
+    tokenizer = Run(object(), {"task": "tokenizer"}, {}, "", 0)
     monkeypatch.setattr("pixelprior.runs.receptive_field.load_trained", lambda *_, **__: tokenizer)
     refused("of the task 'tokenizer'", run, tmp_path / "x.png")

@@ -222,7 +222,7 @@ def test_divergence_leaves_the_last_good_checkpoint(
     assert f"error: {message}" in errors.splitlines()[-1]
     assert "learning_rate" in errors.splitlines()[-1]
     assert [p.name for p in (workdir / "checkpoints").iterdir()] == ["8"]
-    assert load_trained(workdir).weights == "averaged weights of step 8 (best checkpoint)"
+    assert load_trained(workdir).provenance == "averaged weights of step 8 (best checkpoint)"
     # What is recorded ends where the trouble begins, and is finite.
     assert records(workdir)[-1]["step"] == 9
     assert "NaN" not in (workdir / "metrics.jsonl").read_text()

@@ -16,7 +16,8 @@ from pixelprior.runs.evaluate import prior as evaluate_prior
 from pixelprior.runs.evaluate import samples as evaluate_samples
 from pixelprior.runs.evaluate import tokenizer as evaluate_tokenizer
 from pixelprior.runs.evaluate.samples import open_extractor
-from pixelprior.runs.load import Trained, load_trained
+from pixelprior.runs.load import load_trained
+from pixelprior.runs.run import Run
 from pixelprior.runs.sample_set import FEWEST_SAMPLES, draw_samples, read_samples
 from pixelprior.runs.samples import check_learned
 from pixelprior.system.atomic import probe_folder, save_arrays, write_atomically
@@ -110,7 +111,7 @@ def evaluate_run(
         )
         # Of a file only its own words say what drew it, so a report does not take it for the run's.
         if samples is None:
-            kept = {"weights": trained.weights, **result["samples"]}
+            kept = {"weights": trained.provenance, **result["samples"]}
             folder.keep_evaluation(f"{split}_samples", kept)
         print("\n".join(["", *evaluate_samples.table(result["samples"], split)]))
     if json_file is not None:
@@ -123,7 +124,7 @@ _MEASURES = {"pixels": evaluate_pixels, "tokenizer": evaluate_tokenizer, "prior"
 
 
 def measure_split(
-    trained: Trained,
+    trained: Run,
     workdir: str | Path,
     data: tuple[Dataset, Symbols],
     split: str,
@@ -160,7 +161,7 @@ def measure_split(
     return {
         "workdir": str(workdir),
         "task": trained.task,
-        "weights": trained.weights,
+        "weights": trained.provenance,
         "dataset": dataset.name,
         "split": split,
         "split_description": dataset.splits[split].description,
@@ -171,7 +172,7 @@ def measure_split(
     }, values
 
 
-def open_trained_data(trained: Trained) -> tuple[Dataset, Symbols]:
+def open_trained_data(trained: Run) -> tuple[Dataset, Symbols]:
     """The images that a run was trained on, and how their pixels become symbols.
 
     Raises:

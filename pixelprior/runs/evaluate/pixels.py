@@ -11,14 +11,14 @@ from pixelprior.data import Dataset, Split, Symbols
 from pixelprior.evaluation.baselines import MAX_MIXTURE_IMAGES, baselines
 from pixelprior.evaluation.likelihood import evaluate_likelihood
 from pixelprior.evaluation.read import read_symbols
-from pixelprior.runs.load import Trained
+from pixelprior.runs.run import Run
 
 BASELINE_SYMBOLS = 2**27
 """At most so many symbols of training images are given to the baselines: half a GiB."""
 
 
 def measure(
-    trained: Trained,
+    trained: Run,
     dataset: Dataset,
     symbols: Symbols,
     split: str,

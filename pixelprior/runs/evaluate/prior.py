@@ -13,14 +13,14 @@ from pixelprior.evaluation.code_likelihood import evaluate_codes
 from pixelprior.evaluation.code_use import code_counts, code_use, unigram_cross_entropy_bits
 from pixelprior.evaluation.likelihood import standard_error
 from pixelprior.evaluation.reconstruction import NO_BITS, evaluate_reconstruction
-from pixelprior.runs.load import Trained
+from pixelprior.runs.run import Run
 from pixelprior.runs.tokenizer import get_code_indices
 from pixelprior.system.devices import put_batch
 from pixelprior.tokenizers.vqvae import level_names
 
 
 def measure(
-    trained: Trained,
+    trained: Run,
     dataset: Dataset,
     symbols: Symbols,
     split: str,

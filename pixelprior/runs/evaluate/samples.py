@@ -27,7 +27,7 @@ from pixelprior.evaluation.sample_statistics import (
     sample_statistics,
 )
 from pixelprior.figures.sheets import save_grid
-from pixelprior.runs.load import Trained
+from pixelprior.runs.run import Run
 from pixelprior.runs.sample_set import SampleSet
 from pixelprior.system.console import say, warn
 
@@ -52,7 +52,7 @@ def open_extractor(name: str, dataset: Dataset, inception_weights: str | Path | 
 
 
 def measure(
-    trained: Trained,
+    trained: Run,
     dataset: Dataset,
     symbols: Symbols,
     split: str,
@@ -139,7 +139,7 @@ def measure(
 
 
 def _classes(
-    trained: Trained,
+    trained: Run,
     classifier: Classifier,
     dataset: Dataset,
     symbols: Symbols,

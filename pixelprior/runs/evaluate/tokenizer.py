@@ -12,14 +12,14 @@ from pixelprior.evaluation.pca import MAX_IMAGES, fit_pca_code
 from pixelprior.evaluation.perception import perception
 from pixelprior.evaluation.read import read_symbols
 from pixelprior.evaluation.reconstruction import NO_BITS, evaluate_reconstruction
-from pixelprior.runs.load import Trained
+from pixelprior.runs.run import Run
 from pixelprior.tokenizers.vqvae import level_names
 
 MEASURED_AT_ONCE = 1000  # images, for the yardsticks
 
 
 def measure(
-    trained: Trained,
+    trained: Run,
     dataset: Dataset,
     symbols: Symbols,
     split: str,

@@ -1,0 +1,64 @@
+"""Progress of long work, reported through one callback.
+
+Library functions take ``report``, a function of one `Event`. They never print. The command line
+turns events into lines and bars; a notebook may ignore them.
+"""
+
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+class Message(NamedTuple):
+    """A sentence for whoever watches."""
+
+    text: str
+
+
+class Caution(NamedTuple):
+    """A warning: the work continues, but the result may not be as expected."""
+
+    text: str
+
+
+class Advance(NamedTuple):
+    """Part of a countable job is done.
+
+    Attributes:
+        job: the name of the job.
+        done: the number of units done so far.
+        total: the number of units in all.
+        unit: the name of one unit, like "image".
+        note: the latest figures, in words.
+    """
+
+    job: str
+    done: int
+    total: int
+    unit: str
+    note: str = ""
+
+
+class Record(NamedTuple):
+    """Training figures at a step, by name."""
+
+    step: int
+    values: Mapping[str, Any]
+
+
+class Picture(NamedTuple):
+    """A picture on disk, drawn at a training step."""
+
+    step: int
+    path: Path
+
+
+Event = Message | Caution | Advance | Record | Picture
+Report = Callable[[Event], None]
+
+
+def only_warnings(event: Event) -> None:
+    """Turn cautions into Python warnings and ignore all other events: the default ``report``."""
+    if isinstance(event, Caution):
+        warnings.warn(event.text, stacklevel=3)
