@@ -59,8 +59,8 @@ def load_trained(
         data=data,
         provenance=f"{kind} of step {found} ({which} checkpoint)",
         step=found,
-        tokenizer=own and own.model,
-        tokenizer_config=own and own.config,
+        tokenizer=own.model if own else None,
+        tokenizer_config=own.config if own else None,
         folder=folder,
     )
 
