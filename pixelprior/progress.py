@@ -6,8 +6,10 @@ turns events into lines and bars; a notebook may ignore them.
 
 import warnings
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
 
 
 class Message(NamedTuple):
@@ -40,6 +42,12 @@ class Advance(NamedTuple):
     note: str = ""
 
 
+class Finished(NamedTuple):
+    """A countable job has ended, early or not."""
+
+    job: str
+
+
 class Record(NamedTuple):
     """Training figures at a step, by name."""
 
@@ -48,13 +56,13 @@ class Record(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """A picture on disk, drawn at a training step."""
+    """Images drawn at a training step: pixels in [0, 1], ``[n, h, w, c]``."""
 
     step: int
-    path: Path
+    pixels: Float[np.ndarray, "n h w c"]
 
 
-Event = Message | Caution | Advance | Record | Picture
+Event = Message | Caution | Advance | Finished | Record | Picture
 Report = Callable[[Event], None]
 
 

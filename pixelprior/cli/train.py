@@ -14,6 +14,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from pixelprior.cli import app
+from pixelprior.cli.progress import Terminal
 from pixelprior.errors import InputError
 from pixelprior.runs.train import plan_run, train_run
 from pixelprior.runs.train_list import plan_list, train_list
@@ -49,6 +50,7 @@ def _main() -> int:
         # The last line says what is wrong with which file.
         reason = str(error).splitlines()[-1].strip()
         raise InputError(f"the config file cannot be loaded: {reason}") from error
+    report = Terminal()
     is_list = config.get("task") == "compare"
     others = {"tokenizer": _TOKENIZER.value, "prior": _PRIOR.value}
     if is_list and any(others.values()):
@@ -63,17 +65,26 @@ def _main() -> int:
             _print(f"{name}: {plan.words()}\n")
         return 0
     if _PLAN.value:
-        _print(plan_run(config, _WORKDIR.value, **others).words())
+        _print(plan_run(config, _WORKDIR.value, report=report, **others).words())
         return 0
     if _WORKDIR.value is None:
         raise InputError("give the folder of the run, new or old, with --workdir=...")
     if is_list:
         stopped_by = train_list(
-            config, _WORKDIR.value, only=_ONLY.value, wandb_project=_WANDB.value
+            config,
+            _WORKDIR.value,
+            only=_ONLY.value,
+            wandb_project=_WANDB.value,
+            report=report,
         )
     else:
         stopped_by = train_run(
-            config, _WORKDIR.value, profiled=profiled, wandb_project=_WANDB.value, **others
+            config,
+            _WORKDIR.value,
+            profiled=profiled,
+            wandb_project=_WANDB.value,
+            report=report,
+            **others,
         ).stopped_by
     return 130 if stopped_by == signal.SIGINT else 0
 

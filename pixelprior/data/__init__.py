@@ -1,6 +1,7 @@
 """Data: images by name, as symbols, or as a tokenizer's codes, in batches. NumPy and Grain only."""
 
 from pixelprior.data.catalogue import open_dataset
+from pixelprior.data.codes.arrays import codes_in_memory
 from pixelprior.data.codes.batches import (
     CodeBatch,
     EvaluationCodeBatch,
@@ -33,6 +34,7 @@ __all__ = [
     "EvaluationCodeBatch",
     "Split",
     "Symbols",
+    "codes_in_memory",
     "codes_of",
     "evaluation_batches",
     "evaluation_code_batches",

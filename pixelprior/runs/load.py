@@ -11,6 +11,7 @@ from pixelprior.experiment import build_model, build_prior, build_tokenizer
 from pixelprior.grid import Grid
 from pixelprior.models.base import GridModel
 from pixelprior.prior import Prior
+from pixelprior.progress import Caution, Report, only_warnings
 from pixelprior.runs.run import Run
 from pixelprior.tokenizers import VQVAE
 from pixelprior.training.run_folder import RunFolder
@@ -21,6 +22,7 @@ def load_trained(
     *,
     checkpoint: str = "best",
     averaged: bool = True,
+    report: Report = only_warnings,
 ) -> Run:
     """Rebuilds what was trained from its run folder alone; neither data nor config file is needed.
 
@@ -28,12 +30,12 @@ def load_trained(
         workdir: the run folder.
         checkpoint: "best" by validation loss, or "latest".
         averaged: take the moving average of the weights, which is what the best was chosen by.
+        report: receives a caution for each damaged checkpoint.
 
     Raises:
         InputError: if there is no run, it has no checkpoint yet, or none that can be read.
     """
     # Orbax takes most of a second to import, and `import pixelprior` should not.
-    from pixelprior.system.console import warn
     from pixelprior.training.checkpoints import Checkpoints
 
     if checkpoint not in ("best", "latest"):
@@ -44,7 +46,7 @@ def load_trained(
     model = nnx.eval_shape(lambda: _rebuild(config, data))
     if not folder.checkpoints.is_dir():
         raise InputError(f"{folder.path} has no checkpoint yet; train.py saves them as it goes")
-    with Checkpoints(folder.checkpoints, warn=warn) as checkpoints:
+    with Checkpoints(folder.checkpoints, warn=lambda text: report(Caution(text))) as checkpoints:
         step = checkpoints.best_step() if checkpoint == "best" else checkpoints.latest_step()
         if step is None:
             raise InputError(f"{folder.path} has no checkpoint yet; train.py saves them as it goes")
@@ -52,7 +54,7 @@ def load_trained(
         found, weights = checkpoints.restore_weights(step, shapes, averaged=averaged)
     kind = "averaged weights" if averaged else "raw weights"
     which = checkpoint if found == step else f"instead of step {step}, the {checkpoint}"
-    own = load_trained(folder.tokenizer) if config["task"] == "prior" else None
+    own = load_trained(folder.tokenizer, report=report) if config["task"] == "prior" else None
     return Run(
         model=nnx.merge(graph, weights),
         config=config,

@@ -10,9 +10,10 @@ import jax
 from pixelprior.errors import InputError
 from pixelprior.evaluation.code_use import CodeUse, code_use, is_collapsed
 from pixelprior.prior import Prior
+from pixelprior.progress import Caution, Report
 from pixelprior.runs.load import load_trained
+from pixelprior.runs.run import Run
 from pixelprior.runs.tokenizer import TokenizerRun, make_codes, open_tokenizer_run
-from pixelprior.system.console import warn
 from pixelprior.system.processes import first_then_others
 from pixelprior.tokenizers.vqvae import level_names
 from pixelprior.training.run_folder import RunFolder
@@ -22,9 +23,13 @@ from pixelprior.training.tasks import PriorTask
 def open_prior_task(
     config: Mapping[str, Any],
     folder: RunFolder | None,
-    tokenizer: str | Path | None,
+    tokenizer: str | Path | Run | None,
     prior: str | Path | None,
     mesh: jax.sharding.Mesh,
+    *,
+    model: Prior | None = None,
+    in_memory: bool = False,
+    report: Report,
 ) -> tuple[PriorTask, TokenizerRun]:
     """The task of a prior, and the run of the tokenizer whose codes it is about.
 
@@ -34,40 +39,45 @@ def open_prior_task(
     Args:
         config: of the task "prior".
         folder: the prior's, which may carry a tokenizer; None for none yet.
-        tokenizer: the run folder of a tokenizer; not needed if the prior's carries one.
+        tokenizer: the run of a tokenizer, or its folder; not needed if the prior's carries one.
         prior: for a prior that trains some levels only, the run that trained the others.
         mesh: the devices.
+        model: see `PriorTask`.
+        in_memory: keep the codes in memory.
+        report: receives a caution for each codebook that has collapsed.
 
     Raises:
         InputError: if config, data or folders cannot be used.
     """
-    run = _tokenizer_of(folder, tokenizer)
+    run = _tokenizer_of(folder, tokenizer, report)
     names = level_names(run.tokenizer.num_levels)
     if prior is None and folder is not None:
         _check_begun_without(folder, config)
     # Before codes are made, which may take long.
-    others = _other_levels(config, names, prior, run)
+    others = _other_levels(config, names, prior, run, report)
     with first_then_others():
-        codes = make_codes(run, data_dir=config["data_dir"])
+        codes = make_codes(run, data_dir=config["data_dir"], in_memory=in_memory, report=report)
     for name, counts in zip(names, codes.counts, strict=True):
         for codebook in range(len(counts)):
             # One by one: a mean would hide one that has collapsed among others that have not.
             use = code_use(counts[codebook : codebook + 1])
             if is_collapsed(use, counts.shape[1]):
-                warn(_collapsed(name, use, counts.shape[1], run))
-    return PriorTask(config, run.tokenizer, codes, run.data, others, mesh), run
+                report(Caution(_collapsed(name, use, counts.shape[1], run)))
+    return PriorTask(config, run.tokenizer, codes, run.run.data, others, mesh, model=model), run
 
 
 def _collapsed(level: str, use: CodeUse, codebook_size: int, run: TokenizerRun) -> str:
     return (
-        f"the {level} level of the tokenizer in {run.folder.path} has collapsed: it uses its "
+        f"the {level} level of the tokenizer in {run.place} has collapsed: it uses its "
         f"{codebook_size} codes as if there were {use.perplexity:.1f} (perplexity), so a low loss "
         "of its prior will mean nothing. Train the tokenizer for longer, with fewer codes or "
         "another dead_share, or with the finite_scalar quantizer"
     )
 
 
-def _tokenizer_of(folder: RunFolder | None, tokenizer: str | Path | None) -> TokenizerRun:
+def _tokenizer_of(
+    folder: RunFolder | None, tokenizer: str | Path | Run | None, report: Report
+) -> TokenizerRun:
     """The tokenizer that is given, or else the one that the run folder carries."""
     carried = folder.tokenizer if folder is not None and folder.tokenizer.is_dir() else None
     if tokenizer is None:
@@ -76,14 +86,14 @@ def _tokenizer_of(folder: RunFolder | None, tokenizer: str | Path | None) -> Tok
                 "a prior is trained on the codes of a tokenizer: give the folder of its run with "
                 "--tokenizer=..."
             )
-        return open_tokenizer_run(carried)
-    run = open_tokenizer_run(tokenizer)
+        return open_tokenizer_run(carried, report)
+    run = open_tokenizer_run(tokenizer, report)
     if carried is not None:
-        own = open_tokenizer_run(carried)
+        own = open_tokenizer_run(carried, report)
         if own.fingerprint != run.fingerprint:
             raise InputError(
                 f"the prior in {carried.parent} is of another tokenizer (fingerprint "
-                f"{own.fingerprint[:16]}) than the one in {tokenizer} ({run.fingerprint[:16]}); "
+                f"{own.fingerprint[:16]}) than the one in {run.place} ({run.fingerprint[:16]}); "
                 "use another --workdir, or leave --tokenizer out to go on with its own"
             )
     return run
@@ -101,18 +111,22 @@ def _check_begun_without(folder: RunFolder, config: Mapping[str, Any]) -> None:
 
 
 def _other_levels(
-    config: Mapping[str, Any], names: Sequence[str], prior: str | Path | None, run: TokenizerRun
+    config: Mapping[str, Any],
+    names: Sequence[str],
+    prior: str | Path | None,
+    run: TokenizerRun,
+    report: Report,
 ) -> tuple[Prior, Sequence[str]] | None:
     """The prior of another run that learned what this one does not train, and what it learned."""
     others = [name for name in names if name not in config["trained_levels"]]
     if prior is None:
         return None
-    trained = load_trained(prior)
+    trained = load_trained(prior, report=report)
     if trained.task != "prior":
         raise InputError(f"--prior must be the run of a prior, but {prior} is of {trained.task!r}")
     if trained.data["tokenizer"] != run.fingerprint:
         raise InputError(
-            f"the prior in {prior} is of another tokenizer than the one in {run.folder.path}; "
+            f"the prior in {prior} is of another tokenizer than the one in {run.place}; "
             "train both on the same"
         )
     unlearned = [name for name in others if name not in trained.data["learned_levels"]]

@@ -1,11 +1,11 @@
-"""What a prior needs of a tokenizer's run: its fingerprint, its codes, and a copy to carry."""
+"""A tokenizer's run as a prior needs it: its fingerprint, its codes, and a copy to carry."""
 
 import functools
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,12 +13,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from tqdm import tqdm
 
-from pixelprior.data import CodeSet, Split, Symbols, codes_of, evaluation_batches
+from pixelprior.data import (
+    CodeSet,
+    Split,
+    Symbols,
+    codes_in_memory,
+    codes_of,
+    evaluation_batches,
+)
 from pixelprior.errors import InputError
+from pixelprior.progress import Advance, Finished, Message, Report, only_warnings
 from pixelprior.runs.load import load_trained
-from pixelprior.system.console import say
+from pixelprior.runs.run import Run
 from pixelprior.system.devices import data_mesh, put_batch
 from pixelprior.tokenizers import VQVAE
 from pixelprior.tokenizers.likelihoods import as_pixels
@@ -33,106 +40,130 @@ class TokenizerRun(NamedTuple):
     """A finished run of a tokenizer.
 
     Attributes:
-        folder: where it is.
-        tokenizer: with the averaged weights of the best checkpoint.
-        config: the experiment.
-        data: what it was trained on.
-        step: the step that the weights are of.
-        fingerprint: of all that its codes depend on: settings, weights and data.
+        run: the run, with the averaged weights of the best checkpoint.
+        fingerprint: identifies the codes: a hash of settings, weights and data.
     """
 
-    folder: RunFolder
-    tokenizer: VQVAE
-    config: Mapping[str, Any]
-    data: Mapping[str, Any]
-    step: int
+    run: Run
     fingerprint: str
 
+    @property
+    def tokenizer(self) -> VQVAE:
+        """The trained tokenizer."""
+        return self.run.model
 
-def open_tokenizer_run(path: str | Path) -> TokenizerRun:
-    """Opens the run of a tokenizer that is to be used.
+    @property
+    def place(self) -> str:
+        """The place of the run, in words."""
+        return "memory" if self.run.folder is None else str(self.run.folder.path)
+
+
+def open_tokenizer_run(source: str | Path | Run, report: Report = only_warnings) -> TokenizerRun:
+    """Open a finished run of a tokenizer.
+
+    Args:
+        source: its folder, or the run itself.
+        report: receives a caution for each damaged checkpoint.
 
     Raises:
         InputError: if there is none, it is of something else, or it was never finished.
     """
-    folder = RunFolder(path)
-    task = folder.config().get("task")
+    if not isinstance(source, Run):
+        folder = RunFolder(source)
+        # Before the weights are read, which takes longer.
+        _check_finished(source, folder.config().get("task"), read_metrics(folder.metrics))
+        source = load_trained(source, report=report)
+    else:
+        _check_finished("memory", source.task, source.metrics)
+    return TokenizerRun(source, _fingerprint(source.model, source.config, source.data))
+
+
+def _check_finished(
+    place: str | Path, task: str | None, records: Sequence[Mapping[str, Any]]
+) -> None:
     if task != "tokenizer":
         raise InputError(
-            f"{path} is a run of the task {task!r}, but a tokenizer's is needed: train one with a "
+            f"{place} is a run of the task {task!r}, but a tokenizer's is needed: train one with a "
             "config like configs/digits_vqvae.py"
         )
-    if not any("best_step" in record for record in read_metrics(folder.metrics)):
+    if not any("best_step" in record for record in records):
         raise InputError(
-            f"the tokenizer in {path} was never trained to its end; run the command that trains "
+            f"the tokenizer in {place} was never trained to its end; run the command that trains "
             "it again, and it goes on from its last checkpoint"
         )
-    trained = load_trained(path)
-    return TokenizerRun(
-        folder,
-        trained.model,
-        trained.config,
-        trained.data,
-        trained.step,
-        _fingerprint(trained.model, trained.config, trained.data),
-    )
 
 
-def make_codes(run: TokenizerRun, *, data_dir: str) -> CodeSet:
-    """The codes of all images that a tokenizer was trained on, read or made, in its run folder.
+def make_codes(
+    run: TokenizerRun,
+    *,
+    data_dir: str,
+    in_memory: bool = False,
+    report: Report = only_warnings,
+) -> CodeSet:
+    """Return the codes of all images that a tokenizer was trained on.
 
-    They are made on the devices of this process.
+    They are made on the devices of this process, and kept in the folder of the tokenizer's run,
+    where they are found the next time.
 
     Args:
         run: the tokenizer's.
         data_dir: where TFDS looks, if not where it looked for the tokenizer.
+        in_memory: read and write no code set on disk.
+        report: receives the number of images encoded.
 
     Raises:
         InputError: if the images are not those that it was trained on, or the codes cannot be
             written.
     """
-    grids, mesh = run.tokenizer.code_grids, data_mesh(jax.local_devices())
+    data, mesh = run.run.data, data_mesh(jax.local_devices())
 
     def make() -> Mapping[str, tuple[str, Iterable[Any]]]:
-        config = {**run.config, "batch_size": mesh.size * ENCODED_AT_ONCE}
-        images = Images(config | ({"data_dir": data_dir} if data_dir else {}), mesh)
+        config = {**run.run.config, "batch_size": mesh.size * ENCODED_AT_ONCE}
+        config |= {"data_dir": data_dir} if data_dir else {}
+        images = Images(config, mesh, run.run.images)
         now = json.loads(json.dumps(images.describe()))
-        if any(run.data[key] != value for key, value in now.items()):
+        if any(json.loads(json.dumps(data[key])) != value for key, value in now.items()):
             raise InputError(
                 f"the data set {images.dataset.name} is not what the tokenizer in "
-                f"{run.folder.path} was trained on; find that data, or train a tokenizer on this"
+                f"{run.place} was trained on; find that data, or train a tokenizer on this"
             )
-        say(f"encoding {images.dataset.name} with the tokenizer in {run.folder.path}")
+        report(Message(f"encoding {images.dataset.name} with the tokenizer in {run.place}"))
         return {
-            name: (split.description, _encode(run.tokenizer, split, images.symbols, mesh))
+            name: (split.description, _encode(run.tokenizer, split, images.symbols, mesh, report))
             for name, split in images.dataset.splits.items()
         }
 
-    codes, _ = codes_of(
-        run.folder.path / "codes",
-        fingerprint=run.fingerprint,
-        grids=grids,
-        name=run.data["name"],
-        note=run.data["note"],
-        class_names=tuple(run.data["class_names"]),
-        make_splits=make,
-    )
-    return codes
+    about: dict[str, Any] = {
+        "fingerprint": run.fingerprint,
+        "grids": run.tokenizer.code_grids,
+        "name": data["name"],
+        "note": data["note"],
+        "class_names": tuple(data["class_names"]),
+    }
+    if in_memory or run.run.folder is None:
+        return codes_in_memory(splits=make(), **about)
+    return codes_of(run.run.folder.path / "codes", make_splits=make, **about)[0]
 
 
 def carry(run: TokenizerRun, into: Path) -> None:
-    """Copies of a tokenizer's run what is needed to use it, all of it or nothing."""
+    """Copy what is needed of a tokenizer's run to use it, all of it or nothing."""
     from pixelprior.training.checkpoints import copy_averaged
 
     if into.exists():
         return
+    folder = run.run.folder
+    if folder is None:
+        raise InputError(
+            "a prior in a folder carries its tokenizer, but this tokenizer's run is in memory; "
+            "train the tokenizer with a workdir, or the prior without one"
+        )
     unfinished = into.with_name(f".{into.name}.{os.getpid()}.unfinished")
     for left_over in into.parent.glob(f".{into.name}.*.unfinished"):
         shutil.rmtree(left_over)
     unfinished.mkdir(parents=True)
     for name in ("config.json", "data.json", "metrics.jsonl"):
-        shutil.copyfile(run.folder.path / name, unfinished / name)
-    copy_averaged(run.folder.checkpoints, run.step, unfinished / "checkpoints")
+        shutil.copyfile(folder.path / name, unfinished / name)
+    copy_averaged(folder.checkpoints, run.run.step, unfinished / "checkpoints")
     os.replace(unfinished, into)
 
 
@@ -158,13 +189,18 @@ def get_code_indices(graph: nnx.GraphDef, weights: Any, x: Any) -> Any:
 
 
 def _encode(
-    tokenizer: VQVAE, split: Split, symbols: Symbols, mesh: jax.sharding.Mesh
+    tokenizer: VQVAE, split: Split, symbols: Symbols, mesh: jax.sharding.Mesh, report: Report
 ) -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
     """The codes and labels of a split, batch by batch."""
     graph, weights = nnx.split(tokenizer)
-    with tqdm(total=len(split), unit="image", desc=split.name) as bar:
+    done = 0
+    report(Advance(split.name, done, len(split), "image"))
+    try:
         for batch in evaluation_batches(split, symbols, batch_size=mesh.size * ENCODED_AT_ONCE):
             codes = get_code_indices(graph, weights, put_batch(batch["image"], mesh))
             mask = batch["mask"]
             yield [np.asarray(level)[mask] for level in codes], batch["label"][mask]
-            bar.update(int(mask.sum()))
+            done += int(mask.sum())
+            report(Advance(split.name, done, len(split), "image"))
+    finally:
+        report(Finished(split.name))

@@ -1,4 +1,4 @@
-"""What ``train.py`` does: from a config and a folder to something trained."""
+"""Training a run: from a config and a folder to something trained."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,14 +8,17 @@ import jax
 
 from pixelprior.errors import InputError
 from pixelprior.experiment import check_config
+from pixelprior.progress import Report, only_warnings
 from pixelprior.runs.prior_task import open_prior_task
+from pixelprior.runs.run import Run
 from pixelprior.runs.tokenizer import TokenizerRun, carry
 from pixelprior.system.devices import data_mesh
-from pixelprior.system.processes import first_then_others
+from pixelprior.system.processes import first_then_others, is_first
 from pixelprior.training.loop import TrainResult, train
 from pixelprior.training.plan import Plan, make_plan
-from pixelprior.training.profile import Steps
+from pixelprior.training.profile import Profile, Steps
 from pixelprior.training.run_folder import RunFolder
+from pixelprior.training.store import FolderStore
 from pixelprior.training.task import Task
 from pixelprior.training.tasks import PixelTask, TokenizerTask
 from pixelprior.training.wandb_run import check_wandb
@@ -25,20 +28,22 @@ def train_run(
     config: Mapping[str, Any],
     workdir: str | Path,
     *,
-    tokenizer: str | Path | None = None,
+    tokenizer: str | Path | Run | None = None,
     prior: str | Path | None = None,
     profiled: Steps | None = None,
     wandb_project: str | None = None,
+    report: Report = only_warnings,
 ) -> TrainResult:
-    """Runs an experiment, or goes on with it where it was interrupted.
+    """Train an experiment in a folder, or resume it where it was interrupted.
 
     Args:
         config: see `pixelprior.experiment.TASKS`.
-        workdir: the run folder; made if it is not there.
-        tokenizer: for a prior, the run folder of the tokenizer; not needed to go on with one.
-        prior: for a prior that trains some levels only, the run that trained the others.
+        workdir: the run folder; made if it is missing.
+        tokenizer: the run of a new prior's tokenizer, or its folder; a resumed prior has its own.
+        prior: the run that trained the other levels of a prior that trains only some.
         profiled: the steps to be traced, into the run folder.
-        wandb_project: of Weights & Biases, to be told what is recorded; None for none.
+        wandb_project: project of Weights & Biases that receives the records; None for none.
+        report: receives the progress.
 
     Raises:
         InputError: if config, data or folders cannot be used.
@@ -48,8 +53,34 @@ def train_run(
     mesh, folder, config = data_mesh(), RunFolder(workdir), dict(config)
     if wandb_project is not None:
         check_wandb()
-    task = claim_run(config, folder, mesh, tokenizer=tokenizer, prior=prior)
-    return train(task, config, folder, mesh, profiled=profiled, wandb_project=wandb_project)
+    task = claim_run(config, folder, mesh, tokenizer=tokenizer, prior=prior, report=report)
+    return train_in_folder(
+        task,
+        config,
+        folder,
+        mesh,
+        profiled=profiled,
+        wandb_project=wandb_project,
+        report=report,
+    )
+
+
+def train_in_folder(
+    task: Task,
+    config: Mapping[str, Any],
+    folder: RunFolder,
+    mesh: jax.sharding.Mesh,
+    *,
+    profiled: Steps | None = None,
+    wandb_project: str | None = None,
+    report: Report = only_warnings,
+) -> TrainResult:
+    """Train a task in its claimed folder. Arguments and errors as for `train_run`."""
+    profile = None
+    if profiled is not None and is_first():
+        profile = Profile(folder.path / "profile", profiled, report)
+    store = FolderStore(folder, config, wandb_project=wandb_project, report=report)
+    return train(task, config, store, mesh, profile=profile, report=report)
 
 
 def plan_run(
@@ -58,13 +89,14 @@ def plan_run(
     *,
     tokenizer: str | Path | None = None,
     prior: str | Path | None = None,
+    report: Report = only_warnings,
 ) -> Plan:
-    """What an experiment will need; trains nothing, and claims no folder.
+    """Compute what an experiment needs; nothing is trained, and no folder is claimed.
 
     Arguments and errors as for `train_run`; a folder is needed only to go on with a prior.
     """
     mesh, folder = data_mesh(), None if workdir is None else RunFolder(workdir)
-    task, _ = open_task(config, folder, mesh, tokenizer, prior)
+    task, _ = open_task(config, folder, mesh, tokenizer, prior, report=report)
     return make_plan(task, config, mesh)
 
 
@@ -73,32 +105,46 @@ def claim_run(
     folder: RunFolder,
     mesh: jax.sharding.Mesh,
     *,
-    tokenizer: str | Path | None = None,
+    tokenizer: str | Path | Run | None = None,
     prior: str | Path | None = None,
+    report: Report = only_warnings,
 ) -> Task:
-    """What a run trains, with its folder claimed for it. Arguments as for `train_run`.
+    """Claim a run folder and build its task. Arguments as for `train_run`.
 
     Raises:
         InputError: if config, data or folders cannot be used; nothing but codes is written then.
     """
-    task, run = open_task(config, folder, mesh, tokenizer, prior)
+    task, run = open_task(config, folder, mesh, tokenizer, prior, report=report)
+    claim_for(task, config, folder, run)
+    return task
+
+
+def claim_for(
+    task: Task, config: Mapping[str, Any], folder: RunFolder, run: TokenizerRun | None
+) -> None:
+    """Claim a run folder for a task; a prior's folder gets a copy of its tokenizer.
+
+    Raises:
+        InputError: if the folder is another run's or cannot be written; nothing is written then.
+    """
     # Only traced: whatever a config asks for in vain is refused before anything is written.
     jax.eval_shape(lambda: (task.make(), None)[1])
     with first_then_others():
         folder.claim(config, task.describe())
         if run is not None:
             carry(run, folder.tokenizer)
-    return task
 
 
 def open_task(
     config: Mapping[str, Any],
     folder: RunFolder | None,
     mesh: jax.sharding.Mesh,
-    tokenizer: str | Path | None = None,
+    tokenizer: str | Path | Run | None = None,
     prior: str | Path | None = None,
+    *,
+    report: Report = only_warnings,
 ) -> tuple[Task, TokenizerRun | None]:
-    """What a run trains; and of a prior, the run of its tokenizer. Arguments as for `train_run`.
+    """Build the task of a run; for a prior also open its tokenizer. Arguments as for `train_run`.
 
     Raises:
         InputError: if config, data or folders cannot be used.
@@ -116,4 +162,4 @@ def open_task(
                     )
             return (PixelTask if config["task"] == "pixels" else TokenizerTask)(config, mesh), None
     # Not in there: its checkpoints are read by all processes together.
-    return open_prior_task(config, folder, tokenizer, prior, mesh)
+    return open_prior_task(config, folder, tokenizer, prior, mesh, report=report)

@@ -7,11 +7,10 @@ from typing import Any
 
 from pixelprior.errors import InputError
 from pixelprior.experiment import check_config
-from pixelprior.runs.train import claim_run, plan_run
-from pixelprior.system.console import say, warn
+from pixelprior.progress import Caution, Message, Report, only_warnings
+from pixelprior.runs.train import claim_run, plan_run, train_in_folder
 from pixelprior.system.devices import data_mesh
 from pixelprior.system.processes import several
-from pixelprior.training.loop import train
 from pixelprior.training.metrics import read_metrics
 from pixelprior.training.plan import Plan
 from pixelprior.training.run_folder import RunFolder
@@ -24,6 +23,7 @@ def train_list(
     *,
     only: Sequence[str] | None = None,
     wandb_project: str | None = None,
+    report: Report = only_warnings,
 ) -> int | None:
     """Trains the runs of a config, or goes on with them: run NAME lies in ``workdir/NAME``.
 
@@ -35,6 +35,7 @@ def train_list(
         workdir: the folder of the run folders; made if it is not there.
         only: the names of those to train; None for all.
         wandb_project: of Weights & Biases, to be told what is recorded; None for none.
+        report: receives the progress; the trace of a failed run comes as a caution.
 
     Returns:
         The signal that ended it early, if one did; the same call goes on.
@@ -51,7 +52,7 @@ def train_list(
         check_wandb()
     for name, run in runs.items():
         try:
-            tasks[name] = claim_run(run, folders[name], mesh)
+            tasks[name] = claim_run(run, folders[name], mesh, report=report)
         except InputError as error:
             raise InputError(f"{name}: {error}") from error
     failures: dict[str, Exception] = {}
@@ -60,20 +61,22 @@ def train_list(
         # Not kept: data and programs of runs that are over would add up.
         task = tasks.pop(name)
         if _is_complete(folders[name]):
-            say(f"{title}: complete, left alone")
+            report(Message(f"{title}: complete, left alone"))
             continue
-        say(f"{title}: in {folders[name].path}")
+        report(Message(f"{title}: in {folders[name].path}"))
         try:
-            result = train(task, run, folders[name], mesh, wandb_project=wandb_project)
+            result = train_in_folder(
+                task, run, folders[name], mesh, wandb_project=wandb_project, report=report
+            )
         except Exception as error:
             if several():
                 # The others may not have failed, and would wait for this one.
                 raise
             # What is no one's mistake keeps its trace, as it does in a run alone.
             if not isinstance(error, InputError):
-                traceback.print_exc()
+                report(Message(traceback.format_exc()))
             failures[name] = error
-            warn(f"{name} failed: {error}")
+            report(Caution(f"{name} failed: {error}"))
         else:
             if result.stopped_by is not None:
                 return result.stopped_by

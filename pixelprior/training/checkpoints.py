@@ -82,6 +82,10 @@ class Checkpoints:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Wait for what is being written, and let go of the folder."""
         self._manager.close()
 
     def save(self, state: TrainState, *, validation_loss: float | None = None) -> None:

@@ -1,6 +1,7 @@
 """Signals that end a run early, turned into a question that the loop asks at each step."""
 
 import signal
+import threading
 from types import FrameType
 
 from jaxtyping import Array, Int
@@ -20,8 +21,11 @@ class Interruption:
         self._asked: Int[Array, ""] | None = None
 
     def __enter__(self) -> "Interruption":
+        # Python handles signals in its main thread alone; elsewhere they stay as they are.
+        main = threading.current_thread() is threading.main_thread()
         self._previous = {
-            number: signal.signal(number, self._note) for number in (signal.SIGTERM, signal.SIGINT)
+            number: signal.signal(number, self._note)
+            for number in ((signal.SIGTERM, signal.SIGINT) if main else ())
         }
         return self
 

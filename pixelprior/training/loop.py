@@ -1,44 +1,46 @@
-"""Training, from a task and a folder to a trained model.
+"""Training, from a task and a store to a trained model.
 
-The phases: make the model, claim the folder, resume, then step; and at every ``checkpoint_every``
-steps measure the validation loss and save.
+The phases: make the model, resume, then step; and at every ``checkpoint_every`` steps measure the
+validation loss and save. Progress is reported through one callback.
 
 Killed at any moment and started again, a run ends with the same weights, bit for bit: the state is
 all that a step depends on beside the config, since batches and all that is drawn are functions of
 (seed, step).
 """
 
+import contextlib
 import math
 import signal
-import sys
 import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
 from flax import nnx
-from tqdm import tqdm
 
 from pixelprior.errors import InputError
-from pixelprior.system.console import say, warn
+from pixelprior.progress import (
+    Advance,
+    Finished,
+    Message,
+    Picture,
+    Record,
+    Report,
+    only_warnings,
+)
 from pixelprior.system.devices import on_this_process, put_batch
 from pixelprior.system.processes import (
-    first_then_others,
     from_first,
     is_first,
     several,
     wait_for_all,
 )
-from pixelprior.training.checkpoints import Checkpoints
 from pixelprior.training.early_stopping import has_stalled
 from pixelprior.training.interruption import Interruption
 from pixelprior.training.layout import bytes_on_each_device
-from pixelprior.training.metrics import validation_losses
 from pixelprior.training.optimizer import last_learning_rate
-from pixelprior.training.profile import Profile, Steps
+from pixelprior.training.profile import Profile
 from pixelprior.training.program import Program, make_program
-from pixelprior.training.records import Records
-from pixelprior.training.run_folder import RunFolder
 from pixelprior.training.step import (
     StepCost,
     StepMetrics,
@@ -46,8 +48,10 @@ from pixelprior.training.step import (
     compile_step,
     count_parameters,
 )
+from pixelprior.training.store import Store
 from pixelprior.training.task import Evaluation, Task
-from pixelprior.training.wandb_run import WandbRun
+
+JOB = "training"  # as progress is reported
 
 
 class NonFiniteLossError(InputError):
@@ -72,68 +76,58 @@ class TrainResult(NamedTuple):
 def train(
     task: Task,
     config: Mapping[str, Any],
-    folder: RunFolder,
+    store: Store,
     mesh: jax.sharding.Mesh,
     *,
-    profiled: Steps | None = None,
-    wandb_project: str | None = None,
+    profile: Profile | None = None,
+    report: Report = only_warnings,
 ) -> TrainResult:
-    """Trains what a task describes, or goes on where it was interrupted.
+    """Train what a task describes, or resume it where it was interrupted.
 
     Args:
-        task: what to train, and on what.
+        task: the model, its loss and its data.
         config: see `pixelprior.experiment.TASKS`.
-        folder: the run folder, claimed for this config.
+        store: the place for states, records and pictures.
         mesh: the devices.
-        profiled: the steps to be traced, into the run folder.
-        wandb_project: of Weights & Biases, to be told what is recorded; None for none.
+        profile: traces some of the steps; None for no trace.
+        report: receives records, pictures, sentences and the number of steps taken.
 
     Raises:
-        InputError: if the data cannot be used, or Weights & Biases cannot be told.
+        InputError: if the data cannot be used.
         NonFiniteLossError: if training diverges; the last good checkpoint stays.
         CheckpointError: if there are checkpoints but none can be read.
     """
     begun = time.perf_counter()
-    with first_then_others():
-        wandb = None
-        if wandb_project is not None and is_first():
-            # First of all: it may have to be refused.
-            wandb = WandbRun(folder, wandb_project, config)
     # Only traced: a run that is resumed needs no fresh weights, which take seconds to make.
     graph, shapes = nnx.split(nnx.eval_shape(task.make))
     program = make_program(task, config, graph, shapes, mesh)
-    run = _Run(task, config, folder, graph, mesh, program, begun)
+    run = _Run(task, config, store, graph, mesh, program, report, begun)
     processes = f" of {jax.process_count()} processes" if several() else ""
-    say(f"{task.title}, {mesh.size} device(s){processes}")
+    report(Message(f"{task.title}, {mesh.size} device(s){processes}"))
 
     with (
         # In this order, so that a second SIGTERM cannot cut short what the first one saves.
         Interruption() as interruption,
-        Checkpoints(folder.checkpoints, warn=warn) as checkpoints,
-        Profile(folder.path / "profile", profiled if is_first() else None) as profile,
+        store,
+        profile or contextlib.nullcontext(),
     ):
-        state = checkpoints.restore_latest(program.state)
+        state = store.restore_latest(program.state)
         if state is None:
             state = program.init(from_first(nnx.state(task.make())))
         else:
-            say(f"resuming at step {int(state.step)}")
-        with Records(folder, resume_step=int(state.step), wandb=wandb) as records:
-            state = run.steps(state, checkpoints, records, interruption, profile)
-            taken, stopped_by = int(state.step), interruption.at_end()
-            if stopped_by:
-                checkpoints.wait()
-                name = signal.Signals(stopped_by).name
-                say(f"{name}: saved step {taken}; run the same command to go on")
-                return TrainResult(taken, stopped_by, None)
-            best_step = checkpoints.best_step()
-            assert best_step is not None
-            best_step, best = checkpoints.restore_weights(best_step, state.averaged, averaged=True)
-            test = task.evaluate(nnx.merge(graph, best), "test")
-            records.write(taken, best_step=best_step, **_named("test", test.metrics))
-    say(
-        f"done: best step {best_step}, test {test.words} ({task.title}); everything lies in "
-        f"{folder.path}"
-    )
+            report(Message(f"resuming at step {int(state.step)}"))
+        store.begin(int(state.step))
+        state = run.steps(state, interruption, profile)
+        taken, stopped_by = int(state.step), interruption.at_end()
+        if stopped_by:
+            store.wait()
+            name = signal.Signals(stopped_by).name
+            report(Message(f"{name}: saved step {taken}; {store.how_to_resume}"))
+            return TrainResult(taken, stopped_by, None)
+        best_step, best = store.best(state.averaged)
+        test = task.evaluate(nnx.merge(graph, best), "test")
+        run.record(taken, best_step=best_step, **_named("test", test.metrics))
+    report(Message(f"done: best step {best_step}, test {test.words} ({task.title}); {store.place}"))
     return TrainResult(taken, None, test)
 
 
@@ -145,51 +139,54 @@ class _Run(NamedTuple):
 
     task: Task
     config: Mapping[str, Any]
-    folder: RunFolder
+    store: Store
     graph: nnx.GraphDef
     mesh: jax.sharding.Mesh
     program: Program
+    report: Report
     begun: float
 
+    def record(self, step: int, **values: Any) -> None:
+        """Keep one record, and report it."""
+        self.store.write(step, **values)
+        self.report(Record(step, values))
+
     def steps(
-        self,
-        state: TrainState,
-        checkpoints: Checkpoints,
-        records: Records,
-        interruption: Interruption,
-        profile: Profile,
+        self, state: TrainState, interruption: Interruption, profile: Profile | None
     ) -> TrainState:
         """Takes all steps that are left, or as many as a signal allows."""
         config, task = self.config, self.task
         start, end = int(state.step), config["num_steps"]
-        losses = validation_losses(self.folder.metrics, until=start)
+        losses = self.store.validation_losses(start)
         if start >= end or has_stalled(losses, config["patience"]):
             return state
         batches = (put_batch(batch, self.mesh) for batch in task.batches(start))
         first = next(batches)
         step, cost = compile_step(self.program.step, state, first)
         if start == 0:
-            records.write(start, **self.describe(state, cost))
+            self.record(start, **self.describe(state, cost))
         # Losses stay on the device until they are looked at, so that the host never holds up a
         # step; and they are always looked at before a state is saved.
         pending: list[StepMetrics] = []
         skipped = 0
         since, waited = time.perf_counter(), 0.0
-        with tqdm(total=end, initial=start, unit="step", disable=not is_first()) as bar:
+        self.report(Advance(JOB, start, end, "step"))
+        try:
             for number in range(start + 1, end + 1):
                 before = time.perf_counter()
                 batch = first if number == start + 1 else next(batches)
                 waited += time.perf_counter() - before
-                profile.before(number, state)
+                if profile is not None:
+                    profile.before(number, state)
                 state, step_metrics = step(state, batch)
                 pending.append(step_metrics)
-                profile.after(number, state)
+                if profile is not None:
+                    profile.after(number, state)
                 if number == start + 1:
                     jax.block_until_ready(state)
-                    _write(
-                        bar,
+                    self.say(
                         f"first step after {time.perf_counter() - self.begun:.1f} s, "
-                        f"{cost.compile_seconds:.1f} s of them compiling",
+                        f"{cost.compile_seconds:.1f} s of them compiling"
                     )
                 last = number == end
                 stop = interruption.at_step() is not None
@@ -199,7 +196,7 @@ class _Run(NamedTuple):
                     images = len(pending) * config["batch_size"]
                     elapsed = time.perf_counter() - since
                     rate = images / elapsed
-                    records.write(
+                    self.record(
                         number,
                         **values,
                         learning_rate=last_learning_rate(state.optimizer, self.program.schedule),
@@ -208,48 +205,58 @@ class _Run(NamedTuple):
                         input_share=waited / elapsed,
                     )
                     skipped += int(values["skipped_steps"])
-                    bar.set_postfix_str(
+                    note = (
                         f"{values[f'train_{task.headline}']:.4g} {task.unit}, {rate:.0f} img/s"
                         + (f", {skipped} skipped" if skipped else "")
                     )
-                    bar.update(number - bar.n)
+                    self.report(Advance(JOB, number, end, "step", note))
                     pending, since, waited = [], time.perf_counter(), 0.0
                 if due:
                     validation = task.evaluate(self.model(state.averaged), "validation")
                     # Steps of finite loss can still end in weights of none.
                     if not math.isfinite(validation.loss):
                         raise _diverged(f"the validation loss after step {number}", validation.loss)
-                    records.write(
+                    self.record(
                         number,
                         **{"validation_loss": validation.loss}
                         | _named("validation", validation.metrics),
                     )
-                    _write(bar, f"step {number}: validation {validation.words}")
+                    self.say(f"step {number}: validation {validation.words}")
                     losses.append(validation.loss)
                     if has_stalled(losses, config["patience"]):
                         last = True
-                        _write(
-                            bar,
+                        self.say(
                             f"step {number}: the last, with none better in the last "
-                            f"{config['patience']} validations",
+                            f"{config['patience']} validations"
                         )
                 # Before the state is saved: what was saved is not done again.
-                if last or number % config["sample_every"] == 0:
-                    path = self.folder.samples / f"step_{number:07d}.png"
-                    model = self.model(on_this_process(state.averaged))
-                    if is_first():
-                        task.draw(model, path)
-                        records.picture(number, path)
-                    wait_for_all()
+                if self.store.takes_pictures and (last or number % config["sample_every"] == 0):
+                    self.picture(number, state)
                 if due:
-                    checkpoints.save(state, validation_loss=validation.loss)
+                    self.store.save(state, validation_loss=validation.loss)
                 elif stop:
-                    checkpoints.save(state)
+                    self.store.save(state)
                 if due or number % config["sample_every"] == 0:
                     since = time.perf_counter()
                 if stop or last:
                     break
+        finally:
+            self.report(Finished(JOB))
         return state
+
+    def picture(self, number: int, state: TrainState) -> None:
+        """Draw images with the averaged weights, and keep them."""
+        model = self.model(on_this_process(state.averaged))
+        if is_first():
+            pixels = self.task.picture(model)
+            if pixels is not None:
+                self.store.picture(number, pixels)
+                self.report(Picture(number, pixels))
+        wait_for_all()
+
+    def say(self, text: str) -> None:
+        """Report a sentence."""
+        self.report(Message(text))
 
     def model(self, weights: Any) -> Any:
         return nnx.merge(self.graph, weights)
@@ -264,12 +271,6 @@ class _Run(NamedTuple):
         if cost.memory_bytes is not None:
             values["step_memory_bytes"] = cost.memory_bytes
         return values
-
-
-def _write(bar: tqdm, line: str) -> None:
-    """Prints a line above the bar, if there is one."""
-    if not bar.disable:
-        bar.write(line, file=sys.stderr)
 
 
 def _named(split: str, metrics: Mapping[str, float]) -> dict[str, float]:

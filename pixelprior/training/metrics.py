@@ -1,6 +1,7 @@
 """The record of a run: ``metrics.jsonl``, one JSON object a line, each with its step."""
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +48,10 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return records
 
 
-def validation_losses(path: Path, *, until: int) -> list[float]:
-    """The validation losses that a file has recorded up to a step, in their order."""
+def losses_until(records: Iterable[Mapping[str, Any]], until: int) -> list[float]:
+    """Validation losses of the records up to a step, in order."""
     return [
         record["validation_loss"]
-        for record in read_metrics(path)
+        for record in records
         if "validation_loss" in record and record["step"] <= until
     ]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 
 from pixelprior.errors import InputError
-from pixelprior.system.console import say, warn
+from pixelprior.progress import Caution, Message, Report
 
 
 class Steps(NamedTuple):
@@ -37,10 +37,12 @@ class Profile:
     Args:
         path: the folder that traces are written to, each in a folder of its own.
         steps: which; None for none.
+        report: told where a trace lies, or that there is none.
     """
 
-    def __init__(self, path: Path, steps: Steps | None):
+    def __init__(self, path: Path, steps: Steps | None, report: Report):
         self._path = path
+        self._report = report
         self._steps = steps
         self._tracing = self._traced = False
 
@@ -50,9 +52,11 @@ class Profile:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._stop()
         if self._steps is not None and not self._traced and kind is None:
-            warn(
-                f"no profile was made: this run did not come to step {self._steps.first}, or went "
-                "on after it"
+            self._report(
+                Caution(
+                    f"no profile was made: this run did not come to step {self._steps.first}, or "
+                    "went on after it"
+                )
             )
 
     def before(self, number: int, state: Any) -> None:
@@ -73,7 +77,9 @@ class Profile:
         if self._tracing:
             self._tracing = False
             jax.profiler.stop_trace()
-            say(
-                f"profile: a trace lies in {self._path}; open its perfetto_trace.json.gz at "
-                "ui.perfetto.dev, or the folder with xprof"
+            self._report(
+                Message(
+                    f"profile: a trace lies in {self._path}; open its perfetto_trace.json.gz at "
+                    "ui.perfetto.dev, or the folder with xprof"
+                )
             )

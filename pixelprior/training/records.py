@@ -14,7 +14,7 @@ from pixelprior.training.wandb_run import WandbRun
 
 
 class Records:
-    """Writes the records of a run. Use as a context manager.
+    """Writes the records of a run.
 
     Args:
         folder: of the run.
@@ -29,14 +29,10 @@ class Records:
             self._events = EventFile(folder.events, resume_step=resume_step)
         self._wandb = wandb
 
-    def __enter__(self) -> "Records":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def close(self) -> None:
+        """Write what is not on disk yet."""
         if self._writes:
             self._events.close()
-        if self._wandb is not None:
-            self._wandb.close(failed=kind is not None)
 
     def write(self, step: int, **values: Any) -> None:
         """Adds one record."""

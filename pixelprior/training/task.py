@@ -5,9 +5,9 @@ The loop itself, with its steps, averages, checkpoints, signals and records, is 
 
 import abc
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -91,8 +91,11 @@ class Task(abc.ABC):
         """Measures a model on all of a split."""
 
     @abc.abstractmethod
-    def draw(self, model: Any, path: Path) -> None:
-        """Makes a picture, by the same key each time, so that progress can be seen.
+    def picture(self, model: Any) -> Float[np.ndarray, "n h w c"] | None:
+        """Draw images by the same key each time, so that progress can be seen.
 
         Only one of several processes does, with weights that are all its own.
+
+        Returns:
+            Pixels in [0, 1]; None where there is nothing to show.
         """

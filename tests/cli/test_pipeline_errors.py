@@ -12,6 +12,7 @@ from PIL import Image
 from pixelprior.cli.sample_files import sample_to_files
 from pixelprior.data import DataError, open_codes, write_codes
 from pixelprior.errors import InputError
+from pixelprior.progress import Caution
 from pixelprior.runs.evaluate.evaluate import evaluate_run
 from pixelprior.runs.tokenizer import open_tokenizer_run
 from pixelprior.runs.train import train_run
@@ -352,21 +353,21 @@ def test_samples_that_cannot_be_judged(request, tmp_path, run, num_samples, mess
 # Collapsed levels.
 
 
-def warnings_of(prior, tokenizer, workdir, capsys):
+def cautions_of(prior, tokenizer, workdir):
     """What training a prior warns of, before it is refused for a setting that it looks at later."""
     config = config_of(prior)
     config["models"] = {
         level: settings | {"features": 0} for level, settings in config["models"].items()
     }
     config["trained_levels"] = list(config["models"])
-    capsys.readouterr()
+    events = []
     with pytest.raises(InputError, match="features must be"):
-        train_run(config, workdir, tokenizer=tokenizer)
-    return [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+        train_run(config, workdir, tokenizer=tokenizer, report=events.append)
+    return [event.text for event in events if isinstance(event, Caution)]
 
 
-def test_each_codebook_of_a_level_is_judged_alone(prior2, vqvae2, tmp_path, capsys):
-    assert warnings_of(prior2, vqvae2, tmp_path / "run", capsys) == []
+def test_each_codebook_of_a_level_is_judged_alone(prior2, vqvae2, tmp_path):
+    assert cautions_of(prior2, vqvae2, tmp_path / "run") == []
     # The same tokenizer, with other codes: the first codebook of the bottom level is one code.
     tokenizer = tmp_path / "tokenizer"
     shutil.copytree(vqvae2, tokenizer, ignore=shutil.ignore_patterns("codes"))
@@ -382,12 +383,12 @@ def test_each_codebook_of_a_level_is_judged_alone(prior2, vqvae2, tmp_path, caps
         tokenizer / "codes" / run.fingerprint[:16],
         fingerprint=run.fingerprint,
         grids=run.tokenizer.code_grids,
-        name=run.data["name"],
-        note=run.data["note"],
-        class_names=tuple(run.data["class_names"]),
+        name=run.run.data["name"],
+        note=run.run.data["note"],
+        class_names=tuple(run.run.data["class_names"]),
         splits={name: (name, codes(100)) for name in ("train", "validation", "test")},
     )
-    (line,) = warnings_of(prior2, tokenizer, tmp_path / "run", capsys)
+    (line,) = cautions_of(prior2, tokenizer, tmp_path / "run")
     assert "the bottom level of the tokenizer" in line and "has collapsed" in line
     assert "8 codes as if there were 1.0 (perplexity)" in line
     assert not (tmp_path / "run").exists()

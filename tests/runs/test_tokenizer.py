@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 
+import chex
 import jax
 import numpy as np
 import pytest
@@ -145,11 +146,11 @@ def test_weights_change_it(finished, workdir):
 
     # The same settings and data, but the weights of another step.
     run = open_tokenizer_run(workdir)
-    assert run.step == best(workdir)
-    shutil.rmtree(workdir / "checkpoints" / str(run.step))
+    assert run.run.step == best(workdir)
+    shutil.rmtree(workdir / "checkpoints" / str(run.run.step))
     other = open_tokenizer_run(workdir)
-    assert (other.config, other.data) == (run.config, run.data)
-    assert other.step != run.step and other.fingerprint != run.fingerprint
+    assert (other.run.config, other.run.data) == (run.run.config, run.run.data)
+    assert other.run.step != run.run.step and other.fingerprint != run.fingerprint
 
 
 # The copy.
@@ -162,7 +163,7 @@ def test_a_copy_has_all_that_is_needed_and_no_more(finished, tmp_path):
     carry(run, into)
     copied, there = files(into), files(finished)
     assert copied.items() <= there.items()
-    kept = f"checkpoints/{run.step}/"
+    kept = f"checkpoints/{run.run.step}/"
     assert {name.split("/")[0] for name in copied if not name.startswith(kept)} == {
         "config.json",
         "data.json",
@@ -170,7 +171,7 @@ def test_a_copy_has_all_that_is_needed_and_no_more(finished, tmp_path):
     }
     assert not [name for name in copied if "/optimizer/" in name or "/weights/" in name]
     other = open_tokenizer_run(into)
-    assert (other.fingerprint, other.step) == (run.fingerprint, run.step)
+    assert (other.fingerprint, other.run.step) == (run.fingerprint, run.run.step)
     assert os.listdir(into.parent) == ["tokenizer"]
     # What is there is left alone.
     (into / "data.json").write_text("{}")
@@ -180,7 +181,7 @@ def test_a_copy_has_all_that_is_needed_and_no_more(finished, tmp_path):
 
 def test_a_copy_is_whole_or_not_there(finished, workdir, tmp_path):
     run = open_tokenizer_run(workdir)
-    averaged = workdir / "checkpoints" / str(run.step)
+    averaged = workdir / "checkpoints" / str(run.run.step)
     averaged.rename(tmp_path / "aside")
     into = tmp_path / "prior" / "tokenizer"
     into.parent.mkdir()
@@ -201,10 +202,11 @@ def test_a_copy_is_whole_or_not_there(finished, workdir, tmp_path):
 # The codes.
 
 
-def test_codes_are_those_of_all_images_in_order(images, workdir, capsys):
+def test_codes_are_those_of_all_images_in_order(images, workdir):
+    events = []
     run = open_tokenizer_run(workdir)
-    codes = make_codes(run, data_dir="")
-    assert f"encoding folder:{images}" in capsys.readouterr().err
+    codes = make_codes(run, data_dir="", report=events.append)
+    assert f"encoding folder:{images}" in events[0].text
     assert codes.fingerprint == run.fingerprint and codes.class_names == ("cat", "dog")
     assert [(*grid.shape, grid.levels) for grid in codes.grids] == [(1, 2, 2, 8), (2, 4, 2, 8)]
     dataset = open_dataset(f"folder:{images}", validation_fraction=0.1)
@@ -224,15 +226,26 @@ def test_codes_are_those_of_all_images_in_order(images, workdir, capsys):
     # Written once.
     before = {p: p.stat().st_mtime_ns for p in (workdir / "codes").rglob("*")}
     assert len(before) == 5
-    again = make_codes(open_tokenizer_run(workdir), data_dir="")
-    assert "encoding" not in capsys.readouterr().err
+    events.clear()
+    again = make_codes(open_tokenizer_run(workdir), data_dir="", report=events.append)
+    assert not events
     assert {p: p.stat().st_mtime_ns for p in (workdir / "codes").rglob("*")} == before
     assert again.fingerprint == codes.fingerprint
+    # In memory they are the same, and nothing is written.
+    memory = make_codes(run, data_dir="", in_memory=True)
+    assert memory.grids == codes.grids
+    for ours, theirs in zip(memory.counts, codes.counts, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    for name, split in codes.splits.items():
+        assert memory.splits[name].description == split.description
+        pairs = (memory.splits[name].read([1, 0]), split.read([1, 0]))
+        chex.assert_trees_all_equal(*pairs)
+    assert {p: p.stat().st_mtime_ns for p in (workdir / "codes").rglob("*")} == before
     # Unless they are damaged.
     (path,) = (workdir / "codes").rglob("test.array_record")
     path.write_bytes(path.read_bytes()[:-1])
-    make_codes(open_tokenizer_run(workdir), data_dir="")
-    assert "encoding" in capsys.readouterr().err
+    make_codes(open_tokenizer_run(workdir), data_dir="", report=events.append)
+    assert events
     assert len(list((workdir / "codes").rglob("*"))) == 5
 
 

@@ -191,18 +191,17 @@ def test_an_nll_that_cannot_be_read_costs_only_itself(tmp_path, open_checkpoints
     assert len(warnings) == 1 and "validation loss of step 2" in warnings[0]
 
 
-def test_sampling_from_a_run_whose_best_checkpoint_is_damaged(finished, tmp_path, capsys):
+def test_sampling_from_a_run_whose_best_checkpoint_is_damaged(finished, tmp_path):
     workdir = tmp_path / "run"
     shutil.copytree(finished, workdir)
     good = load_trained(workdir)
     assert good.provenance == "averaged weights of step 12 (best checkpoint)"
-    assert capsys.readouterr().err == ""
     flip(workdir / "checkpoints" / "12")
-    trained = load_trained(workdir)
+    with pytest.warns(match="the checkpoint of step 12"):
+        trained = load_trained(workdir)
     assert (
         trained.provenance == "averaged weights of step 8 (instead of step 12, the best checkpoint)"
     )
-    assert "warning: the checkpoint of step 12" in capsys.readouterr().err
     for model in (good.model, trained.model):
         assert all(np.isfinite(x).all() for x in jax.tree.leaves(nnx.state(model)))
     # Reading alone moves nothing.

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from PIL import Image
 
 from pixelprior.data import write_codes
 from pixelprior.errors import InputError
@@ -252,22 +251,19 @@ def test_levels_of_another_prior_are_taken_over_and_no_more(codes):
         np.testing.assert_array_equal(value, theirs[path])
 
 
-def test_a_picture_once_all_levels_are_learned(codes, tmp_path):
+def test_a_picture_once_all_levels_are_learned(codes):
     prior = random_prior(codes, 4)
-    task_of(codes, trained_levels=("top",)).draw(prior, tmp_path / "top.png")
-    task_of(codes, trained_levels=("bottom",)).draw(prior, tmp_path / "bottom.png")
+    assert task_of(codes, trained_levels=("top",)).picture(prior) is None
+    assert task_of(codes, trained_levels=("bottom",)).picture(prior) is None
     # Pixels that no PNG holds.
-    task_of(codes, tokenizer_=tokenizer(channels=2)).draw(prior, tmp_path / "two_channels.png")
-    assert not list(tmp_path.iterdir())
+    assert task_of(codes, tokenizer_=tokenizer(channels=2)).picture(prior) is None
     task = task_of(codes, trained_levels=("bottom",), others=(prior, ["top"]))
-    for name in ("one.png", "again.png"):
-        task.draw(prior, tmp_path / name)
-    with Image.open(tmp_path / "one.png") as picture:
-        picture.verify()
+    pixels = task.picture(prior)
+    assert pixels.shape == (task.config["num_samples"], *task.tokenizer.grid.shape)
+    assert 0 <= pixels.min() < pixels.max() <= 1
     # By the same key each time.
-    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "again.png").read_bytes()
-    task.draw(random_prior(codes, 5), tmp_path / "other.png")
-    assert (tmp_path / "one.png").read_bytes() != (tmp_path / "other.png").read_bytes()
+    np.testing.assert_array_equal(task.picture(prior), pixels)
+    assert (task.picture(random_prior(codes, 5)) != pixels).any()
 
 
 def test_what_loading_needs_is_described(codes):

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import Int, Int32, Int64
@@ -26,18 +26,30 @@ DESCRIPTION = "codes.json"
 FORMAT = 1  # of the folder; to be raised with every change that makes older ones unreadable
 
 
+class CodeReader(Protocol):
+    """Random access to maps and labels: a `CodeFile`, or arrays in memory."""
+
+    def __len__(self) -> int: ...
+
+    def read(
+        self, indices: Sequence[int] | Int[np.ndarray, " b"]
+    ) -> tuple[list[Int32[np.ndarray, "b h w c"]], Int32[np.ndarray, " b"]]:
+        """Codes of each level, and labels, as fresh arrays."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class CodeSplit:
     """One part of a code set.
 
     Attributes:
         name: "train", "validation" or "test".
-        file: its maps and labels.
+        file: its maps and labels, on disk or in memory.
         description: of which images they are, printed beside every result, like "train[54000:]".
     """
 
     name: str
-    file: CodeFile
+    file: CodeReader
     description: str
 
     def __len__(self) -> int:

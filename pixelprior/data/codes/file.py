@@ -11,7 +11,14 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int, Int32, Int64, UInt8
 
-from pixelprior.data.codes.records import check_codes, pack, record_type, unpack
+from pixelprior.data.codes.records import (
+    add_counts,
+    check_codes,
+    no_counts,
+    pack,
+    record_type,
+    unpack,
+)
 from pixelprior.data.codes.whole_folder import sync, writing
 from pixelprior.data.decode_once import KEPT_BYTES
 from pixelprior.data.errors import DataError
@@ -37,16 +44,14 @@ def write_code_file(
     from array_record.python.array_record_module import ArrayRecordWriter
 
     count, size = 0, record_type(grids).itemsize
-    counts = [np.zeros((grid.channels, grid.levels), np.int64) for grid in grids]
+    counts = no_counts(grids)
     # A writer that is given up half-way needs no closing.
     with writing(path):
         writer = ArrayRecordWriter(str(path), "group_size:1")  # for random access
     for codes, labels in batches:
         records = pack(codes, labels, grids)
         count += len(records)
-        for level, total in zip(unpack(records)[0], counts, strict=True):
-            for channel, uses in enumerate(total):
-                uses += np.bincount(level[..., channel].ravel(), minlength=len(uses))
+        add_counts(counts, records)
         with writing(path):
             raw = records.tobytes()
             for start in range(0, len(raw), size):

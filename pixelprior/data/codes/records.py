@@ -1,6 +1,6 @@
 """One record for each example: the codes of its levels, and its label.
 
-Legend: b batch, h height, w width, c codebooks per position. Every level has its own h, w and c.
+Legend: b batch, h height, w width, c codebooks per position, k codes. Every level has its own.
 
 A record is the bytes of a little-endian NumPy structure. What is in it follows from the levels'
 grids alone, so reading is a reinterpretation of bytes, and nothing is ever unpickled.
@@ -9,7 +9,7 @@ grids alone, so reading is a reinterpretation of bytes, and nothing is ever unpi
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Int, Int32
+from jaxtyping import Int, Int32, Int64
 
 from pixelprior.data.errors import DataError
 from pixelprior.errors import InputError
@@ -77,3 +77,15 @@ def check_codes(codes: Sequence[Int[np.ndarray, "b h w c"]], grids: Sequence[Gri
             grid.check(level)
         except InputError as error:
             raise DataError(f"codes of level {number} do not fit their grid: {error}") from error
+
+
+def no_counts(grids: Sequence[Grid]) -> list[Int64[np.ndarray, "c k"]]:
+    """Zeros to count the codes of each level in."""
+    return [np.zeros((grid.channels, grid.levels), np.int64) for grid in grids]
+
+
+def add_counts(counts: Sequence[Int64[np.ndarray, "c k"]], records: np.ndarray) -> None:
+    """Add to ``counts`` how often each code occurs in an array of records."""
+    for level, total in zip(unpack(records)[0], counts, strict=True):
+        for channel, uses in enumerate(total):
+            uses += np.bincount(level[..., channel].ravel(), minlength=len(uses))

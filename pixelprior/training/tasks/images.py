@@ -5,23 +5,35 @@ from typing import Any
 
 import jax
 
-from pixelprior.data import Batch, training_batch, training_batches
+from pixelprior.data import Batch, Dataset, Symbols, training_batch, training_batches
 from pixelprior.experiment import open_data
+from pixelprior.grid import Grid
 from pixelprior.system.devices import check_batch_size, rows_here
 
 
 class Images:
     """The images of an experiment.
 
+    Args:
+        config: the experiment.
+        mesh: the devices.
+        opened: the data set and its symbols; by default those that the config names.
+
     Raises:
         InputError: if there is no such data, or the batches cannot be split over the devices.
     """
 
-    def __init__(self, config: Mapping[str, Any], mesh: jax.sharding.Mesh):
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        mesh: jax.sharding.Mesh,
+        opened: tuple[Dataset, Symbols] | None = None,
+    ):
         check_batch_size(config["batch_size"], mesh, parts=config["accumulate_steps"])
         self.config = config
         self.mesh = mesh
-        self.dataset, self.symbols, self.grid = open_data(config)
+        self.dataset, self.symbols = opened or open_data(config)[:2]
+        self.grid = Grid(*self.dataset.shape, levels=self.symbols.levels)
 
     @property
     def title(self) -> str:

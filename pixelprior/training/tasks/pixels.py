@@ -1,18 +1,17 @@
 """Training a model of the images themselves."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from pixelprior.context import Context, hide_labels
+from pixelprior.data import Dataset, Symbols, to_pixels
 from pixelprior.evaluation.likelihood import check_labels, evaluate_likelihood
 from pixelprior.experiment import build_model, count_classes
-from pixelprior.figures.sheets import save_grid
 from pixelprior.models.base import GridModel
 from pixelprior.sampling import sample
 from pixelprior.sampling.labels import label_context
@@ -22,13 +21,31 @@ from pixelprior.training.tasks.images import Images
 
 
 class PixelTask(Task):
-    """Maximum likelihood of images as grids of symbols."""
+    """Maximum likelihood of images as grids of symbols.
+
+    Args:
+        config: the experiment.
+        mesh: the devices.
+        opened: see `Images`.
+        model: starts with these weights; by default the config describes a fresh model.
+
+    Raises:
+        InputError: if the data, the config and the model do not fit each other.
+    """
 
     headline, unit = "bits_per_dim", "b/d"
 
-    def __init__(self, config: Mapping[str, Any], mesh: jax.sharding.Mesh):
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        mesh: jax.sharding.Mesh,
+        *,
+        opened: tuple[Dataset, Symbols] | None = None,
+        model: GridModel | None = None,
+    ):
         self.config = config
-        self.images = Images(config, mesh)
+        self.images = Images(config, mesh, opened)
+        self._model = model
         dataset = self.images.dataset
         self.num_classes = count_classes(config, dataset.class_names, dataset.name)
         self.label_dropout = config["label_dropout"] if self.num_classes else 0.0
@@ -44,6 +61,8 @@ class PixelTask(Task):
 
     def make(self) -> GridModel:
         """See `Task.make`."""
+        if self._model is not None:
+            return self._model
         return build_model(
             self.config["model"],
             self.images.grid,
@@ -82,14 +101,14 @@ class PixelTask(Task):
             f"NLL {likelihood.nats:.3f} nats, {likelihood.bits_per_dim:.4f} bits/dim",
         )
 
-    def draw(self, model: GridModel, path: Path) -> None:
-        """See `Task.draw`: samples."""
+    def picture(self, model: GridModel) -> Float[np.ndarray, "n h w c"] | None:
+        """See `Task.picture`: samples."""
         num = self.config["num_samples"]
         if model.grid.channels not in (1, 3):
-            return
+            return None
         key = named_key(self.config["seed"], "samples")
         symbols = sample(model, key, num, context=label_context(model, None, num))
-        save_grid(np.asarray(symbols), model.grid.levels, path)
+        return to_pixels(np.asarray(symbols), model.grid.levels)
 
 
 def pixel_loss(model: GridModel, batch: Mapping[str, Any], key: Array) -> Loss:

@@ -2,21 +2,19 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from pixelprior.data import CodeSet, evaluation_code_batches, training_code_batches
 from pixelprior.errors import InputError
 from pixelprior.evaluation.code_likelihood import evaluate_codes
 from pixelprior.evaluation.likelihood import check_labels
 from pixelprior.experiment import build_prior, count_classes
-from pixelprior.figures.sheets import save_pixels
 from pixelprior.prior import Prior
 from pixelprior.sampling.labels import labels_in_turn
 from pixelprior.system.devices import check_batch_size, rows_here
@@ -37,6 +35,7 @@ class PriorTask(Task):
         others: a prior whose weights the levels that are not trained take over, and the names of
             the levels that it has learned; None for no such prior.
         mesh: the devices.
+        model: starts with these weights; by default the config describes a fresh prior.
 
     Raises:
         InputError: if the config does not fit the codes.
@@ -52,10 +51,13 @@ class PriorTask(Task):
         described: Mapping[str, Any],
         others: tuple[Prior, Sequence[str]] | None,
         mesh: jax.sharding.Mesh,
+        *,
+        model: Prior | None = None,
     ):
         check_batch_size(config["batch_size"], mesh, parts=config["accumulate_steps"])
         self.config = config
         self.tokenizer = tokenizer
+        self._model = model
         self.codes = codes
         self.mesh = mesh
         self.num_classes = count_classes(config, codes.class_names, codes.name)
@@ -100,7 +102,7 @@ class PriorTask(Task):
     def make(self) -> Prior:
         """See `Task.make`."""
         config = self.config
-        prior = build_prior(
+        prior = self._model or build_prior(
             config["models"],
             config["context"],
             self.codes.grids,
@@ -164,12 +166,12 @@ class PriorTask(Task):
         )
         return Evaluation(bits, metrics, f"NLL {nats:.3f} nats, {levels}")
 
-    def draw(self, model: Prior, path: Path) -> None:
-        """See `Task.draw`: images of sampled codes, once all levels have been learned."""
+    def picture(self, model: Prior) -> Float[np.ndarray, "n h w c"] | None:
+        """See `Task.picture`: images of sampled codes, once all levels have been learned."""
         if self.tokenizer.grid.channels not in (1, 3):
-            return
+            return None
         if len(self.learned) < len(self.names):
-            return
+            return None
         num = self.config["num_samples"]
         pixels = model.sample(
             named_key(self.config["seed"], "samples"),
@@ -177,4 +179,4 @@ class PriorTask(Task):
             label=labels_in_turn(self.num_classes, None, num),
             tokenizer=self.tokenizer,
         )
-        save_pixels(np.asarray(pixels), path)
+        return np.asarray(pixels)

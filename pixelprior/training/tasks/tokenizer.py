@@ -1,19 +1,18 @@
 """Training a tokenizer: images through codes and back."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
-from pixelprior.data import evaluation_batches, to_pixels
+from pixelprior.data import Dataset, Symbols, evaluation_batches, to_pixels
 from pixelprior.evaluation.reconstruction import evaluate_reconstruction
 from pixelprior.experiment import build_tokenizer
-from pixelprior.figures.sheets import above, save_pixels
+from pixelprior.figures.sheets import above
 from pixelprior.system.prng import named_key
 from pixelprior.tokenizers import VQVAE
 from pixelprior.tokenizers.quantizer import merge_statistics
@@ -25,13 +24,31 @@ VARIANCE_IMAGES = 2048
 
 
 class TokenizerTask(Task):
-    """Reconstruction, commitment, and codebooks that follow."""
+    """Reconstruction, commitment, and codebooks that follow.
+
+    Args:
+        config: the experiment.
+        mesh: the devices.
+        opened: see `Images`.
+        model: starts with these weights; by default the config describes a fresh tokenizer.
+
+    Raises:
+        InputError: if the data and the config do not fit each other.
+    """
 
     headline, unit = "squared_error", "MSE"
 
-    def __init__(self, config: Mapping[str, Any], mesh: jax.sharding.Mesh):
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        mesh: jax.sharding.Mesh,
+        *,
+        opened: tuple[Dataset, Symbols] | None = None,
+        model: VQVAE | None = None,
+    ):
         self.config = config
-        self.images = Images(config, mesh)
+        self.images = Images(config, mesh, opened)
+        self._model = model
         self.variance = self._variance()
 
     @property
@@ -46,7 +63,7 @@ class TokenizerTask(Task):
     def make(self) -> VQVAE:
         """See `Task.make`: the codebooks start from the first batch."""
         config = self.config
-        tokenizer = build_tokenizer(
+        tokenizer = self._model or build_tokenizer(
             config["tokenizer"], config["quantizer"], self.images.grid, seed=config["seed"]
         )
         batch = self.images.first_batch()
@@ -94,16 +111,16 @@ class TokenizerTask(Task):
         )
         return Evaluation(result.loss, result.metrics(), result.words())
 
-    def draw(self, model: VQVAE, path: Path) -> None:
-        """See `Task.draw`: validation images above their reconstructions."""
+    def picture(self, model: VQVAE) -> Float[np.ndarray, "n h w c"] | None:
+        """See `Task.picture`: validation images above their reconstructions."""
         if model.grid.channels not in (1, 3):
-            return
+            return None
         num = self.config["num_samples"]
         split = self.images.dataset.splits["validation"]
         batch = next(evaluation_batches(split, self.images.symbols, batch_size=num))
         originals = to_pixels(batch["image"][batch["mask"]], model.grid.levels)
         reconstructions = np.asarray(model.reconstruct(jnp.asarray(originals)))
-        save_pixels(above(originals, reconstructions), path)
+        return above(originals, reconstructions)
 
     def _variance(self) -> float:
         """Of the pixels, around each place's own mean, in squared units of [0, 1]."""
