@@ -1,37 +1,127 @@
-"""Exact autoregressive models of images and of discrete codes."""
+"""Exact autoregressive models of images and of discrete codes.
 
-from pixelprior.context import Context
-from pixelprior.grid import Grid
-from pixelprior.models import (
-    DiagonalBiLSTM,
-    GatedPixelCNN,
-    MultiScale,
-    PixelCNN,
-    PixelCNNPP,
-    PixelSNAIL,
-    RowLSTM,
-    Transformer,
-)
-from pixelprior.prior import Prior
-from pixelprior.runs.load import load
-from pixelprior.sampling import sample
-from pixelprior.tokenizers import VQVAE, VQVAE2
+    import pixelprior as pp
+
+Public names are loaded when they are first used, so importing costs little and sets nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from pixelprior.context import Context
+    from pixelprior.errors import InputError
+    from pixelprior.grid import Grid
+    from pixelprior.models import (
+        DiagonalBiLSTM,
+        GatedPixelCNN,
+        MultiScale,
+        PixelCNN,
+        PixelCNNPP,
+        PixelSNAIL,
+        RowLSTM,
+        Transformer,
+    )
+    from pixelprior.models.guided import Guided
+    from pixelprior.prior import Prior
+    from pixelprior.runs.fit import fit
+    from pixelprior.runs.load import load, load_trained
+    from pixelprior.runs.run import Run
+    from pixelprior.sampling.known import UNKNOWN
+    from pixelprior.sampling.strategies import Greedy, MinP, Temperature, TopK, TopP
+    from pixelprior.tokenizers import VQVAE, VQVAE2, FiniteScalarQuantizer, VectorQuantizer
+    from pixelprior.verbs.codes import decode, encode, reconstruct
+    from pixelprior.verbs.distribution import log_prob, sample, sample_rows
+    from pixelprior.verbs.evaluate import evaluate
+    from pixelprior.verbs.show import show
+
+_MODULES = {
+    "Context": "pixelprior.context",
+    "DiagonalBiLSTM": "pixelprior.models",
+    "FiniteScalarQuantizer": "pixelprior.tokenizers",
+    "GatedPixelCNN": "pixelprior.models",
+    "Greedy": "pixelprior.sampling.strategies",
+    "Grid": "pixelprior.grid",
+    "Guided": "pixelprior.models.guided",
+    "InputError": "pixelprior.errors",
+    "MinP": "pixelprior.sampling.strategies",
+    "MultiScale": "pixelprior.models",
+    "PixelCNN": "pixelprior.models",
+    "PixelCNNPP": "pixelprior.models",
+    "PixelSNAIL": "pixelprior.models",
+    "Prior": "pixelprior.prior",
+    "RowLSTM": "pixelprior.models",
+    "Run": "pixelprior.runs.run",
+    "Temperature": "pixelprior.sampling.strategies",
+    "TopK": "pixelprior.sampling.strategies",
+    "TopP": "pixelprior.sampling.strategies",
+    "Transformer": "pixelprior.models",
+    "UNKNOWN": "pixelprior.sampling.known",
+    "VQVAE": "pixelprior.tokenizers",
+    "VQVAE2": "pixelprior.tokenizers",
+    "VectorQuantizer": "pixelprior.tokenizers",
+    "decode": "pixelprior.verbs.codes",
+    "encode": "pixelprior.verbs.codes",
+    "evaluate": "pixelprior.verbs.evaluate",
+    "fit": "pixelprior.runs.fit",
+    "load": "pixelprior.runs.load",
+    "load_trained": "pixelprior.runs.load",
+    "log_prob": "pixelprior.verbs.distribution",
+    "reconstruct": "pixelprior.verbs.codes",
+    "sample": "pixelprior.verbs.distribution",
+    "sample_rows": "pixelprior.verbs.distribution",
+    "show": "pixelprior.verbs.show",
+}
+
 __all__ = [
     "Context",
     "DiagonalBiLSTM",
+    "FiniteScalarQuantizer",
     "GatedPixelCNN",
+    "Greedy",
     "Grid",
+    "Guided",
+    "InputError",
+    "MinP",
     "MultiScale",
     "PixelCNN",
     "PixelCNNPP",
     "PixelSNAIL",
     "Prior",
     "RowLSTM",
+    "Run",
+    "Temperature",
+    "TopK",
+    "TopP",
     "Transformer",
+    "UNKNOWN",
     "VQVAE",
     "VQVAE2",
+    "VectorQuantizer",
+    "decode",
+    "encode",
+    "evaluate",
+    "fit",
     "load",
+    "load_trained",
+    "log_prob",
+    "reconstruct",
     "sample",
+    "sample_rows",
+    "show",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used (PEP 562)."""
+    if name not in _MODULES:
+        raise AttributeError(f"module 'pixelprior' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -51,11 +51,17 @@ class ContextShape:
 
     def check(self, context: Context | None, batch: int) -> None:
         """Raises an InputError unless the context is one of ``batch`` grids of this model."""
-        context = context or Context()
+        context = Context() if context is None else context
+        if not isinstance(context, Context):
+            raise InputError(
+                f"expected a Context, got {context!r:.80}; a class is given as label=3, or as "
+                "Context(label=jnp.full(batch, 3))"
+            )
         label, map_ = context.label, context.map
         if label is None and self.num_classes and not self.null_class:
             raise InputError(
-                f"this model is conditioned on {self.num_classes} classes, but no label was given"
+                f"this model is conditioned on {self.num_classes} classes, but no label was given; "
+                f"give label=..., a class in [0, {self.num_classes}) or one for each image"
             )
         if label is not None and not self.num_classes:
             raise InputError(
@@ -71,12 +77,19 @@ class ContextShape:
                 if map_ is None
                 else "a map was given, but this model was built without map_features"
             )
+        if map_ is not None and not hasattr(map_, "shape"):
+            raise InputError(f"expected a context map as an array, got {type(map_).__name__}")
         expected = (batch, self.grid.height, self.grid.width, self.map_features)
         if map_ is not None and map_.shape != expected:
             raise InputError(f"expected a context map of shape {expected}, got {map_.shape}")
 
     def check_label(self, label: Int[Array, " b"], batch: int) -> None:
         """Raises an InputError unless these are classes of ``batch`` grids."""
+        if not hasattr(label, "dtype"):
+            raise InputError(
+                f"expected an array of one integer label per grid, shape ({batch},), got "
+                f"{label!r:.80}; jnp.full({batch}, 3) makes one"
+            )
         if label.shape != (batch,) or not jnp.issubdtype(label.dtype, jnp.integer):
             raise InputError(
                 f"expected one integer label per grid, shape ({batch},), got {label.dtype} "

@@ -49,6 +49,11 @@ class Grid:
         Under a JAX transformation the values are not known, so there only shape and type are
         checked; data that comes from outside is checked where it enters, as concrete arrays.
         """
+        if not hasattr(x, "dtype"):
+            raise InputError(
+                f"expected one array of symbols [batch, {self._sizes()}], got {type(x).__name__}; "
+                "jnp.asarray makes one"
+            )
         if x.ndim != 4 or x.shape[1:] != self.shape:
             raise InputError(f"expected symbols of shape [batch, {self._sizes()}], got {x.shape}")
         if not np.issubdtype(x.dtype, np.integer):

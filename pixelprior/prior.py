@@ -26,6 +26,7 @@ from pixelprior.grid import Grid
 from pixelprior.models.base import GridModel
 from pixelprior.models.guided import Guided
 from pixelprior.nn.code_context import CodeContext
+from pixelprior.nn.constructed import Constructed
 from pixelprior.sampling.known import UNKNOWN, check_known
 from pixelprior.sampling.rows import sample_rows
 from pixelprior.sampling.sample import as_strategies, sample
@@ -37,7 +38,7 @@ from pixelprior.tokenizers.vqvae import VQVAE
 Codes = Sequence[Int[Array, "b _ _ _"]]
 
 
-class Prior(nnx.Module):
+class Prior(Constructed, nnx.Module):
     """An exact distribution over the codes of all levels of a tokenizer.
 
     Args:

@@ -14,10 +14,10 @@ from absl import flags
 from ml_collections import config_flags
 
 from pixelprior.cli import app
-from pixelprior.cli.progress import Terminal
 from pixelprior.errors import InputError
 from pixelprior.runs.train import plan_run, train_run
 from pixelprior.runs.train_list import plan_list, train_list
+from pixelprior.system.console import Terminal
 from pixelprior.system.processes import is_first, joined
 from pixelprior.training.profile import parse_steps
 

@@ -4,6 +4,7 @@ import os
 
 from pixelprior.data.dataset import Dataset
 from pixelprior.data.errors import DataError
+from pixelprior.data.sources.arrays import PREFIX
 from pixelprior.data.sources.digits import open_digits
 from pixelprior.data.sources.folder import open_folder
 from pixelprior.data.sources.tfds import open_tfds
@@ -43,6 +44,11 @@ def open_dataset(
         )
     if name == "digits":
         return open_digits(image_size, validation_fraction)
+    if name.startswith(PREFIX):
+        raise DataError(
+            "the run was trained on arrays in memory, which its folder does not keep; "
+            "use the run that pp.fit returned, with pp.evaluate(run)"
+        )
     if name.startswith("folder:"):
         return open_folder(name, name.removeprefix("folder:"), image_size, validation_fraction)
     return open_tfds(name, image_size, validation_fraction, data_dir)

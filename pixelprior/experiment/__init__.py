@@ -1,7 +1,9 @@
 """What an experiment's config means: its keys, and the data and the networks that it describes."""
 
 from pixelprior.experiment.build import build_model, build_prior, build_tokenizer
+from pixelprior.experiment.changes import with_settings
 from pixelprior.experiment.data import count_classes, open_data
+from pixelprior.experiment.of_model import check_rebuilds, model_settings
 from pixelprior.experiment.schema import TASKS, check_config
 
 __all__ = [
@@ -10,6 +12,9 @@ __all__ = [
     "build_prior",
     "build_tokenizer",
     "check_config",
+    "check_rebuilds",
     "count_classes",
+    "model_settings",
     "open_data",
+    "with_settings",
 ]

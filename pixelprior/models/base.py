@@ -36,6 +36,7 @@ from jaxtyping import Array, Float, Int
 from pixelprior.context import Context, ContextShape
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
+from pixelprior.nn.constructed import Constructed
 from pixelprior.nn.context_encoder import ContextEncoder
 from pixelprior.nn.embedding import OUTSIDE, SymbolEmbedding
 from pixelprior.nn.head import Head
@@ -50,7 +51,7 @@ DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 """What a network may compute in."""
 
 
-class GridModel(nnx.Module, metaclass=abc.ABCMeta):
+class GridModel(Constructed, nnx.Module, metaclass=abc.ABCMeta):
     """An exact distribution over the grids of one kind, given a context.
 
     Attributes:

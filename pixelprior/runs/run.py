@@ -38,6 +38,10 @@ class Run:
     images: tuple[Dataset, Symbols] | None = None
     records: Sequence[Mapping[str, Any]] = ()
 
+    def with_images(self, images: tuple[Dataset, Symbols] | None) -> "Run":
+        """Return the same run with a data set in memory."""
+        return dataclasses.replace(self, images=images)
+
     @property
     def task(self) -> str:
         """Task of the run: "pixels", "tokenizer" or "prior"."""

@@ -1,10 +1,13 @@
-"""Words for whoever watches a run: on standard error, so that output stays clean.
+"""The terminal: sentences on standard error, so that output stays clean, and progress bars.
 
 Of several processes that do one job, the first one speaks for all.
 """
 
 import sys
 
+from tqdm import tqdm
+
+from pixelprior.progress import Advance, Caution, Event, Finished, Message
 from pixelprior.system.processes import is_first
 
 
@@ -17,3 +20,47 @@ def say(message: str) -> None:
 def warn(message: str) -> None:
     """Prints a warning."""
     say(f"warning: {message}")
+
+
+class Terminal:
+    """Show events as lines and bars: a ``report`` for the command line.
+
+    Among several processes, only the first one shows them.
+    """
+
+    def __init__(self) -> None:
+        self._bars: dict[str, tqdm] = {}
+
+    def __call__(self, event: Event) -> None:
+        """Show one event; records and pictures are not shown."""
+        match event:
+            case Message(text):
+                self._line(text)
+            case Caution(text):
+                warn(text)
+            case Advance():
+                self._advance(event)
+            case Finished(job):
+                if job in self._bars:
+                    self._bars.pop(job).close()
+
+    def _line(self, text: str) -> None:
+        if not self._bars:
+            say(text)
+        elif is_first():
+            # Above the bar, which stays the last line.
+            tqdm.write(text, file=sys.stderr)
+
+    def _advance(self, event: Advance) -> None:
+        if event.job not in self._bars:
+            self._bars[event.job] = tqdm(
+                total=event.total,
+                initial=event.done,
+                unit=event.unit,
+                desc=None if event.job == "training" else event.job,
+                disable=not is_first(),
+            )
+        bar = self._bars[event.job]
+        if event.note:
+            bar.set_postfix_str(event.note)
+        bar.update(event.done - bar.n)

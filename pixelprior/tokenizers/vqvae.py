@@ -40,6 +40,7 @@ from jaxtyping import Array, Float, Int
 
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
+from pixelprior.nn.constructed import Constructed
 from pixelprior.nn.residual import Downsample, ResidualTower, Upsample
 from pixelprior.tokenizers.likelihoods import LIKELIHOODS, as_pixels
 from pixelprior.tokenizers.quantizer import CodeStatistics, Quantized, Quantizer
@@ -110,7 +111,7 @@ class _Level(nnx.Module):
         return self.up(self.decoder(_join(vectors, known)))
 
 
-class VQVAE(nnx.Module):
+class VQVAE(Constructed, nnx.Module):
     """An autoencoder with one map of discrete codes for each of its strides.
 
     Args:

@@ -1,30 +1,13 @@
 """scikit-learn's handwritten digits: small, real, and installed with the package."""
 
 import numpy as np
-from jaxtyping import Int, UInt8
 
-from pixelprior.data.dataset import Dataset, make_splits
+from pixelprior.data.dataset import Dataset
 from pixelprior.data.errors import DataError
-from pixelprior.data.source import Example
-from pixelprior.data.splits import permuted_splits
+from pixelprior.data.sources.arrays import open_arrays
 
 SHAPE = (8, 8, 1)
 LEVELS = 17  # each pixel counts the dark ones of a 4x4 block: 0 to 16
-TEST_FRACTION = 0.2
-
-
-class _Arrays:
-    """Images that are in memory to begin with."""
-
-    def __init__(self, images: UInt8[np.ndarray, "n h w c"], labels: Int[np.ndarray, " n"]):
-        self._images = images
-        self._labels = labels
-
-    def __len__(self) -> int:
-        return len(self._images)
-
-    def __getitem__(self, index: int) -> Example:
-        return {"image": self._images[index], "label": int(self._labels[index])}
 
 
 def open_digits(image_size: tuple[int, int], validation_fraction: float) -> Dataset:
@@ -41,18 +24,12 @@ def open_digits(image_size: tuple[int, int], validation_fraction: float) -> Data
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    images = bunch.images.astype(np.uint8)[..., np.newaxis]
-    labels = bunch.target
-    chosen = permuted_splits(
-        len(images), test_fraction=TEST_FRACTION, validation_fraction=validation_fraction
-    )
-    sources = {
-        name: (_Arrays(images[indices], labels[indices]), description)
-        for name, (indices, description) in chosen.items()
-    }
-    return Dataset(
-        name="digits",
-        splits=make_splits(sources, SHAPE, LEVELS),
+    return open_arrays(
+        bunch.images.astype(np.uint8)[..., np.newaxis],
+        bunch.target,
+        native_levels=LEVELS,
+        validation_fraction=validation_fraction,
         class_names=tuple(str(name) for name in bunch.target_names),
+        name="digits",
         note="scikit-learn defines no test split; this one, a fixed 20%, is this library's own",
     )

@@ -1,0 +1,134 @@
+"""Images that are in memory to begin with.
+
+Legend: n images, h height, w width, c channels.
+"""
+
+import hashlib
+
+import numpy as np
+from jaxtyping import Int, UInt8
+
+from pixelprior.data.dataset import Dataset, make_splits
+from pixelprior.data.errors import DataError
+from pixelprior.data.source import Example
+from pixelprior.data.splits import permuted_splits
+
+TEST_FRACTION = 0.2
+PREFIX = "arrays:"  # of the name of a data set in memory
+
+
+class _Arrays:
+    """A source of images in memory."""
+
+    def __init__(self, images: UInt8[np.ndarray, "n h w c"], labels: Int[np.ndarray, " n"]):
+        self._images = images
+        self._labels = labels
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, index: int) -> Example:
+        return {"image": self._images[index], "label": int(self._labels[index])}
+
+
+def open_arrays(
+    images: UInt8[np.ndarray, "n h w c"],
+    labels: Int[np.ndarray, " n"] | None = None,
+    *,
+    native_levels: int = 256,
+    validation_fraction: float = 0.1,
+    class_names: tuple[str, ...] = (),
+    name: str | None = None,
+    note: str = "",
+) -> Dataset:
+    """Make a data set of arrays. A fixed permutation holds out a fifth of them for the test split.
+
+    Args:
+        images: pixels in ``[0, native_levels)``.
+        labels: the class of each image, from 0; None for no classes.
+        native_levels: the number of values that a pixel can take.
+        validation_fraction: the part of the other images that becomes the validation split.
+        class_names: the name of each class; by default their numbers.
+        name: the name of the data set; by default a hash of the arrays.
+        note: a remark that stands beside every result.
+
+    Raises:
+        DataError: if there are fewer than three images.
+    """
+    if labels is not None and not class_names:
+        class_names = tuple(str(number) for number in range(int(labels.max(initial=0)) + 1))
+    chosen = permuted_splits(
+        len(images), test_fraction=TEST_FRACTION, validation_fraction=validation_fraction
+    )
+    known = np.zeros(len(images), np.int32) if labels is None else labels
+    sources = {
+        split: (_Arrays(images[indices], known[indices]), description)
+        for split, (indices, description) in chosen.items()
+    }
+    _, height, width, channels = images.shape
+    return Dataset(
+        name=name or f"{PREFIX}{_hash(images, known)}",
+        splits=make_splits(sources, (height, width, channels), native_levels),
+        class_names=class_names,
+        note=note,
+    )
+
+
+def as_images(images: object, labels: object, levels: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Check arrays that a caller hands in, and give them the shapes and types of a data set.
+
+    Args:
+        images: integers ``[n, h, w, c]``, or ``[n, h, w]`` for one channel: symbols in
+            ``[0, levels)``, or 8-bit pixels of type uint8.
+        labels: integers ``[n]`` from 0, or None.
+        levels: the number of values of a symbol.
+
+    Returns:
+        uint8 images ``[n, h, w, c]``, and int32 labels.
+
+    Raises:
+        DataError: if these are no such arrays.
+    """
+    if isinstance(images, list | tuple) or not hasattr(images, "dtype"):
+        raise DataError(
+            f"images must be one array [n, height, width, channels], got {type(images).__name__}; "
+            "use np.stack"
+        )
+    array = np.asarray(images)
+    if array.ndim == 3:
+        array = array[..., np.newaxis]
+    if array.ndim != 4 or not len(array):
+        raise DataError(
+            "images must be an array [n, height, width, channels], with at least 3 images, "
+            f"got shape {list(np.shape(images))}"
+        )
+    if not np.issubdtype(array.dtype, np.integer):
+        raise DataError(
+            f"images must be uint8 pixels or integer symbols, got {array.dtype}; for floats in "
+            "[0, 1] give (255 * images).round().astype(np.uint8)"
+        )
+    low, high = int(array.min()), int(array.max())
+    most = 255 if array.dtype == np.uint8 else levels - 1
+    if low < 0 or high > min(most, 255):
+        raise DataError(
+            f"images must be uint8 pixels, or symbols in [0, {levels}), got values from {low} to "
+            f"{high} of type {array.dtype}"
+        )
+    if labels is None:
+        return array.astype(np.uint8), None
+    numbers = np.asarray(labels)
+    if numbers.shape != (len(array),) or not np.issubdtype(numbers.dtype, np.integer):
+        raise DataError(
+            f"labels must be {len(array)} integers, one for each image, got {numbers.dtype} of "
+            f"shape {list(numbers.shape)}"
+        )
+    if len(numbers) and int(numbers.min()) < 0:
+        raise DataError(f"labels must count from 0, got {int(numbers.min())}")
+    return array.astype(np.uint8), numbers.astype(np.int32)
+
+
+def _hash(images: np.ndarray, labels: np.ndarray) -> str:
+    digest = hashlib.sha256(f"{images.shape}".encode())
+    digest.update(np.ascontiguousarray(images).data)
+    digest.update(np.ascontiguousarray(labels).data)
+    return digest.hexdigest()[:12]

@@ -1,0 +1,49 @@
+"""Changes to a config that come as keyword arguments."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from pixelprior.errors import InputError
+
+FOLLOW_NUM_STEPS = ("warmup_steps", "checkpoint_every", "sample_every", "log_every")
+
+
+def with_settings(config: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config with some keys changed.
+
+    Keys that count steps follow ``num_steps`` in proportion, unless they are given too.
+
+    Args:
+        config: with every key of its task.
+        settings: keys and their values; a mapping changes some keys of a nested one.
+
+    Raises:
+        InputError: if the config has no such key.
+    """
+    changed = _changed(config, settings, "")
+    steps = settings.get("num_steps")
+    # Whatever else it is, `check_config` refuses it in words.
+    if isinstance(steps, int) and steps > 0:
+        for key in FOLLOW_NUM_STEPS:
+            if key not in settings:
+                least = 0 if key == "warmup_steps" else 1
+                changed[key] = max(least, round(config[key] * steps / config["num_steps"]))
+    return changed
+
+
+def _changed(config: Mapping[str, Any], settings: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    changed = dict(config)
+    for key, value in settings.items():
+        if key not in config:
+            close = difflib.get_close_matches(key, list(config))
+            hint = f"did you mean {close[0]}?" if close else f"the settings are {', '.join(config)}"
+            raise InputError(f"there is no setting {prefix}{key}; {hint}")
+        nested = config[key]
+        if isinstance(nested, Mapping) and isinstance(value, Mapping):
+            # Another network takes other settings: they replace those of the recipe's.
+            replaces = "name" in value and value["name"] != nested.get("name")
+            changed[key] = dict(value) if replaces else _changed(nested, value, f"{prefix}{key}.")
+        else:
+            changed[key] = value
+    return changed

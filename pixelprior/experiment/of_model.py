@@ -1,0 +1,91 @@
+"""The config of a model that a caller has built."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pixelprior.errors import InputError
+from pixelprior.experiment.build import QUANTIZERS
+from pixelprior.models import MODELS, GridModel
+from pixelprior.nn.constructed import constructor_arguments
+from pixelprior.prior import Prior
+from pixelprior.tokenizers import VQVAE
+from pixelprior.tokenizers.vqvae import level_names
+
+NOT_FOR_CONFIGS = ("grid", "num_classes", "null_class", "map_features")
+
+
+def model_settings(model: GridModel | VQVAE | Prior) -> dict[str, Any]:
+    """Return the keys of a config that describe a model, so that a run folder can rebuild it.
+
+    A model of another class, or one that was not made by its constructor, is described by the name
+    of its class alone. Such a run can be trained, but not be loaded from a folder.
+    """
+    if isinstance(model, Prior):
+        return _prior_settings(model)
+    levels = {"levels": model.grid.levels, "binarisation": "none"}
+    if isinstance(model, VQVAE):
+        arguments = constructor_arguments(model) or {}
+        quantizer = arguments.pop("quantizer", None)
+        arguments.pop("grid", None)
+        name = "vqvae" if len(model.code_grids) == 1 else "vqvae2"
+        return levels | {
+            "tokenizer": {"name": name, **arguments},
+            "quantizer": _named(quantizer, QUANTIZERS),
+        }
+    shape = model.context_shape
+    return levels | {
+        "model": _settings_of(model),
+        "class_conditional": bool(shape.num_classes),
+        "label_dropout": 0.1 if shape.null_class else 0.0,
+    }
+
+
+def check_rebuilds(settings: Mapping[str, Any]) -> None:
+    """Raise an InputError unless a run folder can rebuild the model of these settings."""
+    known = {"model": MODELS, "quantizer": QUANTIZERS}
+    parts = [(settings[key], names) for key, names in known.items() if key in settings]
+    parts += [(part, MODELS) for part in settings.get("models", {}).values()]
+    if not all(part["name"] in names for part, names in parts):
+        raise InputError(
+            "a run folder must be able to rebuild its model: give a model of pixelprior made by "
+            "its constructor (and classes or functools.partial for its parts), or leave workdir out"
+        )
+
+
+def _prior_settings(prior: Prior) -> dict[str, Any]:
+    names = level_names(len(prior.grids))
+    arguments = constructor_arguments(prior) or {}
+    makers = arguments.get("models") or [None] * len(names)
+    context = {
+        key.removeprefix("context_"): value
+        for key, value in {"context_features": 64, "context_num_blocks": 2, **arguments}.items()
+        if key.startswith("context_")
+    }
+    return {
+        "models": {name: _named(maker, MODELS) for name, maker in zip(names, makers, strict=True)},
+        "context": context,
+        "class_conditional": bool(prior.num_classes),
+        "label_dropout": prior.label_dropout,
+        "trained_levels": names,
+    }
+
+
+def _settings_of(model: GridModel) -> dict[str, Any]:
+    arguments = constructor_arguments(model)
+    name = next((name for name, kind in MODELS.items() if kind is type(model)), None)
+    if arguments is None or name is None:
+        return {"name": type(model).__name__}
+    kept = {key: value for key, value in arguments.items() if key not in NOT_FOR_CONFIGS}
+    return {"name": name, **kept}
+
+
+def _named(make: Callable[..., Any] | None, kinds: Mapping[str, type]) -> dict[str, Any]:
+    """The name and the settings of a class, or of a partial of it."""
+    settings: dict[str, Any] = {}
+    if isinstance(make, functools.partial) and not make.args:
+        make, settings = make.func, dict(make.keywords)
+    name = next((name for name, kind in kinds.items() if kind is make), None)
+    if name is None:
+        return {"name": getattr(make, "__name__", str(make))}
+    return {"name": name, **{key: value for key, value in settings.items() if key != "rngs"}}

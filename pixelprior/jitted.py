@@ -1,0 +1,111 @@
+"""The jitted entry of each verb: compiled once for a model's structure and the shapes of its input.
+
+Called directly, a method of a model runs operation by operation, and compiles parts of itself anew
+at every call. The functions here run all of it as one program. Weights are arguments of this
+program, so models of one structure share it, and none is kept alive by it.
+
+Legend: b batch, h height, w width, c channels, g codebooks.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int
+
+from pixelprior.context import Context
+from pixelprior.models.base import GridModel
+from pixelprior.prior import Prior
+from pixelprior.tokenizers import VQVAE
+
+Codes = Sequence[Int[Array, "b _ _ g"]]
+
+
+def log_prob(model: GridModel | Prior, x: Any, context: Any = None) -> Float[Array, " b"]:
+    """Compute the log-probability of each grid, or of the codes of each image, in nats.
+
+    Args:
+        model: a model of pixels, or a prior.
+        x: the symbols ``[b, h, w, c]``; for a prior the maps of codes, the coarsest first.
+        context: a `Context`, or None; for a prior the labels, or None.
+    """
+    return call(_log_prob, model, _as_list(x), context)
+
+
+def level_log_probs(
+    prior: Prior, codes: Codes, label: Int[Array, " b"] | None = None
+) -> list[Float[Array, " b"]]:
+    """Compute the log-probability of the codes of each level, given the coarser ones, in nats."""
+    return call(_level_log_probs, prior, _as_list(codes), label)
+
+
+def pixel_bits(
+    model: GridModel, x: Int[Array, "b h w c"], context: Context | None = None
+) -> Float[Array, "b h w"]:
+    """Compute the bits that each pixel costs, given those before it in the model's order."""
+    return call(_pixel_bits, model, x, context)
+
+
+def encode(tokenizer: VQVAE, pixels: Float[Array, "b h w c"]) -> list[Int[Array, "b _ _ g"]]:
+    """Compute the codes of pixels in [0, 1], the coarsest level first."""
+    return call(_encode, tokenizer, pixels)
+
+
+def decode(tokenizer: VQVAE, codes: Codes) -> Float[Array, "b h w c"]:
+    """Compute the pixels in [0, 1] that codes stand for."""
+    return call(_decode, tokenizer, _as_list(codes))
+
+
+def reconstruct(tokenizer: VQVAE, pixels: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+    """Compute the pixels that the codes of pixels stand for."""
+    return call(_reconstruct, tokenizer, pixels)
+
+
+def call(function: Callable[..., Any], model: nnx.Module, *arguments: Any) -> Any:
+    """Call ``function(model, *arguments)``, jitted.
+
+    Args:
+        function: a pure function at the top of a module: it is the key of what is compiled.
+        model: the model.
+        arguments: pytrees of arrays.
+    """
+    return _call(function, *nnx.split(model), *arguments)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _call(function: Callable[..., Any], graph: nnx.GraphDef, weights: Any, *arguments: Any) -> Any:
+    return function(nnx.merge(graph, weights), *arguments)
+
+
+def _as_list(x: Any) -> Any:
+    """Turn a tuple of maps into a list: another kind of sequence would compile anew."""
+    return list(x) if isinstance(x, tuple) else x
+
+
+def _log_prob(model: Any, x: Any, context: Any) -> Any:
+    return model.log_prob(x, context)
+
+
+def _level_log_probs(prior: Prior, codes: Codes, label: Any) -> Any:
+    return [prior.level_log_prob(number, codes, label) for number in range(len(codes))]
+
+
+def _pixel_bits(model: GridModel, x: Any, context: Context | None) -> Any:
+    log_p = jax.nn.log_softmax(model.logits(x, context))
+    of_symbols = jnp.take_along_axis(log_p, x[..., None], axis=-1)[..., 0]
+    return -of_symbols.sum(axis=-1) / jnp.log(2.0)
+
+
+def _encode(tokenizer: VQVAE, pixels: Any) -> Any:
+    return tokenizer.get_code_indices(pixels)
+
+
+def _decode(tokenizer: VQVAE, codes: Any) -> Any:
+    return tokenizer.decode_codes(codes)
+
+
+def _reconstruct(tokenizer: VQVAE, pixels: Any) -> Any:
+    return tokenizer.reconstruct(pixels)

@@ -1,0 +1,50 @@
+"""Models that remember how they were constructed, so that a run folder can rebuild them."""
+
+import functools
+import inspect
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+# Beside the models, not in them: an attribute would become a part of their graph, and two equal
+# models would compile twice.
+_ARGUMENTS: weakref.WeakKeyDictionary[Any, Mapping[str, Any]] = weakref.WeakKeyDictionary()
+
+
+class Constructed:
+    """Base of classes whose constructor arguments are remembered."""
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        if "__init__" not in cls.__dict__:
+            return
+        construct = cls.__init__
+
+        @functools.wraps(construct)
+        def __init__(self: Any, *args: Any, **settings: Any) -> None:
+            # The outermost constructor comes first: those of base classes do not count.
+            if self not in _ARGUMENTS:
+                bound = inspect.signature(construct).bind(self, *args, **settings)
+                _ARGUMENTS[self] = bound.arguments
+            construct(self, *args, **settings)
+
+        cls.__init__ = __init__  # type: ignore[method-assign, misc]
+
+
+def constructor_arguments(model: Any) -> dict[str, Any] | None:
+    """Return the arguments that a model was constructed with, by name, without ``rngs``.
+
+    Returns:
+        None for a model that was not made by its constructor but by `nnx.merge`, for example.
+    """
+    if model not in _ARGUMENTS:
+        return None
+    arguments = dict(_ARGUMENTS[model])
+    variable = [
+        name
+        for name, parameter in inspect.signature(type(model).__init__).parameters.items()
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD
+    ]
+    for name in variable:
+        arguments |= arguments.pop(name, {})
+    return {name: value for name, value in arguments.items() if name not in ("self", "rngs")}

@@ -1,0 +1,232 @@
+"""Train from Python: a recipe by name, or a model on arrays.
+
+Legend: n images, h height, w width, c channels.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+from flax import nnx
+
+from pixelprior.data import Dataset, Symbols
+from pixelprior.data.sources.arrays import as_images, open_arrays
+from pixelprior.errors import InputError
+from pixelprior.experiment import check_config, check_rebuilds, model_settings, with_settings
+from pixelprior.experiment.recipes import load_recipe
+from pixelprior.models.base import GridModel
+from pixelprior.prior import Prior
+from pixelprior.progress import Message, Report, only_warnings
+from pixelprior.runs.load import load_trained
+from pixelprior.runs.prior_task import open_prior_task
+from pixelprior.runs.run import Run
+from pixelprior.runs.tokenizer import TokenizerRun
+from pixelprior.runs.train import claim_for, train_in_folder
+from pixelprior.system.compilation_cache import keep_compiled_programs
+from pixelprior.system.console import Terminal
+from pixelprior.system.devices import data_mesh
+from pixelprior.tokenizers import VQVAE
+from pixelprior.training.loop import train
+from pixelprior.training.run_folder import RunFolder
+from pixelprior.training.store import MemoryStore
+from pixelprior.training.task import Task
+from pixelprior.training.tasks import PixelTask, TokenizerTask
+
+Opened = tuple[Dataset, Symbols]
+
+
+def fit(
+    recipe: str | GridModel | VQVAE | Prior,
+    images: Any = None,
+    labels: Any = None,
+    *,
+    workdir: str | Path | None = None,
+    tokenizer: Run | str | Path | Mapping[str, Any] | None = None,
+    progress: bool | Report = True,
+    **settings: Any,
+) -> Run:
+    """Train a recipe by name, or a model on arrays.
+
+    A model keeps the weights that it was given; the trained ones are those of the run's model. It
+    is trained as ``digits`` is, with the settings changed that are given. Where ``num_steps`` is
+    given alone, warm-up and the steps between validations shrink or grow with it.
+
+    Ctrl-C ends the training early. The run then has the weights of the best validation so far.
+
+    Example:
+        >>> run = pp.fit("digits", num_steps=600)
+        >>> codes = pp.fit("digits:vqvae")
+        >>> prior = pp.fit("digits:prior", tokenizer=codes)
+        >>> run = pp.fit(pp.GatedPixelCNN(grid, rngs=nnx.Rngs(0)), images, num_steps=2000)
+
+    Args:
+        recipe: the name of a recipe, like "digits" or "digits:vqvae" (``pixelprior configs`` lists
+            them); or a model of pixels, a tokenizer or a prior.
+        images: uint8 pixels or integer symbols, ``[n, h, w, c]`` or ``[n, h, w]``, NumPy or JAX.
+            A fifth of them becomes the test split, a tenth of the rest the validation split.
+        labels: the class of each image, integers from 0.
+        workdir: the run folder, new or to be resumed; by default everything stays in memory.
+        tokenizer: the run of a prior's tokenizer, or its folder. For the recipe of a tokenizer:
+            settings of its network, like other settings.
+        progress: show a bar and sentences in the terminal; or a function that receives the events
+            of `pixelprior.progress`.
+        settings: keys of the config, see `pixelprior.experiment.TASKS`. A mapping changes some keys
+            of a nested one: ``model={"features": 32}``.
+
+    Returns:
+        The run: ``run.model`` is trained, ``run.metrics`` are its records.
+
+    Raises:
+        InputError: if recipe, arrays and settings do not fit each other.
+        NonFiniteLossError: if training diverges.
+    """
+    keep_compiled_programs()
+    report = _report(progress)
+    if isinstance(tokenizer, Mapping):
+        settings, tokenizer = settings | {"tokenizer": tokenizer}, None
+    model = None if isinstance(recipe, str) else _check_model(recipe)
+    base = load_recipe(recipe if isinstance(recipe, str) else _base_recipe(recipe))
+    config = with_settings(base | ({} if model is None else model_settings(model)), settings)
+    opened = None
+    if images is not None:
+        config, opened = _open_arrays(config, images, labels, model, report)
+    elif labels is not None:
+        raise InputError("labels were given without images")
+    elif model is not None and not isinstance(model, Prior):
+        raise InputError(
+            f"a {type(model).__name__} is trained on images; give them as the second argument"
+        )
+    check_config(config)
+    folder = None if workdir is None else RunFolder(workdir)
+    if folder is not None and model is not None:
+        check_rebuilds(config)
+    mesh = data_mesh()
+    task, tokenizer_run = _open_task(config, model, opened, folder, tokenizer, mesh, report)
+    if folder is None:
+        return _fit_in_memory(task, config, tokenizer_run, opened, mesh, report)
+    claim_for(task, config, folder, tokenizer_run)
+    train_in_folder(task, config, folder, mesh, report=report)
+    return load_trained(folder.path, report=report).with_images(opened)
+
+
+def _report(progress: bool | Report) -> Report:
+    if not isinstance(progress, bool):
+        return progress
+    return Terminal() if progress else only_warnings
+
+
+def _check_model(model: Any) -> GridModel | VQVAE | Prior:
+    if not isinstance(model, GridModel | VQVAE | Prior):
+        raise InputError(
+            "expected the name of a recipe, or a model of pixels, a tokenizer or a prior, got "
+            f"{type(model).__name__}"
+        )
+    return model
+
+
+def _base_recipe(model: GridModel | VQVAE | Prior) -> str:
+    """The recipe whose settings train a model of this kind."""
+    if isinstance(model, Prior):
+        return "digits:prior"
+    return "digits:vqvae" if isinstance(model, VQVAE) else "digits"
+
+
+def _open_arrays(
+    config: dict[str, Any],
+    images: Any,
+    labels: Any,
+    model: GridModel | VQVAE | Prior | None,
+    report: Report,
+) -> tuple[dict[str, Any], Opened]:
+    """The config of a run on these arrays, and the data set that they make."""
+    if config["task"] == "prior":
+        raise InputError("a prior learns the codes of its tokenizer's images; leave images out")
+    levels = config["levels"]
+    pixels, classes = as_images(images, labels, levels)
+    class_names: tuple[str, ...] = ()
+    if isinstance(model, GridModel | VQVAE) and pixels.shape[1:] != model.grid.shape:
+        raise InputError(
+            f"the model is of images {list(model.grid.shape)}, got {list(pixels.shape[1:])}"
+        )
+    if isinstance(model, GridModel) and model.context_shape.num_classes:
+        class_names = _class_names(model.context_shape.num_classes, classes)
+    native = levels
+    if int(pixels.max()) >= levels:
+        native = 256
+        report(Message(f"8-bit pixels, quantised to {levels} levels"))
+    dataset = open_arrays(
+        pixels,
+        classes,
+        native_levels=native,
+        validation_fraction=config["validation_fraction"],
+        class_names=class_names,
+    )
+    symbols = Symbols(levels, config["binarisation"])
+    config = config | {"dataset": dataset.name, "image_size": (0, 0), "data_dir": ""}
+    return config, (dataset, symbols)
+
+
+def _class_names(num_classes: int, labels: Any) -> tuple[str, ...]:
+    """The numbers of a model's classes, which the labels must be of."""
+    if labels is None or int(labels.max()) >= num_classes:
+        came = "no labels" if labels is None else f"labels up to {int(labels.max())}"
+        raise InputError(f"the model is conditioned on {num_classes} classes, got {came}")
+    return tuple(map(str, range(num_classes)))
+
+
+def _open_task(
+    config: Mapping[str, Any],
+    model: Any,
+    opened: Opened | None,
+    folder: RunFolder | None,
+    tokenizer: Run | str | Path | None,
+    mesh: jax.sharding.Mesh,
+    report: Report,
+) -> tuple[Task, TokenizerRun | None]:
+    if config["task"] == "prior":
+        return open_prior_task(
+            config,
+            folder,
+            tokenizer,
+            None,
+            mesh,
+            model=model,
+            in_memory=folder is None,
+            report=report,
+        )
+    if tokenizer is not None:
+        raise InputError(
+            f"tokenizer is for training a prior, but the task is {config['task']!r}; leave it out"
+        )
+    if config["task"] == "compare":
+        raise InputError("this recipe is a list of runs; fit trains one run: train.py takes lists")
+    kind = PixelTask if config["task"] == "pixels" else TokenizerTask
+    return kind(config, mesh, opened=opened, model=model), None
+
+
+def _fit_in_memory(
+    task: Task,
+    config: Mapping[str, Any],
+    tokenizer: TokenizerRun | None,
+    opened: Opened | None,
+    mesh: jax.sharding.Mesh,
+    report: Report,
+) -> Run:
+    store = MemoryStore()
+    graph, _ = nnx.split(nnx.eval_shape(task.make))
+    train(task, config, store, mesh, report=report)
+    step, weights = store.best(None)
+    return Run(
+        model=nnx.merge(graph, weights),
+        config=config,
+        # As a folder would give it back.
+        data=json.loads(json.dumps(task.describe())),
+        provenance=f"averaged weights of step {step} (best validation)",
+        step=step,
+        tokenizer=None if tokenizer is None else tokenizer.tokenizer,
+        tokenizer_config=None if tokenizer is None else tokenizer.run.config,
+        images=opened if tokenizer is None else tokenizer.run.images,
+        records=store.records,
+    )

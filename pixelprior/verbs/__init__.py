@@ -1,0 +1,1 @@
+"""The public verbs: functions of a model or a run, checked and compiled once for each shape."""

@@ -1,0 +1,202 @@
+"""Arguments of the public verbs, checked before anything is compiled.
+
+Legend: b batch, h height, w width, c channels, g codebooks.
+"""
+
+import numbers
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from pixelprior.context import Context
+from pixelprior.data import to_pixels
+from pixelprior.errors import InputError
+from pixelprior.models.base import GridModel
+from pixelprior.models.guided import Guided
+from pixelprior.prior import Prior
+from pixelprior.runs.run import Run
+from pixelprior.tokenizers import VQVAE
+
+Model = GridModel | Prior | VQVAE
+
+
+def model_of(subject: Any) -> Model:
+    """Return the model of a run, or the model that was given.
+
+    Raises:
+        InputError: if it is neither.
+    """
+    if isinstance(subject, Run):
+        return subject.model
+    if isinstance(subject, GridModel | Prior | VQVAE):
+        return subject
+    if isinstance(subject, str | Path):
+        raise InputError(f"expected a model or a run, got a path; use pp.load({str(subject)!r})")
+    raise InputError(
+        f"expected a model or a run, got {type(subject).__name__}; pp.load and pp.fit return one"
+    )
+
+
+def distribution_of(subject: Any) -> GridModel | Prior:
+    """Return a model of pixels or a prior, from itself or its run.
+
+    Raises:
+        InputError: if it is something else.
+    """
+    model = model_of(subject)
+    if isinstance(model, VQVAE):
+        raise InputError(
+            "a tokenizer has no distribution to sample from or to score; train a prior on its codes"
+        )
+    return model
+
+
+def tokenizer_of(subject: Any) -> VQVAE:
+    """Return a tokenizer, from itself, its run or the run of a prior.
+
+    Raises:
+        InputError: if there is none.
+    """
+    model = model_of(subject)
+    if isinstance(model, VQVAE):
+        return model
+    if isinstance(subject, Run) and subject.tokenizer is not None:
+        return subject.tokenizer
+    if isinstance(model, Prior):
+        raise InputError(
+            "a prior alone gives codes; give its run (pp.load_trained, pp.fit), or tokenizer=..."
+        )
+    raise InputError(
+        f"expected a tokenizer or its run, got a {type(model).__name__}, which has no codes"
+    )
+
+
+def check_key(key: Any) -> None:
+    """Raise an InputError unless this is one JAX key."""
+    if isinstance(key, jax.Array):
+        if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ():
+            return
+        # A key of the older kind: jax.random.PRNGKey.
+        if key.dtype == jnp.uint32 and key.shape == (2,):
+            return
+    shown = repr(key) if isinstance(key, numbers.Number) else type(key).__name__
+    raise InputError(f"key must be one JAX key, got {shown}; use jax.random.key(0)")
+
+
+def check_num(num: Any) -> None:
+    """Raise an InputError unless this is a number of images."""
+    if not isinstance(num, int | np.integer) or isinstance(num, bool) or num < 1:
+        raise InputError(f"num must be an integer of at least 1, got {num!r}")
+
+
+def labels(subject: Any, label: Any, num: int) -> Int[Array, " b"] | None:
+    """Return one class for each image.
+
+    Args:
+        subject: the model, or its run, which knows the names of the classes.
+        label: a class for all images, by index or by name; one for each; or None.
+        num: the number of images.
+
+    Raises:
+        InputError: if there is no such class, or not one for each image.
+    """
+    if label is None:
+        return None
+    if isinstance(label, str):
+        return jnp.full(num, _class_index(subject, label), jnp.int32)
+    if isinstance(label, int | np.integer) and not isinstance(label, bool):
+        return jnp.full(num, label, jnp.int32)
+    if isinstance(label, Sequence) and all(isinstance(one, str) for one in label):
+        label = [_class_index(subject, one) for one in label]
+    try:
+        array = jnp.asarray(label)
+    except (TypeError, ValueError):
+        raise _no_label(label, num) from None
+    if array.ndim == 0:
+        array = jnp.broadcast_to(array, (num,))
+    if not jnp.issubdtype(array.dtype, jnp.integer) or array.shape != (num,):
+        raise _no_label(label, num)
+    return array
+
+
+def _no_label(label: Any, num: int) -> InputError:
+    return InputError(
+        f"label must be a class, by index or name, or one index for each of {num} images, "
+        f"got {label!r:.80}"
+    )
+
+
+def _class_index(subject: Any, name: str) -> int:
+    names = list(subject.data["class_names"]) if isinstance(subject, Run) else []
+    if name in names:
+        return names.index(name)
+    known = f"the classes are {', '.join(names)}" if names else "give the run, or an index"
+    raise InputError(f"there is no class named {name!r}; {known}")
+
+
+def context_of(
+    subject: Any, model: GridModel, label: Any, context: Any, num: int
+) -> Context | None:
+    """Return the context of a model of pixels, from a label or as it was given.
+
+    Raises:
+        InputError: if both are given, or they do not fit the model.
+    """
+    if label is not None and context is not None:
+        raise InputError("give label or context, not both; a Context has a field for the label")
+    if label is not None:
+        context = Context(label=labels(subject, label, num))
+    model.context_shape.check(context, num)
+    return context
+
+
+def prior_labels(
+    subject: Any, prior: Prior, label: Any, context: Any, num: int
+) -> Int[Array, " b"] | None:
+    """Return the labels that a prior is conditioned on.
+
+    Raises:
+        InputError: if a context is given, or the labels do not fit the prior.
+    """
+    if context is not None:
+        raise InputError("a prior is conditioned on classes alone; give label=..., no context")
+    found = labels(subject, label, num)
+    prior.check_label(found, num)
+    return found
+
+
+def guided(model: GridModel, guidance: Any) -> GridModel:
+    """Return a model of pixels with classifier-free guidance; None leaves it as it is.
+
+    Raises:
+        InputError: if the model has learned no null class, or this is no number.
+    """
+    if guidance is None:
+        return model
+    if isinstance(guidance, bool | str) or jnp.ndim(guidance) != 0:
+        raise InputError(f"guidance must be a number, got {guidance!r:.80}")
+    return Guided(model, guidance)
+
+
+def pixels_of(tokenizer: VQVAE, images: Any) -> Float[Array, "b h w c"]:
+    """Return images as pixels in [0, 1]; integers are symbols of the tokenizer's grid.
+
+    Raises:
+        InputError: if these are not images of the tokenizer's shape.
+    """
+    if isinstance(images, list | tuple):
+        raise InputError(
+            "images must be one array [batch, height, width, channels], got a "
+            f"{type(images).__name__}; use jnp.stack"
+        )
+    if not hasattr(images, "dtype"):
+        raise InputError(f"images must be an array, got {type(images).__name__}")
+    if jnp.issubdtype(images.dtype, jnp.integer):
+        tokenizer.grid.check(images)
+        return jnp.asarray(to_pixels(images, tokenizer.grid.levels))
+    return jnp.asarray(images)

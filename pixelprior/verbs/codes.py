@@ -1,0 +1,77 @@
+"""Turn images into codes and back.
+
+Legend: b batch, h height, w width, c channels, g codebooks.
+"""
+
+from typing import Any
+
+from jaxtyping import Array, Float, Int
+
+from pixelprior import jitted
+from pixelprior.system.compilation_cache import keep_compiled_programs
+from pixelprior.verbs.arguments import pixels_of, tokenizer_of
+
+
+def encode(tokenizer: Any, images: Any) -> list[Int[Array, "b _ _ g"]]:
+    """Turn images into codes.
+
+    Example:
+        >>> codes = pp.encode(tokenizer, images)
+
+    Args:
+        tokenizer: a tokenizer, its run, or the run of a prior.
+        images: pixels in [0, 1], or integer symbols of the tokenizer's grid, ``[b, h, w, c]``.
+
+    Returns:
+        One int32 map of codes for each level, the coarsest first.
+
+    Raises:
+        InputError: if there is no tokenizer, or the images are not of its shape.
+    """
+    keep_compiled_programs()
+    model = tokenizer_of(tokenizer)
+    return jitted.encode(model, pixels_of(model, images))
+
+
+def decode(tokenizer: Any, codes: Any) -> Float[Array, "b h w c"]:
+    """Turn codes into images.
+
+    Example:
+        >>> images = pp.decode(tokenizer, codes)
+
+    Args:
+        tokenizer: a tokenizer, its run, or the run of a prior.
+        codes: one map for each level, the coarsest first, as `encode` returns them.
+
+    Returns:
+        Pixels in [0, 1].
+
+    Raises:
+        InputError: if there is no tokenizer, or the codes are not of its grids.
+    """
+    keep_compiled_programs()
+    model = tokenizer_of(tokenizer)
+    # Their values are unknown inside the jitted function.
+    model.check_codes(codes)
+    return jitted.decode(model, codes)
+
+
+def reconstruct(tokenizer: Any, images: Any) -> Float[Array, "b h w c"]:
+    """Turn images into codes and back: the images as far as their codes keep them.
+
+    Example:
+        >>> again = pp.reconstruct(tokenizer, images)
+
+    Args:
+        tokenizer: see `encode`.
+        images: see `encode`.
+
+    Returns:
+        Pixels in [0, 1].
+
+    Raises:
+        InputError: if there is no tokenizer, or the images are not of its shape.
+    """
+    keep_compiled_programs()
+    model = tokenizer_of(tokenizer)
+    return jitted.reconstruct(model, pixels_of(model, images))

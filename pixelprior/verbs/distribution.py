@@ -1,0 +1,189 @@
+"""Sample from a model of pixels or a prior, and score with it.
+
+Legend: b batch, h height, w width, c channels, g codebooks.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from jaxtyping import Array, Float, Int
+
+from pixelprior import jitted
+from pixelprior.context import Context
+from pixelprior.errors import InputError
+from pixelprior.prior import Prior
+from pixelprior.runs.run import Run
+from pixelprior.sampling.rows import sample_rows as sample_grid_rows
+from pixelprior.sampling.sample import sample as sample_grids
+from pixelprior.sampling.sampler import Sampler
+from pixelprior.sampling.strategies import Strategy
+from pixelprior.system.compilation_cache import keep_compiled_programs
+from pixelprior.verbs.arguments import (
+    check_key,
+    check_num,
+    context_of,
+    distribution_of,
+    guided,
+    prior_labels,
+    tokenizer_of,
+)
+
+Codes = list[Int[Array, "b _ _ g"]]
+
+
+def sample(
+    model: Any,
+    key: Array,
+    num: int,
+    *,
+    label: Any = None,
+    context: Context | None = None,
+    strategy: Strategy | Sequence[Any] = (),
+    known: Any = None,
+    guidance: float | None = None,
+    method: str | Sampler = "auto",
+    first_image: int | Int[Array, ""] = 0,
+    tokenizer: Any = None,
+) -> Any:
+    """Draw images from a model of pixels, or codes from a prior.
+
+    Image n depends on ``(key, n)``, its own class and its own known symbols alone. So 64 images at
+    once, or 16 with ``first_image`` 0, 16, 32 and 48, are the same images, for every ``method`` and
+    any number of devices. Compiles once for each shape; may be called inside other jitted code.
+
+    Known symbols stay as they are. They condition only the symbols after them in the model's order.
+
+    Example:
+        >>> images = pp.sample(model, jax.random.key(0), 16, label=3, strategy=pp.Temperature(0.9))
+        >>> codes = pp.sample(prior, jax.random.key(0), 16)
+
+    Args:
+        model: a model of pixels, a prior, or a run of one.
+        key: a JAX key, ``jax.random.key(seed)``.
+        num: the number of images.
+        label: a class for all images, by index (or name, for a run), or an array of one for each.
+        context: a `Context` in place of a label, for models that take a map.
+        strategy: changes the distribution of every symbol, such as `Temperature`; or several,
+            applied in turn. A prior also takes one such sequence for each level, the top first.
+        known: symbols that are not drawn, and `UNKNOWN` elsewhere; for a prior a list of maps.
+        guidance: scale of classifier-free guidance; 1 is the model itself, None for none.
+        method: "auto", "cached", "fixed_point", "whole_grids", "naive", or a `Sampler`.
+        first_image: the number of the first image.
+        tokenizer: turns the codes of a prior into images: a tokenizer or its run.
+
+    Returns:
+        int32 symbols ``[num, h, w, c]``; from a prior a list of int32 maps of codes, the coarsest
+        first, or pixels in [0, 1] if there is a tokenizer.
+
+    Raises:
+        InputError: if an argument does not fit the model.
+    """
+    keep_compiled_programs()
+    distribution = distribution_of(model)
+    check_key(key)
+    check_num(num)
+    settings: dict[str, Any] = dict(
+        strategy=strategy, known=known, method=method, first_image=first_image
+    )
+    if isinstance(distribution, Prior):
+        _check_learned(model)
+        decoder = None if tokenizer is None else tokenizer_of(tokenizer)
+        given = prior_labels(model, distribution, label, context, num)
+        return distribution.sample(
+            key, num, label=given, guidance=guidance, tokenizer=decoder, **settings
+        )
+    if tokenizer is not None:
+        raise InputError("tokenizer is for the codes of a prior; this is a model of pixels")
+    here = context_of(model, distribution, label, context, num)
+    return sample_grids(guided(distribution, guidance), key, num, context=here, **settings)
+
+
+def sample_rows(
+    model: Any,
+    key: Array,
+    num: int,
+    *,
+    label: Any = None,
+    context: Context | None = None,
+    strategy: Strategy | Sequence[Any] = (),
+    known: Any = None,
+    guidance: float | None = None,
+    first_image: int | Int[Array, ""] = 0,
+) -> Iterator[Any]:
+    """Draw what `sample` draws, row by row: all grids after every row.
+
+    Symbols that are not drawn yet are `UNKNOWN`. Stop asking for rows to stop the sampling.
+
+    Example:
+        >>> for images in pp.sample_rows(model, jax.random.key(0), 16):
+        ...     display(pp.show(images, model))
+
+    Args:
+        model: see `sample`, as for all that follow.
+        key: a JAX key.
+        num: the number of images.
+        label: the classes.
+        context: a `Context` in place of a label.
+        strategy: changes the distribution of every symbol.
+        known: symbols that are not drawn.
+        guidance: scale of classifier-free guidance.
+        first_image: the number of the first image.
+
+    Raises:
+        InputError: if an argument does not fit the model, at once and not with the first row.
+    """
+    keep_compiled_programs()
+    distribution = distribution_of(model)
+    check_key(key)
+    check_num(num)
+    settings: dict[str, Any] = dict(strategy=strategy, known=known, first_image=first_image)
+    if isinstance(distribution, Prior):
+        _check_learned(model)
+        given = prior_labels(model, distribution, label, context, num)
+        return distribution.sample_rows(key, num, label=given, guidance=guidance, **settings)
+    here = context_of(model, distribution, label, context, num)
+    return sample_grid_rows(guided(distribution, guidance), key, num, context=here, **settings)
+
+
+def log_prob(
+    model: Any,
+    x: Any,
+    *,
+    label: Any = None,
+    context: Context | None = None,
+    guidance: float | None = None,
+) -> Float[Array, " b"]:
+    """Compute the log-probability of images or codes, in nats.
+
+    Compiles once for each shape: the second call takes milliseconds.
+
+    Example:
+        >>> nats = -pp.log_prob(model, images, label=3)
+
+    Args:
+        model: a model of pixels, a prior, or a run of one.
+        x: symbols ``[b, h, w, c]``; for a prior a list of maps of codes, the coarsest first.
+        label: see `sample`.
+        context: see `sample`.
+        guidance: see `sample`; for models of pixels.
+
+    Raises:
+        InputError: if an argument does not fit the model.
+    """
+    keep_compiled_programs()
+    distribution = distribution_of(model)
+    if isinstance(distribution, Prior):
+        if guidance is not None:
+            raise InputError("log_prob takes guidance for models of pixels alone; leave it out")
+        distribution.check_codes(x)
+        given = prior_labels(model, distribution, label, context, len(x[0]))
+        return jitted.log_prob(distribution, x, given)
+    distribution.grid.check(x)
+    here = context_of(model, distribution, label, context, len(x))
+    return jitted.log_prob(guided(distribution, guidance), x, here)
+
+
+def _check_learned(subject: Any) -> None:
+    """Raise an InputError for the run of a prior that has not learned all levels."""
+    if isinstance(subject, Run):
+        subject.check_learned()

@@ -1,0 +1,59 @@
+"""Evaluate a run on held-out images."""
+
+from pathlib import Path
+from typing import Any
+
+from pixelprior.errors import InputError
+from pixelprior.progress import Report, only_warnings
+from pixelprior.runs.evaluate import evaluate as evaluate_run
+from pixelprior.runs.load import load_trained
+from pixelprior.runs.run import Run
+from pixelprior.system.compilation_cache import keep_compiled_programs
+
+
+def evaluate(
+    run: Run | str | Path,
+    *,
+    split: str = "test",
+    batch_size: int = 64,
+    baselines: bool = True,
+    num_samples: int = 0,
+    report: Report = only_warnings,
+) -> dict[str, Any]:
+    """Measure a run on a split, beside baselines on the same images.
+
+    Example:
+        >>> pp.evaluate(run)["bits_per_dim"]
+
+    Args:
+        run: a run (`fit`, `load_trained`), or a run folder.
+        split: "test" or "validation".
+        batch_size: the number of images in a batch, on all devices together.
+        baselines: fit and measure the baselines too.
+        num_samples: the number of samples to draw and to compare with real images; 0 for none.
+        report: receives the progress.
+
+    Returns:
+        The figures of ``evaluate.py --json``. Models of pixels: ``nats`` per image with its
+        standard error ``nats_error``, and ``bits_per_dim``. Tokenizers: ``squared_error``, ``psnr``
+        and more. Priors: ``nats``, ``bits_per_code``, and ``levels``.
+
+    Raises:
+        InputError: if the run or its data cannot be read, or a setting does not fit them.
+    """
+    keep_compiled_programs()
+    if not isinstance(run, Run):
+        if not isinstance(run, str | Path):
+            raise InputError(
+                f"expected a run or a run folder, got {type(run).__name__}; a model alone has no "
+                "data: give the run of pp.fit or pp.load_trained"
+            )
+        run = load_trained(run, report=report)
+    return evaluate_run(
+        run,
+        split=split,
+        batch_size=batch_size,
+        baselines=baselines,
+        num_samples=num_samples,
+        report=report,
+    ).result

@@ -1,0 +1,208 @@
+"""Training from Python: recipes by name, and models on arrays."""
+
+import threading
+
+import chex
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+import pixelprior as pp
+from pixelprior.progress import Advance, Finished, Message, Record
+
+TINY = {"features": 4, "num_layers": 1, "embedding_features": 4, "head_features": 8}
+QUICK = {"num_steps": 4, "batch_size": 16, "checkpoint_every": 2, "progress": False}
+
+
+@pytest.fixture(scope="module")
+def stripes():
+    """Images of 4x6 symbols in [0, 8), two classes, and their labels."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 2
+    images = np.where(labels[:, None, None], np.arange(6) % 2 * 7, np.arange(4)[:, None] % 2 * 7)
+    return (images + rng.integers(0, 2, (60, 4, 6)) * (images == 0)).astype(np.uint8), labels
+
+
+def tiny(**settings):
+    grid = pp.Grid(height=4, width=6, channels=1, levels=8)
+    return pp.GatedPixelCNN(grid, **TINY, **settings, rngs=nnx.Rngs(0))
+
+
+def weights(model):
+    return nnx.to_pure_dict(nnx.state(model))
+
+
+@pytest.fixture(scope="module")
+def in_memory(stripes):
+    events = []
+    model = tiny()
+    before = weights(model)
+    run = pp.fit(model, stripes[0], **QUICK | {"progress": events.append})
+    # The model that was handed in stays as it was.
+    chex.assert_trees_all_equal(weights(model), before)
+    return run, events
+
+
+def test_a_model_on_arrays_in_memory(in_memory, stripes):
+    run, _ = in_memory
+    assert run.folder is None and run.step in (2, 4)
+    losses = [record["validation_loss"] for record in run.metrics if "validation_loss" in record]
+    best = [2, 4][int(np.argmin(losses))]
+    assert run.provenance == f"averaged weights of step {best} (best validation)"
+    # A fifth of 60, and a tenth of the other 48.
+    counts = {name: split["images"] for name, split in run.data["splits"].items()}
+    assert counts == {"train": 43, "validation": 5, "test": 12}
+    found = pp.evaluate(run, baselines=False)
+    assert found["num_images"] == 12
+    assert found["nats"] == pytest.approx(run.metrics[-1]["test_nats"], rel=1e-5)
+    # By hand: the mean over the test split, in the order of the data set.
+    test, _ = run.images[0].splits["test"].source.read(range(12))
+    by_hand = -pp.log_prob(run, test.astype(np.int32)).mean()
+    assert found["nats"] == pytest.approx(float(by_hand), rel=1e-5)
+    images = pp.sample(run, jax.random.key(0), 3)
+    chex.assert_shape(images, (3, 4, 6, 1))
+
+
+def test_progress_is_told_through_one_callback(in_memory):
+    run, events = in_memory
+    records = [
+        {"step": event.step, **event.values} for event in events if isinstance(event, Record)
+    ]
+    assert records == list(run.metrics)
+    steps = [event.done for event in events if isinstance(event, Advance)]
+    assert steps[0] == 0 and steps[-1] == 4 and steps == sorted(steps)
+    assert any(isinstance(event, Finished) for event in events)
+    assert any(isinstance(event, Message) and "done: " in event.text for event in events)
+
+
+def test_the_same_in_a_folder_and_resumed(in_memory, stripes, tmp_path):
+    run, _ = in_memory
+    in_folder = pp.fit(tiny(), stripes[0], workdir=tmp_path / "run", **QUICK)
+    chex.assert_trees_all_equal(weights(in_folder.model), weights(run.model))
+    # The folder alone rebuilds the model.
+    chex.assert_trees_all_equal(weights(pp.load(tmp_path / "run")), weights(run.model))
+    assert pp.evaluate(in_folder, baselines=False)["nats"] == pytest.approx(
+        pp.evaluate(run, baselines=False)["nats"], rel=1e-6
+    )
+    again = pp.fit(tiny(), stripes[0], workdir=tmp_path / "run", **QUICK)
+    chex.assert_trees_all_equal(weights(again.model), weights(run.model))
+    # Its images are in no folder.
+    with pytest.raises(pp.InputError, match="arrays in memory, which its folder does not keep"):
+        pp.evaluate(tmp_path / "run")
+    with pytest.raises(pp.InputError, match="holds a run with another config"):
+        pp.fit(tiny(), stripes[0][:50], workdir=tmp_path / "run", **QUICK)
+
+
+def test_in_a_thread(in_memory, stripes):
+    run, found = in_memory[0], []
+    thread = threading.Thread(target=lambda: found.append(pp.fit(tiny(), stripes[0], **QUICK)))
+    thread.start()
+    thread.join()
+    chex.assert_trees_all_equal(weights(found[0].model), weights(run.model))
+
+
+def test_eight_bit_pixels_become_symbols_and_jax_arrays_do(in_memory, stripes):
+    # 36 of 256 values for each of 8 levels.
+    events = []
+    pixels = jax.numpy.asarray(stripes[0] * 36 + 3, jax.numpy.uint8)[..., None]
+    run = pp.fit(tiny(), pixels, **QUICK | {"progress": events.append})
+    assert Message("8-bit pixels, quantised to 8 levels") in events
+    theirs = in_memory[0].images[0].splits["train"].source.read(range(43))[0]
+    dataset, symbols = run.images
+    ours = symbols.to_symbols(
+        dataset.splits["train"].source.read(range(43))[0], 256, split="train", indices=range(43)
+    )
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_labels(stripes):
+    run = pp.fit(tiny(num_classes=2), *stripes, **QUICK)
+    assert run.config["class_conditional"] and run.data["class_names"] == ["0", "1"]
+    images = pp.sample(run, jax.random.key(0), 2, label="1")
+    np.testing.assert_array_equal(images, pp.sample(run, jax.random.key(0), 2, label=[1, 1]))
+
+
+def test_a_recipe_with_other_settings_then_a_prior_of_its_codes():
+    network = {"features": 4, "residual_features": 2}
+    quantizer = {"features": 4, "codebook_size": 8, "k_means_iterations": 2}
+    settings = {"quantizer": quantizer, "tokenizer": network}
+    codes = pp.fit("digits:vqvae", **QUICK, **settings)
+    top = TINY | {"dropout_rate": 0.0}
+    prior = pp.fit("digits:prior", tokenizer=codes, models={"top": top}, **QUICK)
+    assert prior.folder is None and prior.tokenizer is codes.model
+    drawn = pp.sample(prior, jax.random.key(0), 2, label=3)
+    chex.assert_shape(drawn, [(2, 4, 4, 1)])
+    images = pp.decode(prior, drawn)
+    np.testing.assert_array_equal(
+        pp.sample(prior, jax.random.key(0), 2, label=3, tokenizer=prior), images
+    )
+    assert pp.show(drawn, prior).size == pp.show(images).size
+    found = pp.evaluate(prior, baselines=False)
+    assert found["nats"] == pytest.approx(prior.metrics[-1]["test_nats"], rel=1e-4)
+
+
+def test_warm_up_follows_the_number_of_steps():
+    run = pp.fit("digits", **QUICK | {"model": TINY})
+    # 50 of 600, in proportion; given keys stay as they are.
+    assert run.config["warmup_steps"] == 0 and run.config["checkpoint_every"] == 2
+    assert run.config["model"]["num_layers"] == 1 and run.config["model"]["kernel_size"] == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "words"),
+    [
+        (["digit"], {}, "did you mean digits"),
+        (["digits:vqvea"], {}, "did you mean vqvae"),
+        ([3], {}, "expected the name of a recipe, or a model"),
+        (["digits"], {"learning_rat": 1.0}, "there is no setting learning_rat; did you mean lea"),
+        (["digits"], {"model": {"feature": 1}}, "there is no setting model.feature; did you mean"),
+        (["digits"], {"num_steps": 0}, "num_steps must be above 0"),
+        (["digits"], {"tokenizer": "x"}, "tokenizer is for training a prior"),
+        (["digits", None, np.zeros(3, int)], {}, "labels were given without images"),
+        (["digits:prior"], {}, "give the folder of its run with --tokenizer"),
+        (["compare"], {}, "fit trains one run"),
+    ],
+)
+def test_arguments_that_do_not_fit(arguments, settings, words):
+    with pytest.raises(pp.InputError, match=words):
+        pp.fit(*arguments, progress=False, **settings)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "words"),
+    [
+        (None, None, "a GatedPixelCNN is trained on images"),
+        (np.zeros((9, 4, 6)), None, "must be uint8 pixels or integer symbols, got float64"),
+        ([np.zeros((4, 6), np.uint8)] * 9, None, "must be one array .*, got list"),
+        (np.zeros((9, 5, 6), np.uint8), None, r"the model is of images \[4, 6, 1\], got \[5, 6, 1"),
+        (np.full((9, 4, 6), 8, np.int32), None, r"or symbols in \[0, 8\), got values from 8 to 8"),
+        (np.full((9, 4, 6), -1, np.int32), None, "got values from -1 to -1"),
+        (np.zeros((2, 4, 6), np.uint8), None, "at least 3 images"),
+        (np.zeros((9, 4, 6), np.uint8), np.zeros(8, int), "labels must be 9 integers"),
+        (np.zeros((9, 4, 6), np.uint8), np.zeros(9), "labels must be 9 integers"),
+    ],
+)
+def test_arrays_that_do_not_fit(images, labels, words):
+    with pytest.raises(pp.InputError, match=words):
+        pp.fit(tiny(), images, labels, **QUICK)
+
+
+def test_labels_that_do_not_fit_the_model(stripes):
+    images, labels = stripes
+    with pytest.raises(pp.InputError, match="the model is conditioned on 2 classes"):
+        pp.fit(tiny(num_classes=2), images, labels + 1, **QUICK)
+    with pytest.raises(pp.InputError, match="the model is conditioned on 2 classes"):
+        pp.fit(tiny(num_classes=2), images, **QUICK)
+
+
+def test_a_folder_must_be_able_to_rebuild_its_model(stripes, tmp_path):
+    class Mine(pp.GatedPixelCNN):
+        pass
+
+    grid = pp.Grid(height=4, width=6, channels=1, levels=8)
+    model = Mine(grid, **TINY, rngs=nnx.Rngs(0))
+    with pytest.raises(pp.InputError, match="must be able to rebuild its model"):
+        pp.fit(model, stripes[0], workdir=tmp_path / "run", **QUICK)
+    assert not (tmp_path / "run").exists()
+    assert pp.fit(model, stripes[0], **QUICK).config["model"] == {"name": "Mine"}
