@@ -8,9 +8,9 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from pixelprior.cli.outputs import check_free, open_output, refused_in_words
 from pixelprior.cli.sample_figures import FIGURES
 from pixelprior.errors import InputError
-from pixelprior.figures.outputs import check_free, open_output, refused_in_words
 from pixelprior.figures.sheets import as_shades
 from pixelprior.runs.load import load_trained
 from pixelprior.runs.pictures import WALK, Subject, pictures

@@ -1,8 +1,7 @@
-"""Where many pictures go, batch by batch: what is there is never lost, and never drawn twice.
+"""Output files of many pictures, written batch by batch: no picture is lost or made twice.
 
-A job that is interrupted, however it ends, keeps the batches it has written; the same command goes
-on after them. So beside what it writes lies a request: what the job was asked for, by which one
-that is to go on knows that it is the same.
+An interrupted job keeps the batches it has written, and the same command continues after them. A
+file with the job's request lies beside them, which tells the same job from another one.
 
 Legend: n images, h height, w width, c channels.
 """
@@ -21,7 +20,7 @@ from jaxtyping import UInt8
 
 from pixelprior.errors import InputError
 from pixelprior.figures.sheets import image_file, save_grid, save_images
-from pixelprior.system.atomic import probe_folder, write_atomically
+from pixelprior.system.atomic import probe_folder, replacing, write_atomically
 
 REQUEST = ".request.json"
 
@@ -37,35 +36,34 @@ class Output(abc.ABC):
 
     @abc.abstractmethod
     def add(self, images: UInt8[np.ndarray, "n h w c"]) -> None:
-        """Writes the pictures that follow those that are there.
+        """Write the pictures that follow those that are there.
 
         Raises:
-            InputError: if they cannot be written, for one thing because the disk is full. What was
-                there before is kept.
+            InputError: if they cannot be written, as on a full disk. Earlier pictures are kept.
         """
 
     @abc.abstractmethod
     def finish(self) -> None:
-        """Puts the last touch, once all pictures are there. Raises as `add` does."""
+        """Complete the output, once all pictures are there. Raises as `add` does."""
 
 
 def open_output(
     out: Path, request: Mapping[str, Any], *, individual: bool, overwrite: bool, columns: int | None
 ) -> Output:
-    """A folder of PNG files, or one file: a PNG sheet, or an .npz archive with all ``images``.
+    """Open a folder of PNG files, or one file: a PNG sheet, or an .npz archive of all ``images``.
 
-    The archive tells the request too, as JSON, by the name ``request``.
+    The archive has the request too, as JSON, by the name ``request``.
 
     Args:
         out: the folder or the file; folders above it are made if they are missing.
-        request: what the job was asked for, as JSON can tell it.
-        individual: whether it is to be a folder.
-        overwrite: whether what is there may be replaced.
+        request: all settings that the pictures depend on, as JSON.
+        individual: write one file for each picture, in a folder.
+        overwrite: replace the files of another job.
         columns: of a sheet; None for nearly square.
 
     Raises:
-        InputError: if something else is there and may not be replaced, the name does not say what
-            kind of file it is to be, or nothing can be written there.
+        InputError: if something else is there and may not be replaced, the name has another
+            suffix, or nothing can be written there.
     """
     if not individual and out.suffix.lower() not in (".png", ".npz"):
         raise InputError(
@@ -83,7 +81,7 @@ def open_output(
 
 
 def check_free(out: Path, overwrite: bool) -> None:
-    """Raises an InputError unless a file may be written."""
+    """Raise an InputError unless a file may be written."""
     if out.is_dir():
         raise InputError(f"{out} is a folder; give another name, or --individual to fill it")
     if out.exists() and not overwrite:
@@ -119,7 +117,7 @@ class _Folder(Output):
 
 
 class _File(Output):
-    """One file, of batches that wait in a folder beside it until they are all there."""
+    """One file, made of batches that wait in a folder beside it."""
 
     def __init__(self, out: Path, request: Mapping[str, Any], overwrite: bool, columns: int | None):
         self._out, self._columns, self._request = out, columns, request
@@ -134,15 +132,9 @@ class _File(Output):
             self.done += len(batch)
 
     def add(self, images: UInt8[np.ndarray, "n h w c"]) -> None:
-        path = self._path(self.done)
-        with refused_in_words(self._out):
-            whole = path.with_suffix(".writing")
-            try:
-                with open(whole, "wb") as file:
-                    _write_array(file, images.shape, [images])
-                whole.replace(path)
-            finally:
-                whole.unlink(missing_ok=True)
+        with refused_in_words(self._out), replacing(self._path(self.done)) as temporary:
+            with open(temporary, "wb") as file:
+                _write_array(file, images.shape, [images])
         self.done += len(images)
 
     def finish(self) -> None:
@@ -155,21 +147,24 @@ class _File(Output):
             shutil.rmtree(self._batches)
 
     def _archive(self) -> None:
-        """An .npz file of all batches as one array; only one of them is in memory at a time."""
-        unfinished = self._batches / "archive"
+        """Write an .npz file of all batches as one array, with only one of them in memory."""
         shape = self.done, *next(self._read()).shape[1:]
-        with zipfile.ZipFile(unfinished, "w") as archive:
+        # Among the batches, whose folder is cleared even if this process is killed now.
+        unfinished = self._batches / "archive"
+        with (
+            replacing(self._out, temporary=unfinished) as temporary,
+            zipfile.ZipFile(temporary, "w") as archive,
+        ):
             with archive.open("images.npy", "w", force_zip64=True) as file:
                 _write_array(file, shape, self._read())
             with archive.open("request.npy", "w") as file:
                 np.save(file, np.array(json.dumps(self._request)), allow_pickle=False)
-        unfinished.replace(self._out)
 
     def _path(self, first: int) -> Path:
         return self._batches / f"{first:09d}.npy"
 
     def _read(self) -> Iterator[UInt8[np.ndarray, "n h w c"]]:
-        """The batches, as far as they follow each other."""
+        """Yield the batches, as far as they follow each other."""
         first = 0
         while (path := self._path(first)).is_file():
             batch = np.load(path, allow_pickle=False)
@@ -180,9 +175,9 @@ class _File(Output):
 def _write_array(
     file: IO[bytes], shape: tuple[int, ...], parts: Iterable[UInt8[np.ndarray, "n h w c"]]
 ) -> None:
-    """One array in NumPy's format, part by part.
+    """Write one array in NumPy's format, part by part.
 
-    Not by NumPy itself, which wants all of it at once, and says nothing of a disk that is full.
+    NumPy's own function needs the whole array at once, and reports no full disk.
     """
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
@@ -191,7 +186,7 @@ def _write_array(
 
 
 def _is_for(folder: Path, request: Mapping[str, Any]) -> bool:
-    """Whether a folder is that of a job with this request."""
+    """Compare the request in a folder with another one."""
     try:
         return json.loads((folder / REQUEST).read_text()) == request
     except (OSError, ValueError):
@@ -206,7 +201,7 @@ def _claim(folder: Path, request: Mapping[str, Any]) -> None:
 
 @contextlib.contextmanager
 def refused_in_words(path: Path) -> Iterator[None]:
-    """Turns the system's refusal to write into an InputError."""
+    """Turn the system's refusal to write into an InputError."""
     try:
         yield
     except OSError as error:
