@@ -28,11 +28,19 @@ REQUEST = ".request.json"
 class Output(abc.ABC):
     """A place for pictures, opened for one job.
 
+    Args:
+        folder: where the job's request lies; earlier requests are replaced.
+        request: see `open_output`.
+
     Attributes:
-        done: how many pictures are there already, the first ones.
+        done: number of pictures that are there already, the first ones.
     """
 
-    done: int
+    def __init__(self, folder: Path, request: Mapping[str, Any]):
+        folder.mkdir(parents=True, exist_ok=True)
+        probe_folder(folder)
+        write_atomically(folder / REQUEST, json.dumps(request, indent=2) + "\n")
+        self.done = 0
 
     @abc.abstractmethod
     def add(self, images: UInt8[np.ndarray, "n h w c"]) -> None:
@@ -101,8 +109,7 @@ class _Folder(Output):
                 )
             for picture in out.glob("[0-9]" * 6 + "*.png"):
                 picture.unlink()
-        _claim(out, request)
-        self.done = 0
+        super().__init__(out, request)
         while image_file(out, self.done).is_file():
             self.done += 1
 
@@ -126,8 +133,7 @@ class _File(Output):
         if self._batches.is_dir() and not _is_for(self._batches, request):
             # What is left of another job: its pictures are not among these.
             shutil.rmtree(self._batches)
-        _claim(self._batches, request)
-        self.done = 0
+        super().__init__(self._batches, request)
         for batch in self._read():
             self.done += len(batch)
 
@@ -191,12 +197,6 @@ def _is_for(folder: Path, request: Mapping[str, Any]) -> bool:
         return json.loads((folder / REQUEST).read_text()) == request
     except (OSError, ValueError):
         return False
-
-
-def _claim(folder: Path, request: Mapping[str, Any]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    probe_folder(folder)
-    write_atomically(folder / REQUEST, json.dumps(request, indent=2) + "\n")
 
 
 @contextlib.contextmanager

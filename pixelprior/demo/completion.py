@@ -16,13 +16,8 @@ from pixelprior.data import to_pixels
 from pixelprior.demo.controls import in_words, request_controls
 from pixelprior.demo.shown import button_and_picture
 from pixelprior.demo.subject import Subject, choose_subject
-from pixelprior.figures.sheets import as_shades
-from pixelprior.runs.completion import (
-    grey_where_unknown,
-    known_codes,
-    known_mask,
-    known_symbols,
-)
+from pixelprior.figures.sheets import as_shades, picture
+from pixelprior.runs.parts import grey_where_unknown, known_codes, known_mask, known_symbols
 from pixelprior.runs.run import Run
 from pixelprior.runs.samples import Known, Numbers, samples_of
 
@@ -147,8 +142,7 @@ def _canvas(
 
 
 def _enlarged(image: Float[np.ndarray, "h w c"], scale: int | None = None) -> Image.Image:
-    height, width, channels = image.shape
+    height, width, _ = image.shape
     scale = scale or max(1, CANVAS // 2 // max(height, width))
     shades = as_shades(image).astype(np.uint8)
-    picture = Image.fromarray(shades[..., 0] if channels == 1 else shades)
-    return picture.resize((width * scale, height * scale), Image.Resampling.NEAREST)
+    return picture(shades).resize((width * scale, height * scale), Image.Resampling.NEAREST)
