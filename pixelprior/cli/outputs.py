@@ -131,7 +131,7 @@ class _File(Output):
         check_free(out, overwrite)
         self._batches = out.with_name(f".{out.name}.unfinished")
         if self._batches.is_dir() and not _is_for(self._batches, request):
-            # What is left of another job: its pictures are not among these.
+            # Remains of another job, with other pictures.
             shutil.rmtree(self._batches)
         super().__init__(self._batches, request)
         for batch in self._read():

@@ -1,4 +1,4 @@
-"""Draws pictures of what was trained: samples, reconstructions, random codes, walks.
+"""Make pictures of a trained run: samples, reconstructions, random codes, walks.
 
 python sample.py --workdir=runs/digits --num=64 --out=samples.png
 python sample.py --workdir=runs/digits --num=1000 --out=samples --individual

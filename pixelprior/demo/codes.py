@@ -1,4 +1,4 @@
-"""Images as codes: what is kept of them, the maps themselves, and ways between two images."""
+"""Images as codes: reconstructions, maps of the codes, and walks between two images."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What an image costs: its bits, and where they go."""
+"""Price of an image: its bits in all, and a map of them."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
-"""Charts as SVG, to stand in a page: text takes the page's colour, lines its variables ``--c0`` on.
+"""Charts as SVG for a page: text takes the page's colour, lines its variables ``--c0`` onwards.
 
-So they are legible on light and on dark, and nothing has to be loaded for them.
+They are legible on light and on dark, and the page loads nothing for them.
 """
 
 import math
@@ -33,8 +33,8 @@ def line_chart(
             out.
         x_label: what is on the horizontal axis, which begins at 0.
         y_label: what is on the vertical one.
-        whole: whether all of it is to be seen; by default what lines begin with is cut off where it
-            would take most of the picture, as that of learning curves does.
+        whole: show all points. By default the beginnings of lines are cut off where they would
+            take most of the picture, as in learning curves.
     """
     shown = {name: line for name, line in lines.items() if line}
     if not shown:

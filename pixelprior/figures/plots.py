@@ -107,7 +107,7 @@ def _name_ends(
     for name in names:
         wanted = ends[name][1]
         heights.append(max(wanted, heights[-1] + gap) if heights else wanted)
-    # What was pushed up sinks by the mean of that, so that all lie around where they belong.
+    # All sink by the mean of these pushes, so that they lie around their curves' ends.
     pushed = [height - ends[name][1] for name, height in zip(names, heights, strict=True)]
     shift = min(sum(pushed) / len(pushed), heights[0] - low)
     for name, height in zip(names, heights, strict=True):
@@ -239,8 +239,8 @@ def save_receptive_fields(
 ) -> None:
     """Plot how strongly each position moves the prediction at one, relative to the strongest.
 
-    The scale is logarithmic. What is exactly zero has a colour of its own: one for positions that
-    come before, which the model does not see though it might, and one for the others.
+    The scale is logarithmic. Exact zeros have two colours of their own: one for earlier positions,
+    which the model could see but does not, and one for all others.
 
     Args:
         fields: by name, see `pixelprior.evaluation.receptive_field`; of one shape.

@@ -1,7 +1,7 @@
 """Parts of images: the part that is known, and the part drawn so far. The rest is grey.
 
 Known symbols condition only symbols that come later in the model's order: below and to the right.
-So a model continues a known top half as usual. With a known left half, a row depends on the known
+A model continues a known top half as usual. With a known left half, a row depends on the known
 pixels of its own and earlier rows, but not on those below.
 
 A prior conditions on known codes: those of places whose pixels are all known. They are made from

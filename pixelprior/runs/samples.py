@@ -208,7 +208,7 @@ def _of_codes(run: Run, request: Request, known: Known | None) -> Samples:
 def _labels(
     num_classes: int, request: Request, known: Known | None, numbers: Numbers
 ) -> Int[Array, " n"] | None:
-    """Labels: the class asked for; or those of the known images; or all in turn."""
+    """Labels: the requested class, else those of the known images, else all in turn."""
     if known is None or request.label is not None or not num_classes:
         first = int(numbers[0])
         return labels_in_turn(num_classes, request.label, len(numbers), first_image=first)
