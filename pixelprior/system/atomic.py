@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -14,11 +15,13 @@ def replacing(
 ) -> Iterator[Path]:
     """Give a path to write to, and move that file to ``path`` once the body has ended.
 
-    Readers see the whole file, or the one from before. An exception leaves nothing behind.
+    Readers see the whole file, or the one from before. An exception leaves nothing behind. A new
+    folder can be made in the same way, but replaces none.
 
     Args:
         path: the file to replace; its folder must exist.
-        temporary: where to write meanwhile, on the same disk; by default a hidden file beside it.
+        temporary: where to write meanwhile, on the same disk; by default beside it, by the hidden
+            name ``.NAME.PROCESS.unfinished``.
         durable: wait until the content is on the disk, so that it survives a power failure.
     """
     if temporary is None:
@@ -29,6 +32,8 @@ def replacing(
             sync(temporary)
         os.replace(temporary, path)
     finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
         temporary.unlink(missing_ok=True)
 
 

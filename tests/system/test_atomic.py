@@ -1,5 +1,7 @@
 """Files are replaced whole or stay as they were, and nothing else is left."""
 
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -48,3 +50,16 @@ def test_arrays_that_cannot_be_stored_leave_the_old_file(tmp_path):
     assert contents(tmp_path) == before
     with np.load(path) as arrays:
         np.testing.assert_array_equal(arrays["x"], np.arange(3))
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "folder"
+    for whole in (False, True):
+        with contextlib.suppress(KeyboardInterrupt), replacing(path) as temporary:
+            temporary.mkdir()
+            (temporary / "file").write_text("content")
+            assert not path.exists()
+            if not whole:
+                raise KeyboardInterrupt
+        assert [p.name for p in tmp_path.iterdir()] == (["folder"] if whole else [])
+    assert contents(path) == {"file": b"content"}
