@@ -1,4 +1,4 @@
-"""Draws pictures of what was trained: samples, reconstructions, random codes, walks.
+"""Make pictures of a trained run: samples, reconstructions, random codes, walks.
 
 python sample.py --workdir=runs/digits --num=64 --out=samples.png
 python sample.py --workdir=runs/digits --num=1000 --out=samples --individual
@@ -11,8 +11,10 @@ python sample.py --workdir=runs/prior --mode=reconstruct --out=reconstructions.p
 from absl import flags
 
 from pixelprior.cli import app
+from pixelprior.cli.sample_figures import FIGURES
 from pixelprior.cli.sample_files import sample_to_files
 from pixelprior.errors import InputError
+from pixelprior.runs.pictures import KINDS
 from pixelprior.sampling.methods import AUTO, METHODS
 from pixelprior.sampling.strategies import strategies_from
 from pixelprior.system.devices import split_cpu
@@ -27,16 +29,7 @@ _SEED = flags.DEFINE_integer("seed", 0, "Image n of a seed is always the same pi
 _MODE = flags.DEFINE_enum(
     "mode",
     "sample",
-    [
-        "sample",
-        "complete",
-        "progress",
-        "sweep",
-        "likelihood",
-        "reconstruct",
-        "random_codes",
-        "interpolate",
-    ],
+    [*KINDS, *FIGURES],
     "sample; complete: test images of which a part is known and the rest is drawn; progress: "
     "samples as they fill up; sweep: the same ones at several temperatures and values of top_p; "
     "likelihood: test images above the bits that each pixel costs. Of a tokenizer or prior also "

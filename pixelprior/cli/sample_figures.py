@@ -1,4 +1,4 @@
-"""Figures that ``sample.py`` makes of a few samples: how they fill up, and how choices change them.
+"""Figures that ``sample.py`` makes of a few samples: as they fill up, and with other choices.
 
 Legend: n images, h height, w width, c channels.
 """
@@ -21,8 +21,8 @@ TEMPERATURES = (0.7, 0.85, 1.0, 1.15)
 TOP_PS = (0.8, 0.9, 0.95, 1.0)
 
 
-def save_progress(trained: Run, request: Request, out: Path, num: int) -> None:
-    """Samples as they fill up: an animation, or a strip of pictures for each of them.
+def save_progress(run: Run, request: Request, out: Path, num: int) -> None:
+    """Save samples as they fill up: an animation, or a strip of pictures for each of them.
 
     Raises:
         InputError: if the run cannot be sampled from, or the file is neither .gif nor .png.
@@ -30,7 +30,7 @@ def save_progress(trained: Run, request: Request, out: Path, num: int) -> None:
     suffix = out.suffix.lower()
     if suffix not in FRAMES:
         raise InputError(f"--mode=progress writes a .gif or a .png file, got {out}")
-    samples = samples_of(trained, request)
+    samples = samples_of(run, request)
     frames = samples.filling_up(samples.draw(np.arange(num)), FRAMES[suffix])
     if suffix == ".gif":
         sheets = [as_shades(frame) for frame in frames]
@@ -40,8 +40,8 @@ def save_progress(trained: Run, request: Request, out: Path, num: int) -> None:
         save_grid(as_shades(strips.reshape(-1, *strips.shape[2:])), 256, out, columns=len(frames))
 
 
-def save_choices(trained: Run, request: Request, out: Path, num: int) -> None:
-    """The same samples at several temperatures and values of top-p.
+def save_choices(run: Run, request: Request, out: Path, num: int) -> None:
+    """Save the same samples at several temperatures and values of top-p.
 
     Raises:
         InputError: if the run cannot be sampled from, strategies are asked for beside these, or the
@@ -55,12 +55,12 @@ def save_choices(trained: Run, request: Request, out: Path, num: int) -> None:
             "top_k, top_p, min_p and greedy out"
         )
 
-    def draw(strategies: Sequence[Strategy]) -> Pixels:
-        samples = samples_of(trained, request._replace(strategies=[strategies]))
+    def drawn(strategies: Sequence[Strategy]) -> Pixels:
+        samples = samples_of(run, request._replace(strategies=[strategies]))
         return samples.pixels(samples.draw(np.arange(num)))
 
     save_sweep(
-        [[draw((Temperature(t), TopP(p))) for p in TOP_PS] for t in TEMPERATURES],
+        [[drawn((Temperature(t), TopP(p))) for p in TOP_PS] for t in TEMPERATURES],
         [f"temperature {t}" for t in TEMPERATURES],
         [f"top-p {p}" for p in TOP_PS],
         out,
@@ -71,4 +71,4 @@ FIGURES: dict[str, Callable[[Run, Request, Path, int], None]] = {
     "progress": save_progress,
     "sweep": save_choices,
 }
-"""The modes that make one figure of all images."""
+"""Modes that make one figure of all images."""

@@ -1,16 +1,15 @@
-"""What ``sample.py`` does: from a run folder to pictures on disk."""
+"""The work of ``sample.py``: from a run folder to pictures on disk."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
 from tqdm import tqdm
 
+from pixelprior.cli.outputs import check_free, open_output, refused_in_words
 from pixelprior.cli.sample_figures import FIGURES
 from pixelprior.errors import InputError
-from pixelprior.figures.outputs import check_free, open_output, refused_in_words
 from pixelprior.figures.sheets import as_shades
 from pixelprior.runs.load import load_trained
 from pixelprior.runs.pictures import WALK, Subject, pictures
@@ -39,9 +38,9 @@ def sample_to_files(
     known: str | None = None,
     images: str | None = None,
 ) -> None:
-    """Makes ``num`` pictures and writes them to one PNG or .npz file, or to a folder of PNG files.
+    """Make ``num`` pictures and write them to one PNG or .npz file, or to a folder of PNG files.
 
-    They are written batch by batch, and an interrupted job goes on after those that are there.
+    They are written batch by batch, and an interrupted job continues after those on disk.
 
     Raises:
         InputError: if the run cannot be read, a setting does not fit its model, or there is
@@ -56,26 +55,26 @@ def sample_to_files(
         raise InputError(f"seed must be in [0, 2**32), got {seed}")
     if mode == "interpolate" and num % WALK:
         raise InputError(f"each walk has {WALK} images, so num must be a multiple, got {num}")
-    trained = load_trained(workdir, checkpoint=checkpoint, averaged=averaged)
-    request = Request(seed, strategies, label_index(label, trained.data), guidance, method)
+    run = load_trained(workdir, checkpoint=checkpoint, averaged=averaged)
+    request = Request(seed, strategies, run.class_index(label), guidance, method)
     subject = Subject(data_dir, images, known)
     if mode in FIGURES:
         check_free(out, overwrite)
         with refused_in_words(out):
-            FIGURES[mode](trained, request, out, num)
-        say(f"{num} images in {out} ({trained.provenance})")
+            FIGURES[mode](run, request, out, num)
+        say(f"{num} images in {out} ({run.provenance})")
         return
-    wanted = pictures(mode, trained, request, subject)
+    wanted = pictures(mode, run, request, subject)
     # Fewer images than make a row that belongs together are laid out like any others.
     columns = wanted.columns if wanted.columns and num >= wanted.columns else None
     output = open_output(
         out,
-        # All that the pictures hang on; samplers and sizes of batches give the same ones.
+        # All that the pictures depend on; samplers and sizes of batches give the same ones.
         {
             "mode": mode,
             "run": str(Path(workdir).resolve()),
-            "data": trained.data["name"],
-            "weights": trained.provenance,
+            "data": run.data["name"],
+            "weights": run.provenance,
             **request._asdict(),
             **subject._asdict(),
             "strategies": repr(strategies),
@@ -94,31 +93,10 @@ def sample_to_files(
             output.add(batch)
             bar.update(len(batch))
     output.finish()
-    say(f"{num} images in {out} ({trained.provenance})")
+    say(f"{num} images in {out} ({run.provenance})")
 
 
 def _batch(size: int) -> int:
-    """As many images, or a few more, as can be split evenly over the devices."""
+    """Round a number of images up to one that splits evenly over the devices."""
     devices = jax.local_device_count()
     return -(-size // devices) * devices
-
-
-def label_index(label: str | None, data: Mapping[str, Any]) -> int | None:
-    """The index of a class given by number or by name.
-
-    Raises:
-        InputError: if it is neither.
-    """
-    names = list(data["class_names"])
-    if label is None:
-        return None
-    # A name first: the classes of digits are named "0" to "9" whatever their order.
-    if label in names:
-        return names.index(label)
-    try:
-        return int(label)
-    except ValueError:
-        raise InputError(
-            f"label must be the number or the name of a class ({', '.join(names) or 'none'}), "
-            f"got {label!r}"
-        ) from None

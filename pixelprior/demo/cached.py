@@ -1,4 +1,4 @@
-"""What is kept from one run of the page to the next, and for all who have it open."""
+"""Runs and test images kept in memory between page views, and shared by all viewers."""
 
 from pathlib import Path
 

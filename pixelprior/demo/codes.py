@@ -1,4 +1,4 @@
-"""Images as codes: what is kept of them, the maps themselves, and ways between two images."""
+"""Images as codes: reconstructions, maps of the codes, and walks between two images."""
 
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from pixelprior.tokenizers.vqvae import level_names
 
 def reconstruct(root: Path, run: str, trained: Run) -> None:
     """An image above what its codes keep of it, and the maps of its codes."""
-    tokenizer = trained.tokenizer or trained.model
+    tokenizer = trained.vqvae
+    assert tokenizer is not None  # the page offers this for no model of pixels
     subject = choose_subject(root, run, trained, "Reconstruct")
     if subject is None:
         return
@@ -42,7 +43,8 @@ def reconstruct(root: Path, run: str, trained: Run) -> None:
 
 def walk(root: Path, run: str, trained: Run) -> None:
     """Images on the way from one to another, by the vectors of their codes."""
-    tokenizer = trained.tokenizer or trained.model
+    tokenizer = trained.vqvae
+    assert tokenizer is not None  # the page offers this for no model of pixels
     left, right = st.columns(2)
     with left:
         start = choose_subject(root, run, trained, "From")

@@ -16,13 +16,8 @@ from pixelprior.data import to_pixels
 from pixelprior.demo.controls import in_words, request_controls
 from pixelprior.demo.shown import button_and_picture
 from pixelprior.demo.subject import Subject, choose_subject
-from pixelprior.figures.sheets import as_shades
-from pixelprior.runs.completion import (
-    grey_where_unknown,
-    known_codes,
-    known_mask,
-    known_symbols,
-)
+from pixelprior.figures.sheets import as_shades, picture
+from pixelprior.runs.parts import grey_where_unknown, known_codes, known_mask, known_symbols
 from pixelprior.runs.run import Run
 from pixelprior.runs.samples import Known, Numbers, samples_of
 
@@ -37,7 +32,7 @@ BY_HAND = "what I draw"
 
 
 class _Part(NamedTuple):
-    """What is known of one image."""
+    """The known part of one image."""
 
     symbols: Int[np.ndarray, "1 h w c"]
     mask: Bool[np.ndarray, "h w"]
@@ -46,7 +41,7 @@ class _Part(NamedTuple):
 
 
 def complete(root: Path, run: str, trained: Run) -> None:
-    """Draws what is not known of an image, several times."""
+    """Draw the unknown part of an image, several times."""
     request = request_controls(trained)
     # By hand strokes are pixels; to a prior they would be parts of codes.
     parts = [*PARTS, BY_HAND] if trained.task == "pixels" else list(PARTS)
@@ -69,7 +64,7 @@ def complete(root: Path, run: str, trained: Run) -> None:
         codes = known_codes(trained.tokenizer, pixels, part.mask)
         return [np.repeat(np.asarray(level), len(numbers), axis=0) for level in codes]
 
-    # Of an image whose class nobody knows, the classes are tried in turn.
+    # An image of unknown class is completed as all classes in turn.
     own = None if part.label is None else Known(given, lambda n: np.full(len(n), part.label))
     in_turn = Known(given, lambda numbers: numbers % max(1, len(trained.data["class_names"])))
     samples = samples_of(trained, request, own or in_turn)
@@ -125,7 +120,7 @@ def _by_hand(run: str, trained: Run) -> _Part | None:
 def _canvas(
     key: str, height: int, width: int, image: Float[np.ndarray, "h w c"] | None, colour: str
 ) -> Float[np.ndarray, "h w"]:
-    """How much of each pixel is painted, from 0 to 1, on an image or on black."""
+    """Painted share of each pixel, from 0 to 1, on an image or on black."""
     scale = max(1, CANVAS // max(height, width))
     result = st_canvas(
         key=key,
@@ -147,8 +142,7 @@ def _canvas(
 
 
 def _enlarged(image: Float[np.ndarray, "h w c"], scale: int | None = None) -> Image.Image:
-    height, width, channels = image.shape
+    height, width, _ = image.shape
     scale = scale or max(1, CANVAS // 2 // max(height, width))
     shades = as_shades(image).astype(np.uint8)
-    picture = Image.fromarray(shades[..., 0] if channels == 1 else shades)
-    return picture.resize((width * scale, height * scale), Image.Resampling.NEAREST)
+    return picture(shades).resize((width * scale, height * scale), Image.Resampling.NEAREST)

@@ -1,4 +1,4 @@
-"""What samples are asked for by, in the sidebar."""
+"""Settings of samples, in the sidebar."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def request_controls(trained: Run) -> Request:
 
 
 def adapted(request: Request, trained: Run) -> Request:
-    """What is asked of one run, as far as another one can be asked for it too."""
+    """Keep the settings of a request that another run has too."""
     strategies = request.strategies
     if len(strategies) != len(_levels(trained)):
         strategies = strategies[:1]
@@ -58,7 +58,7 @@ def _strategies(level: str, most: int) -> tuple[Strategy, ...]:
 
 
 def _levels(trained: Run) -> list[tuple[str, int]]:
-    """What is chosen by strategies of its own, and from how many symbols each."""
+    """Names and numbers of symbols of the levels that have strategies of their own."""
     if trained.task == "pixels":
         return [("", trained.model.grid.levels)]
     grids = trained.model.grids

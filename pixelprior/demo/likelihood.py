@@ -1,6 +1,5 @@
-"""What an image costs: its bits, and where they go."""
+"""Price of an image: its bits in all, and a map of them."""
 
-import math
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -12,7 +11,7 @@ from pixelprior.context import Context
 from pixelprior.demo.shown import show
 from pixelprior.demo.subject import Subject, choose_subject
 from pixelprior.figures.sheets import above
-from pixelprior.runs.likelihood_pictures import pixel_bits, shaded
+from pixelprior.runs.pictures import pixel_bits, shaded, uniform_bits
 from pixelprior.runs.run import Run
 from pixelprior.tokenizers.vqvae import level_names
 
@@ -28,14 +27,13 @@ def likelihood(root: Path, run: str, trained: Run) -> None:
         model = trained.model
         context = None if label is None else Context(label=label)
         bits = pixel_bits(model, subject.symbols, context)
-        most = model.grid.channels * math.log2(model.grid.levels)
         original = np.broadcast_to(subject.pixels, (*bits.shape, 3))
         show(
             f"{run}/likelihood",
-            above(original, shaded(bits, most)),
+            above(original, shaded(bits, model.grid)),
             settings,
             f"{bits.sum():.1f} bits, {bits.sum() / model.grid.size:.3f} a dimension. Dark pixels "
-            f"cost nothing, bright ones {most:.1f} bits and more",
+            f"cost nothing, bright ones {uniform_bits(model.grid):.1f} bits and more",
         )
         return
     prior, tokenizer = trained.model, trained.tokenizer
@@ -47,7 +45,7 @@ def likelihood(root: Path, run: str, trained: Run) -> None:
         grid = prior.grids[number]
         show(
             f"{run}/likelihood/{name}",
-            shaded(bits, grid.channels * math.log2(grid.levels)),
+            shaded(bits, grid),
             {**settings, "level": name},
             f"{name}: {bits.sum():.1f} bits for {grid.size} codes; dark ones cost nothing",
         )

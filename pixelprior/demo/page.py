@@ -15,7 +15,6 @@ from pixelprior.demo.sampling import compare, sample
 from pixelprior.demo.training import offer_training
 from pixelprior.errors import InputError
 from pixelprior.runs.run import Run
-from pixelprior.runs.samples import has_learned_all
 from pixelprior.system.compilation_cache import keep_compiled_programs
 
 View = Callable[[Path, str, Run], None]
@@ -78,6 +77,6 @@ def _show(root: Path) -> None:
 def _views(trained: Run) -> dict[str, View]:
     if trained.task == "pixels":
         return OF_MODELS
-    if trained.task == "tokenizer" or not has_learned_all(trained):
+    if not trained.can_sample:
         return OF_TOKENIZERS
     return OF_MODELS | OF_TOKENIZERS

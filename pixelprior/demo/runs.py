@@ -15,7 +15,7 @@ DEPTH = 3
 def find_runs(root: Path) -> list[str]:
     """The runs under a folder that can be opened, as paths from there, sorted.
 
-    What is inside a run is no run of its own, and links are not followed.
+    Folders inside a run are not searched, and links are not followed.
     """
 
     def look(folder: Path, depth: int) -> list[str]:
@@ -49,7 +49,7 @@ def version(path: Path) -> float:
 
 
 def open_run(path: Path) -> Run:
-    """What was trained in a run. Raises as `load_trained` does."""
+    """Load a run. Raises as `load_trained` does."""
     return load_trained(path)
 
 

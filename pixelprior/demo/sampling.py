@@ -10,9 +10,8 @@ from pixelprior.demo.controls import adapted, in_words, request_controls
 from pixelprior.demo.runs import find_runs
 from pixelprior.demo.shown import button_and_picture
 from pixelprior.errors import InputError
-from pixelprior.runs.pictures import MOST_COLUMNS
 from pixelprior.runs.run import Run
-from pixelprior.runs.samples import Request, has_learned_all, samples_of
+from pixelprior.runs.samples import Request, class_columns, samples_of
 
 
 def sample(root: Path, run: str, trained: Run) -> None:
@@ -20,15 +19,14 @@ def sample(root: Path, run: str, trained: Run) -> None:
     request = request_controls(trained)
     num = st.slider("Images", 1, 64, 16)
     samples = samples_of(trained, request)
-    # Classes in turn make one column of each, as `sample.py` lays them out.
-    in_turn = request.label is None and 1 < samples.num_classes <= min(num, MOST_COLUMNS)
+    columns = class_columns(samples, request)
     drawn = button_and_picture(
         f"{run}/sample",
         "Draw",
         {**in_words(run, trained, request), "images": num},
         lambda: samples.rows(np.arange(num)),
         samples.num_rows,
-        columns=samples.num_classes if in_turn else None,
+        columns=columns if columns and num >= columns else None,
     )
     if drawn:
         st.rerun()
@@ -59,7 +57,7 @@ def compare(root: Path, run: str, trained: Run) -> None:
 
 def _draw(root: Path, run: str, name: str, request: Request, num: int, pressed: bool) -> bool:
     trained = trained_run(root, name)
-    if trained.task == "tokenizer" or not has_learned_all(trained):
+    if not trained.can_sample:
         st.info(f"Nothing can be drawn from {name}: it is a tokenizer, or has not learned all.")
         return False
     asked = adapted(request, trained)

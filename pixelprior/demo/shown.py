@@ -36,9 +36,8 @@ def button_and_picture(
 ) -> bool:
     """A button, and below it the picture that it makes, frame by frame.
 
-    The picture stays until another one takes its place: also what there is of one that was stopped.
-    Whether it was made now is returned: then the page is to be made anew by `st.rerun`, since
-    Streamlit leaves parts of what was shown meanwhile.
+    A picture stays until another one takes its place, even if it was stopped halfway. Returns true
+    if the picture was made now. Then call `st.rerun`, since Streamlit leaves remains on the page.
 
     Args:
         name: of the picture on this page; another one starts empty.

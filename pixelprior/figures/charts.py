@@ -1,6 +1,6 @@
-"""Charts as SVG, to stand in a page: text takes the page's colour, lines its variables ``--c0`` on.
+"""Charts as SVG for a page: text takes the page's colour, lines its variables ``--c0`` onwards.
 
-So they are legible on light and on dark, and nothing has to be loaded for them.
+They are legible on light and on dark, and the page loads nothing for them.
 """
 
 import math
@@ -33,20 +33,20 @@ def line_chart(
             out.
         x_label: what is on the horizontal axis, which begins at 0.
         y_label: what is on the vertical one.
-        whole: whether all of it is to be seen; by default what lines begin with is cut off where it
-            would take most of the picture, as that of learning curves does.
+        whole: show all points. By default the beginnings of lines are cut off where they would
+            take most of the picture, as in learning curves.
     """
-    drawn = {name: line for name, line in lines.items() if line}
-    if not drawn:
+    shown = {name: line for name, line in lines.items() if line}
+    if not shown:
         return ""
-    ends = [line[-1][1] for line in drawn.values()]
-    ys = [y for line in drawn.values() for _, y in line]
+    ends = [line[-1][1] for line in shown.values()]
+    ys = [y for line in shown.values() for _, y in line]
     low = min(ys)
     high = max(ys)
     if not whole:
         high = min(high, max(ends) + max(2 * (max(ends) - low), 0.15 * abs(max(ends)), 1e-12))
     high = high if high > low else low + (abs(low) or 1.0)
-    right = max(x for line in drawn.values() for x, _ in line) or 1.0
+    right = max(x for line in shown.values() for x, _ in line) or 1.0
 
     def place(x: float, y: float) -> tuple[float, float]:
         across = LEFT + x / right * (WIDTH - LEFT - RIGHT)

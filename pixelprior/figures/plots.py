@@ -1,6 +1,6 @@
 """Figures of runs side by side, and of receptive fields, as PNG files.
 
-The only file that knows Matplotlib; it draws without a screen, and nothing is set for others.
+Only this file imports Matplotlib. It needs no screen, and changes no global setting.
 
 Legend: n images, h height, w width, c channels.
 """
@@ -22,6 +22,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator, NullLocator
 
+from pixelprior.system.atomic import replacing
+
 # Okabe and Ito's colours, which colour-blind people can tell apart, and a grey; their yellow is too
 # pale for a line.
 COLOURS = (
@@ -40,8 +42,8 @@ DPI = 150
 
 UNSEEN = "#E69F00"  # earlier, yet without any influence
 LATER = "#E4E4E4"  # at or after the position
-ROWS_BELOW = 3  # of those, so many rows are drawn
-WEAKEST = 1e-4  # gradients below this share of the largest are drawn as this share
+ROWS_BELOW = 3  # rows of later positions that are shown
+WEAKEST = 1e-4  # smaller shares of the largest gradient look like this one
 
 
 def save_learning_curves(
@@ -49,7 +51,7 @@ def save_learning_curves(
     measure: str,
     path: str | os.PathLike[str],
 ) -> None:
-    """Draws what is validated over steps and, beside it, over minutes of training.
+    """Plot a validation measure over steps and, beside it, over minutes of training.
 
     Args:
         curves: for each run by name its (steps, minutes, value), at least one run with at least
@@ -57,11 +59,11 @@ def save_learning_curves(
         measure: what the values are, for the axis.
         path: the PNG file to write.
     """
-    drawn = {name: np.array(curve, float) for name, curve in curves.items() if len(curve)}
+    shown = {name: np.array(curve, float) for name, curve in curves.items() if len(curve)}
     figure = _figure(11, 4.4)
     steps, minutes = figure.subplots(1, 2, sharey=True)
     for axes, column, label in ((steps, 0, "steps"), (minutes, 1, "minutes of training")):
-        for name, curve in drawn.items():
+        for name, curve in shown.items():
             number = list(curves).index(name)
             axes.plot(
                 curve[:, column],
@@ -82,14 +84,14 @@ def save_learning_curves(
     steps.tick_params(axis="y", length=0)
     minutes.tick_params(axis="y", length=0)
     # Where training begins is of no interest, once it takes most of the picture.
-    last = [float(curve[-1, 2]) for curve in drawn.values()]
-    lowest = min(float(curve[:, 2].min()) for curve in drawn.values())
-    highest = max(float(curve[:, 2].max()) for curve in drawn.values())
+    last = [float(curve[-1, 2]) for curve in shown.values()]
+    lowest = min(float(curve[:, 2].min()) for curve in shown.values())
+    highest = max(float(curve[:, 2].max()) for curve in shown.values())
     top = min(highest, max(last) + max(2 * (max(last) - lowest), 0.15 * abs(max(last))))
     margin = 0.06 * (top - lowest) or 1.0
     steps.set_ylim(lowest - margin, top + margin)
-    ends = {name: (curve[-1, 1], curve[-1, 2]) for name, curve in drawn.items()}
-    _name_ends(minutes, ends, {name: _colour(list(curves).index(name)) for name in drawn})
+    ends = {name: (curve[-1, 1], curve[-1, 2]) for name, curve in shown.items()}
+    _name_ends(minutes, ends, {name: _colour(list(curves).index(name)) for name in shown})
     _save(figure, path)
 
 
@@ -105,7 +107,7 @@ def _name_ends(
     for name in names:
         wanted = ends[name][1]
         heights.append(max(wanted, heights[-1] + gap) if heights else wanted)
-    # What was pushed up sinks by the mean of that, so that all lie around where they belong.
+    # All sink by the mean of these pushes, so that they lie around their curves' ends.
     pushed = [height - ends[name][1] for name, height in zip(names, heights, strict=True)]
     shift = min(sum(pushed) / len(pushed), heights[0] - low)
     for name, height in zip(names, heights, strict=True):
@@ -135,14 +137,14 @@ def save_bars(
     *,
     dots: Sequence[str] = (),
 ) -> None:
-    """Draws one small panel for each quantity, with a bar for each run.
+    """Plot one small panel for each quantity, with a bar for each run.
 
     Args:
         names: of the runs, from top to bottom.
         panels: by title, for each run its value and what is written beside it; None for no value.
         path: the PNG file to write.
-        dots: the titles of those drawn as dots, on an axis that does not begin at zero, since
-            their differences are small.
+        dots: the titles of panels with dots in place of bars. Their axes do not begin at zero,
+            since the differences are small.
     """
     figure = _figure(1.6 + 2.0 * len(panels), 1.0 + 0.36 * len(names))
     places = range(len(names))
@@ -187,7 +189,7 @@ def save_bars(
 def save_rows(
     rows: Mapping[str, UInt8[np.ndarray, "n h w c"]], path: str | os.PathLike[str]
 ) -> None:
-    """Draws the images of each run in a row, beside its name.
+    """Write a sheet with a row of images for each run, beside its name.
 
     Args:
         rows: for each run by name its images, as many and as large for all; grey or RGB.
@@ -235,10 +237,10 @@ def save_receptive_fields(
     *,
     columns: int = 4,
 ) -> None:
-    """Draws how strongly each position moves the prediction at one, relative to the strongest.
+    """Plot how strongly each position moves the prediction at one, relative to the strongest.
 
-    The scale is logarithmic. What is exactly zero has a colour of its own: one for positions that
-    come before, which the model does not see though it might, and one for the others.
+    The scale is logarithmic. Exact zeros have two colours of their own: one for earlier positions,
+    which the model could see but does not, and one for all others.
 
     Args:
         fields: by name, see `pixelprior.evaluation.receptive_field`; of one shape.
@@ -299,7 +301,7 @@ def save_sweep(
     columns: Sequence[str],
     path: str | os.PathLike[str],
 ) -> None:
-    """Draws a table whose cells are a few images each.
+    """Write a table whose cells are a few images each.
 
     Args:
         cells: for each row and column the images, in [0, 1], all of one shape.
@@ -366,12 +368,7 @@ def _plain(axes: Axes) -> None:
 
 
 def _save(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Writes a figure so that whoever reads the file sees all of it, or what was there before."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
-    try:
-        figure.savefig(unfinished, format="png")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png")

@@ -1,7 +1,7 @@
-"""Symbols as PNG files, many images on one sheet or one file for each; and as moving sheets.
+"""Sheets: symbols as pictures, many images on one sheet or one file for each; and moving sheets.
 
-Symbol s of v levels is drawn at brightness ``s / (v - 1)``. Every file appears whole or not at all,
-so a sheet may be watched while a run rewrites it.
+Symbol s of v levels has brightness ``s / (v - 1)``. Every file appears whole or not at all, so a
+sheet may be watched while a run rewrites it.
 
 Legend: n images, h height, w width, c channels.
 """
@@ -10,7 +10,7 @@ import io
 import json
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,68 @@ from PIL import Image, PngImagePlugin
 
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
+from pixelprior.system.atomic import replacing
 
 SEPARATOR = 2  # pixels, around and between images
 SEPARATOR_BRIGHTNESS = 128
 COMFORTABLE = 48  # pixels; smaller images are enlarged to at least this on a sheet
 
 Symbols = Int[Array, "n h w c"] | Int[np.ndarray, "n h w c"]
+
+
+def sheet(
+    symbols: Symbols,
+    levels: int,
+    *,
+    columns: int | None = None,
+    scale: int | None = None,
+    side: int = 0,
+) -> Image.Image:
+    """Put all images on one sheet, row by row, with thin grey lines between them.
+
+    Notebooks display the result. For pixels in [0, 1] give ``as_shades(pixels), 256``.
+
+    Args:
+        symbols: ``[n, h, w, c]`` in ``[0, levels)``, with 1 channel (grey) or 3 (RGB).
+        levels: how many values a symbol can take.
+        columns: images in a row; by default what makes the sheet nearly square.
+        scale: the width and height of a symbol, in pixels; by default just enough for the
+            shorter side of an image to be 48 pixels.
+        side: enlarge the sheet until its longer side is about this many pixels, if it is shorter
+            and no scale is given.
+
+    Raises:
+        InputError: if there is no image, the channels cannot be shown, a symbol is out of range,
+            or columns or scale is below 1.
+    """
+    pixels = _to_pixels(symbols, levels)
+    n, h, w, c = pixels.shape
+    if n == 0:
+        raise InputError("expected at least one image to draw, got none")
+    if columns is None:
+        # About square.
+        columns = min(n, math.ceil(math.sqrt(n * h / w)))
+    rows = math.ceil(n / max(1, columns))
+    if scale is None:
+        scale = max(math.ceil(COMFORTABLE / min(h, w)), side // max(columns * w, rows * h))
+    if columns < 1 or scale < 1:
+        raise InputError(f"expected columns and scale of at least 1, got {columns} and {scale}")
+
+    pixels = pixels.repeat(scale, axis=1).repeat(scale, axis=2)
+    tile_height, tile_width = h * scale + SEPARATOR, w * scale + SEPARATOR
+    sheet_shape = (rows * tile_height + SEPARATOR, columns * tile_width + SEPARATOR, c)
+    whole = np.full(sheet_shape, SEPARATOR_BRIGHTNESS, np.uint8)
+    for index, image in enumerate(pixels):
+        row, column = divmod(index, columns)
+        top, left = row * tile_height + SEPARATOR, column * tile_width + SEPARATOR
+        whole[top : top + h * scale, left : left + w * scale] = image
+    return picture(whole)
+
+
+def picture(shades: UInt8[np.ndarray, "h w c"]) -> Image.Image:
+    """Turn one image in 256 shades, grey or RGB, into Pillow's."""
+    # Pillow wants grey images without a channel axis.
+    return Image.fromarray(shades[..., 0] if shades.shape[-1] == 1 else shades)
 
 
 def save_grid(
@@ -36,81 +92,8 @@ def save_grid(
     columns: int | None = None,
     scale: int | None = None,
 ) -> None:
-    """Draws all images on one sheet, row by row, with thin grey lines between them.
-
-    Args:
-        symbols: ``[n, h, w, c]`` in ``[0, levels)``, with 1 channel (grey) or 3 (RGB).
-        levels: how many values a symbol can take.
-        path: the PNG file to write; its folder is made if it is missing.
-        columns: images in a row; by default what makes the sheet nearly square.
-        scale: how many pixels wide and high to draw each symbol; by default just enough for the
-            shorter side of an image to be 48 pixels.
-
-    Raises:
-        InputError: if there is no image, the channels cannot be drawn, a symbol is out of range,
-            or columns or scale is below 1.
-    """
-    _write_png(_sheet(_to_pixels(symbols, levels), columns, scale), Path(path))
-
-
-def save_animation(
-    frames: Sequence[Symbols], levels: int, path: str | os.PathLike[str], *, milliseconds: int
-) -> None:
-    """Draws a sheet of the same images for every frame, and shows them in turn in a GIF file.
-
-    Args:
-        frames: for each of them symbols as for `save_grid`, all of one shape.
-        levels: how many values a symbol can take.
-        path: the GIF file to write; its folder is made if it is missing.
-        milliseconds: how long a frame is shown; the last one twenty times as long.
-
-    Raises:
-        InputError: as `save_grid` does.
-    """
-    sheets = [_picture(_sheet(_to_pixels(symbols, levels), None, None)) for symbols in frames]
-    durations = [milliseconds] * (len(sheets) - 1) + [20 * milliseconds]
-    first, *others = sheets
-    _write(
-        Path(path),
-        lambda file: first.save(
-            file, format="GIF", save_all=True, append_images=others, duration=durations, loop=0
-        ),
-    )
-
-
-def _sheet(
-    pixels: UInt8[np.ndarray, "n h w c"], columns: int | None, scale: int | None
-) -> UInt8[np.ndarray, "H W c"]:
-    """All images in rows, enlarged, with lines between them; see `save_grid`."""
-    n, h, w, c = pixels.shape
-    if n == 0:
-        raise InputError("expected at least one image to draw, got none")
-    if columns is None:
-        columns = _best_columns(n, h, w)
-    if scale is None:
-        scale = _comfortable_scale(h, w)
-    if columns < 1 or scale < 1:
-        raise InputError(f"expected columns and scale of at least 1, got {columns} and {scale}")
-
-    rows = math.ceil(n / columns)
-    pixels = pixels.repeat(scale, axis=1).repeat(scale, axis=2)
-    tile_height, tile_width = h * scale + SEPARATOR, w * scale + SEPARATOR
-    sheet_shape = (rows * tile_height + SEPARATOR, columns * tile_width + SEPARATOR, c)
-    sheet = np.full(sheet_shape, SEPARATOR_BRIGHTNESS, np.uint8)
-    for index, image in enumerate(pixels):
-        row, column = divmod(index, columns)
-        top, left = row * tile_height + SEPARATOR, column * tile_width + SEPARATOR
-        sheet[top : top + h * scale, left : left + w * scale] = image
-    return sheet
-
-
-def _best_columns(n: int, h: int, w: int) -> int:
-    """So many columns make a sheet of n images about square."""
-    return min(n, math.ceil(math.sqrt(n * h / w)))
-
-
-def _comfortable_scale(h: int, w: int) -> int:
-    return math.ceil(COMFORTABLE / min(h, w))
+    """Write a `sheet` to a PNG file; its folder is made if it is missing. Raises as that does."""
+    _save(sheet(symbols, levels, columns=columns, scale=scale), path, format="PNG")
 
 
 def save_pixels(
@@ -119,8 +102,35 @@ def save_pixels(
     *,
     columns: int | None = None,
 ) -> None:
-    """Draws pixels in [0, 1] as `save_grid` draws symbols, in 256 shades."""
+    """Write pixels in [0, 1] as `save_grid` writes symbols, in 256 shades."""
     save_grid(as_shades(pixels), 256, path, columns=columns)
+
+
+def save_animation(
+    frames: Sequence[Symbols], levels: int, path: str | os.PathLike[str], *, milliseconds: int
+) -> None:
+    """Write a GIF file that shows a sheet of the same images for every frame in turn.
+
+    Args:
+        frames: for each of them symbols as for `sheet`, all of one shape.
+        levels: how many values a symbol can take.
+        path: the GIF file to write; its folder is made if it is missing.
+        milliseconds: how long a frame is shown; the last one twenty times as long.
+
+    Raises:
+        InputError: as `sheet` does.
+    """
+    first, *others = (sheet(symbols, levels) for symbols in frames)
+    durations = [milliseconds] * len(others) + [20 * milliseconds]
+    _save(
+        first,
+        path,
+        format="GIF",
+        save_all=True,
+        append_images=others,
+        duration=durations,
+        loop=0,
+    )
 
 
 def png_bytes(
@@ -130,31 +140,27 @@ def png_bytes(
     side: int = 0,
     settings: Mapping[str, Any] | None = None,
 ) -> bytes:
-    """Draws pixels in [0, 1] as `save_pixels` does, but as the bytes of a PNG file.
+    """Return a `sheet` of pixels in [0, 1] as the bytes of a PNG file.
 
     Args:
         pixels: the images.
-        columns: how many make a row; as many as look best if it is left out.
-        side: the sheet's longer side is enlarged to about so many pixels, if it is not as long.
-        settings: what the picture was made by, kept in it as JSON, as the text "pixelprior".
+        columns: see `sheet`.
+        side: see `sheet`.
+        settings: of the picture, kept in it as JSON, as the text "pixelprior".
     """
-    n, h, w, _ = pixels.shape
-    columns = columns or _best_columns(n, h, w)
-    longer = max(columns * w, math.ceil(n / columns) * h)
-    scale = max(_comfortable_scale(h, w), side // longer)
-    sheet = _sheet(_to_pixels(as_shades(pixels), 256), columns, scale)
     texts = PngImagePlugin.PngInfo()
     if settings is not None:
         texts.add_itxt("pixelprior", json.dumps(settings))
     file = io.BytesIO()
-    _picture(sheet).save(file, format="PNG", pnginfo=texts)
+    shown = sheet(as_shades(pixels), 256, columns=columns, side=side)
+    shown.save(file, format="PNG", pnginfo=texts)
     return file.getvalue()
 
 
 def above(
     originals: Float[np.ndarray, "n h w c"], reconstructions: Float[np.ndarray, "n h w c"]
 ) -> Float[np.ndarray, "n H w c"]:
-    """Each original above its reconstruction, as one picture, with a grey line between them."""
+    """Put each original above its reconstruction, with a grey line between them."""
     n, _, w, c = originals.shape
     line = np.full((n, 1, w, c), 0.5, np.float32)
     return np.concatenate([originals, line, reconstructions], axis=1)
@@ -168,7 +174,7 @@ def as_shades(pixels: Float[np.ndarray, "n h w c"]) -> Int[np.ndarray, "n h w c"
 def save_images(
     symbols: Symbols, levels: int, folder: str | os.PathLike[str], start: int = 0
 ) -> None:
-    """Writes each image to a file of its own: ``000000.png``, ``000001.png`` and so on.
+    """Write each image to a file of its own: ``000000.png``, ``000001.png`` and so on.
 
     Args:
         symbols: ``[n, h, w, c]`` in ``[0, levels)``, with 1 channel (grey) or 3 (RGB); one symbol
@@ -178,14 +184,14 @@ def save_images(
         start: the number of the first image, for images that come in batches.
 
     Raises:
-        InputError: if the channels cannot be drawn, or a symbol is out of range.
+        InputError: if the channels cannot be shown, or a symbol is out of range.
     """
     for index, image in enumerate(_to_pixels(symbols, levels), start):
-        _write_png(image, image_file(folder, index))
+        _save(picture(image), image_file(folder, index), format="PNG")
 
 
 def image_file(folder: str | os.PathLike[str], number: int) -> Path:
-    """Where `save_images` writes the image of a number."""
+    """Path of one image that `save_images` writes."""
     return Path(folder) / f"{number:06d}.png"
 
 
@@ -202,21 +208,8 @@ def _to_pixels(symbols: Symbols, levels: int) -> UInt8[np.ndarray, "n h w c"]:
     return np.rint(np.asarray(symbols) / (levels - 1) * 255).astype(np.uint8)
 
 
-def _picture(pixels: UInt8[np.ndarray, "h w c"]) -> Image.Image:
-    # Pillow wants grey images without a channel axis.
-    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-
-
-def _write_png(pixels: UInt8[np.ndarray, "h w c"], path: Path) -> None:
-    _write(path, lambda file: _picture(pixels).save(file, format="PNG"))
-
-
-def _write(path: Path, save: Callable[[Path], None]) -> None:
-    """Writes a file so that it appears whole or not at all."""
+def _save(image: Image.Image, path: str | os.PathLike[str], **settings: Any) -> None:
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
-    try:
-        save(unfinished)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replacing(path) as temporary:
+        image.save(temporary, **settings)

@@ -1,4 +1,4 @@
-"""Real images for what ``sample.py`` draws around, in the shape and symbols of a run.
+"""Real images in the shape and symbols of a run.
 
 Legend: n images, h height, w width, c channels.
 """
@@ -13,28 +13,28 @@ from pixelprior.runs.run import Run
 
 
 class RunImages:
-    """Test images of a run's data set, or image files; for each seed in an order of their own.
+    """Test images of a run's data set, or image files. The seed determines their order.
 
     Args:
-        trained: the run.
+        run: the run.
         seed: of the order.
         data_dir: where the data set is, if it has moved.
-        images: "folder:/path" for all image files in a folder instead, scaled as they must be.
+        images: "folder:/path" for all image files in a folder instead, scaled to the run's shape.
 
     Raises:
         InputError: if the images cannot be read, or are not of the run's shape.
     """
 
-    def __init__(self, trained: Run, seed: int, data_dir: str | None, images: str | None = None):
-        config = dict(trained.tokenizer_config or trained.config)
+    def __init__(self, run: Run, seed: int, data_dir: str | None, images: str | None = None):
+        config = dict(run.tokenizer_config or run.config)
         if data_dir:
             config["data_dir"] = data_dir
         if images:
-            config |= {"dataset": images, "image_size": tuple(trained.data["shape"][:2])}
+            config |= {"dataset": images, "image_size": tuple(run.data["shape"][:2])}
         dataset, self._symbols, self._grid = open_data(config)
-        if list(self._grid.shape) != list(trained.data["shape"]):
+        if list(self._grid.shape) != list(run.data["shape"]):
             raise InputError(
-                f"the run was trained on images of shape {trained.data['shape']}, but "
+                f"the run was trained on images of shape {run.data['shape']}, but "
                 f"{dataset.name} has {list(self._grid.shape)}"
             )
         splits = dataset.splits.values() if images else [dataset.splits["test"]]
@@ -43,15 +43,15 @@ class RunImages:
         self._images = [everything[place] for place in order]
 
     def symbols(self, numbers: Int[np.ndarray, " n"]) -> Int[np.ndarray, "n h w c"]:
-        """Images by number, as symbols; after the last comes the first again."""
+        """Images by number, as symbols; the first image follows the last."""
         return np.concatenate([self._read(number)[0] for number in numbers])
 
     def pixels(self, numbers: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n h w c"]:
-        """The same in [0, 1]."""
+        """Images by number, in [0, 1]."""
         return to_pixels(self.symbols(numbers), self._grid.levels)
 
     def labels(self, numbers: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
-        """Their labels; -1 where there is none."""
+        """Labels of images by number; -1 where there is none."""
         return np.concatenate([self._read(number)[1] for number in numbers])
 
     def _read(self, number: int) -> tuple[Int[np.ndarray, "1 h w c"], Int[np.ndarray, " 1"]]:

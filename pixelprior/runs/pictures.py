@@ -1,4 +1,4 @@
-"""The kinds of pictures that ``sample.py`` makes of a run, image by image.
+"""Kinds of pictures of a run, one function for each: samples, completions, likelihoods, codes.
 
 Legend: n images, h height, w width, c channels.
 """
@@ -12,38 +12,32 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from pixelprior.context import Context
 from pixelprior.errors import InputError
+from pixelprior.figures.plots import as_colours
 from pixelprior.figures.sheets import above
-from pixelprior.runs.completion import (
-    grey_where_unknown,
-    known_codes,
-    known_mask,
-    known_symbols,
-)
+from pixelprior.grid import Grid
+from pixelprior.models.base import GridModel
 from pixelprior.runs.images import RunImages
-from pixelprior.runs.likelihood_pictures import pixel_bits, shaded
+from pixelprior.runs.parts import grey_where_unknown, known_codes, known_mask, known_symbols
 from pixelprior.runs.run import Run
-from pixelprior.runs.samples import Known, Numbers, Pixels, Request, samples_of
+from pixelprior.runs.samples import Known, Numbers, Pixels, Request, class_columns, samples_of
 from pixelprior.tokenizers import VQVAE
 from pixelprior.tokenizers.vqvae import random_codes
 
 WALK = 8
-"""How many images a walk between two images has, both of them included."""
-
-MOST_COLUMNS = 16
-"""More classes than these are not laid out as columns."""
+"""Number of images of a walk between two images, both of them included."""
 
 
 class Subject(NamedTuple):
-    """Which real images a picture is about.
+    """Choice of real images for a picture.
 
     Attributes:
         data_dir: where the run's data set is, if it has moved.
         images: image files to take instead of test images, see `RunImages`; or None.
-        known: which part of them is known, see `known_mask`. For completions alone.
+        known: the known part of them, see `known_mask`. For completions alone.
     """
 
     data_dir: str | None = None
@@ -52,74 +46,57 @@ class Subject(NamedTuple):
 
 
 class Pictures(NamedTuple):
-    """A way to make pictures, ready to be called.
+    """A maker of pictures, ready to be called.
 
     Attributes:
         draw: from their numbers, which follow each other, to pixels in [0, 1]; compiles once for
-            each number of them.
-        columns: how many make a row that belongs together; None for any.
+            each number of pictures.
+        columns: number of pictures in a row that belongs together; None for any.
     """
 
     draw: Callable[[Numbers], Pixels]
     columns: int | None = None
 
 
-def pictures(mode: str, trained: Run, request: Request, subject: Subject) -> Pictures:
-    """What a mode makes of a run.
+def pictures(mode: str, run: Run, request: Request, subject: Subject) -> Pictures:
+    """Prepare the pictures of a kind, one of `KINDS`.
 
     Raises:
-        InputError: if it is not for such a run, or what is asked for does not fit it.
+        InputError: if the kind does not fit the run, or the request does not fit the kind.
     """
     if (mode == "complete") != (subject.known is not None):
         raise InputError("--known is for --mode=complete, and says which part of an image is known")
-    if mode == "sample":
-        return _samples(trained, request)
-    if mode == "complete":
-        return _completions(trained, request, subject)
-    if request.label is not None or request.guidance is not None or any(request.strategies):
+    drawn = mode in ("sample", "complete")
+    if not drawn and (
+        request.label is not None or request.guidance is not None or any(request.strategies)
+    ):
         raise InputError(
             f"label, guidance and what chooses symbols (temperature, top_k, ...) are for samples, "
             f"not for --mode={mode}"
         )
-    if mode == "likelihood":
-        return _likelihoods(trained, request, subject)
-    if trained.task == "pixels":
-        raise InputError(
-            f"--mode={mode} is for tokenizers and priors, but this run is a model of pixels, which "
-            "has no codes; leave --mode out to sample from it"
-        )
-    tokenizer = trained.tokenizer or trained.model
-    if mode == "random_codes":
-        return _random_codes(tokenizer, request.seed)
-    images = RunImages(trained, request.seed, subject.data_dir, subject.images)
-    return (
-        _reconstructions(tokenizer, images) if mode == "reconstruct" else _walks(tokenizer, images)
-    )
+    return KINDS[mode](run, request, subject)
 
 
-def _samples(trained: Run, request: Request) -> Pictures:
-    samples = samples_of(trained, request)
-    # Classes in turn make one column of each class, if they are few enough for one row.
-    in_turn = request.label is None and 1 < samples.num_classes <= MOST_COLUMNS
+def _samples(run: Run, request: Request, subject: Subject) -> Pictures:
+    samples = samples_of(run, request)
     return Pictures(
-        lambda numbers: samples.pixels(samples.draw(numbers)),
-        samples.num_classes if in_turn else None,
+        lambda numbers: samples.pixels(samples.draw(numbers)), class_columns(samples, request)
     )
 
 
-def _completions(trained: Run, request: Request, subject: Subject) -> Pictures:
-    """What is known of real images, the rest of it grey, above the images completed."""
-    height, width, _ = trained.data["shape"]
-    assert subject.known is not None
+def _completions(run: Run, request: Request, subject: Subject) -> Pictures:
+    """The known part of real images, the rest grey, above the images completed."""
+    height, width, _ = run.data["shape"]
+    assert subject.known is not None  # checked in `pictures`
     mask = known_mask(subject.known, height, width)
-    images = RunImages(trained, request.seed, subject.data_dir, subject.images)
+    images = _images(run, request, subject)
 
     def given(numbers: Numbers) -> Any:
-        if trained.tokenizer is None:
+        if run.tokenizer is None:
             return known_symbols(images.symbols(numbers), mask)
-        return known_codes(trained.tokenizer, images.pixels(numbers), mask)
+        return known_codes(run.tokenizer, images.pixels(numbers), mask)
 
-    samples = samples_of(trained, request, Known(given, images.labels))
+    samples = samples_of(run, request, Known(given, images.labels))
 
     def draw(numbers: Numbers) -> Pixels:
         completed = samples.pixels(samples.draw(numbers))
@@ -128,40 +105,30 @@ def _completions(trained: Run, request: Request, subject: Subject) -> Pictures:
     return Pictures(draw)
 
 
-def _likelihoods(trained: Run, request: Request, subject: Subject) -> Pictures:
-    """Real images above the bits that each of their pixels cost."""
-    if trained.task != "pixels":
+def _likelihoods(run: Run, request: Request, subject: Subject) -> Pictures:
+    """Real images above the bits of their pixels."""
+    if run.task != "pixels":
         raise InputError(
             "--mode=likelihood shades pixels by their bits, and is for models of pixels; this run "
-            f"is a {trained.task}"
+            f"is a {run.task}"
         )
-    model = trained.model
-    images = RunImages(trained, request.seed, subject.data_dir, subject.images)
-    # As bright as it gets: what a pixel costs if nothing is known of it.
-    most = model.grid.channels * math.log2(model.grid.levels)
+    model = run.model
+    images = _images(run, request, subject)
 
     def draw(numbers: Numbers) -> Pixels:
         classes = model.context_shape.num_classes
         context = Context(label=jnp.asarray(images.labels(numbers))) if classes else None
         bits = pixel_bits(model, images.symbols(numbers), context)
         originals = np.broadcast_to(images.pixels(numbers), (*bits.shape, 3))
-        return above(originals, shaded(bits, most))
+        return above(originals, shaded(bits, model.grid))
 
     return Pictures(draw)
 
 
-def _random_codes(tokenizer: VQVAE, seed: int) -> Pictures:
-    """Uniformly random codes, decoded."""
-
-    def draw(numbers: Numbers) -> Pixels:
-        codes = random_codes(jax.random.key(seed), jnp.asarray(numbers), tokenizer.code_grids)
-        return np.asarray(tokenizer.decode_codes(codes))
-
-    return Pictures(draw)
-
-
-def _reconstructions(tokenizer: VQVAE, images: RunImages) -> Pictures:
+def _reconstructions(run: Run, request: Request, subject: Subject) -> Pictures:
     """Originals above their reconstructions."""
+    tokenizer = _vqvae(run, "reconstruct")
+    images = _images(run, request, subject)
 
     def draw(numbers: Numbers) -> Pixels:
         originals = images.pixels(numbers)
@@ -170,8 +137,22 @@ def _reconstructions(tokenizer: VQVAE, images: RunImages) -> Pictures:
     return Pictures(draw)
 
 
-def _walks(tokenizer: VQVAE, images: RunImages) -> Pictures:
+def _random_codes(run: Run, request: Request, subject: Subject) -> Pictures:
+    """Uniformly random codes, decoded."""
+    tokenizer = _vqvae(run, "random_codes")
+
+    def draw(numbers: Numbers) -> Pixels:
+        key = jax.random.key(request.seed)
+        codes = random_codes(key, jnp.asarray(numbers), tokenizer.code_grids)
+        return np.asarray(tokenizer.decode_codes(codes))
+
+    return Pictures(draw)
+
+
+def _walks(run: Run, request: Request, subject: Subject) -> Pictures:
     """Rows of images between two, evenly spaced between the vectors of their codes."""
+    tokenizer = _vqvae(run, "interpolate")
+    images = _images(run, request, subject)
 
     def draw(numbers: Numbers) -> Pixels:
         walk, place = np.divmod(numbers, WALK)
@@ -181,9 +162,38 @@ def _walks(tokenizer: VQVAE, images: RunImages) -> Pictures:
     return Pictures(draw, columns=WALK)
 
 
+KINDS: dict[str, Callable[[Run, Request, Subject], Pictures]] = {
+    "sample": _samples,
+    "complete": _completions,
+    "likelihood": _likelihoods,
+    "reconstruct": _reconstructions,
+    "random_codes": _random_codes,
+    "interpolate": _walks,
+}
+"""Every kind of pictures, by the name of its mode."""
+
+
+def _images(run: Run, request: Request, subject: Subject) -> RunImages:
+    return RunImages(run, request.seed, subject.data_dir, subject.images)
+
+
+def _vqvae(run: Run, mode: str) -> VQVAE:
+    if run.vqvae is None:
+        raise InputError(
+            f"--mode={mode} is for tokenizers and priors, but this run is a model of pixels, which "
+            "has no codes; leave --mode out to sample from it"
+        )
+    return run.vqvae
+
+
 def reconstructed(tokenizer: VQVAE, pixels: Pixels) -> Pixels:
-    """What the codes of images keep of them."""
+    """Reconstruct images from their codes."""
     return np.asarray(_reconstruct(*nnx.split(tokenizer), pixels))
+
+
+@functools.partial(jax.jit, static_argnames="graph")
+def _reconstruct(graph: nnx.GraphDef, weights: Any, pixels: Any) -> Array:
+    return nnx.merge(graph, weights).reconstruct(pixels)
 
 
 def between(tokenizer: VQVAE, start: Pixels, end: Pixels, share: Float[np.ndarray, " n"]) -> Pixels:
@@ -192,13 +202,8 @@ def between(tokenizer: VQVAE, start: Pixels, end: Pixels, share: Float[np.ndarra
 
 
 @functools.partial(jax.jit, static_argnames="graph")
-def _reconstruct(graph: nnx.GraphDef, weights: Any, pixels: Any) -> Array:
-    return nnx.merge(graph, weights).reconstruct(pixels)
-
-
-@functools.partial(jax.jit, static_argnames="graph")
 def _between(
-    graph: nnx.GraphDef, weights: Any, start: Any, end: Any, share: Float[Array, " b"]
+    graph: nnx.GraphDef, weights: Any, start: Any, end: Any, share: Float[Array, " n"]
 ) -> Array:
     tokenizer = nnx.merge(graph, weights)
     share = share[:, None, None, None]
@@ -208,3 +213,29 @@ def _between(
             for here, there in zip(tokenizer.encode(start), tokenizer.encode(end), strict=True)
         ]
     )
+
+
+def pixel_bits(
+    model: GridModel, symbols: Int[np.ndarray, "n h w c"], context: Context | None
+) -> Float[np.ndarray, "n h w"]:
+    """Bits of each pixel, given those before it in the model's order."""
+    return np.asarray(_pixel_bits(*nnx.split(model), symbols, context))
+
+
+@functools.partial(jax.jit, static_argnames="graph")
+def _pixel_bits(
+    graph: nnx.GraphDef, weights: Any, x: Int[Array, "n h w c"], context: Context | None
+) -> Float[Array, "n h w"]:
+    log_p = jax.nn.log_softmax(nnx.merge(graph, weights).logits(x, context))
+    of_symbols = jnp.take_along_axis(log_p, x[..., None], axis=-1)[..., 0]
+    return -of_symbols.sum(axis=-1) / jnp.log(2.0)
+
+
+def uniform_bits(grid: Grid) -> float:
+    """Bits of a pixel under the uniform distribution: its price if nothing is known of it."""
+    return grid.channels * math.log2(grid.levels)
+
+
+def shaded(bits: Float[np.ndarray, "n h w"], grid: Grid) -> Float[np.ndarray, "n h w 3"]:
+    """Bits as colours in [0, 1]: dark for none, the brightest for `uniform_bits` and more."""
+    return as_colours(np.clip(bits / uniform_bits(grid), 0.0, 1.0))

@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pixelprior.data import Dataset, Symbols
+from pixelprior.errors import InputError
 from pixelprior.tokenizers import VQVAE
+from pixelprior.tokenizers.vqvae import level_names
 from pixelprior.training.metrics import read_metrics
 from pixelprior.training.run_folder import RunFolder
 
@@ -46,6 +48,44 @@ class Run:
     def task(self) -> str:
         """Task of the run: "pixels", "tokenizer" or "prior"."""
         return self.config["task"]
+
+    @property
+    def vqvae(self) -> VQVAE | None:
+        """VQ-VAE of the run: the one it trained, or that of a prior; None for a model of pixels."""
+        return self.model if self.task == "tokenizer" else self.tokenizer
+
+    @property
+    def unlearned_levels(self) -> list[str]:
+        """Names of the levels of codes that a prior has not learned; empty for other tasks."""
+        if self.task != "prior":
+            return []
+        names = level_names(len(self.model.grids))
+        return [name for name in names if name not in self.data["learned_levels"]]
+
+    @property
+    def can_sample(self) -> bool:
+        """Tell if images can be drawn from the run."""
+        return self.task != "tokenizer" and not self.unlearned_levels
+
+    def class_index(self, label: str | None) -> int | None:
+        """Index of a class, given by number or by name; None stays None.
+
+        Raises:
+            InputError: if it is neither.
+        """
+        names = list(self.data["class_names"])
+        if label is None:
+            return None
+        # A name first: the classes of digits are named "0" to "9" whatever their order.
+        if label in names:
+            return names.index(label)
+        try:
+            return int(label)
+        except ValueError:
+            raise InputError(
+                f"label must be the number or the name of a class ({', '.join(names) or 'none'}), "
+                f"got {label!r}"
+            ) from None
 
     @property
     def metrics(self) -> Sequence[Mapping[str, Any]]:

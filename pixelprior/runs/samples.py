@@ -1,4 +1,4 @@
-"""Samples of a run, whatever was trained in it: what is drawn, and what it looks like.
+"""Samples of a run, of pixels or of codes: how they are drawn, and how they look.
 
 Legend: n images, h height, w width, c channels.
 """
@@ -16,7 +16,7 @@ from pixelprior.data import to_pixels
 from pixelprior.errors import InputError
 from pixelprior.models.base import GridModel
 from pixelprior.models.guided import Guided
-from pixelprior.runs.filling_up import (
+from pixelprior.runs.parts import (
     codes_filling_up,
     codes_so_far,
     pixels_filling_up,
@@ -33,13 +33,16 @@ from pixelprior.tokenizers.vqvae import level_names
 Numbers = Int[np.ndarray, " n"]
 Pixels = Float[np.ndarray, "n h w c"]
 
+MOST_COLUMNS = 16
+"""More classes than these are not laid out as columns."""
+
 
 class Request(NamedTuple):
-    """How samples are asked for.
+    """Settings of samples.
 
     Attributes:
         seed: image n of a seed is always the same.
-        strategies: how symbols are chosen, for every level of codes or one for all.
+        strategies: the choice of symbols, for every level of codes or one for all.
         label: the index of a class, or None.
         guidance: see `pixelprior.models.guided`, or None.
         method: the name of a sampler.
@@ -53,11 +56,11 @@ class Request(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What is known of the samples, by their numbers.
+    """The known part of samples, by their numbers.
 
     Attributes:
         given: known symbols of a model of pixels, or known codes of a prior, for each level.
-        labels: the classes of the images that they are of.
+        labels: the classes of the real images.
     """
 
     given: Callable[[Numbers], Any]
@@ -69,12 +72,12 @@ class Samples(NamedTuple):
 
     Attributes:
         draw: from the images' numbers, which follow each other, to symbols, or codes of a prior.
-        pixels: what they look like, in [0, 1].
-        filling_up: from them and a number of frames, how they come to be.
-        rows: from the images' numbers, what they look like after every row that is drawn: in the
-            end as ``pixels`` of ``draw`` does.
-        num_rows: how many there are.
-        num_classes: 0 if the run is not conditioned on any.
+        pixels: from symbols or codes to images in [0, 1].
+        filling_up: from symbols or codes and a number of frames to images that fill up.
+        rows: from the images' numbers to the images after every row that is drawn. The last ones
+            equal ``pixels`` of ``draw``.
+        num_rows: number of rows.
+        num_classes: number of classes that the run is conditioned on, or 0.
     """
 
     draw: Callable[[Numbers], Any]
@@ -85,48 +88,50 @@ class Samples(NamedTuple):
     num_classes: int
 
 
-def samples_of(trained: Run, request: Request, known: Known | None = None) -> Samples:
-    """Samples of a run, around what is known of them.
+def samples_of(run: Run, request: Request, known: Known | None = None) -> Samples:
+    """Prepare to draw samples of a run, around their known part.
 
     Raises:
         InputError: if the run has nothing to sample from, or the request does not fit it.
     """
-    if trained.task == "tokenizer":
+    if run.task == "tokenizer":
         raise InputError(
             "this run is a tokenizer, which has nothing to sample from; train a prior on its "
             "codes, or use --mode=reconstruct, random_codes or interpolate"
         )
-    make = _of_pixels if trained.task == "pixels" else _of_codes
-    samples = make(trained, request, known)
-    # Before any sampling, which may take hours: do the sampler and the label exist?
+    make = _of_pixels if run.task == "pixels" else _of_codes
+    samples = make(run, request, known)
+    # Sampling may take hours, so the sampler and the label are checked before.
     check_method(request.method)
     labels_in_turn(samples.num_classes, request.label, 1)
     return samples
 
 
-def has_learned_all(trained: Run) -> bool:
-    """Whether there is something to be drawn: a prior must have learned all its levels."""
-    return trained.task != "prior" or not _unlearned(trained)
+def class_columns(samples: Samples, request: Request) -> int | None:
+    """Number of columns that gives each class a column of its own; None if there is none.
+
+    The classes must come in turn, and be few enough for one row.
+    """
+    in_turn = request.label is None and 1 < samples.num_classes <= MOST_COLUMNS
+    return samples.num_classes if in_turn else None
 
 
-def check_learned(trained: Run) -> None:
-    """Raises an InputError unless a prior can be sampled from: all its levels have been learned."""
-    unlearned = _unlearned(trained)
-    if unlearned:
+def has_learned_all(run: Run) -> bool:
+    """Tell if a run has learned all its levels of codes, as sampling from a prior needs."""
+    return not run.unlearned_levels
+
+
+def check_learned(run: Run) -> None:
+    """Raise an InputError if a prior cannot be sampled from: a level is not learned."""
+    if run.unlearned_levels:
         raise InputError(
-            f"this run has not learned the {' and '.join(unlearned)} level; train that in a run "
-            "of its own with config.trained_levels and --prior, and sample from that one"
+            f"this run has not learned the {' and '.join(run.unlearned_levels)} level; train that "
+            "in a run of its own with config.trained_levels and --prior, and sample from that one"
         )
 
 
-def _unlearned(trained: Run) -> list[str]:
-    """The levels of a prior that it has not learned."""
-    names = level_names(len(trained.model.grids))
-    return [name for name in names if name not in trained.data["learned_levels"]]
-
-
-def _of_pixels(trained: Run, request: Request, known: Known | None) -> Samples:
-    model: GridModel = trained.model
+def _of_pixels(run: Run, request: Request, known: Known | None) -> Samples:
+    model: GridModel = run.model
     if request.guidance is not None:
         model = Guided(model, request.guidance)
     if len(request.strategies) != 1:
@@ -162,11 +167,11 @@ def _of_pixels(trained: Run, request: Request, known: Known | None) -> Samples:
     )
 
 
-def _of_codes(trained: Run, request: Request, known: Known | None) -> Samples:
-    prior, tokenizer = trained.model, trained.tokenizer
+def _of_codes(run: Run, request: Request, known: Known | None) -> Samples:
+    prior, tokenizer = run.model, run.tokenizer
     assert tokenizer is not None  # every prior's folder carries one
     names = level_names(len(prior.grids))
-    check_learned(trained)
+    check_learned(run)
     if len(request.strategies) not in (1, len(names)):
         raise InputError(
             f"expected one temperature, or one for each level ({', '.join(names)}), "
@@ -203,7 +208,7 @@ def _of_codes(trained: Run, request: Request, known: Known | None) -> Samples:
 def _labels(
     num_classes: int, request: Request, known: Known | None, numbers: Numbers
 ) -> Int[Array, " n"] | None:
-    """The class asked for; or the known images' own; or all in turn."""
+    """Labels: the requested class, else those of the known images, else all in turn."""
     if known is None or request.label is not None or not num_classes:
         first = int(numbers[0])
         return labels_in_turn(num_classes, request.label, len(numbers), first_image=first)

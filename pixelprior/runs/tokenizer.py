@@ -3,7 +3,6 @@
 import functools
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +25,7 @@ from pixelprior.errors import InputError
 from pixelprior.progress import Advance, Finished, Message, Report, only_warnings
 from pixelprior.runs.load import load_trained
 from pixelprior.runs.run import Run
+from pixelprior.system.atomic import replacing
 from pixelprior.system.devices import data_mesh, put_batch
 from pixelprior.tokenizers import VQVAE
 from pixelprior.tokenizers.likelihoods import as_pixels
@@ -157,14 +157,14 @@ def carry(run: TokenizerRun, into: Path) -> None:
             "a prior in a folder carries its tokenizer, but this tokenizer's run is in memory; "
             "train the tokenizer with a workdir, or the prior without one"
         )
-    unfinished = into.with_name(f".{into.name}.{os.getpid()}.unfinished")
+    # Remains of killed processes.
     for left_over in into.parent.glob(f".{into.name}.*.unfinished"):
         shutil.rmtree(left_over)
-    unfinished.mkdir(parents=True)
-    for name in ("config.json", "data.json", "metrics.jsonl"):
-        shutil.copyfile(folder.path / name, unfinished / name)
-    copy_averaged(folder.checkpoints, run.run.step, unfinished / "checkpoints")
-    os.replace(unfinished, into)
+    with replacing(into) as unfinished:
+        unfinished.mkdir(parents=True)
+        for name in ("config.json", "data.json", "metrics.jsonl"):
+            shutil.copyfile(folder.path / name, unfinished / name)
+        copy_averaged(folder.checkpoints, run.run.step, unfinished / "checkpoints")
 
 
 def _fingerprint(tokenizer: VQVAE, config: Mapping[str, Any], data: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from PIL import Image
 
 import pixelprior
 from pixelprior import Context
-from pixelprior.cli.sample_files import label_index, sample_to_files
+from pixelprior.cli.sample_files import sample_to_files
 from pixelprior.errors import InputError
 from pixelprior.experiment import open_data
 from pixelprior.runs.evaluate.evaluate import evaluate_run
@@ -120,17 +120,6 @@ def test_individual_images_batches_seeds_and_labels(digits, tmp_path):
     # With one level left to choose from, all images of a class are one.
     sure = draw(digits, tmp_path / "e", num=5, label="1", strategies=[strategies_from(top_k=1)])
     assert (sure == sure[0]).all() and (sure[0] != images[1]).any()
-
-
-def test_a_name_is_looked_for_before_a_number():
-    data = {"class_names": ["2", "cat", "0"]}
-    assert [label_index(label, data) for label in ("2", "cat", "0", "1", None)] == [
-        0,
-        1,
-        2,
-        1,
-        None,
-    ]
 
 
 def test_which_weights_are_sampled_from(digits, tmp_path, capsys):

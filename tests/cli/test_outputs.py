@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pixelprior.cli.outputs import open_output
 from pixelprior.errors import InputError
-from pixelprior.figures.outputs import open_output
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (10, 3, 4, 1), dtype=np.uint8)
 REQUEST = {"seed": 0, "shape": (3, 4)}
@@ -82,7 +82,7 @@ def test_a_batch_that_was_being_written_does_not_count(tmp_path):
     output = open_(tmp_path / "images.npz")
     output.add(IMAGES[:4])
     (waiting,) = tmp_path.iterdir()
-    (waiting / "000000004.writing").write_bytes(b"half of")
+    (waiting / ".000000004.npy.1.unfinished").write_bytes(b"half of")
     assert write(tmp_path / "images.npz") == 4
     with np.load(tmp_path / "images.npz") as archive:
         np.testing.assert_array_equal(archive["images"], IMAGES)
@@ -141,7 +141,7 @@ def test_files_of_other_kinds_are_refused(tmp_path, name):
 FULL_DISK = """
 import resource, signal, sys
 import numpy as np
-from pixelprior.figures.outputs import open_output
+from pixelprior.cli.outputs import open_output
 from pixelprior.errors import InputError
 from pathlib import Path
 

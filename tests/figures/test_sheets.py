@@ -12,6 +12,7 @@ from pixelprior.figures.sheets import (
     save_grid,
     save_images,
     save_pixels,
+    sheet,
 )
 
 
@@ -41,9 +42,9 @@ def test_sheet_to_the_pixel(tmp_path):
 def test_enlarging_repeats_pixels(tmp_path):
     symbols = np.random.default_rng(0).integers(0, 256, (1, 2, 3, 3))
     save_grid(jnp.asarray(symbols), 256, tmp_path / "sheet.png", scale=4)
-    sheet = read(tmp_path / "sheet.png")
-    assert sheet.shape == (2 * 4 + 4, 3 * 4 + 4, 3)
-    np.testing.assert_array_equal(sheet[2:-2, 2:-2], np.kron(symbols[0], np.ones((4, 4, 1))))
+    shown = read(tmp_path / "sheet.png")
+    assert shown.shape == (2 * 4 + 4, 3 * 4 + 4, 3)
+    np.testing.assert_array_equal(shown[2:-2, 2:-2], np.kron(symbols[0], np.ones((4, 4, 1))))
 
 
 @pytest.mark.parametrize(
@@ -61,6 +62,28 @@ def test_layout_is_nearly_square_and_large_enough(tmp_path, shape, size):
     with Image.open(tmp_path / "sheet.png") as image:
         assert image.size == size
         assert image.mode == ("L" if shape[-1] == 1 else "RGB")
+
+
+@pytest.mark.parametrize(
+    ("n", "side", "scale"),
+    [
+        (6, 0, 6),  # as it is without a side
+        (6, 150, 6),  # 3 * 8 pixels, enlarged to 150 of them
+        (6, 480, 20),
+        (1, 480, 60),
+    ],
+)
+def test_a_sheet_is_enlarged_to_its_longer_side(n, side, scale):
+    shown = sheet(np.zeros((n, 8, 8, 1), np.int32), 2, side=side)
+    columns, rows = (3, 2) if n == 6 else (1, 1)
+    assert shown.size == (columns * (8 * scale + 2) + 2, rows * (8 * scale + 2) + 2)
+
+
+def test_a_sheet_in_memory_is_the_sheet_on_disk(tmp_path):
+    symbols = np.random.default_rng(0).integers(0, 17, (5, 4, 6, 3))
+    save_grid(symbols, 17, tmp_path / "sheet.png", columns=3, scale=2)
+    in_memory = sheet(symbols, 17, columns=3, scale=2)
+    np.testing.assert_array_equal(np.asarray(in_memory), read(tmp_path / "sheet.png"))
 
 
 @pytest.mark.parametrize("levels", [2, 17, 256])

@@ -1,11 +1,8 @@
 """A run folder: who may use it, and what is said when its files are not what they should be."""
 
-import json
-
 import pytest
 
 from pixelprior.errors import InputError
-from pixelprior.system.atomic import write_atomically
 from pixelprior.training.run_folder import RunFolder
 
 CONFIG = {"seed": 0, "image_size": (0, 0), "rate": 0.5, "model": {"name": "m", "features": 4}}
@@ -85,16 +82,6 @@ def test_what_is_no_run_folder(tmp_path):
     (tmp_path / "config.json").write_text('{"seed": ')
     with pytest.raises(InputError, match="config.json cannot be read as JSON"):
         RunFolder(tmp_path).config()
-
-
-def test_a_file_appears_whole_or_stays_as_it_was(tmp_path):
-    path = tmp_path / "file.json"
-    write_atomically(path, "one")
-    with pytest.raises(TypeError):
-        write_atomically(path, json.loads("3"))
-    assert path.read_text() == "one"
-    write_atomically(path, "two")
-    assert path.read_text() == "two"
 
 
 def test_results_are_kept(tmp_path, capsys):

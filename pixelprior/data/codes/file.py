@@ -19,10 +19,11 @@ from pixelprior.data.codes.records import (
     record_type,
     unpack,
 )
-from pixelprior.data.codes.whole_folder import sync, writing
+from pixelprior.data.codes.whole_folder import writing
 from pixelprior.data.decode_once import KEPT_BYTES
 from pixelprior.data.errors import DataError
 from pixelprior.grid import Grid
+from pixelprior.system.atomic import sync
 
 CodeBatches = Iterable[tuple[Sequence[Int[np.ndarray, "b h w c"]], Int[np.ndarray, " b"]]]
 """Batches of maps, of any sizes: the codes of each level, and the labels."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pixelprior.data.errors import DataError
+from pixelprior.system.atomic import sync
 
 _SUFFIX = ".unfinished"
 _IN_THE_WAY = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)  # the last: a link to a folder
@@ -31,15 +32,6 @@ def writing(place: Path) -> Iterator[None]:
         raise DataError(
             f"{place} cannot be written ({error}); make room for it, or choose another place"
         ) from error
-
-
-def sync(path: Path) -> None:
-    """Returns when a file, or the list of files of a folder, is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextlib.contextmanager

@@ -12,10 +12,11 @@ from pixelprior.data.codes.code_set import (
     write_description,
 )
 from pixelprior.data.codes.file import CodeBatches, write_code_file
-from pixelprior.data.codes.whole_folder import publish, sync, workplace, writing
+from pixelprior.data.codes.whole_folder import publish, workplace, writing
 from pixelprior.data.dataset import SPLITS
 from pixelprior.data.errors import DataError
 from pixelprior.grid import Grid
+from pixelprior.system.atomic import sync
 
 CodeSplits = Mapping[str, tuple[str, CodeBatches]]
 """For "train", "validation" and "test": the description, and the codes and labels in batches."""

@@ -1,8 +1,7 @@
-"""Where many pictures go, batch by batch: what is there is never lost, and never drawn twice.
+"""Output files of many pictures, written batch by batch: no picture is lost or made twice.
 
-A job that is interrupted, however it ends, keeps the batches it has written; the same command goes
-on after them. So beside what it writes lies a request: what the job was asked for, by which one
-that is to go on knows that it is the same.
+An interrupted job keeps the batches it has written, and the same command continues after them. A
+file with the job's request lies beside them, which tells the same job from another one.
 
 Legend: n images, h height, w width, c channels.
 """
@@ -21,7 +20,7 @@ from jaxtyping import UInt8
 
 from pixelprior.errors import InputError
 from pixelprior.figures.sheets import image_file, save_grid, save_images
-from pixelprior.system.atomic import probe_folder, write_atomically
+from pixelprior.system.atomic import probe_folder, replacing, write_atomically
 
 REQUEST = ".request.json"
 
@@ -29,43 +28,50 @@ REQUEST = ".request.json"
 class Output(abc.ABC):
     """A place for pictures, opened for one job.
 
+    Args:
+        folder: where the job's request lies; earlier requests are replaced.
+        request: see `open_output`.
+
     Attributes:
-        done: how many pictures are there already, the first ones.
+        done: number of pictures that are there already, the first ones.
     """
 
-    done: int
+    def __init__(self, folder: Path, request: Mapping[str, Any]):
+        folder.mkdir(parents=True, exist_ok=True)
+        probe_folder(folder)
+        write_atomically(folder / REQUEST, json.dumps(request, indent=2) + "\n")
+        self.done = 0
 
     @abc.abstractmethod
     def add(self, images: UInt8[np.ndarray, "n h w c"]) -> None:
-        """Writes the pictures that follow those that are there.
+        """Write the pictures that follow those that are there.
 
         Raises:
-            InputError: if they cannot be written, for one thing because the disk is full. What was
-                there before is kept.
+            InputError: if they cannot be written, as on a full disk. Earlier pictures are kept.
         """
 
     @abc.abstractmethod
     def finish(self) -> None:
-        """Puts the last touch, once all pictures are there. Raises as `add` does."""
+        """Complete the output, once all pictures are there. Raises as `add` does."""
 
 
 def open_output(
     out: Path, request: Mapping[str, Any], *, individual: bool, overwrite: bool, columns: int | None
 ) -> Output:
-    """A folder of PNG files, or one file: a PNG sheet, or an .npz archive with all ``images``.
+    """Open a folder of PNG files, or one file: a PNG sheet, or an .npz archive of all ``images``.
 
-    The archive tells the request too, as JSON, by the name ``request``.
+    The archive has the request too, as JSON, by the name ``request``.
 
     Args:
         out: the folder or the file; folders above it are made if they are missing.
-        request: what the job was asked for, as JSON can tell it.
-        individual: whether it is to be a folder.
-        overwrite: whether what is there may be replaced.
+        request: all settings that the pictures depend on, as JSON.
+        individual: write one file for each picture, in a folder.
+        overwrite: replace the files of another job.
         columns: of a sheet; None for nearly square.
 
     Raises:
-        InputError: if something else is there and may not be replaced, the name does not say what
-            kind of file it is to be, or nothing can be written there.
+        InputError: if something else is there and may not be replaced, the name has another
+            suffix, or nothing can be written there.
     """
     if not individual and out.suffix.lower() not in (".png", ".npz"):
         raise InputError(
@@ -83,7 +89,7 @@ def open_output(
 
 
 def check_free(out: Path, overwrite: bool) -> None:
-    """Raises an InputError unless a file may be written."""
+    """Raise an InputError unless a file may be written."""
     if out.is_dir():
         raise InputError(f"{out} is a folder; give another name, or --individual to fill it")
     if out.exists() and not overwrite:
@@ -103,8 +109,7 @@ class _Folder(Output):
                 )
             for picture in out.glob("[0-9]" * 6 + "*.png"):
                 picture.unlink()
-        _claim(out, request)
-        self.done = 0
+        super().__init__(out, request)
         while image_file(out, self.done).is_file():
             self.done += 1
 
@@ -119,30 +124,23 @@ class _Folder(Output):
 
 
 class _File(Output):
-    """One file, of batches that wait in a folder beside it until they are all there."""
+    """One file, made of batches that wait in a folder beside it."""
 
     def __init__(self, out: Path, request: Mapping[str, Any], overwrite: bool, columns: int | None):
         self._out, self._columns, self._request = out, columns, request
         check_free(out, overwrite)
         self._batches = out.with_name(f".{out.name}.unfinished")
         if self._batches.is_dir() and not _is_for(self._batches, request):
-            # What is left of another job: its pictures are not among these.
+            # Remains of another job, with other pictures.
             shutil.rmtree(self._batches)
-        _claim(self._batches, request)
-        self.done = 0
+        super().__init__(self._batches, request)
         for batch in self._read():
             self.done += len(batch)
 
     def add(self, images: UInt8[np.ndarray, "n h w c"]) -> None:
-        path = self._path(self.done)
-        with refused_in_words(self._out):
-            whole = path.with_suffix(".writing")
-            try:
-                with open(whole, "wb") as file:
-                    _write_array(file, images.shape, [images])
-                whole.replace(path)
-            finally:
-                whole.unlink(missing_ok=True)
+        with refused_in_words(self._out), replacing(self._path(self.done)) as temporary:
+            with open(temporary, "wb") as file:
+                _write_array(file, images.shape, [images])
         self.done += len(images)
 
     def finish(self) -> None:
@@ -155,21 +153,24 @@ class _File(Output):
             shutil.rmtree(self._batches)
 
     def _archive(self) -> None:
-        """An .npz file of all batches as one array; only one of them is in memory at a time."""
-        unfinished = self._batches / "archive"
+        """Write an .npz file of all batches as one array, with only one of them in memory."""
         shape = self.done, *next(self._read()).shape[1:]
-        with zipfile.ZipFile(unfinished, "w") as archive:
+        # Among the batches, whose folder is cleared even if this process is killed now.
+        unfinished = self._batches / "archive"
+        with (
+            replacing(self._out, temporary=unfinished) as temporary,
+            zipfile.ZipFile(temporary, "w") as archive,
+        ):
             with archive.open("images.npy", "w", force_zip64=True) as file:
                 _write_array(file, shape, self._read())
             with archive.open("request.npy", "w") as file:
                 np.save(file, np.array(json.dumps(self._request)), allow_pickle=False)
-        unfinished.replace(self._out)
 
     def _path(self, first: int) -> Path:
         return self._batches / f"{first:09d}.npy"
 
     def _read(self) -> Iterator[UInt8[np.ndarray, "n h w c"]]:
-        """The batches, as far as they follow each other."""
+        """Yield the batches, as far as they follow each other."""
         first = 0
         while (path := self._path(first)).is_file():
             batch = np.load(path, allow_pickle=False)
@@ -180,9 +181,9 @@ class _File(Output):
 def _write_array(
     file: IO[bytes], shape: tuple[int, ...], parts: Iterable[UInt8[np.ndarray, "n h w c"]]
 ) -> None:
-    """One array in NumPy's format, part by part.
+    """Write one array in NumPy's format, part by part.
 
-    Not by NumPy itself, which wants all of it at once, and says nothing of a disk that is full.
+    NumPy's own function needs the whole array at once, and reports no full disk.
     """
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
@@ -191,22 +192,16 @@ def _write_array(
 
 
 def _is_for(folder: Path, request: Mapping[str, Any]) -> bool:
-    """Whether a folder is that of a job with this request."""
+    """Compare the request in a folder with another one."""
     try:
         return json.loads((folder / REQUEST).read_text()) == request
     except (OSError, ValueError):
         return False
 
 
-def _claim(folder: Path, request: Mapping[str, Any]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    probe_folder(folder)
-    write_atomically(folder / REQUEST, json.dumps(request, indent=2) + "\n")
-
-
 @contextlib.contextmanager
 def refused_in_words(path: Path) -> Iterator[None]:
-    """Turns the system's refusal to write into an InputError."""
+    """Turn the system's refusal to write into an InputError."""
     try:
         yield
     except OSError as error:

@@ -1,0 +1,161 @@
+"""Parts of images: the part that is known, and the part drawn so far. The rest is grey.
+
+Known symbols condition only symbols that come later in the model's order: below and to the right.
+A model continues a known top half as usual. With a known left half, a row depends on the known
+pixels of its own and earlier rows, but not on those below.
+
+A prior conditions on known codes: those of places whose pixels are all known. They are made from
+the image with its unknown part grey, so that nothing of it leaks.
+
+Legend: f frames, n images, h height, w width, c channels; H W of a grid of codes, g its channels.
+"""
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Bool, Float, Int
+from PIL import Image
+
+from pixelprior.data import to_pixels
+from pixelprior.errors import InputError
+from pixelprior.grid import Grid
+from pixelprior.models.base import GridModel
+from pixelprior.prior import Prior
+from pixelprior.sampling.draw_grids import draw_order
+from pixelprior.sampling.known import UNKNOWN
+from pixelprior.tokenizers.vqvae import VQVAE
+
+GREY = np.float32(0.5)
+
+
+def known_mask(known: str, height: int, width: int) -> Bool[np.ndarray, "h w"]:
+    """Mask of known pixels: the "top" half, the "left" one, or the white ones of a picture.
+
+    Raises:
+        InputError: if the picture cannot be read, is of another size, or leaves nothing to draw.
+    """
+    rows, columns = np.indices((height, width))
+    if known == "top":
+        return rows < height // 2
+    if known == "left":
+        return columns < width // 2
+    if not Path(known).is_file():
+        raise InputError(f"known must be top, left or a picture of a mask, got {known!r}")
+    try:
+        with Image.open(known) as picture:
+            mask = np.asarray(picture.convert("L")) >= 128
+    except (OSError, ValueError) as error:
+        raise InputError(f"{known} cannot be read as a picture: {error}") from error
+    if mask.shape != (height, width):
+        raise InputError(
+            f"expected a mask of {width}x{height} pixels, as the images have, got "
+            f"{mask.shape[1]}x{mask.shape[0]} in {known}"
+        )
+    if mask.all():
+        raise InputError(f"all of {known} is white, so nothing is left to draw")
+    return mask
+
+
+def grey_where_unknown(
+    pixels: Float[np.ndarray, "n h w c"], mask: Bool[np.ndarray, "h w"]
+) -> Float[np.ndarray, "n h w c"]:
+    """Known pixels in [0, 1], the others grey."""
+    return np.where(mask[..., None], pixels, GREY)
+
+
+def known_symbols(
+    symbols: Int[np.ndarray, "n h w c"], mask: Bool[np.ndarray, "h w"]
+) -> Int[np.ndarray, "n h w c"]:
+    """Symbols of known pixels, and `UNKNOWN` elsewhere."""
+    return np.where(mask[..., None], symbols, UNKNOWN)
+
+
+def known_codes(
+    tokenizer: VQVAE, pixels: Float[np.ndarray, "n h w c"], mask: Bool[np.ndarray, "h w"]
+) -> list[Int[Array, "n H W g"]]:
+    """Codes of each level at places whose pixels are all known, and `UNKNOWN` elsewhere."""
+    codes = tokenizer.get_code_indices(jnp.asarray(grey_where_unknown(pixels, mask)))
+    return [
+        jnp.where(_whole_places(mask, grid)[..., None], level, UNKNOWN)
+        for grid, level in zip(tokenizer.code_grids, codes, strict=True)
+    ]
+
+
+def _whole_places(mask: Bool[np.ndarray, "h w"], grid: Grid) -> Bool[np.ndarray, "H W"]:
+    """Places of a coarser grid whose pixels are all known."""
+    height, width = mask.shape
+    rows, columns = height // grid.height, width // grid.width
+    return np.asarray(mask.reshape(grid.height, rows, grid.width, columns).all(axis=(1, 3)))
+
+
+def pixels_so_far(symbols: Int[np.ndarray, "n h w c"], levels: int) -> Float[np.ndarray, "n h w c"]:
+    """Pixels in [0, 1] of symbols; grey where they are `UNKNOWN`."""
+    return np.where(symbols == UNKNOWN, GREY, to_pixels(symbols, levels))
+
+
+def codes_so_far(
+    tokenizer: VQVAE, codes: Sequence[Int[Array, "n H W g"]]
+) -> Float[np.ndarray, "n h w c"]:
+    """Decoded pixels in [0, 1], with the zero vector in place of codes that are `UNKNOWN`."""
+    return np.asarray(_decode_known(*nnx.split(tokenizer), codes))
+
+
+@functools.partial(jax.jit, static_argnames="graph")
+def _decode_known(
+    graph: nnx.GraphDef, weights: Any, codes: Sequence[Int[Array, "n H W g"]]
+) -> Float[Array, "n h w c"]:
+    tokenizer = nnx.merge(graph, weights)
+    vectors = tokenizer.lookup([jnp.maximum(level, 0) for level in codes])
+    return tokenizer.decode(
+        [
+            # The codebooks of a position are drawn one after the other, so all or none are known.
+            jnp.where((level != UNKNOWN).all(axis=-1, keepdims=True), vector, 0.0)
+            for level, vector in zip(codes, vectors, strict=True)
+        ]
+    )
+
+
+def pixels_filling_up(
+    model: GridModel, symbols: Int[np.ndarray, "n h w c"], num_frames: int
+) -> list[Float[np.ndarray, "n h w c"]]:
+    """Frames with more and more pixels of each image, in the order in which they are drawn."""
+    order = draw_order(model)[..., None]
+    return [
+        pixels_so_far(np.where(order < count, symbols, UNKNOWN), model.grid.levels)
+        for count in _counts(order.size, num_frames)
+    ]
+
+
+def codes_filling_up(
+    prior: Prior,
+    tokenizer: VQVAE,
+    codes: Sequence[Int[Array, "n H W g"]],
+    num_frames: int,
+) -> list[Float[np.ndarray, "n h w c"]]:
+    """Frames with more and more codes of each image, decoded, level by level."""
+    orders, before = [], 0
+    for model in prior.levels:
+        order = draw_order(model)[..., None]
+        orders.append(before + order)
+        before += order.size
+    return [
+        codes_so_far(
+            tokenizer,
+            [
+                jnp.where(order < count, level, UNKNOWN)
+                for order, level in zip(orders, codes, strict=True)
+            ],
+        )
+        for count in _counts(before, num_frames)
+    ]
+
+
+def _counts(total: int, num_frames: int) -> Int[np.ndarray, " f"]:
+    """Number of symbols in each frame: none in the first one, all in the last."""
+    return np.rint(np.linspace(0, total, num_frames)).astype(int)
