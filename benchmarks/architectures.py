@@ -13,14 +13,14 @@ from flax import nnx
 
 from benchmarks.machine import matrix_product_rate
 from benchmarks.timing import time_cached, time_naive, time_training
-from pixelprior.configs import compare
 from pixelprior.experiment import build_model
+from pixelprior.experiment.recipes import load_recipe
 from pixelprior.grid import Grid
 
 
 def main() -> None:
     """Prints the table."""
-    runs = compare.get_config().to_dict()["runs"]
+    runs = load_recipe("compare")["runs"]
     parser = argparse.ArgumentParser(description="Times every architecture.")
     parser.add_argument("--only", nargs="+", choices=list(runs), default=list(runs))
     parser.add_argument("--batch", type=int, default=16)

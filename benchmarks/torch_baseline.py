@@ -19,9 +19,9 @@ from flax import nnx
 
 from benchmarks.machine import best_time, matrix_product_rate
 from benchmarks.torch_networks import TorchGatedPixelCNN, TorchVQVAE
-from pixelprior.configs import fashion_mnist_vqvae
 from pixelprior.data import to_pixels
 from pixelprior.experiment import build_tokenizer
+from pixelprior.experiment.recipes import load_recipe
 from pixelprior.grid import Grid
 from pixelprior.models import GatedPixelCNN
 from pixelprior.tokenizers.quantizer import merge_statistics
@@ -42,7 +42,7 @@ def main() -> None:
     print(f"{'network':<46} {'PyTorch s':>10} {'ours s':>8} {'faster':>7} {'product':>8}")
     for name, make in (
         ("gated_pixel_cnn, 10x128, binary 28x28, batch 16", gated_pixel_cnn),
-        ("vqvae of configs/fashion_mnist_vqvae.py, batch 64", vqvae),
+        ("vqvae of fashion_mnist:vqvae, batch 64", vqvae),
     ):
         ours, theirs = make()
         ours()
@@ -69,7 +69,7 @@ def gated_pixel_cnn() -> tuple[Callable[[], Any], Callable[[], Any]]:
 
 def vqvae() -> tuple[Callable[[], Any], Callable[[], Any]]:
     """A step of ours, and one of PyTorch's."""
-    config = fashion_mnist_vqvae.get_config().to_dict()
+    config = load_recipe("fashion_mnist:vqvae")
     grid = Grid(28, 28, 1, 256)
     model = build_tokenizer(config["tokenizer"], config["quantizer"], grid, seed=0)
     image = np.random.default_rng(0).integers(0, 256, (config["batch_size"], *grid.shape))

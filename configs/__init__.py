@@ -1,1 +1,1 @@
-"""The experiments that come along, one a file."""
+"""The experiments that come along, one recipe for each data set."""

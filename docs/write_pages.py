@@ -1,8 +1,6 @@
 """Writes the pages that are made from the source: ``python docs/write_pages.py``."""
 
 import ast
-import importlib
-import itertools
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,7 +10,7 @@ import jax
 from flax import nnx
 
 from pixelprior.experiment import build_model, build_prior, build_tokenizer
-from pixelprior.experiment.recipes import config_titles
+from pixelprior.experiment.recipes import Variant, all_variants, load_recipe, recipes
 from pixelprior.grid import Grid
 
 DOCS = Path(__file__).parent
@@ -26,7 +24,7 @@ SUBJECTS = {
     ),
     "Configs": (
         "experiment/",
-        "`pixelprior/experiment/schema.py` says what each key means; the shipped configs name all.",
+        "`pixelprior/experiment/schema.py` says what each key means; each shipped config has all.",
     ),
     "Run folders, checkpoints and training": (
         "run_folder.py loading.py tokenizer_run.py training/",
@@ -123,7 +121,7 @@ def messages_page() -> str:
 
 
 def cards_page() -> str:
-    """A card for each shipped config."""
+    """A card for each variant of each recipe."""
     lines = [
         "# Model cards",
         "",
@@ -140,41 +138,42 @@ def cards_page() -> str:
         "",
         "A card of your own run: copy one, and fill in what `evaluate.py` prints.",
     ]
-    for data, group in itertools.groupby(config_titles().items(), key=lambda item: _data(item[0])):
-        lines += ["", f"## {data}", "", f"Licence of the data: {LICENCES[data]}."]
-        for name, title in group:
-            lines += ["", f"### {name}", "", title, "", *_facts(name)]
+    for recipe, module in recipes().items():
+        title, *about = _paragraphs(module.__doc__ or "")
+        lines += ["", f"## {recipe}", "", title, ""]
+        if recipe in LICENCES:
+            lines += [f"Licence of the data: {LICENCES[recipe]}.", ""]
+        lines += about
+        for name, variant in all_variants().items():
+            if name.partition(":")[0] == recipe:
+                lines += ["", f"### {name}", "", f"{variant.title}.", "", *_facts(name, variant)]
     return "\n".join(lines) + "\n"
 
 
-def _data(name: str) -> str:
-    config = _config(name)
-    config = next(iter(config["runs"].values())) if config["task"] == "compare" else config
-    return str(config.get("dataset") or _tokenizer_config(name)["dataset"]).partition(":")[0]
-
-
-def _config(name: str) -> Mapping[str, Any]:
-    return importlib.import_module(f"pixelprior.configs.{name}").get_config().to_dict()
+def _paragraphs(text: str) -> list[str]:
+    """The paragraphs of a docstring, without its commands."""
+    paragraphs = [" ".join(part.split()) for part in text.split("\n\n")]
+    return [paragraph for paragraph in paragraphs if not paragraph.startswith("python ")]
 
 
 def _tokenizer_config(name: str) -> Mapping[str, Any]:
-    """Of the tokenizer that a prior's config is written for: data_prior... is of data_vqvae..."""
-    data, _, rest = name.partition("_prior")
-    return _config(f"{data}_vqvae{'2' if rest.startswith('2') else ''}")
+    """The config of the tokenizer whose codes a prior's recipe is written for."""
+    recipe, _, variant = name.partition(":")
+    return load_recipe(f"{recipe}:vqvae2" if "prior2" in variant else f"{recipe}:vqvae")
 
 
-def _facts(name: str) -> list[str]:
-    module, config = importlib.import_module(f"pixelprior.configs.{name}"), _config(name)
-    paragraphs = [" ".join(part.split()) for part in (module.__doc__ or "").split("\n\n")]
-    claims = [p for p in paragraphs[1:] if not p.startswith("python ")]
+def _facts(name: str, variant: Variant) -> list[str]:
+    config = load_recipe(name)
+    sentences = [variant.result, f"Source: {variant.source}." if variant.source else ""]
+    claims = " ".join(filter(None, sentences))
     if config["task"] == "compare":
-        return [f"Runs: {', '.join(config['runs'])}.", "", *claims]
+        return [f"Runs: {', '.join(config['runs'])}.", "", claims]
     return [
         f"- Parameters: {_num_parameters(name, config):,}",
         f"- Training: {config['num_steps']:,} steps of {config['batch_size']} images, "
         f"{config['optimizer']}, learning rate {config['learning_rate']:g}",
         "",
-        *claims,
+        claims,
     ]
 
 

@@ -11,7 +11,7 @@ The flags are those of train.py, sample.py and evaluate.py: ``pixelprior train -
 import importlib
 import sys
 
-from pixelprior.experiment.recipes import config_titles
+from pixelprior.experiment.recipes import all_variants, recipes
 
 SCRIPTS = ("train", "sample", "evaluate")
 
@@ -25,8 +25,7 @@ def main() -> None:
             importlib.import_module(f"pixelprior.cli.{name}").run()
         case ["configs"]:
             # In one write: whoever reads may stop after a few lines, as head does.
-            lines = (f"{name:<34} {title}\n" for name, title in config_titles().items())
-            sys.stdout.write("".join(lines))
+            sys.stdout.write(_listing())
         case ["--help" | "-h"]:
             print(__doc__)
         case other:
@@ -36,6 +35,17 @@ def main() -> None:
                 file=sys.stderr,
             )
             sys.exit(2)
+
+
+def _listing() -> str:
+    """The recipes, each above its variants with their results."""
+    lines, variants = [], all_variants()
+    for recipe, module in recipes().items():
+        lines.append((module.__doc__ or recipe).partition("\n")[0])
+        for name, variant in variants.items():
+            if name.partition(":")[0] == recipe:
+                lines.append(f"  {name:<32} {variant.title}: {variant.measured or 'not measured'}")
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

@@ -29,15 +29,15 @@ def test_every_message_has_its_place():
 
 @pytest.mark.slow
 def test_parameters_are_those_of_a_run(tmp_path):
-    from pixelprior.configs import digits
+    from pixelprior.experiment.recipes import all_variants, load_recipe
     from pixelprior.runs.train import train_run
 
-    config = digits.get_config().to_dict() | {"num_steps": 1, "warmup_steps": 0}
+    config = load_recipe("digits") | {"num_steps": 1, "warmup_steps": 0}
     train_run(config | {"checkpoint_every": 1}, tmp_path / "run")
     first = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[0])
     counted = write_pages._num_parameters("digits", config)
     assert counted == first["num_parameters"]
     assert (
-        f"### digits\n\n{digits.__doc__.splitlines()[0]}\n\n- Parameters: {counted:,}"
+        f"### digits\n\n{all_variants()['digits'].title}.\n\n- Parameters: {counted:,}"
         in (ROOT / "docs" / "model_cards.md").read_text()
     )

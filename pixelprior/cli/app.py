@@ -50,7 +50,8 @@ def _parse(arguments: Sequence[str]) -> list[str]:
     try:
         return flags.FLAGS(_with_config_file(arguments))
     except (flags.Error, InputError) as error:
-        _fail(str(error))
+        # What a config raises comes at the end of a traceback that ml_collections has put in.
+        _fail(str(error).rpartition(f"{InputError.__module__}.{InputError.__name__}: ")[2].strip())
     # What ml_collections raises for a key that the config does not have, and for a value of another
     # type than the key's.
     except (KeyError, AttributeError) as error:

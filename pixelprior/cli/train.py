@@ -1,7 +1,7 @@
 """Trains a model, a tokenizer or a prior, or a list of models; or goes on where it was stopped.
 
 python train.py --config=configs/digits.py --workdir=runs/digits [--config.key=value ...]
-python train.py --config=configs/digits_prior.py --workdir=runs/prior --tokenizer=runs/vqvae
+python train.py --config=configs/digits.py:prior --workdir=runs/prior --tokenizer=runs/vqvae
 python train.py --config=configs/compare.py --workdir=runs/compare [--only=pixel_cnn,...]
 python train.py --config=configs/digits.py --plan
 python train.py --config=configs/digits.py --workdir=runs/digits --wandb=PROJECT

@@ -84,7 +84,7 @@ def _check_finished(
     if task != "tokenizer":
         raise InputError(
             f"{place} is a run of the task {task!r}, but a tokenizer's is needed: train one with a "
-            "config like configs/digits_vqvae.py"
+            "config like configs/digits.py:vqvae"
         )
     if not any("best_step" in record for record in records):
         raise InputError(

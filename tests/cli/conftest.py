@@ -125,9 +125,8 @@ def trained(tmp_path_factory, quick):
     """Trains a new run by the script; what it said is in ``stderr.txt`` beside the run."""
 
     def trained(name, *flags):
-        folder = tmp_path_factory.mktemp(name)
-        config = f"--config={ROOT / 'configs' / name}.py"
-        result = quick("train", config, f"--workdir={folder / 'run'}", *flags)
+        folder = tmp_path_factory.mktemp(name.replace(":", "_"))
+        result = quick("train", f"--config={name}", f"--workdir={folder / 'run'}", *flags)
         assert result.status == 0, result.errors
         assert not result.output and "Traceback" not in result.errors
         (folder / "stderr.txt").write_text(result.errors)
@@ -143,14 +142,14 @@ def trained(tmp_path_factory, quick):
 def vqvae(trained):
     """A tokenizer of one level, with a decoder that gives probabilities."""
     return trained(
-        "digits_vqvae", *TINY_TOKENIZER, "--config.tokenizer.likelihood=discretized_logistic"
+        "digits:vqvae", *TINY_TOKENIZER, "--config.tokenizer.likelihood=discretized_logistic"
     )
 
 
 @pytest.fixture(scope="session")
 def vqvae2(trained):
     """A tokenizer of two levels with two codebooks each, with a decoder that gives none."""
-    return trained("digits_vqvae2", *TINY_TOKENIZER, "--config.quantizer.num_codebooks=2")
+    return trained("digits:vqvae2", *TINY_TOKENIZER, "--config.quantizer.num_codebooks=2")
 
 
 @pytest.fixture(scope="session")
@@ -159,7 +158,7 @@ def prior(trained, vqvae, tmp_path_factory):
     tokenizer = tmp_path_factory.mktemp("deleted") / "tokenizer"
     shutil.copytree(vqvae, tokenizer, ignore=shutil.ignore_patterns("codes"))
     run = trained(
-        "digits_prior",
+        "digits:prior",
         f"--tokenizer={tokenizer}",
         "--config.class_conditional=False",
         *tiny_prior("top"),
@@ -172,7 +171,7 @@ def prior(trained, vqvae, tmp_path_factory):
 def top_prior(trained, vqvae2):
     """A class-conditional prior over two levels that has learned the top one alone."""
     return trained(
-        "digits_prior2",
+        "digits:prior2",
         f"--tokenizer={vqvae2}",
         "--config.trained_levels=('top',)",
         *tiny_prior("top", "bottom"),
@@ -183,7 +182,7 @@ def top_prior(trained, vqvae2):
 def prior2(trained, vqvae2, top_prior):
     """One that has learned the bottom level, and has the top one from ``top_prior``."""
     return trained(
-        "digits_prior2",
+        "digits:prior2",
         f"--tokenizer={vqvae2}",
         f"--prior={top_prior}",
         "--config.trained_levels=('bottom',)",

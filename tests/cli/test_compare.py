@@ -10,9 +10,9 @@ import pytest
 from flax import nnx
 from PIL import Image
 
-from pixelprior.configs import compare as compare_config
 from pixelprior.errors import InputError
 from pixelprior.experiment import check_config
+from pixelprior.experiment.recipes import load_recipe
 from pixelprior.runs.compare import compare_runs, run_folders
 from pixelprior.runs.load import load_trained
 from pixelprior.runs.receptive_field import draw_receptive_field
@@ -35,7 +35,7 @@ SMALL = {
 
 def small(*names, model="gated_pixel_cnn", **changes):
     """The config of a list with these runs on digits, each of the same small model."""
-    config = compare_config.get_config().to_dict()["runs"][model]
+    config = load_recipe("compare")["runs"][model]
     config = config | SMALL | {"model": config["model"] | SMALL_MODEL} | changes
     return {"task": "compare", "runs": {name: dict(config) for name in names}}
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pixelprior.experiment.recipes import all_variants, recipes
 from pixelprior.figures.sheets import png_bytes
 from tests.cli.conftest import ROOT, TINY, TINY_TOKENIZER, tiny_prior
 
@@ -43,11 +44,12 @@ def test_flags_exist(name, script):
             assert flag in known or flag.removeprefix("no") in known, f"{document}: --{flag}"
 
 
-def test_configs_exist():
+def test_recipes_and_their_variants_exist():
+    known = all_variants().keys() | recipes().keys()
     for path in DOCUMENTS:
-        for name in re.findall(r"configs/(\w+)\.py", path.read_text()):
-            if not name.isupper() and "DATA" not in name and "MODEL" not in name:
-                assert (ROOT / "configs" / f"{name}.py").is_file(), f"{path.name}: {name}"
+        for name in re.findall(r"configs/([a-z]\w*\.py(?::\w+)?)", path.read_text()):
+            if not name.endswith("MODEL"):
+                assert name.replace(".py", "") in known, f"{path.name}: {name}"
 
 
 def test_benchmarks_exist():
@@ -60,7 +62,7 @@ def test_benchmarks_exist():
 def test_the_python_of_the_readme(trained, vqvae, tmp_path, monkeypatch):
     (tmp_path / "runs").mkdir()
     model = trained("digits", *TINY)
-    prior = trained("digits_prior", f"--tokenizer={vqvae}", *tiny_prior("top"))
+    prior = trained("digits:prior", f"--tokenizer={vqvae}", *tiny_prior("top"))
     (tmp_path / "runs" / "digits").symlink_to(model)
     (tmp_path / "runs" / "digits_prior").symlink_to(prior)
     monkeypatch.chdir(tmp_path)

@@ -53,10 +53,10 @@ def refused(config, workdir, message, **others):
 @pytest.mark.parametrize(
     ("name", "config", "flags", "message"),
     [
-        ("train", "digits_prior", [], "trained on the codes of a tokenizer.* --tokenizer="),
+        ("train", "digits:prior", [], "trained on the codes of a tokenizer.* --tokenizer="),
         (
             "train",
-            "digits_prior",
+            "digits:prior",
             ["--tokenizer=nowhere"],
             "nowhere is not a run folder: it has no config.json",
         ),
@@ -68,7 +68,7 @@ def refused(config, workdir, message, **others):
         ),
         (
             "train",
-            "digits_vqvae",
+            "digits:vqvae",
             ["--config.tokenizer.strides=(3,)"],
             "multiples of 3, but the images are 8 x 8; 6 x 6 or 9 x 9 would fit",
         ),
@@ -84,7 +84,7 @@ def refused(config, workdir, message, **others):
 )
 def test_the_scripts_end_with_a_sentence(tmp_path, quick, name, config, flags, message):
     if config:
-        flags = [f"--config={ROOT / 'configs' / config}.py", *flags]
+        flags = [f"--config={config}", *flags]
     result = quick(name, "--workdir=run", *flags, cwd=tmp_path)
     assert result.status == 2
     assert "Traceback" not in result.errors and not result.output
@@ -397,7 +397,7 @@ def test_each_codebook_of_a_level_is_judged_alone(prior2, vqvae2, tmp_path):
 @pytest.mark.slow
 def test_a_tokenizer_that_really_collapsed(trained, prior, quick, tmp_path):
     run = trained(
-        "digits_vqvae",
+        "digits:vqvae",
         "--config.tokenizer.features=4",
         "--config.quantizer.features=4",
         "--config.quantizer.dead_share=0.0",
@@ -413,7 +413,7 @@ def test_a_tokenizer_that_really_collapsed(trained, prior, quick, tmp_path):
     assert end["test_top_perplexity"] < 2.5
     result = quick(
         "train",
-        f"--config={ROOT / 'configs' / 'digits_prior.py'}",
+        "--config=digits:prior",
         f"--workdir={tmp_path / 'run'}",
         f"--tokenizer={run}",
         "--config.models.top.features=4",

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from tests.cli.conftest import ROOT, tiny_prior
+from tests.cli.conftest import tiny_prior
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +30,7 @@ def test_a_prior(vqvae, tmp_path, two_devices):
     shutil.copytree(vqvae, tokenizer, ignore=shutil.ignore_patterns("codes"))
     result = two_devices(
         "train",
-        f"--config={ROOT / 'configs' / 'digits_prior.py'}",
+        "--config=digits:prior",
         f"--workdir={tmp_path / 'run'}",
         f"--tokenizer={tokenizer}",
         *tiny_prior("top"),

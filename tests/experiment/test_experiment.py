@@ -1,8 +1,5 @@
 """What a config may say, and what is said about one that may not."""
 
-import runpy
-from pathlib import Path
-
 import jax
 import numpy as np
 import pytest
@@ -10,32 +7,28 @@ from flax import nnx
 
 from pixelprior.errors import InputError
 from pixelprior.experiment import TASKS, build_model, build_tokenizer, check_config, open_data
+from pixelprior.experiment.recipes import load_recipe
 from pixelprior.grid import Grid
 from pixelprior.tokenizers import TOKENIZERS
 
-CONFIGS = Path(__file__).parents[2] / "configs"
 GRID = Grid(2, 3, 1, 4)
 TOKENIZED = Grid(4, 6, 1, 5)
 SMALL = {"features": 4, "num_layers": 1, "embedding_features": 4, "head_features": 8}
 
 
-def load(path):
-    return runpy.run_path(str(path))["get_config"]().to_dict()
-
-
 @pytest.fixture
 def config():
-    return load(CONFIGS / "digits.py") | {"num_steps": 1000, "warmup_steps": 50}
+    return load_recipe("digits") | {"num_steps": 1000, "warmup_steps": 50}
 
 
 @pytest.fixture
 def tokenizer_config():
-    return load(CONFIGS / "digits_vqvae.py")
+    return load_recipe("digits:vqvae")
 
 
 @pytest.fixture
 def prior_config():
-    return load(CONFIGS / "digits_prior2.py")
+    return load_recipe("digits:prior2")
 
 
 @pytest.mark.parametrize(
@@ -133,11 +126,11 @@ def test_a_priors_config_that_is_refused(prior_config, changes, message):
         check_config(prior_config | changes)
 
 
-FILES = {
-    "pixels": "digits.py",
-    "tokenizer": "digits_vqvae.py",
-    "prior": "digits_prior2.py",
-    "compare": "compare.py",
+RECIPES = {
+    "pixels": "digits",
+    "tokenizer": "digits:vqvae",
+    "prior": "digits:prior2",
+    "compare": "compare",
 }
 
 
@@ -145,7 +138,7 @@ FILES = {
     ("task", "key"), [(task, key) for task, keys in TASKS.items() for key in keys if key != "task"]
 )
 def test_no_key_has_a_default(task, key):
-    config = load(CONFIGS / FILES[task])
+    config = load_recipe(RECIPES[task])
     assert config["task"] == task
     del config[key]
     with pytest.raises(InputError, match=f"the config has no value for: {key}; the keys are"):

@@ -1,23 +1,35 @@
-"""Every config file says everything, and describes networks that can be built."""
+"""Every recipe says everything, as it did when it was measured, and describes networks."""
 
 import functools
-import runpy
+import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import jax
 import pytest
 from flax import nnx
 
+from pixelprior.errors import InputError
 from pixelprior.experiment import TASKS, build_model, build_prior, build_tokenizer, check_config
 from pixelprior.experiment.build import QUANTIZERS, constructor_settings
+from pixelprior.experiment.recipes import (
+    UNTRAINED,
+    all_variants,
+    config_file,
+    load_recipe,
+    recipes,
+    resolve,
+)
 from pixelprior.grid import Grid
 from pixelprior.models import MODELS
 from pixelprior.prior import Prior
 from pixelprior.tokenizers import TOKENIZERS, VQVAE
 from pixelprior.tokenizers.vqvae import level_names
 
-FOLDER = Path(__file__).parents[2] / "configs"
-CONFIGS = sorted(path for path in FOLDER.glob("*.py") if path.stem != "__init__")
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "configs"
 SHAPES = {
     "digits": (8, 8, 1),
     "mnist": (28, 28, 1),
@@ -27,28 +39,182 @@ SHAPES = {
     "celeb_a": (0, 0, 3),
     "folder:images": (0, 0, 3),
 }
+# Each as it was before recipes had variants, a file for each; what is changed on purpose is changed
+# here too: the runs whose results are told were made by these.
+RESOLVED = json.loads(Path(__file__).with_name("resolved_recipes.json").read_text())
+NAMES = list(all_variants())
 
-every_config = pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+every_variant = pytest.mark.parametrize("name", NAMES)
+every_recipe = pytest.mark.parametrize("recipe", recipes())
 
+load = functools.cache(load_recipe)
 
-@functools.cache
-def load(path):
-    return runpy.run_path(str(path))["get_config"]().to_dict()
-
-
-LISTS = [path for path in CONFIGS if path.stem.startswith("compare")]
-COMPARED = {
-    f"{path.stem}.{name}": run for path in LISTS for name, run in load(path)["runs"].items()
+LISTS = [name for name in NAMES if name.partition(":")[0] == "compare"]
+COMPARED = {(name, run): config for name in LISTS for run, config in load(name)["runs"].items()}
+# What is trained by one call: a variant, or one run of a list that compares models.
+EXPERIMENTS = {name: load(name) for name in NAMES if name not in LISTS} | {
+    f"{name}.{run}": config for (name, run), config in COMPARED.items()
 }
-# What is trained by one call: a config, or one run of a list that compares models.
-EXPERIMENTS = {path.stem: path for path in CONFIGS if path not in LISTS} | COMPARED
 
 every_experiment = pytest.mark.parametrize("experiment", EXPERIMENTS)
 
 
-def load_experiment(name):
-    experiment = EXPERIMENTS[name]
-    return experiment if name in COMPARED else load(experiment)
+def as_text(config):
+    """Every key and value, by which 1 is not 1.0 nor true."""
+    return json.dumps(config, sort_keys=True)
+
+
+@pytest.mark.parametrize("name", RESOLVED)
+def test_a_variant_resolves_to_what_it_was(name):
+    config = load_recipe(name)
+    assert as_text(config) == as_text(RESOLVED[name])
+    # JSON has no tuples, but a flag of a tuple's key takes nothing else.
+    tuples = {"image_size", "strides", "trained_levels"}
+
+    def check(part):
+        for key, value in part.items():
+            assert isinstance(value, tuple) == (key in tuples), key
+            if isinstance(value, dict):
+                check(value)
+
+    check(config)
+
+
+def test_every_variant_has_a_snapshot():
+    assert set(NAMES) == set(RESOLVED)
+
+
+@every_variant
+def test_each_key_is_set_by_itself(name):
+    # A part that is there twice would be changed twice by one flag.
+    recipe, _, variant = name.partition(":")
+    seen = []
+
+    def collect(part):
+        seen.append(id(part))
+        for value in part.values():
+            if hasattr(value, "values"):
+                collect(value)
+
+    config = recipes()[recipe].get_config(variant)
+    collect(config)
+    assert len(seen) == len(set(seen))
+    config.unlock()
+    config.seed = 7
+    assert recipes()[recipe].get_config(variant) != config
+    assert as_text(load_recipe(name)) == as_text(load(name))
+
+
+# Names.
+
+
+def test_a_recipe_is_known_by_its_name():
+    assert Path(config_file("digits")) == FOLDER / "digits.py"
+    assert config_file("digits:vqvae") == f"{FOLDER / 'digits.py'}:vqvae"
+
+
+@pytest.mark.parametrize("path", ["configs/digits.py", "configs/digits.py:vqvae", "mine.py:64"])
+def test_a_path_stays_as_it_is(path):
+    assert config_file(path) == path
+
+
+def test_a_folder_of_its_name_does_not_hide_a_recipe(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits").mkdir()
+    assert Path(config_file("digits")) == FOLDER / "digits.py"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("digit", "did you mean digits"),
+        ("digits_vqvae", "did you mean digits:vqvae"),  # its name when each had a file
+        ("digit:vqvae", "did you mean digits:vqvae"),
+        ("x" * 20, "`pixelprior configs` lists them"),
+        ("../setup", "lists them"),
+        ("__init__", "lists them"),
+        ("common", "the name of a recipe"),
+        ("", "lists them"),
+    ],
+)
+@pytest.mark.parametrize("find", [config_file, load_recipe])
+def test_an_unknown_recipe_is_refused(find, name, hint):
+    with pytest.raises(InputError, match=f"name of a recipe, got '{name}'|{hint}") as error:
+        find(name)
+    assert hint in str(error.value) and "\n" not in str(error.value)
+
+
+def test_an_unknown_variant_gets_the_list():
+    with pytest.raises(InputError, match="no variant 'vqave'; did you mean vqvae .*are") as error:
+        load_recipe("digits:vqave")
+    listed = str(error.value).partition("variants are ")[2].split(", ")
+    assert [f"digits:{name}" for name in listed] == [n for n in NAMES if n.startswith("digits:")]
+    with pytest.raises(InputError, match="no variant 'zzz'; its variants are pixel_cnn, "):
+        load_recipe("digits:zzz")
+
+
+def test_a_recipe_without_a_default_wants_a_variant():
+    with pytest.raises(InputError, match="with a variant, as NAME:VARIANT, of vqvae, vqvae2, "):
+        load_recipe("celeb_a")
+
+
+def plan(*flags):
+    """What ``train.py --plan`` says, from the clone."""
+    command = [sys.executable, "train.py", "--plan", *flags]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("config", ["digits:pixel_snail", "configs/digits.py:pixel_snail"])
+def test_a_variant_has_keys_to_set(config):
+    def parameters(*flags):
+        result = plan(f"--config={config}", *flags)
+        assert result.returncode == 0, result.stderr
+        return int(re.search(r"parameters +([\d,]+)", result.stdout)[1].replace(",", ""))
+
+    settings = load("digits:pixel_snail")["model"] | {"features": 8}
+    model = nnx.eval_shape(lambda: build_model(settings, Grid(8, 8, 1, 17), num_classes=0, seed=0))
+    wanted = sum(weight.size for weight in jax.tree.leaves(nnx.state(model, nnx.Param)))
+    assert parameters("--config.model.features=8") == wanted
+
+
+@pytest.mark.parametrize("config", ["digits:vqave", "configs/digits.py:vqave"])
+def test_a_misspelt_variant_ends_with_a_sentence(config):
+    result = plan(f"--config={config}")
+    assert result.returncode == 2 and not result.stdout
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: the recipe has no variant 'vqave'; did you mean vqvae")
+
+
+def test_configs_are_listed_with_their_results():
+    listing = subprocess.run(
+        [sys.executable, "-m", "pixelprior", "configs"], cwd=ROOT, capture_output=True, text=True
+    ).stdout.splitlines()
+    rows = dict(line.split(maxsplit=1) for line in listing if line.startswith("  "))
+    assert list(rows) == NAMES
+    for name, variant in all_variants().items():
+        assert rows[name] == f"{variant.title}: {variant.measured or 'not measured'}"
+    titles = [line for line in listing if not line.startswith("  ")]
+    assert titles == [module.__doc__.splitlines()[0] for module in recipes().values()]
+
+
+@every_variant
+def test_a_variant_tells_its_result_and_where_it_is_from(name):
+    variant = all_variants()[name]
+    assert variant.title and not variant.title.endswith(".")
+    for text in (variant.measured, variant.source):
+        assert not text.endswith(".")
+    assert variant.result == (f"Measured: {variant.measured}." if variant.measured else UNTRAINED)
+    # What is measured can be cited; recipes that point to another one leave it to that.
+    assert variant.source or not variant.measured or name in LISTS
+
+
+def test_what_is_resolved_is_not_what_is_kept():
+    variants = all_variants()
+    resolve(variants, "digits").model.features = 1
+    assert load_recipe("digits")["model"]["features"] == RESOLVED["digits"]["model"]["features"]
+
+
+# What they say.
 
 
 def settings_of(make, *, elsewhere=(), prefix=""):
@@ -71,9 +237,9 @@ def image_grid(config):
 
 
 @functools.cache
-def tokenizer(path):
-    """The tokenizer of a config, only traced."""
-    config = load(path)
+def tokenizer(name):
+    """The tokenizer of a variant, only traced."""
+    config = load(name)
     return nnx.eval_shape(
         lambda: build_tokenizer(
             config["tokenizer"], config["quantizer"], image_grid(config), seed=config["seed"]
@@ -81,15 +247,15 @@ def tokenizer(path):
     )
 
 
-def tokenizer_path(path):
-    """Of the tokenizer that a prior is made for: the name says it, before that of a model."""
-    data, _, rest = path.stem.partition("_prior")
-    return path.with_name(f"{data}_vqvae{'2' if rest.startswith('2') else ''}.py")
+def tokenizer_name(name):
+    """The tokenizer that a prior is made for: its variant is called that, or begins so."""
+    recipe, _, variant = name.partition(":")
+    return f"{recipe}:vqvae{'2' if variant.startswith('prior2') else ''}"
 
 
 @every_experiment
 def test_a_config_has_every_key_and_every_setting(experiment):
-    config = load_experiment(experiment)
+    config = EXPERIMENTS[experiment]
     check_config(config)
     assert set(config) == set(TASKS[config["task"]])
     match config["task"]:
@@ -109,48 +275,57 @@ def test_a_config_has_every_key_and_every_setting(experiment):
             assert config["trained_levels"]
 
 
-@every_config
-def test_a_name_says_what_a_config_is_for(path):
-    config = load(path)
+@every_variant
+def test_a_name_says_what_a_variant_is_for(name):
+    config = load(name)
+    recipe, _, variant = name.partition(":")
+    if recipe == "compare":
+        assert config["task"] == "compare"
+        assert {run["dataset"] for run in config["runs"].values()} == {variant or "mnist"}
+        return
     task = {"vqvae": "tokenizer", "vqvae2": "tokenizer", "prior": "prior", "prior2": "prior"}
-    task["compare"] = "compare"
     # After it, there may be the name of a model.
-    kind = next((part for part in path.stem.split("_") if part in task), "pixels")
+    kind = variant.partition("_")[0]
     assert config["task"] == task.get(kind, "pixels")
     if config["task"] == "tokenizer":
         assert config["tokenizer"]["name"] == kind
     if config["task"] == "prior":
         assert len(config["models"]) == (2 if kind == "prior2" else 1)
-        assert tokenizer_path(path).exists()
-    elif config["task"] != "compare":
-        assert path.stem.startswith(config["dataset"].partition(":")[0])
+        assert tokenizer_name(name) in NAMES
+    else:
+        assert recipe == config["dataset"].partition(":")[0]
+    if config["task"] == "pixels" and variant in MODELS:
+        assert config["model"]["name"] == variant
 
 
-@every_config
-def test_a_config_opens_with_the_command_that_runs_it(path):
-    task, lines = load(path)["task"], path.read_text().splitlines()[:6]
-    command = f"python train.py --config=configs/{path.name} "
-    if load(path).get("dataset", "").startswith("folder:") and task == "pixels":
-        command = command.strip()
-    found = [n for n, line in enumerate(lines) if line.strip().startswith(command)]
-    assert found
-    words = " ".join(lines[found[0] : found[0] + 2])
-    assert "--workdir=runs/" in words
-    assert ("--tokenizer=runs/" in words) == (task == "prior")
+@every_recipe
+def test_a_recipe_opens_with_the_commands_that_run_it(recipe):
+    text = recipes()[recipe].__doc__.replace("\\\n", "")
+    commands = re.findall(r"python train\.py .*", text)
+    assert text.splitlines()[2].strip() == commands[0].strip() and len(commands) >= 2
+    named = []
+    for command in commands:
+        name = re.search(r"--config=configs/(\S+)", command)[1].replace(".py", "")
+        assert name in NAMES and name.partition(":")[0] == recipe
+        assert "--workdir=runs/" in command
+        assert ("--tokenizer=runs/" in command) == (load(name)["task"] == "prior")
+        named.append(load(name)["task"])
+    tasks = {load(name)["task"] for name in NAMES if name.partition(":")[0] == recipe}
+    assert set(named) == tasks
 
 
-@every_config
-def test_what_a_config_points_to_is_there(path):
+@every_recipe
+def test_what_a_recipe_points_to_is_there(recipe):
     # "`pixelprior.experiment.TASKS` says what each key means".
-    assert "`pixelprior.experiment.TASKS` says" in path.read_text()
+    assert "`pixelprior.experiment.TASKS` says" in recipes()[recipe].get_config.__doc__
 
 
 @every_experiment
 def test_a_config_can_be_built(experiment):
-    config, path = load_experiment(experiment), EXPERIMENTS[experiment]
+    config = EXPERIMENTS[experiment]
     seed = config["seed"]
     if config["task"] == "tokenizer":
-        model = tokenizer(path)
+        model = tokenizer(experiment)
         assert type(model) is TOKENIZERS[config["tokenizer"]["name"]]
         assert model.num_levels == len(config["tokenizer"]["strides"])
         # A code says more than a pixel: there are fewer codes than symbols.
@@ -160,7 +335,7 @@ def test_a_config_can_be_built(experiment):
         model = nnx.eval_shape(lambda: build_model(config["model"], grid, num_classes=0, seed=seed))
         assert type(model) is MODELS[config["model"]["name"]] and model.grid == grid
     else:
-        grids = tokenizer(tokenizer_path(path)).code_grids
+        grids = tokenizer(tokenizer_name(experiment)).code_grids
         prior = nnx.eval_shape(
             lambda: build_prior(
                 config["models"],
@@ -192,31 +367,34 @@ def parameters(config):
     return sum(weight.size for weight in jax.tree.leaves(nnx.state(model, nnx.Param)))
 
 
-@pytest.mark.parametrize("path", LISTS, ids=lambda path: path.stem)
-def test_the_runs_that_are_compared_are_accepted_together(path):
-    check_config(load(path))
+every_list = pytest.mark.parametrize("name", LISTS)
 
 
-@pytest.mark.parametrize("name", COMPARED)
-def test_runs_that_are_compared_differ_in_the_model_and_how_long_it_learns(name):
-    config = COMPARED[name]
-    assert config["model"]["name"] == name.partition(".")[2]
-    alone = load(FOLDER / f"{config['dataset']}.py")
+@every_list
+def test_the_runs_that_are_compared_are_accepted_together(name):
+    check_config(load(name))
+
+
+@pytest.mark.parametrize(("name", "run"), COMPARED)
+def test_runs_that_are_compared_differ_in_the_model_and_how_long_it_learns(name, run):
+    config = COMPARED[name, run]
+    assert config["model"]["name"] == run
+    alone = load(config["dataset"])
     learning = {"batch_size", "num_steps", "learning_rate", "warmup_steps", "ema_decay"}
     watching = {"log_every", "checkpoint_every", "sample_every", "validation_fraction"}
     assert {key for key in alone if config[key] != alone[key]} <= {"model", *learning, *watching}
 
 
-# As their docstrings and the README say.
+# As the recipe and the README say.
 SIZES = {
     "compare": (270_000, 330_000),
-    "compare_fashion_mnist": (320_000, 390_000),
-    "compare_cifar10": (320_000, 390_000),
+    "compare:fashion_mnist": (320_000, 390_000),
+    "compare:cifar10": (320_000, 390_000),
 }
 
 
-@pytest.mark.parametrize("path", LISTS, ids=lambda path: path.stem)
-def test_runs_that_are_compared_are_about_as_large(path):
-    low, high = SIZES[path.stem]
-    for config in load(path)["runs"].values():
+@every_list
+def test_runs_that_are_compared_are_about_as_large(name):
+    low, high = SIZES[name]
+    for config in load(name)["runs"].values():
         assert low < parameters(config) < high

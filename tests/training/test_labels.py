@@ -1,20 +1,17 @@
 """Images that have none of the classes are refused, not trained on as if they had one."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from pixelprior.data import Dataset, Symbols
 from pixelprior.data.dataset import make_splits
 from pixelprior.errors import InputError
+from pixelprior.experiment.recipes import load_recipe
 from pixelprior.grid import Grid
 from pixelprior.runs.train import train_run
 from pixelprior.training.tasks import images
 
 GRID = Grid(3, 2, 1, 4)
-DIGITS = Path(__file__).parents[2] / "configs" / "digits.py"
 
 
 class Unlabelled:
@@ -28,10 +25,7 @@ class Unlabelled:
 
 
 def test_training_on_labels_of_no_class_is_refused(monkeypatch, tmp_path):
-    spec = importlib.util.spec_from_file_location("digits_config", DIGITS)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    config = module.get_config().to_dict() | {"class_conditional": True, "batch_size": 2}
+    config = load_recipe("digits") | {"class_conditional": True, "batch_size": 2}
     sources = {name: (Unlabelled(), f"all of {name}") for name in ("train", "validation", "test")}
     dataset = Dataset("unlabelled", make_splits(sources, GRID.shape, 4), ("a", "b"))
     monkeypatch.setattr(images, "open_data", lambda _: (dataset, Symbols(4, "none"), GRID))

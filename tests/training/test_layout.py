@@ -107,7 +107,7 @@ def test_eight_devices_learn_what_one_does_over_fifty_steps(tmp_path, run):
 @pytest.mark.slow
 def test_a_tokenizer_in_parts_learns_the_same(tmp_path):
     flags = (
-        f"--config={ROOT / 'configs' / 'digits_vqvae.py'}",
+        "--config=digits:vqvae",
         *("--config.num_steps=12", "--config.warmup_steps=2", "--config.log_every=1"),
         *("--config.checkpoint_every=12", "--config.sample_every=12", "--config.mesh=fsdp"),
     )

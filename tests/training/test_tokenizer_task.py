@@ -2,7 +2,6 @@
 
 import functools
 import os
-import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from flax import nnx
 
 import pixelprior
+from pixelprior.experiment.recipes import load_recipe
 from pixelprior.system.devices import data_mesh, put_batch, replicated
 from pixelprior.training.optimizer import make_optimizer
 from pixelprior.training.step import init_state, make_train_step
@@ -27,7 +27,7 @@ FIRST_STEP = 1
 
 
 def small_config(quantizer=None, **changes):
-    config = runpy.run_path(str(ROOT / "configs" / "digits_vqvae2.py"))["get_config"]().to_dict()
+    config = load_recipe("digits:vqvae2")
     config["tokenizer"] |= {"features": 8, "residual_features": 4}
     # So high a share that codes do start again within a few steps.
     config["quantizer"] |= {
