@@ -4,7 +4,7 @@ Legend: n images, h height, w width, c channels.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ def fit(
     workdir: str | Path | None = None,
     tokenizer: Run | str | Path | Mapping[str, Any] | None = None,
     progress: bool | Report = True,
+    devices: Sequence[jax.Device] | None = None,
     **settings: Any,
 ) -> Run:
     """Train a recipe by name, or a model on arrays.
@@ -72,6 +73,7 @@ def fit(
             settings of its network, like other settings.
         progress: show a bar and sentences in the terminal; or a function that receives the events
             of `pixelprior.progress`.
+        devices: the devices to train on; by default all of them.
         settings: keys of the config, see `pixelprior.experiment.TASKS`. A mapping changes some keys
             of a nested one: ``model={"features": 32}``.
 
@@ -102,7 +104,7 @@ def fit(
     folder = None if workdir is None else RunFolder(workdir)
     if folder is not None and model is not None:
         check_rebuilds(config)
-    mesh = data_mesh()
+    mesh = data_mesh(devices)
     task, tokenizer_run = _open_task(config, model, opened, folder, tokenizer, mesh, report)
     if folder is None:
         return _fit_in_memory(task, config, tokenizer_run, opened, mesh, report)

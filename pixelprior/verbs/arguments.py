@@ -132,11 +132,11 @@ def _no_label(label: Any, num: int) -> InputError:
 
 
 def _class_index(subject: Any, name: str) -> int:
-    names = list(subject.data["class_names"]) if isinstance(subject, Run) else []
-    if name in names:
-        return names.index(name)
-    known = f"the classes are {', '.join(names)}" if names else "give the run, or an index"
-    raise InputError(f"there is no class named {name!r}; {known}")
+    if not isinstance(subject, Run):
+        raise InputError(f"only a run knows the names of classes, got {name!r}; give an index")
+    index = subject.class_index(name)
+    assert index is not None
+    return index
 
 
 def context_of(

@@ -13,6 +13,7 @@ from pixelprior.context import Context
 from pixelprior.errors import InputError
 from pixelprior.prior import Prior
 from pixelprior.runs.run import Run
+from pixelprior.runs.samples import check_learned
 from pixelprior.sampling.rows import sample_rows as sample_grid_rows
 from pixelprior.sampling.sample import sample as sample_grids
 from pixelprior.sampling.sampler import Sampler
@@ -184,6 +185,9 @@ def log_prob(
 
 
 def _check_learned(subject: Any) -> None:
-    """Raise an InputError for the run of a prior that has not learned all levels."""
+    """Raise an InputError for the run of a prior that has not learned all levels.
+
+    A prior without its run does not know what it has learned.
+    """
     if isinstance(subject, Run):
-        subject.check_learned()
+        check_learned(subject)
