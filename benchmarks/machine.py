@@ -1,23 +1,19 @@
 """The yardstick of every table: how fast this machine multiplies matrices, right now."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from pixelprior.system.timing import timed
+
 SIZE = 2048
 
 
 def best_time(function: Callable[[], Any], repetitions: int) -> float:
     """The shortest of several runs, in seconds; the caller has compiled the function already."""
-    best = float("inf")
-    for _ in range(repetitions):
-        start = time.perf_counter()
-        jax.block_until_ready(function())
-        best = min(best, time.perf_counter() - start)
-    return best
+    return min((timed(function)[1] for _ in range(repetitions)), default=float("inf"))
 
 
 def matrix_product_rate(repetitions: int = 5) -> float:

@@ -9,17 +9,19 @@ figures of 10,000 images take, once the classifier has been trained.
 
 import argparse
 import resource
-import time
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from benchmarks.machine import matrix_product_rate
+from pixelprior.cli.tables.evaluation import quality_table
 from pixelprior.data import Symbols, open_dataset
 from pixelprior.evaluation.classifier_features import classifier_extractor
 from pixelprior.evaluation.features import Images
 from pixelprior.evaluation.read import read_shades
-from pixelprior.evaluation.sample_quality import sample_quality, table
+from pixelprior.evaluation.sample_quality import sample_quality
+from pixelprior.system.console import Terminal
+from pixelprior.system.timing import timed
 
 REFERENCE = 10_000
 BLUR = (0.5, 1.0)  # standard deviations, in pixels
@@ -34,7 +36,7 @@ def main() -> None:
     symbols = Symbols(dataset.native_levels, "none")
     train, _ = read_shades(dataset.splits["train"], symbols)
     test, labels = read_shades(dataset.splits["test"], symbols)
-    extractor = classifier_extractor(dataset)
+    extractor = classifier_extractor(dataset, Terminal())
     rng = np.random.default_rng(0)
     reference = extractor.extract(train[rng.permutation(len(train))[:REFERENCE]])
 
@@ -56,12 +58,10 @@ def main() -> None:
         (name, sample_quality(reference, extractor.extract(images)))
         for name, images in rows.items()
     ]
-    print("\n".join(table(qualities)))
+    print("\n".join(quality_table(qualities)))
 
     many = np.concatenate([test, train])[:REFERENCE]
-    begun = time.perf_counter()
-    sample_quality(reference, extractor.extract(many))
-    seconds = time.perf_counter() - begun
+    _, seconds = timed(lambda: sample_quality(reference, extractor.extract(many)))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(
         f"\nall of it for {len(many):,} images: {seconds:.1f} s, and {peak / 1e9:.2f} GB at most "

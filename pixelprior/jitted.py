@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
@@ -21,6 +22,7 @@ from pixelprior.models.base import GridModel
 from pixelprior.prior import Prior
 from pixelprior.tokenizers import VQVAE
 
+Pixels = Float[Array | np.ndarray, "b h w c"]
 Codes = Sequence[Int[Array, "b _ _ g"]]
 
 
@@ -43,13 +45,13 @@ def level_log_probs(
 
 
 def pixel_bits(
-    model: GridModel, x: Int[Array, "b h w c"], context: Context | None = None
+    model: GridModel, x: Int[Array | np.ndarray, "b h w c"], context: Context | None = None
 ) -> Float[Array, "b h w"]:
     """Compute the bits that each pixel costs, given those before it in the model's order."""
     return call(_pixel_bits, model, x, context)
 
 
-def encode(tokenizer: VQVAE, pixels: Float[Array, "b h w c"]) -> list[Int[Array, "b _ _ g"]]:
+def encode(tokenizer: VQVAE, pixels: Pixels) -> list[Int[Array, "b _ _ g"]]:
     """Compute the codes of pixels in [0, 1], the coarsest level first."""
     return call(_encode, tokenizer, pixels)
 
@@ -59,7 +61,7 @@ def decode(tokenizer: VQVAE, codes: Codes) -> Float[Array, "b h w c"]:
     return call(_decode, tokenizer, _as_list(codes))
 
 
-def reconstruct(tokenizer: VQVAE, pixels: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+def reconstruct(tokenizer: VQVAE, pixels: Pixels) -> Float[Array, "b h w c"]:
     """Compute the pixels that the codes of pixels stand for."""
     return call(_reconstruct, tokenizer, pixels)
 

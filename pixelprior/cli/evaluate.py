@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from absl import flags
 
 from pixelprior.cli import app
+from pixelprior.cli.compare import compare_runs
+from pixelprior.cli.cost import measure_cost
+from pixelprior.cli.evaluate_run import evaluate_run
+from pixelprior.cli.receptive_field import draw_receptive_field
 from pixelprior.cli.report.write import write_report
 from pixelprior.errors import InputError
-from pixelprior.runs.compare import compare_runs
-from pixelprior.runs.cost import measure_cost
-from pixelprior.runs.evaluate.evaluate import evaluate_run
-from pixelprior.runs.receptive_field import draw_receptive_field
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The run folder.")
 _SPLIT = flags.DEFINE_enum("split", "test", ["test", "validation"], "Which images.")

@@ -3,19 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import jax
-import numpy as np
-from tqdm import tqdm
-
-from pixelprior.cli.outputs import check_free, open_output, refused_in_words
 from pixelprior.cli.sample_figures import FIGURES
 from pixelprior.errors import InputError
-from pixelprior.figures.sheets import as_shades
+from pixelprior.figures.outputs import check_free, fill, open_file, open_folder, refused_in_words
 from pixelprior.runs.load import load_trained
 from pixelprior.runs.pictures import WALK, Subject, pictures
 from pixelprior.runs.samples import Request
 from pixelprior.sampling.strategies import Strategy
-from pixelprior.system.console import say
+from pixelprior.system.console import Terminal, say
 
 
 def sample_to_files(
@@ -55,7 +50,8 @@ def sample_to_files(
         raise InputError(f"seed must be in [0, 2**32), got {seed}")
     if mode == "interpolate" and num % WALK:
         raise InputError(f"each walk has {WALK} images, so num must be a multiple, got {num}")
-    run = load_trained(workdir, checkpoint=checkpoint, averaged=averaged)
+    report = Terminal()
+    run = load_trained(workdir, checkpoint=checkpoint, averaged=averaged, report=report)
     request = Request(seed, strategies, run.class_index(label), guidance, method)
     subject = Subject(data_dir, images, known)
     if mode in FIGURES:
@@ -67,36 +63,21 @@ def sample_to_files(
     wanted = pictures(mode, run, request, subject)
     # Fewer images than make a row that belongs together are laid out like any others.
     columns = wanted.columns if wanted.columns and num >= wanted.columns else None
-    output = open_output(
-        out,
-        # All that the pictures depend on; samplers and sizes of batches give the same ones.
-        {
-            "mode": mode,
-            "run": str(Path(workdir).resolve()),
-            "data": run.data["name"],
-            "weights": run.provenance,
-            **request._asdict(),
-            **subject._asdict(),
-            "strategies": repr(strategies),
-            "method": None,
-        },
-        individual=individual,
-        overwrite=overwrite,
-        columns=columns,
+    # All that the pictures depend on; samplers and sizes of batches give the same ones.
+    about = {
+        "mode": mode,
+        "run": str(Path(workdir).resolve()),
+        "data": run.data["name"],
+        "weights": run.provenance,
+        **request._asdict(),
+        **subject._asdict(),
+        "strategies": repr(strategies),
+        "method": None,
+    }
+    output = (
+        open_folder(out, about, overwrite=overwrite)
+        if individual
+        else open_file(out, about, overwrite=overwrite, columns=columns)
     )
-    size = _batch(min(batch_size, num))
-    with tqdm(total=num, initial=min(output.done, num), unit="image", disable=num <= size) as bar:
-        while output.done < num:
-            # The last batch is drawn whole and cut: another shape would compile anew.
-            numbers = np.arange(output.done, output.done + size)
-            batch = as_shades(wanted.draw(numbers))[: num - output.done].astype(np.uint8)
-            output.add(batch)
-            bar.update(len(batch))
-    output.finish()
+    fill(output, wanted.draw, num, batch_size=batch_size, report=report)
     say(f"{num} images in {out} ({run.provenance})")
-
-
-def _batch(size: int) -> int:
-    """Round a number of images up to one that splits evenly over the devices."""
-    devices = jax.local_device_count()
-    return -(-size // devices) * devices

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import streamlit as st
 
+from pixelprior import jitted
 from pixelprior.demo.shown import SIDE, show
 from pixelprior.demo.subject import choose_subject
 from pixelprior.figures.plots import as_colours
@@ -30,7 +31,7 @@ def reconstruct(root: Path, run: str, trained: Run) -> None:
         {"run": run, "weights": trained.provenance, "image": subject.name},
         f"the image above what its codes keep of it: MSE {error:.5f}",
     )
-    codes = tokenizer.get_code_indices(jnp.asarray(subject.pixels))
+    codes = jitted.encode(tokenizer, jnp.asarray(subject.pixels))
     for name, level, grid in zip(level_names(len(codes)), codes, tokenizer.code_grids, strict=True):
         # A picture for each codebook.
         maps = np.moveaxis(np.asarray(level)[0], -1, 0)

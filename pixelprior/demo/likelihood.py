@@ -7,11 +7,12 @@ import numpy as np
 import streamlit as st
 from jaxtyping import Array, Int
 
+from pixelprior import jitted
 from pixelprior.context import Context
 from pixelprior.demo.shown import show
 from pixelprior.demo.subject import Subject, choose_subject
 from pixelprior.figures.sheets import above
-from pixelprior.runs.pictures import pixel_bits, shaded, uniform_bits
+from pixelprior.runs.pictures import shaded, uniform_bits
 from pixelprior.runs.run import Run
 from pixelprior.tokenizers.vqvae import level_names
 
@@ -26,7 +27,7 @@ def likelihood(root: Path, run: str, trained: Run) -> None:
     if trained.task == "pixels":
         model = trained.model
         context = None if label is None else Context(label=label)
-        bits = pixel_bits(model, subject.symbols, context)
+        bits = np.asarray(jitted.pixel_bits(model, subject.symbols, context))
         original = np.broadcast_to(subject.pixels, (*bits.shape, 3))
         show(
             f"{run}/likelihood",
@@ -38,10 +39,10 @@ def likelihood(root: Path, run: str, trained: Run) -> None:
         return
     prior, tokenizer = trained.model, trained.tokenizer
     assert tokenizer is not None  # every prior's folder carries one
-    codes = tokenizer.get_code_indices(jnp.asarray(subject.pixels))
+    codes = jitted.encode(tokenizer, jnp.asarray(subject.pixels))
     for number, name in enumerate(level_names(len(codes))):
         context = prior.context(number, codes[:number], label)
-        bits = pixel_bits(prior.levels[number], np.asarray(codes[number]), context)
+        bits = np.asarray(jitted.pixel_bits(prior.levels[number], codes[number], context))
         grid = prior.grids[number]
         show(
             f"{run}/likelihood/{name}",

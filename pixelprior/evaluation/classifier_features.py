@@ -19,9 +19,9 @@ from pixelprior.errors import InputError
 from pixelprior.evaluation.classifier import Classifier, ClassifierNetwork, train_classifier
 from pixelprior.evaluation.features import Extractor
 from pixelprior.evaluation.read import read_shades
+from pixelprior.progress import Caution, Message, Report, only_warnings
 from pixelprior.system.atomic import save_arrays
 from pixelprior.system.cache_folder import cache_folder
-from pixelprior.system.console import say, warn
 
 MAX_TRAINING_IMAGES = 60_000
 """At most so many training images, the first ones, teach the classifier."""
@@ -32,7 +32,7 @@ RECOGNISED = 1000
 VERSION = 1  # to be raised with every change that makes another classifier of the same images
 
 
-def open_classifier(dataset: Dataset) -> Classifier:
+def open_classifier(dataset: Dataset, report: Report = only_warnings) -> Classifier:
     """The classifier of a data set: trained on its training split as it is stored, or read.
 
     Kept in the user's folder for caches, not beside the data, which are often shared and cannot be
@@ -53,17 +53,17 @@ def open_classifier(dataset: Dataset) -> Classifier:
             return _read(path, dataset.shape, classes)
         # Not a zip file, cut short, of other arrays.
         except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-            warn(f"{path} cannot be read and is made again: {error}")
-    say(f"training the classifier of {dataset.name}, once")
+            report(Caution(f"{path} cannot be read and is made again: {error}"))
+    report(Message(f"training the classifier of {dataset.name}, once"))
     images, labels = read_shades(dataset.splits["train"], _stored(dataset), MAX_TRAINING_IMAGES)
     classifier = train_classifier(images, labels, classes)
-    _write(path, classifier)
+    _write(path, classifier, report)
     return classifier
 
 
-def classifier_extractor(dataset: Dataset) -> Extractor:
+def classifier_extractor(dataset: Dataset, report: Report = only_warnings) -> Extractor:
     """The features of a data set's own classifier. Raises as `open_classifier` does."""
-    classifier = open_classifier(dataset)
+    classifier = open_classifier(dataset, report)
     digest = hashlib.sha256()
     for name, leaf in _arrays(classifier.weights).items():
         digest.update(f"{name}{leaf.dtype}{leaf.shape}".encode() + leaf.tobytes())
@@ -94,12 +94,12 @@ def _arrays(weights: Any) -> dict[str, np.ndarray]:
     return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
 
 
-def _write(path: Path, classifier: Classifier) -> None:
+def _write(path: Path, classifier: Classifier, report: Report) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_arrays(path, _arrays(classifier.weights))
     except OSError as error:
-        warn(f"the classifier cannot be kept in {path.parent} ({error.strerror})")
+        report(Caution(f"the classifier cannot be kept in {path.parent} ({error.strerror})"))
 
 
 def _read(path: Path, shape: tuple[int, int, int], num_classes: int) -> Classifier:

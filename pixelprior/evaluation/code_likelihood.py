@@ -3,17 +3,15 @@
 Legend: b batch, l levels, n images.
 """
 
-import functools
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
-from flax import nnx
 from jax.sharding import Mesh
 from jaxtyping import Float64
 
+from pixelprior import jitted
 from pixelprior.evaluation.likelihood import check_labels, standard_error
 from pixelprior.prior import Prior
 from pixelprior.system.devices import put_batch, to_host
@@ -51,14 +49,6 @@ class CodeLikelihood(NamedTuple):
     per_image: Float64[np.ndarray, "l n"]
 
 
-@functools.partial(jax.jit, static_argnames="graph")
-def _log_probs(graph: nnx.GraphDef, weights: Any, batch: Any) -> Any:
-    prior = nnx.merge(graph, weights)
-    label = batch["label"] if prior.num_classes else None
-    codes = batch["codes"]
-    return [prior.level_log_prob(number, codes, label) for number in range(len(codes))]
-
-
 def evaluate_codes(
     prior: Prior, batches: Iterable[Mapping[str, Any]], what: str, *, mesh: Mesh
 ) -> CodeLikelihood:
@@ -76,12 +66,13 @@ def evaluate_codes(
     Raises:
         InputError: if the prior is class-conditional and an image has none of its classes.
     """
-    graph, weights = nnx.split(prior)
     values = []
     for batch in batches:
         check_labels(prior.num_classes, batch["label"], what)
         inputs = put_batch({**batch, "codes": list(batch["codes"])}, mesh)
-        log_probs, mask = to_host((_log_probs(graph, weights, inputs), inputs["mask"]))
+        label = inputs["label"] if prior.num_classes else None
+        found = jitted.level_log_probs(prior, inputs["codes"], label)
+        log_probs, mask = to_host((found, inputs["mask"]))
         values.append(-np.stack(log_probs).astype(np.float64)[:, mask])
     nats = np.concatenate(values, axis=1)
     levels = [

@@ -3,16 +3,14 @@
 Legend: n images, b batch, h height, w width, c channels.
 """
 
-import functools
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
 import numpy as np
-from flax import nnx
 from jax.sharding import Mesh
 from jaxtyping import Float64, Int
 
+from pixelprior import jitted
 from pixelprior.context import Context
 from pixelprior.data import Split, Symbols, evaluation_batches
 from pixelprior.errors import InputError
@@ -59,13 +57,6 @@ def check_labels(num_classes: int, label: Int[np.ndarray, " b"], what: str) -> N
         )
 
 
-@functools.partial(jax.jit, static_argnames="graph")
-def _log_prob(graph: nnx.GraphDef, weights: Any, batch: Any) -> Any:
-    model = nnx.merge(graph, weights)
-    context = Context(label=batch["label"]) if model.context_shape.num_classes else None
-    return model.log_prob(batch["image"], context)
-
-
 def evaluate_likelihood(
     model: GridModel, split: Split, symbols: Symbols, *, batch_size: int, mesh: Mesh
 ) -> Likelihood:
@@ -76,13 +67,14 @@ def evaluate_likelihood(
     Raises:
         InputError: if the model is class-conditional and an image has none of its classes.
     """
-    graph, weights = nnx.split(model)
+    classes = model.context_shape.num_classes
     values = []
     rows = rows_here(batch_size, mesh)
     for batch in evaluation_batches(split, symbols, batch_size=batch_size, rows=rows):
-        check_labels(model.context_shape.num_classes, batch["label"], split.description)
+        check_labels(classes, batch["label"], split.description)
         inputs = put_batch(batch, mesh)
-        log_prob, mask = to_host((_log_prob(graph, weights, inputs), inputs["mask"]))
+        context = Context(label=inputs["label"]) if classes else None
+        log_prob, mask = to_host((jitted.log_prob(model, inputs["image"], context), inputs["mask"]))
         values.append(-log_prob[mask].astype(np.float64))
     nats = np.concatenate(values)
     mean = float(nats.mean())

@@ -3,16 +3,14 @@
 Legend: n images.
 """
 
-import functools
 from typing import Any, NamedTuple
 
 import dm_pix
-import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 from jaxtyping import Float64
 
+from pixelprior import jitted
 from pixelprior.data import Split, Symbols, evaluation_batches
 from pixelprior.evaluation.lpips import has_lpips, lpips_distance
 from pixelprior.tokenizers import VQVAE
@@ -35,9 +33,7 @@ class Perception(NamedTuple):
     lpips: Float64[np.ndarray, " n"] | None
 
 
-@functools.partial(jax.jit, static_argnames="graph")
-def _reconstruct(graph: nnx.GraphDef, weights: Any, x: Any) -> Any:
-    model = nnx.merge(graph, weights)
+def _reconstruct(model: VQVAE, x: Any) -> Any:
     pixels = as_pixels(jnp.asarray(x), model.grid)
     reconstructed = model.reconstruct(pixels)
     if min(model.grid.height, model.grid.width) < WINDOW:
@@ -47,11 +43,10 @@ def _reconstruct(graph: nnx.GraphDef, weights: Any, x: Any) -> Any:
 
 def perception(model: VQVAE, split: Split, symbols: Symbols, *, batch_size: int) -> Perception:
     """Compares all images of a split with what their codes keep of them."""
-    graph, weights = nnx.split(model)
     distance = lpips_distance() if has_lpips() and model.grid.channels in (1, 3) else None
     ssim, lpips = [], []
     for batch in evaluation_batches(split, symbols, batch_size=batch_size):
-        pixels, reconstructed, similarity = _reconstruct(graph, weights, batch["image"])
+        pixels, reconstructed, similarity = jitted.call(_reconstruct, model, batch["image"])
         mask = batch["mask"]
         if similarity is not None:
             ssim.append(np.asarray(similarity, np.float64)[mask])

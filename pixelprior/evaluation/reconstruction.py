@@ -3,17 +3,15 @@
 Legend: n images, b batch, h height, w width, c channels, g codebooks, k codes of each.
 """
 
-import functools
 import math
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 from jax.sharding import Mesh
 from jaxtyping import Float64, Int64
 
+from pixelprior import jitted
 from pixelprior.data import Split, Symbols, evaluation_batches
 from pixelprior.evaluation.code_use import CodeUse, code_counts, code_use
 from pixelprior.evaluation.likelihood import standard_error
@@ -92,9 +90,7 @@ class Reconstruction(NamedTuple):
         return f"MSE {self.squared_error:.5f} ({self.psnr:.2f} dB){bits}; {levels}"
 
 
-@functools.partial(jax.jit, static_argnames="graph")
-def _reconstruct(graph: nnx.GraphDef, weights: Any, x: Any) -> Any:
-    model = nnx.merge(graph, weights)
+def _reconstruct(model: VQVAE, x: Any) -> Any:
     pixels = as_pixels(x, model.grid)
     levels = model.encode(pixels)
     parameters = model.decode_parameters([level.vectors for level in levels])
@@ -129,14 +125,13 @@ def evaluate_reconstruction(
     Raises:
         InputError: if an image cannot be read.
     """
-    graph, weights = nnx.split(model)
     errors, nats = [], []
     counts = [np.zeros((grid.channels, grid.levels), np.int64) for grid in model.code_grids]
     rows = rows_here(batch_size, mesh)
     for batch in evaluation_batches(split, symbols, batch_size=batch_size, rows=rows):
         inputs = put_batch(batch, mesh)
         (error, here, indices), mask = to_host(
-            (_reconstruct(graph, weights, inputs["image"]), inputs["mask"])
+            (jitted.call(_reconstruct, model, inputs["image"]), inputs["mask"])
         )
         errors.append(error[mask].astype(np.float64))
         if here is not None:

@@ -6,12 +6,11 @@ Legend: n images, h height, w width, c channels.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
 
+from pixelprior import jitted
 from pixelprior.data import to_pixels
 from pixelprior.evaluation.classifier import Classifier, accuracy, train_classifier
 from pixelprior.evaluation.features import Images
@@ -98,22 +97,17 @@ def judge_codes(
         num: how many random ones.
         seed: of the random codes.
     """
-    graph, weights = nnx.split(tokenizer)
     pixels = to_pixels(test, tokenizer.grid.levels)
+    key = named_key(seed, "random codes")
 
-    @jax.jit
-    def decode_random(weights: Any, first: Int[Array, ""]) -> Float[Array, "n h w c"]:
-        numbers = first + jnp.arange(AT_ONCE)
-        codes = random_codes(named_key(seed, "random codes"), numbers, tokenizer.code_grids)
-        return nnx.merge(graph, weights).decode_codes(codes)
-
-    @jax.jit
-    def reconstruct(weights: Any, pixels: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
-        return nnx.merge(graph, weights).reconstruct(pixels)
+    def decode_random(first: int) -> Any:
+        codes = random_codes(key, first + jnp.arange(AT_ONCE), tokenizer.code_grids)
+        return jitted.decode(tokenizer, codes)
 
     def reconstruction(first: int) -> Any:
         # The last ones are filled up with the first, and cut off again.
-        return reconstruct(weights, pixels[np.arange(first, first + AT_ONCE) % len(pixels)])
+        here = pixels[np.arange(first, first + AT_ONCE) % len(pixels)]
+        return jitted.reconstruct(tokenizer, here)
 
     return CodeClasses(
         reconstruction_accuracy=accuracy(
@@ -121,7 +115,7 @@ def judge_codes(
         ),
         random_accuracy=accuracy(
             classifier,
-            _collect(lambda first: decode_random(weights, first), num),
+            _collect(decode_random, num),
             np.arange(num) % classifier.num_classes,
         ),
     )

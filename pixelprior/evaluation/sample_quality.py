@@ -3,14 +3,13 @@
 Legend: n images, d features.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from pixelprior.evaluation.features import Features
 from pixelprior.evaluation.frechet import frechet_distance
 from pixelprior.evaluation.inception_score import inception_score
 from pixelprior.evaluation.kernel_distance import kernel_distance
-from pixelprior.evaluation.neighbours import NEAREST, neighbours
+from pixelprior.evaluation.neighbours import neighbours
 
 
 class Quality(NamedTuple):
@@ -33,10 +32,6 @@ class Quality(NamedTuple):
     recall: float
     density: float
     coverage: float
-
-
-HEADINGS = ("Fréchet", "kernel", "IS", "precision", "recall", "density", "coverage")
-"""Of the columns of a table, in the order of `Quality`."""
 
 
 def sample_quality(reference: Features, images: Features) -> Quality:
@@ -63,18 +58,3 @@ def rank_note(reference: Features, images: Features) -> str | None:
         f"the Fréchet distance is between covariances of {d}x{d} of which the images give a rank "
         f"of at most {min(n, m) - 1}, so it says little; use more than {d} images"
     )
-
-
-def table(rows: Sequence[tuple[str, Quality]]) -> list[str]:
-    """The lines for people."""
-    width = max(len(name) for name, _ in rows)
-    heading = " ".join(f"{word:>9}" for word in HEADINGS)
-    return [
-        f"{'':<{width}} {heading}",
-        *(
-            f"{name:<{width}} {row.frechet_distance:>9.4g} {row.kernel_distance:>9.4g} "
-            f"{row.inception_score:>9.3f} " + " ".join(f"{value:>9.4f}" for value in row[3:])
-            for name, row in rows
-        ),
-        f"balls of precision, recall, density and coverage reach to neighbour {NEAREST}",
-    ]

@@ -1,134 +1,105 @@
-"""What ``evaluate.py --compare`` does: several runs measured alike, as a table and as figures.
+"""Runs side by side: the figures of each, and what is drawn of it.
 
 Legend: n images, h height, w width, c channels.
 """
 
-import json
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
-from pixelprior.data import to_pixels
 from pixelprior.errors import InputError
-from pixelprior.evaluation.comparison import (
-    Row,
-    check_comparable,
-    in_short,
-    markdown,
-    ranked,
-    recorded_test,
-    table,
-    training_of,
-)
-from pixelprior.evaluation.likelihood import evaluate_likelihood
-from pixelprior.evaluation.receptive_field import centre, receptive_field
-from pixelprior.figures.sheets import as_shades
+from pixelprior.evaluation.comparison import Row, Training, recorded_test, training_of
 from pixelprior.models.base import AutoregressiveModel
-from pixelprior.runs.evaluate.evaluate import check_writable, open_trained_data
-from pixelprior.runs.load import load_trained
+from pixelprior.progress import Caution, Report, only_warnings
+from pixelprior.runs.cost import DRAWN, time_sampling
+from pixelprior.runs.evaluate.evaluation import hold, measure
+from pixelprior.runs.receptive_field import field_of
 from pixelprior.runs.run import Run
-from pixelprior.sampling import sample
-from pixelprior.sampling.labels import label_context
-from pixelprior.system.atomic import probe_folder, write_atomically
-from pixelprior.system.console import say, warn
-from pixelprior.system.devices import check_batch_size, data_mesh
-from pixelprior.training.metrics import read_metrics
 from pixelprior.training.run_folder import RunFolder
 
-SEED = 0  # of the samples and the receptive fields, the same for all runs
-TIMED = 64  # images in a batch whose sampling is timed
-REPETITIONS = 3  # of which the fastest counts
 SHOWN = 12  # samples of each run in the picture
 FIELD_IMAGES = 16  # samples that a receptive field is averaged over
 
+HEADLINES = {
+    "pixels": ("nats", "nats/image"),
+    "tokenizer": ("squared_error", "squared error"),
+    "prior": ("nats", "nats/image"),
+}
+"""For each task the figure that ranks its runs, the lower the better, and its name for people."""
 
-class _Measured(NamedTuple):
-    """A run, and what is drawn of it."""
 
-    row: Row
+class ComparedRun(NamedTuple):
+    """The figures of a run.
+
+    Attributes:
+        name: the name of the run.
+        folder: its folder.
+        config: the experiment.
+        group: the task, the data and the tokenizer, which runs must share to be ranked.
+        num_parameters: the number of trained weights.
+        training: see `Training`.
+        measured: figures of the split: all of them, or the headline alone.
+        samples: figures of samples, if they were judged before.
+        cost: the cost, if it was measured before.
+    """
+
+    name: str
+    folder: Path
+    config: Mapping[str, Any]
+    group: tuple[Any, ...]
+    num_parameters: int
+    training: Training
+    measured: Mapping[str, Any]
+    samples: Mapping[str, Any] | None
+    cost: Mapping[str, Any] | None
+
+    @property
+    def task(self) -> str:
+        """Task of the run: "pixels", "tokenizer" or "prior"."""
+        return self.config["task"]
+
+    @property
+    def headline(self) -> float:
+        """Figure that ranks the run."""
+        return self.measured[HEADLINES[self.task][0]]
+
+
+class Drawn(NamedTuple):
+    """Samples and receptive field of a model of pixels.
+
+    Attributes:
+        samples: the first samples of a batch.
+        samples_per_second: the speed of the sampler, once it is compiled.
+        field: the receptive field of the centre; None for models in another order than raster.
+        levels: the values per symbol.
+    """
+
     samples: Int[np.ndarray, "n h w c"]
-    field: Any  # of the receptive field, [h w]; None for models that do not go in raster order
+    samples_per_second: float
+    field: Float[np.ndarray, "h w"] | None
     levels: int
 
 
-def compare_runs(
-    workdirs: Sequence[str | Path],
-    *,
-    split: str,
-    out: str | Path,
-    json_file: str | Path | None,
-    batch_size: int,
-) -> dict[str, Any]:
-    """Measures runs of models of pixels, prints one table and writes it with figures to a folder.
-
-    The weights are the averaged ones of each run's best checkpoint.
-
-    Args:
-        workdirs: run folders, or folders of such: those of `train_list`.
-        split: "test" or "validation".
-        out: the folder for the table and the figures; made if it is not there.
-        json_file: where to write all that was measured, or None.
-        batch_size: how many images to score at once.
-
-    Returns:
-        What the JSON file holds.
-
-    Raises:
-        InputError: if a run cannot be read or is not one of pixels, the runs are not of the same
-            data, or the results cannot be written.
-    """
-    mesh = data_mesh()
-    check_batch_size(batch_size, mesh)
-    out = Path(out)
-    if json_file is not None:
-        check_writable(Path(json_file))
-    folders = run_folders(workdirs)
-    check_comparable({name: (run.config(), run.data()) for name, run in folders.items()})
-    prepare(out, "--out")
-    measured = []
-    for number, (name, folder) in enumerate(folders.items(), 1):
-        say(f"{name}, run {number} of {len(folders)}")
-        measured.append(_measure(name, folder, split, batch_size, mesh))
-    rows = ranked([run.row for run in measured])
-    by_name = {run.row.run: run for run in measured}
-    data = next(iter(folders.values())).data()
-    result = {
-        "dataset": data["name"],
-        "split": split,
-        "split_description": data["splits"][split]["description"],
-        "symbols": data["symbols"][split],
-        "runs": [{"workdir": str(folders[row.run].path), **_as_json(row)} for row in rows],
-    }
-    heading = f"{data['name']}, {data['symbols'][split]}; {split} split"
-    print("\n".join([heading, "", *table(rows, split)]))
-    write_atomically(out / "table.md", "\n".join(markdown(rows, split)) + "\n")
-    _draw([by_name[row.run] for row in rows], split, out)
-    say(f"figures and table.md in {out}")
-    if json_file is not None:
-        write_atomically(Path(json_file), json.dumps(result, indent=2) + "\n")
-        say(f"results in {json_file}")
-    return result
-
-
 def run_folders(
-    workdirs: Sequence[str | Path], *, unfinished: bool = False
+    workdirs: Sequence[str | Path], *, unfinished: bool = False, report: Report = only_warnings
 ) -> dict[str, RunFolder]:
-    """The runs in these folders; of a folder of runs those that can be read already.
+    """Find the runs in these folders; in a folder of runs, those that can be read already.
 
-    By the names of their folders; by their whole paths, where two have the same name.
+    Their keys are the names of their folders, or whole paths where two have the same name.
 
     Args:
         workdirs: run folders, or folders of such.
-        unfinished: whether to return those too that have no checkpoint yet.
+        unfinished: return the runs too that have no checkpoint yet.
+        report: told of the runs that are left out.
 
     Raises:
-        InputError: if there are none, or one was given twice.
+        InputError: if there is no run, or one was given twice.
     """
     if not workdirs:
         raise InputError("--compare needs run folders, as in evaluate.py --compare runs/a runs/b")
@@ -144,7 +115,7 @@ def run_folders(
             if unfinished or any(folder.checkpoints.glob("[0-9]*")):
                 folders.append(folder)
             else:
-                warn(f"{path} has no checkpoint yet, and is left out")
+                report(Caution(f"{path} has no checkpoint yet, and is left out"))
         if not folders:
             raise InputError(f"no run in {workdir} has a checkpoint yet; wait for the first")
     places = [folder.path.resolve() for folder in folders]
@@ -158,129 +129,86 @@ def run_folders(
     }
 
 
-def prepare(out: Path, flag: str) -> None:
-    """Makes a folder for results, before the measuring, which may take long.
+def gather(
+    name: str, run: Run, split: str, *, batch_size: int, whole: bool, report: Report = only_warnings
+) -> ComparedRun:
+    """Gather the figures of a run in a folder, and measure those that are not kept there.
+
+    Args:
+        name: the name of the run.
+        run: the run, with the averaged weights of its best checkpoint.
+        split: "test" or "validation".
+        batch_size: the number of images to measure at once.
+        whole: measure all figures of the split. Otherwise the nats that a run of pixels recorded at
+            its end will do.
+        report: told of the progress.
 
     Raises:
-        InputError: if it cannot be written; it names the flag that it was given by.
+        InputError: if the data of the run cannot be read.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        probe_folder(out)
-    except OSError as error:
-        raise InputError(
-            f"{out} cannot be written ({error.strerror}); give another folder with {flag}"
-        ) from error
-
-
-def _measure(
-    name: str, folder: RunFolder, split: str, batch_size: int, mesh: jax.sharding.Mesh
-) -> _Measured:
-    trained = load_trained(folder.path)
-    config, model = trained.config, trained.model
-    records = read_metrics(folder.metrics)
-    test = recorded_test(records) if split == "test" else None
-    if test is None:
-        dataset, symbols = open_trained_data(trained)
-        likelihood = evaluate_likelihood(
-            model, dataset.splits[split], symbols, batch_size=batch_size, mesh=mesh
-        )
-        test = likelihood.nats, likelihood.bits_per_dim
-    given = ", given classes" if config["class_conditional"] else ""
-    samples, rate = _timed_samples(trained)
-    row = Row(
-        run=name,
-        model=f"{config['model']['name']}{given}",
-        parameters=sum(weight.size for weight in jax.tree.leaves(nnx.state(model, nnx.Param))),
-        training=training_of(records, config["batch_size"]),
-        num_steps=config["num_steps"],
-        nats=test[0],
-        bits_per_dim=test[1],
-        samples_per_second=rate,
+    assert run.folder is not None
+    samples = run.folder.kept_evaluation(f"{split}_samples")
+    data = run.data
+    return ComparedRun(
+        name=name,
+        folder=run.folder.path,
+        config=run.config,
+        group=(
+            run.task,
+            data["name"],
+            tuple(data["shape"]),
+            data["symbols"][split],
+            data["splits"][split]["description"],
+            data.get("tokenizer", "")[:16],
+        ),
+        num_parameters=sum(w.size for w in jax.tree.leaves(nnx.state(run.model, nnx.Param))),
+        training=training_of(
+            run.metrics, run.config["batch_size"], f"validation_{HEADLINES[run.task][0]}"
+        ),
+        measured=_measured(run, run.folder, split, batch_size, whole, report),
+        samples=samples if _of_these_weights(samples, run) else None,
+        cost=run.folder.kept_evaluation("cost"),
     )
+
+
+def draw(run: Run) -> Drawn:
+    """Draw samples of a model of pixels, and time it; measure its receptive field on them."""
+    timing = time_sampling(run.model)
+    samples = np.asarray(timing.result.grids)
     field = None
-    if isinstance(model, AutoregressiveModel):
-        field = receptive_field(
-            model,
-            key=jax.random.key(SEED),
-            images=jax.numpy.asarray(samples[:FIELD_IMAGES]),
-            context=label_context(model, None, FIELD_IMAGES),
-        )
-    return _Measured(row, samples[:SHOWN], field, model.grid.levels)
+    if isinstance(run.model, AutoregressiveModel):
+        field = field_of(run, jnp.asarray(samples[:FIELD_IMAGES]))
+    return Drawn(samples[:SHOWN], DRAWN / timing.median, field, run.model.grid.levels)
 
 
-def _timed_samples(trained: Run) -> tuple[Int[np.ndarray, "n h w c"], float]:
-    """A batch of samples, and how many images a second the sampler makes once it is compiled."""
-    model = trained.model
-    context = label_context(model, None, TIMED)
-
-    def draw() -> Int[np.ndarray, "n h w c"]:
-        return np.asarray(sample(model, jax.random.key(SEED), TIMED, context=context))
-
-    draw()
-    seconds = []
-    for _ in range(REPETITIONS):
-        start = time.perf_counter()
-        samples = draw()
-        seconds.append(time.perf_counter() - start)
-    return samples, TIMED / min(seconds)
-
-
-def _as_json(row: Row) -> dict[str, Any]:
-    values = row._asdict() | row.training._asdict()
-    del values["training"]
-    values["curve"] = [
-        {"step": step, "minutes": minutes, "validation_nats": nats}
-        for step, minutes, nats in row.training.curve
-    ]
-    return values
-
-
-def _draw(runs: Sequence[_Measured], split: str, out: Path) -> None:
-    """The figures, with the runs in this order."""
-    # Matplotlib takes a while to import, and nothing else needs it.
-    from pixelprior.figures import plots
-
-    rows = [run.row for run in runs]
-    names = [row.run for row in rows]
-    # Nats are what is quoted for binary images, bits per dimension for all others.
-    binary = runs[0].levels == 2
-    unit, scale = ("nats", 1.0) if binary else ("bits/dim", rows[0].bits_per_dim / rows[0].nats)
-    plots.save_learning_curves(
-        {
-            row.run: [(step, minutes, nats * scale) for step, minutes, nats in row.training.curve]
-            for row in rows
-        },
-        unit,
-        out / "learning_curves.png",
+def row(compared: ComparedRun, drawn: Drawn) -> Row:
+    """Make the row of a model of pixels in the table."""
+    given = ", given classes" if compared.config["class_conditional"] else ""
+    return Row(
+        run=compared.name,
+        model=f"{compared.config['model']['name']}{given}",
+        parameters=compared.num_parameters,
+        training=compared.training,
+        num_steps=compared.config["num_steps"],
+        nats=compared.measured["nats"],
+        bits_per_dim=compared.measured["bits_per_dim"],
+        samples_per_second=drawn.samples_per_second,
     )
-    bits = f"{split} bits/dim"
-    plots.save_bars(
-        names,
-        {
-            bits: [(row.bits_per_dim, f"{row.bits_per_dim:.4f}") for row in rows],
-            "parameters": [(row.parameters, f"{row.parameters:,}") for row in rows],
-            "images/s, training": [_bar(row.training.images_per_second) for row in rows],
-            "images/s, sampling": [_bar(row.samples_per_second) for row in rows],
-            "memory of a step, MB": [_bar(row.training.memory_bytes, 1e-6) for row in rows],
-        },
-        out / "bars.png",
-        dots=[bits],
-    )
-    if runs[0].samples.shape[-1] in (1, 3):
-        plots.save_rows(
-            {
-                run.row.run: as_shades(to_pixels(run.samples, run.levels)).astype(np.uint8)
-                for run in runs
-            },
-            out / "samples.png",
-        )
-    fields = {run.row.run: run.field for run in runs if run.field is not None}
-    if fields:
-        height, width = next(iter(fields.values())).shape
-        plots.save_receptive_fields(fields, centre(height, width), out / "receptive_fields.png")
 
 
-def _bar(value: float | None, scale: float = 1.0) -> tuple[float, str] | None:
-    """A value and how it is written."""
-    return None if value is None else (value * scale, in_short(value * scale))
+def _measured(
+    run: Run, folder: RunFolder, split: str, batch_size: int, whole: bool, report: Report
+) -> Mapping[str, Any]:
+    kept = folder.kept_evaluation(split)
+    if kept is not None and _of_these_weights(kept, run):
+        return kept
+    recorded = recorded_test(run.metrics) if split == "test" and not whole else None
+    if recorded is not None:
+        return dict(zip(("nats", "bits_per_dim"), recorded, strict=True))
+    result, _ = measure(run, hold(run, split, batch_size), baselines=False)
+    folder.keep_evaluation(split, result, report)
+    return result
+
+
+def _of_these_weights(kept: Mapping[str, Any] | None, run: Run) -> bool:
+    return kept is not None and kept.get("weights") == run.provenance

@@ -22,6 +22,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 from PIL import Image
 
+from pixelprior import jitted
 from pixelprior.data import to_pixels
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
@@ -80,7 +81,7 @@ def known_codes(
     tokenizer: VQVAE, pixels: Float[np.ndarray, "n h w c"], mask: Bool[np.ndarray, "h w"]
 ) -> list[Int[Array, "n H W g"]]:
     """Codes of each level at places whose pixels are all known, and `UNKNOWN` elsewhere."""
-    codes = tokenizer.get_code_indices(jnp.asarray(grey_where_unknown(pixels, mask)))
+    codes = jitted.encode(tokenizer, grey_where_unknown(pixels, mask))
     return [
         jnp.where(_whole_places(mask, grid)[..., None], level, UNKNOWN)
         for grid, level in zip(tokenizer.code_grids, codes, strict=True)

@@ -3,7 +3,6 @@
 Legend: n images, h height, w width, c channels.
 """
 
-import functools
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -11,15 +10,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
+from pixelprior import jitted
 from pixelprior.context import Context
 from pixelprior.errors import InputError
 from pixelprior.figures.plots import as_colours
 from pixelprior.figures.sheets import above
 from pixelprior.grid import Grid
-from pixelprior.models.base import GridModel
 from pixelprior.runs.images import RunImages
 from pixelprior.runs.parts import grey_where_unknown, known_codes, known_mask, known_symbols
 from pixelprior.runs.run import Run
@@ -118,7 +116,7 @@ def _likelihoods(run: Run, request: Request, subject: Subject) -> Pictures:
     def draw(numbers: Numbers) -> Pixels:
         classes = model.context_shape.num_classes
         context = Context(label=jnp.asarray(images.labels(numbers))) if classes else None
-        bits = pixel_bits(model, images.symbols(numbers), context)
+        bits = np.asarray(jitted.pixel_bits(model, images.symbols(numbers), context))
         originals = np.broadcast_to(images.pixels(numbers), (*bits.shape, 3))
         return above(originals, shaded(bits, model.grid))
 
@@ -144,7 +142,7 @@ def _random_codes(run: Run, request: Request, subject: Subject) -> Pictures:
     def draw(numbers: Numbers) -> Pixels:
         key = jax.random.key(request.seed)
         codes = random_codes(key, jnp.asarray(numbers), tokenizer.code_grids)
-        return np.asarray(tokenizer.decode_codes(codes))
+        return np.asarray(jitted.decode(tokenizer, codes))
 
     return Pictures(draw)
 
@@ -188,24 +186,15 @@ def _vqvae(run: Run, mode: str) -> VQVAE:
 
 def reconstructed(tokenizer: VQVAE, pixels: Pixels) -> Pixels:
     """Reconstruct images from their codes."""
-    return np.asarray(_reconstruct(*nnx.split(tokenizer), pixels))
-
-
-@functools.partial(jax.jit, static_argnames="graph")
-def _reconstruct(graph: nnx.GraphDef, weights: Any, pixels: Any) -> Array:
-    return nnx.merge(graph, weights).reconstruct(pixels)
+    return np.asarray(jitted.reconstruct(tokenizer, pixels))
 
 
 def between(tokenizer: VQVAE, start: Pixels, end: Pixels, share: Float[np.ndarray, " n"]) -> Pixels:
     """Images between two, by the vectors of their codes; share 0 is the start, 1 the end."""
-    return np.asarray(_between(*nnx.split(tokenizer), start, end, share.astype(np.float32)))
+    return np.asarray(jitted.call(_between, tokenizer, start, end, share.astype(np.float32)))
 
 
-@functools.partial(jax.jit, static_argnames="graph")
-def _between(
-    graph: nnx.GraphDef, weights: Any, start: Any, end: Any, share: Float[Array, " n"]
-) -> Array:
-    tokenizer = nnx.merge(graph, weights)
+def _between(tokenizer: VQVAE, start: Any, end: Any, share: Float[Array, " n"]) -> Array:
     share = share[:, None, None, None]
     return tokenizer.decode(
         [
@@ -213,22 +202,6 @@ def _between(
             for here, there in zip(tokenizer.encode(start), tokenizer.encode(end), strict=True)
         ]
     )
-
-
-def pixel_bits(
-    model: GridModel, symbols: Int[np.ndarray, "n h w c"], context: Context | None
-) -> Float[np.ndarray, "n h w"]:
-    """Bits of each pixel, given those before it in the model's order."""
-    return np.asarray(_pixel_bits(*nnx.split(model), symbols, context))
-
-
-@functools.partial(jax.jit, static_argnames="graph")
-def _pixel_bits(
-    graph: nnx.GraphDef, weights: Any, x: Int[Array, "n h w c"], context: Context | None
-) -> Float[Array, "n h w"]:
-    log_p = jax.nn.log_softmax(nnx.merge(graph, weights).logits(x, context))
-    of_symbols = jnp.take_along_axis(log_p, x[..., None], axis=-1)[..., 0]
-    return -of_symbols.sum(axis=-1) / jnp.log(2.0)
 
 
 def uniform_bits(grid: Grid) -> float:

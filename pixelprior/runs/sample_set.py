@@ -1,4 +1,4 @@
-"""Samples that are to be judged: drawn for it, or given as ``sample.py`` has written them.
+"""Samples to be judged: drawn from a run, or read from a file of ``sample.py``.
 
 Legend: n images, h height, w width, c channels.
 """
@@ -10,20 +10,23 @@ from typing import Any, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import Float, Int, UInt8
 
-from pixelprior.cli.sample_files import sample_to_files
 from pixelprior.errors import InputError
+from pixelprior.figures.outputs import InMemory, fill, open_file
 from pixelprior.figures.sheets import as_shades
+from pixelprior.progress import Message, Report, only_warnings
 from pixelprior.runs.run import Run
+from pixelprior.runs.samples import Request, samples_of
 from pixelprior.sampling.labels import labels_in_turn
 from pixelprior.sampling.methods import AUTO
-from pixelprior.training.run_folder import RunFolder
 
 FEWEST_SAMPLES = 10
 """With fewer there are no ten parts of them, nor five neighbours."""
 
-SEED = 0  # of samples that are drawn to be judged
+REQUEST = Request(seed=0, strategies=[()], label=None, guidance=None, method=AUTO)
+"""Settings of samples that are drawn to be judged."""
+
 BATCH = 256
 
 
@@ -41,37 +44,52 @@ class SampleSet(NamedTuple):
     made_by: Mapping[str, Any]
 
 
-def draw_samples(
-    workdir: str | Path, trained: Run, num: int, *, checkpoint: str, averaged: bool
-) -> SampleSet:
-    """Draws ``num`` samples of a run as it is, or reads those that were drawn of it before.
+def draw_samples(run: Run, num: int, report: Report = only_warnings) -> SampleSet:
+    """Draw ``num`` samples of a run, or read earlier ones of the same weights from its folder.
+
+    The folder keeps each batch, so a job that was interrupted continues after the last one.
 
     Raises:
         InputError: if the run has nothing to sample from, or its folder cannot be written.
     """
-    path = RunFolder(workdir).evaluation / f"samples_{num}.npz"
-    if path.is_file():
-        made_by = _read(path)[1]
-        if made_by.get("weights") == trained.provenance and made_by.get("seed") == SEED:
-            return read_samples(path, trained)
-    sample_to_files(
-        workdir,
-        path,
-        num=num,
-        batch_size=BATCH,
-        seed=SEED,
-        strategies=[()],
-        label=None,
-        method=AUTO,
-        checkpoint=checkpoint,
-        averaged=averaged,
-        individual=False,
-        overwrite=True,
-    )
-    return read_samples(path, trained)
+    samples, made_by = samples_of(run, REQUEST), _made_by(run)
+
+    def draw(numbers: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n h w c"]:
+        return samples.pixels(samples.draw(numbers))
+
+    if run.folder is None:
+        kept = InMemory()
+        fill(kept, draw, num, batch_size=BATCH, report=report)
+        return SampleSet(kept.images, _labels(run, made_by, num), made_by)
+    path = run.folder.evaluation / f"samples_{num}.npz"
+    if not (path.is_file() and _same_samples(_read(path)[1], made_by)):
+        output = open_file(path, made_by, overwrite=True)
+        fill(output, draw, num, batch_size=BATCH, report=report)
+        report(Message(f"{num} images in {path} ({run.provenance})"))
+    return read_samples(path, run)
 
 
-def read_samples(path: str | Path, trained: Run) -> SampleSet:
+def _same_samples(kept_by: Mapping[str, Any], made_by: Mapping[str, Any]) -> bool:
+    return all(kept_by.get(key) == made_by[key] for key in ("weights", "seed"))
+
+
+def _made_by(run: Run) -> dict[str, Any]:
+    """Describe the samples as ``sample.py`` describes those in its files."""
+    return {
+        "mode": "sample",
+        "run": None if run.folder is None else str(run.folder.path.resolve()),
+        "data": run.data["name"],
+        "weights": run.provenance,
+        **REQUEST._asdict(),
+        "data_dir": None,
+        "images": None,
+        "known": None,
+        "strategies": repr(REQUEST.strategies),
+        "method": None,
+    }
+
+
+def read_samples(path: str | Path, run: Run) -> SampleSet:
     """Reads an ``.npz`` file of ``images``, like those of ``sample.py --out=samples.npz``.
 
     Raises:
@@ -80,16 +98,16 @@ def read_samples(path: str | Path, trained: Run) -> SampleSet:
     """
     path = Path(path)
     images, made_by = _read(path)
-    shape = tuple(trained.data["shape"])
+    shape = tuple(run.data["shape"])
     if images.ndim != 4 or images.shape[1:] != shape or len(images) < FEWEST_SAMPLES:
         raise InputError(
             f"expected at least {FEWEST_SAMPLES} images [n, {', '.join(map(str, shape))}] in "
             f"{path}, as the run's data has them, got shape {list(images.shape)}"
         )
-    if made_by.get("data", trained.data["name"]) != trained.data["name"]:
+    if made_by.get("data", run.data["name"]) != run.data["name"]:
         raise InputError(
             f"the samples in {path} are of a model of {made_by['data']}, but this run is of "
-            f"{trained.data['name']}; compare samples with the data that they are to be like"
+            f"{run.data['name']}; compare samples with the data that they are to be like"
         )
     if images.dtype != np.uint8:
         # Written so that a NaN fails too.
@@ -101,12 +119,15 @@ def read_samples(path: str | Path, trained: Run) -> SampleSet:
                 f"{images.dtype} from {images.min()} to {images.max()}"
             )
         images = as_shades(images).astype(np.uint8)
-    classes = len(trained.data["class_names"]) if trained.config["class_conditional"] else 0
-    labels = None
-    # Samples of all classes in turn, or of one; pictures of another kind have none that are known.
-    if classes and made_by.get("mode") == "sample":
-        labels = np.asarray(labels_in_turn(classes, made_by.get("label"), len(images)))
-    return SampleSet(images, labels, made_by)
+    return SampleSet(images, _labels(run, made_by, len(images)), made_by)
+
+
+def _labels(run: Run, made_by: Mapping[str, Any], num: int) -> Int[np.ndarray, " n"] | None:
+    """Labels of samples of all classes in turn, or of one; None for other pictures."""
+    classes = len(run.data["class_names"]) if run.config["class_conditional"] else 0
+    if not classes or made_by.get("mode") != "sample":
+        return None
+    return np.asarray(labels_in_turn(classes, made_by.get("label"), num))
 
 
 def _read(path: Path) -> tuple[np.ndarray, dict[str, Any]]:

@@ -1,6 +1,5 @@
 """A tokenizer's run as a prior needs it: its fingerprint, its codes, and a copy to carry."""
 
-import functools
 import hashlib
 import json
 import shutil
@@ -9,10 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from pixelprior import jitted
 from pixelprior.data import (
     CodeSet,
     Split,
@@ -181,23 +180,16 @@ def _fingerprint(tokenizer: VQVAE, config: Mapping[str, Any], data: Mapping[str,
     return digest.hexdigest()
 
 
-@functools.partial(jax.jit, static_argnames="graph")
-def get_code_indices(graph: nnx.GraphDef, weights: Any, x: Any) -> Any:
-    """The codes of images that come as symbols, jitted."""
-    tokenizer = nnx.merge(graph, weights)
-    return tokenizer.get_code_indices(as_pixels(jnp.asarray(x), tokenizer.grid))
-
-
 def _encode(
     tokenizer: VQVAE, split: Split, symbols: Symbols, mesh: jax.sharding.Mesh, report: Report
 ) -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
     """The codes and labels of a split, batch by batch."""
-    graph, weights = nnx.split(tokenizer)
     done = 0
     report(Advance(split.name, done, len(split), "image"))
     try:
         for batch in evaluation_batches(split, symbols, batch_size=mesh.size * ENCODED_AT_ONCE):
-            codes = get_code_indices(graph, weights, put_batch(batch["image"], mesh))
+            symbols_here = put_batch(batch["image"], mesh)
+            codes = jitted.encode(tokenizer, as_pixels(symbols_here, tokenizer.grid))
             mask = batch["mask"]
             yield [np.asarray(level)[mask] for level in codes], batch["label"][mask]
             done += int(mask.sum())

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from pixelprior.errors import InputError
+from pixelprior.progress import Caution, Report, only_warnings
 from pixelprior.system.atomic import probe_folder, write_atomically
-from pixelprior.system.console import warn
 from pixelprior.system.processes import is_first
 
 EVALUATION_FORMAT = 1
@@ -39,14 +39,20 @@ class RunFolder:
         self.tokenizer = self.path / "tokenizer"
         self.evaluation = self.path / "evaluation"
 
-    def keep_evaluation(self, name: str, result: Mapping[str, Any]) -> None:
-        """Keeps a result in ``evaluation/NAME.json``, for reports; warns where it cannot."""
+    def keep_evaluation(
+        self, name: str, result: Mapping[str, Any], report: Report = only_warnings
+    ) -> None:
+        """Keep a result in ``evaluation/NAME.json``; report a caution where it cannot be kept."""
         try:
             self.evaluation.mkdir(exist_ok=True)
             kept = {"format": EVALUATION_FORMAT, **result}
             write_atomically(self.evaluation / f"{name}.json", json.dumps(kept, indent=2) + "\n")
         except OSError as error:
-            warn(f"{self.evaluation} cannot be written ({error.strerror}); nothing is kept there")
+            report(
+                Caution(
+                    f"{self.evaluation} cannot be written ({error.strerror}); nothing is kept there"
+                )
+            )
 
     def kept_evaluation(self, name: str) -> dict[str, Any] | None:
         """What was kept by that name; None if nothing was, or it cannot be read or is older."""

@@ -12,10 +12,10 @@ from PIL import Image
 
 import pixelprior
 from pixelprior import Context
+from pixelprior.cli.evaluate_run import evaluate_run
 from pixelprior.cli.sample_files import sample_to_files
 from pixelprior.errors import InputError
 from pixelprior.experiment import open_data
-from pixelprior.runs.evaluate.evaluate import evaluate_run
 from pixelprior.runs.load import load_trained
 from pixelprior.runs.train import train_run
 from pixelprior.sampling.strategies import strategies_from

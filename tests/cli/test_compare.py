@@ -10,12 +10,13 @@ import pytest
 from flax import nnx
 from PIL import Image
 
+from pixelprior.cli.compare import compare_runs
+from pixelprior.cli.receptive_field import draw_receptive_field
 from pixelprior.errors import InputError
 from pixelprior.experiment import check_config
 from pixelprior.experiment.recipes import load_recipe
-from pixelprior.runs.compare import compare_runs, run_folders
+from pixelprior.runs.compare import Drawn, run_folders
 from pixelprior.runs.load import load_trained
-from pixelprior.runs.receptive_field import draw_receptive_field
 from pixelprior.runs.run import Run
 from pixelprior.runs.train import train_run
 from pixelprior.runs.train_list import train_list
@@ -311,9 +312,9 @@ def test_a_folder_of_runs_without_those_that_wait_and_the_other_split(
     *lines, test = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines))
     # Figures and samples have been looked at already.
-    monkeypatch.setattr("pixelprior.runs.compare._draw", lambda *_: None)
-    samples = np.zeros((16, 8, 8, 1), np.int32)
-    monkeypatch.setattr("pixelprior.runs.compare._timed_samples", lambda _: (samples, 1.0))
+    monkeypatch.setattr("pixelprior.cli.compare._draw", lambda *_: None)
+    drawn = Drawn(np.zeros((16, 8, 8, 1), np.int32), 1.0, None, 17)
+    monkeypatch.setattr("pixelprior.cli.compare.draw", lambda _: drawn)
     settings = {"out": tmp_path / "out", "json_file": None, "batch_size": 100}
     (run,) = compare_runs([folder], split="test", **settings)["runs"]
     words = capsys.readouterr().err
@@ -381,5 +382,5 @@ def test_receptive_fields_that_cannot_be_drawn(compared, tmp_path, monkeypatch):
     refused("cannot be written", run, tmp_path / "file" / "x.png")
     refused("is not a run folder", compared[0], tmp_path / "x.png")
     tokenizer = Run(object(), {"task": "tokenizer"}, {}, "", 0)
-    monkeypatch.setattr("pixelprior.runs.receptive_field.load_trained", lambda *_, **__: tokenizer)
+    monkeypatch.setattr("pixelprior.cli.receptive_field.load_trained", lambda *_, **__: tokenizer)
     refused("of the task 'tokenizer'", run, tmp_path / "x.png")

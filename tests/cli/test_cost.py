@@ -6,7 +6,7 @@ import jax
 import pytest
 from flax import nnx
 
-from pixelprior.runs.cost import measure_cost
+from pixelprior.cli.cost import measure_cost
 from pixelprior.runs.load import load_trained
 from pixelprior.runs.train import plan_run
 from pixelprior.training.run_folder import RunFolder

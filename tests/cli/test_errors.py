@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pixelprior.cli.evaluate_run import evaluate_run
 from pixelprior.cli.sample_files import sample_to_files
 from pixelprior.errors import InputError
-from pixelprior.runs.evaluate.evaluate import evaluate_run
 from pixelprior.runs.load import load_trained
 from pixelprior.runs.train import train_run
 from pixelprior.sampling.strategies import strategies_from

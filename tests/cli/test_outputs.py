@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pixelprior.cli.outputs import open_output
 from pixelprior.errors import InputError
+from pixelprior.figures.outputs import open_file, open_folder
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (10, 3, 4, 1), dtype=np.uint8)
 REQUEST = {"seed": 0, "shape": (3, 4)}
 
 
 def open_(out, request=REQUEST, *, individual=False, overwrite=False):
-    return open_output(out, request, individual=individual, overwrite=overwrite, columns=5)
+    if individual:
+        return open_folder(out, request, overwrite=overwrite)
+    return open_file(out, request, overwrite=overwrite, columns=5)
 
 
 def write(out, images=IMAGES, size=4, **options):
@@ -141,13 +143,14 @@ def test_files_of_other_kinds_are_refused(tmp_path, name):
 FULL_DISK = """
 import resource, signal, sys
 import numpy as np
-from pixelprior.cli.outputs import open_output
+from pixelprior.figures.outputs import open_file, open_folder
 from pixelprior.errors import InputError
 from pathlib import Path
 
 images = np.random.default_rng(0).integers(0, 256, (10, 64, 64, 1), dtype=np.uint8)
 individual = sys.argv[2] == "True"
-output = open_output(Path(sys.argv[1]), {}, individual=individual, overwrite=False, columns=None)
+open_output = open_folder if individual else open_file
+output = open_output(Path(sys.argv[1]), {}, overwrite=False)
 output.add(images[:4])
 # The system writes no file further than this, as on a disk that is full.
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

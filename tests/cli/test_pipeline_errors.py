@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pixelprior.cli.evaluate_run import evaluate_run
 from pixelprior.cli.sample_files import sample_to_files
 from pixelprior.data import DataError, open_codes, write_codes
 from pixelprior.errors import InputError
 from pixelprior.progress import Caution
-from pixelprior.runs.evaluate.evaluate import evaluate_run
 from pixelprior.runs.tokenizer import open_tokenizer_run
 from pixelprior.runs.train import train_run
 from pixelprior.sampling.strategies import strategies_from

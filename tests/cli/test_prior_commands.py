@@ -11,9 +11,9 @@ import pytest
 from flax import nnx
 from PIL import Image
 
+from pixelprior.cli.evaluate_run import evaluate_run
 from pixelprior.cli.sample_files import sample_to_files
 from pixelprior.experiment import open_data
-from pixelprior.runs.evaluate.evaluate import evaluate_run
 from pixelprior.runs.load import load_trained
 from pixelprior.sampling.strategies import strategies_from
 

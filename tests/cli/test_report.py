@@ -102,8 +102,8 @@ def test_what_was_measured_is_not_measured_again(runs, page, tmp_path, monkeypat
     def refuse(*_, **__):
         raise AssertionError("it is kept already")
 
-    monkeypatch.setattr("pixelprior.runs.report.measure_split", refuse)
-    monkeypatch.setattr("pixelprior.runs.report.save_pixels", refuse)
+    monkeypatch.setattr("pixelprior.runs.compare.measure", refuse)
+    monkeypatch.setattr("pixelprior.runs.kept_pictures.save_pixels", refuse)
     write_report([runs], tmp_path, split="test", batch_size=64)
     assert (tmp_path / "index.html").read_text() == (page[0] / "index.html").read_text()
 

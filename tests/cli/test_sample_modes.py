@@ -10,10 +10,10 @@ import pixelprior
 from pixelprior import Context, Grid
 from pixelprior.cli.sample_files import sample_to_files
 from pixelprior.errors import InputError
+from pixelprior.jitted import pixel_bits
 from pixelprior.runs.images import RunImages
 from pixelprior.runs.load import load_trained
 from pixelprior.runs.parts import known_codes, known_mask, pixels_filling_up
-from pixelprior.runs.pictures import pixel_bits
 from pixelprior.runs.samples import Request, samples_of
 from pixelprior.sampling import UNKNOWN, Temperature
 from pixelprior.sampling.draw_grids import draw_order

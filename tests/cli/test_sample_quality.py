@@ -7,10 +7,10 @@ import shutil
 import numpy as np
 import pytest
 
+from pixelprior.cli.evaluate_run import evaluate_run
+from pixelprior.cli.tables.evaluation import settings_in_words
 from pixelprior.errors import InputError
 from pixelprior.evaluation.sample_quality import Quality
-from pixelprior.runs.evaluate.evaluate import evaluate_run
-from pixelprior.runs.evaluate.samples import settings_in_words
 from pixelprior.runs.load import load_trained
 from pixelprior.runs.sample_set import read_samples
 from pixelprior.training.run_folder import RunFolder

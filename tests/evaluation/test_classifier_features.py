@@ -11,6 +11,7 @@ from pixelprior.evaluation import classifier_features as module
 from pixelprior.evaluation.classifier import train_classifier
 from pixelprior.evaluation.classifier_features import classifier_extractor, open_classifier
 from pixelprior.evaluation.read import read_shades
+from pixelprior.system.console import Terminal
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +43,9 @@ def images(dataset, num=40):
 
 
 def test_it_is_trained_once(quick, dataset, cache, capsys):
-    first = classifier_extractor(dataset)
+    first = classifier_extractor(dataset, Terminal())
     assert len(quick) == 1 and "training the classifier of digits, once" in capsys.readouterr().err
-    again = classifier_extractor(dataset)
+    again = classifier_extractor(dataset, Terminal())
     assert len(quick) == 1 and capsys.readouterr().err == ""
     assert first.name == "classifier" and len(first.fingerprint) == 64
     assert again.fingerprint == first.fingerprint
@@ -80,7 +81,7 @@ def test_a_damaged_one_is_made_again(quick, dataset, cache, damage, capsys):
         np.savez(path, x=np.zeros(3))
     else:
         path.write_bytes(b"")
-    assert classifier_extractor(dataset).fingerprint == before
+    assert classifier_extractor(dataset, Terminal()).fingerprint == before
     assert len(quick) == 1 and "cannot be read and is made again" in capsys.readouterr().err
 
 
@@ -128,5 +129,5 @@ def test_without_classes_there_is_none(dataset):
 
 def test_a_folder_that_cannot_be_written_is_no_reason_to_stop(quick, dataset, monkeypatch, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null/nowhere")
-    assert open_classifier(dataset).num_classes == 10
+    assert open_classifier(dataset, Terminal()).num_classes == 10
     assert "the classifier cannot be kept" in capsys.readouterr().err

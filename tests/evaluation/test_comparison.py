@@ -6,16 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from pixelprior.cli.tables.comparison import comparison_markdown, comparison_table, in_short
 from pixelprior.errors import InputError
 from pixelprior.evaluation.comparison import (
     Row,
     Training,
     check_comparable,
-    in_short,
-    markdown,
     ranked,
     recorded_test,
-    table,
     training_of,
 )
 from pixelprior.training.metrics import MetricsFile, read_metrics
@@ -91,7 +89,7 @@ ROWS = [
 
 
 def test_the_table_by_hand():
-    assert table(ROWS, "test") == [
+    assert comparison_table(ROWS, "test") == [
         "run  model                       parameters        steps  minutes  test nats  bits/dim  "
         "trained img/s  sampled img/s  step MB",
         "a    transformer, given classes       9,876  100 of 1500      0.2      88.00    0.1619  "
@@ -102,7 +100,7 @@ def test_the_table_by_hand():
 
 
 def test_markdown_has_the_same_cells():
-    head, rule, *body = markdown(ROWS, "validation")
+    head, rule, *body = comparison_markdown(ROWS, "validation")
     assert "| validation nats |" in head and rule.count("|") == head.count("|")
     assert rule == "| --- | --- |" + " ---: |" * 8
     cells = [line.strip("| ").split(" | ") for line in body]

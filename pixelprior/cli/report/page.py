@@ -6,13 +6,11 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from pixelprior.evaluation.comparison import in_short
-from pixelprior.evaluation.sample_quality import HEADINGS
+from pixelprior.cli.tables.comparison import in_short
+from pixelprior.cli.tables.cost import cost_lines
+from pixelprior.cli.tables.evaluation import HEADINGS, measured_by, quality_rows, samples_table
 from pixelprior.figures.charts import histogram, line_chart, style
-from pixelprior.runs.cost import lines as cost_lines
-from pixelprior.runs.evaluate.samples import measured_by, quality_rows
-from pixelprior.runs.evaluate.samples import table as samples_table
-from pixelprior.runs.report import HEADLINES, RunReport
+from pixelprior.runs.compare import HEADLINES, ComparedRun
 
 STYLESHEET = Path(__file__).with_name("report.css")
 
@@ -31,15 +29,21 @@ SHADES_OF = ("real images", "samples")
 """Whose shades are drawn, in this order."""
 
 
-def render(groups: Sequence[Sequence[RunReport]], problems: Mapping[str, str], split: str) -> str:
+def render(
+    groups: Sequence[Sequence[ComparedRun]],
+    pictures: Mapping[str, Mapping[str, Path]],
+    problems: Mapping[str, str],
+    split: str,
+) -> str:
     """The whole page.
 
     Args:
         groups: of runs that can be ranked with each other, the best first in each.
+        pictures: for each run, by name, PNG files by what they show.
         problems: for each run that could not be read, by name, why.
         split: "test" or "validation".
     """
-    body = [_group(group, split) for group in groups]
+    body = [_group(group, pictures, split) for group in groups]
     if problems:
         rows = "".join(
             f"<li><b>{escape(name)}</b>: {escape(reason)}</li>" for name, reason in problems.items()
@@ -59,19 +63,22 @@ def render(groups: Sequence[Sequence[RunReport]], problems: Mapping[str, str], s
     )
 
 
-def _group(runs: Sequence[RunReport], split: str) -> str:
+def _group(
+    runs: Sequence[ComparedRun], pictures: Mapping[str, Mapping[str, Path]], split: str
+) -> str:
     task, name, shape, symbols, description, _ = runs[0].group
     size = "x".join(map(str, shape))
     kinds = {"pixels": "Models of pixels", "tokenizer": "Tokenizers", "prior": "Priors over codes"}
     note = runs[0].measured.get("note")
     measured = runs[0].measured
+    articles = "".join(_run(run, pictures[run.name]) for run in runs)
     return (
         f"<section><h2>{kinds[task]}: {escape(name)}</h2>"
         f"<p>{size}, {escape(symbols)}; {split} split ({escape(description)}), "
         f"{measured['num_images']:,} images"
         + (f". {escape(note)}" if note else "")
         + f"</p>{_table(runs)}{_curves(runs)}{_samples_table(runs, split)}"
-        f"<div class='runs'>{''.join(map(_run, runs))}</div></section>"
+        f"<div class='runs'>{articles}</div></section>"
     )
 
 
@@ -97,7 +104,7 @@ def _keys(names: Sequence[str]) -> str:
     return f'<p class="keys">{keys}</p>'
 
 
-def _table(runs: Sequence[RunReport]) -> str:
+def _table(runs: Sequence[ComparedRun]) -> str:
     rows = []
     for number, run in enumerate(runs):
         measured, training = run.measured, run.training
@@ -144,7 +151,7 @@ def _headline(measured: Mapping[str, Any], task: str) -> list[str]:
     return [nats, number("bits_per_code", ".4f"), number("bits_per_dim", ".4f")]
 
 
-def _model(run: RunReport) -> str:
+def _model(run: ComparedRun) -> str:
     config = run.config
     given = ", given classes" if config.get("class_conditional") else ""
     if run.task == "pixels":
@@ -154,7 +161,7 @@ def _model(run: RunReport) -> str:
     return " + ".join(model["name"] for model in config["models"].values()) + given
 
 
-def _curves(runs: Sequence[RunReport]) -> str:
+def _curves(runs: Sequence[ComparedRun]) -> str:
     what = f"validation {HEADLINES[runs[0].task][1]}"
     charts = [
         line_chart(
@@ -170,9 +177,9 @@ def _curves(runs: Sequence[RunReport]) -> str:
     return f'<div class="charts">{figures}</div>{_keys([run.name for run in runs])}'
 
 
-def _samples_table(runs: Sequence[RunReport], split: str) -> str:
+def _samples_table(runs: Sequence[ComparedRun], split: str) -> str:
     """What was measured of samples, for each network whose features they were measured in."""
-    by_network: dict[str, list[RunReport]] = {}
+    by_network: dict[str, list[ComparedRun]] = {}
     for run in runs:
         if run.samples is not None:
             by_network.setdefault(measured_by(run.samples), []).append(run)
@@ -188,11 +195,11 @@ def _samples_table(runs: Sequence[RunReport], split: str) -> str:
     return "".join(parts)
 
 
-def _run(run: RunReport) -> str:
+def _run(run: ComparedRun, pictures: Mapping[str, Path]) -> str:
     parts = [
         f"<figure class='picture {kind}'><img alt='{escape(CAPTIONS[kind])}' src='{_data(path)}'>"
         f"<figcaption>{escape(CAPTIONS[kind])}</figcaption></figure>"
-        for kind, path in run.pictures.items()
+        for kind, path in pictures.items()
     ]
     for name, level in run.measured.get("levels", {}).items():
         if "counts" in level:

@@ -1,20 +1,24 @@
-"""What ``evaluate.py --compare ... --report=FOLDER`` does: one page of runs, to look at.
+"""The page of ``evaluate.py --compare ... --report=FOLDER``: several runs, to look at.
 
 The page holds all that it shows, pictures too, and needs no network. Beside it lies the JSON that
 it was made from.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pixelprior.cli.report.page import render
+from pixelprior.cli.results import make_folder
 from pixelprior.errors import InputError
-from pixelprior.runs.compare import prepare, run_folders
-from pixelprior.runs.report import RunReport, report_run
+from pixelprior.progress import Report
+from pixelprior.runs.compare import ComparedRun, gather, run_folders
+from pixelprior.runs.kept_pictures import kept_pictures
+from pixelprior.runs.load import load_trained
+from pixelprior.runs.run import Run
 from pixelprior.system.atomic import write_atomically
-from pixelprior.system.console import say, warn
+from pixelprior.system.console import Terminal, say, warn
 from pixelprior.system.devices import check_batch_size, data_mesh
 
 
@@ -39,37 +43,47 @@ def write_report(
     Raises:
         InputError: if there is no run, or the report cannot be written.
     """
-    mesh = data_mesh()
-    check_batch_size(batch_size, mesh)
-    out = Path(out)
-    folders = run_folders(workdirs, unfinished=True)
-    prepare(out, "--report")
-    runs: list[RunReport] = []
+    check_batch_size(batch_size, data_mesh())
+    out, report = Path(out), Terminal()
+    folders = run_folders(workdirs, unfinished=True, report=report)
+    make_folder(out, out, "give another folder with --report")
+    runs: list[ComparedRun] = []
+    pictures: dict[str, Mapping[str, Path]] = {}
     problems: dict[str, str] = {}
     for number, (name, folder) in enumerate(folders.items(), 1):
         say(f"{name}, run {number} of {len(folders)}")
         try:
-            runs.append(report_run(name, folder, split=split, batch_size=batch_size, mesh=mesh))
+            run = load_trained(folder.path, report=report)
+            compared = gather(name, run, split, batch_size=batch_size, whole=True, report=report)
+            pictures[name] = _pictures(run, compared, report)
+            runs.append(compared)
         except (InputError, OSError) as error:
             problems[name] = str(error)
             warn(f"{name} is left out: {error}")
     # The largest group first, and in each the best first; what is not a number comes last.
-    groups: dict[tuple[Any, ...], list[RunReport]] = {}
-    for run in sorted(runs, key=lambda run: (run.headline != run.headline, run.headline)):
-        groups.setdefault(run.group, []).append(run)
+    groups: dict[tuple[Any, ...], list[ComparedRun]] = {}
+    for one in sorted(runs, key=lambda one: (one.headline != one.headline, one.headline)):
+        groups.setdefault(one.group, []).append(one)
     ordered = sorted(groups.values(), key=lambda group: -len(group))
     result = {
         "split": split,
-        "groups": [[_as_json(run) for run in group] for group in ordered],
+        "groups": [[_as_json(one) for one in group] for group in ordered],
         "left_out": problems,
     }
     write_atomically(out / "report.json", json.dumps(result, indent=2) + "\n")
-    write_atomically(out / "index.html", render(ordered, problems, split))
+    write_atomically(out / "index.html", render(ordered, pictures, problems, split))
     say(f"report in {out / 'index.html'}")
     return result
 
 
-def _as_json(run: RunReport) -> dict[str, Any]:
+def _pictures(run: Run, compared: ComparedRun, report: Report) -> Mapping[str, Path]:
+    """Draw the pictures of a run, and find that of its samples nearest to training images."""
+    nearest = compared.folder / "evaluation" / "nearest.png"
+    judged = compared.samples is not None and nearest.is_file()
+    return kept_pictures(run, report) | ({"nearest": nearest} if judged else {})
+
+
+def _as_json(run: ComparedRun) -> dict[str, Any]:
     return {
         "run": run.name,
         "workdir": str(run.folder),

@@ -1,1 +1,5 @@
-"""A run measured on a split, by the kind of model."""
+"""The evaluation of a run, by the measure of its task."""
+
+from pixelprior.runs.evaluate.evaluation import evaluate
+
+__all__ = ["evaluate"]

@@ -11,15 +11,17 @@ import contextlib
 import json
 import shutil
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+import jax
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, Int, UInt8
 
 from pixelprior.errors import InputError
-from pixelprior.figures.sheets import image_file, save_grid, save_images
+from pixelprior.figures.sheets import as_shades, image_file, save_grid, save_images
+from pixelprior.progress import Advance, Finished, Report
 from pixelprior.system.atomic import probe_folder, replacing, write_atomically
 
 REQUEST = ".request.json"
@@ -55,37 +57,74 @@ class Output(abc.ABC):
         """Complete the output, once all pictures are there. Raises as `add` does."""
 
 
-def open_output(
-    out: Path, request: Mapping[str, Any], *, individual: bool, overwrite: bool, columns: int | None
+def open_file(
+    out: Path, request: Mapping[str, Any], *, overwrite: bool, columns: int | None = None
 ) -> Output:
-    """Open a folder of PNG files, or one file: a PNG sheet, or an .npz archive of all ``images``.
+    """Open one file: a PNG sheet, or an .npz archive of all ``images``.
 
     The archive has the request too, as JSON, by the name ``request``.
 
     Args:
-        out: the folder or the file; folders above it are made if they are missing.
+        out: the file; folders above it are made if they are missing.
         request: all settings that the pictures depend on, as JSON.
-        individual: write one file for each picture, in a folder.
-        overwrite: replace the files of another job.
+        overwrite: replace another file.
         columns: of a sheet; None for nearly square.
 
     Raises:
         InputError: if something else is there and may not be replaced, the name has another
             suffix, or nothing can be written there.
     """
-    if not individual and out.suffix.lower() not in (".png", ".npz"):
+    if out.suffix.lower() not in (".png", ".npz"):
         raise InputError(
             f"out must be a .png or an .npz file, got {out}; with --individual it is a folder "
             "instead"
         )
-    # By JSON, as what is there has been: a tuple has become a list.
-    request = json.loads(json.dumps(request))
     with refused_in_words(out):
-        return (
-            _Folder(out, request, overwrite)
-            if individual
-            else _File(out, request, overwrite, columns)
-        )
+        return _File(out, _as_json(request), overwrite, columns)
+
+
+def open_folder(out: Path, request: Mapping[str, Any], *, overwrite: bool) -> Output:
+    """Open a folder of PNG files, one for each picture. Arguments and errors as for `open_file`."""
+    with refused_in_words(out):
+        return _Folder(out, _as_json(request), overwrite)
+
+
+def _as_json(request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Pass a request through JSON, as the one on disk was: a tuple becomes a list."""
+    return json.loads(json.dumps(request))
+
+
+def fill(
+    output: Output,
+    draw: Callable[[Int[np.ndarray, " n"]], Float[np.ndarray, "n h w c"]],
+    num: int,
+    *,
+    batch_size: int,
+    report: Report,
+) -> None:
+    """Add pictures to an output until it has ``num``, and finish it.
+
+    Args:
+        output: it may have the first pictures already.
+        draw: from the numbers of pictures, which follow each other, to pixels in [0, 1].
+        num: the number of pictures.
+        batch_size: the number of pictures to draw at once, rounded up to a multiple of the devices.
+        report: told of the progress, if there are several batches.
+    """
+    devices = jax.local_device_count()
+    size = -(-min(batch_size, num) // devices) * devices
+    several = num > size
+    try:
+        while output.done < num:
+            # The last batch is drawn whole and cut: another shape would compile anew.
+            numbers = np.arange(output.done, output.done + size)
+            output.add(as_shades(draw(numbers))[: num - output.done].astype(np.uint8))
+            if several:
+                report(Advance("images", output.done, num, "image"))
+    finally:
+        if several:
+            report(Finished("images"))
+    output.finish()
 
 
 def check_free(out: Path, overwrite: bool) -> None:
@@ -94,6 +133,28 @@ def check_free(out: Path, overwrite: bool) -> None:
         raise InputError(f"{out} is a folder; give another name, or --individual to fill it")
     if out.exists() and not overwrite:
         raise InputError(f"{out} is there already; give another --out, or --overwrite")
+
+
+class InMemory(Output):
+    """Pictures that are written nowhere.
+
+    Attributes:
+        images: all pictures, once the output is finished.
+    """
+
+    def __init__(self) -> None:
+        self.done = 0
+        self.images = np.zeros((0, 0, 0, 0), np.uint8)
+        self._batches: list[UInt8[np.ndarray, "n h w c"]] = []
+
+    def add(self, images: UInt8[np.ndarray, "n h w c"]) -> None:
+        """Keep the pictures."""
+        self._batches.append(images)
+        self.done += len(images)
+
+    def finish(self) -> None:
+        """Join the batches."""
+        self.images = np.concatenate(self._batches)
 
 
 class _Folder(Output):

@@ -1,0 +1,138 @@
+"""The comparison of ``evaluate.py --compare``: one table of several runs, and figures."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pixelprior.cli.results import check_writable, make_folder, write_json
+from pixelprior.cli.tables.comparison import comparison_markdown, comparison_table, in_short
+from pixelprior.data import to_pixels
+from pixelprior.evaluation.comparison import Row, check_comparable, ranked
+from pixelprior.evaluation.receptive_field import centre
+from pixelprior.figures.sheets import as_shades
+from pixelprior.runs.compare import Drawn, draw, gather, row, run_folders
+from pixelprior.runs.load import load_trained
+from pixelprior.system.atomic import write_atomically
+from pixelprior.system.console import Terminal, say
+from pixelprior.system.devices import check_batch_size, data_mesh
+
+
+def compare_runs(
+    workdirs: Sequence[str | Path],
+    *,
+    split: str,
+    out: str | Path,
+    json_file: str | Path | None,
+    batch_size: int,
+) -> dict[str, Any]:
+    """Measure runs of models of pixels, print one table and write it with figures to a folder.
+
+    The weights are the averaged ones of each run's best checkpoint.
+
+    Args:
+        workdirs: run folders, or folders of run folders: those of `train_list`.
+        split: "test" or "validation".
+        out: the folder for the table and the figures; made if it is not there.
+        json_file: where to write all that was measured, or None.
+        batch_size: the number of images to measure at once.
+
+    Returns:
+        The content of the JSON file.
+
+    Raises:
+        InputError: if a run cannot be read or is not one of pixels, the runs are not of the same
+            data, or the results cannot be written.
+    """
+    check_batch_size(batch_size, data_mesh())
+    out, report = Path(out), Terminal()
+    check_writable(json_file)
+    folders = run_folders(workdirs, report=report)
+    check_comparable({name: (run.config(), run.data()) for name, run in folders.items()})
+    make_folder(out, out, "give another folder with --out")
+    rows: list[Row] = []
+    drawn: dict[str, Drawn] = {}
+    for number, (name, folder) in enumerate(folders.items(), 1):
+        say(f"{name}, run {number} of {len(folders)}")
+        run = load_trained(folder.path, report=report)
+        compared = gather(name, run, split, batch_size=batch_size, whole=False, report=report)
+        drawn[name] = draw(run)
+        rows.append(row(compared, drawn[name]))
+    rows = ranked(rows)
+    data = next(iter(folders.values())).data()
+    result = {
+        "dataset": data["name"],
+        "split": split,
+        "split_description": data["splits"][split]["description"],
+        "symbols": data["symbols"][split],
+        "runs": [{"workdir": str(folders[row.run].path), **_as_json(row)} for row in rows],
+    }
+    heading = f"{data['name']}, {data['symbols'][split]}; {split} split"
+    print("\n".join([heading, "", *comparison_table(rows, split)]))
+    write_atomically(out / "table.md", "\n".join(comparison_markdown(rows, split)) + "\n")
+    _draw(rows, drawn, split, out)
+    say(f"figures and table.md in {out}")
+    write_json(json_file, result)
+    return result
+
+
+def _as_json(row: Row) -> dict[str, Any]:
+    values = row._asdict() | row.training._asdict()
+    del values["training"]
+    values["curve"] = [
+        {"step": step, "minutes": minutes, "validation_nats": nats}
+        for step, minutes, nats in row.training.curve
+    ]
+    return values
+
+
+def _draw(rows: Sequence[Row], drawn: Mapping[str, Drawn], split: str, out: Path) -> None:
+    """Draw the figures, with the runs in this order."""
+    # Matplotlib takes a while to import, and nothing else needs it.
+    from pixelprior.figures import plots
+
+    names = [row.run for row in rows]
+    shown = {name: drawn[name] for name in names}
+    first = shown[names[0]]
+    # Nats are what is quoted for binary images, bits per dimension for all others.
+    binary = first.levels == 2
+    unit, scale = ("nats", 1.0) if binary else ("bits/dim", rows[0].bits_per_dim / rows[0].nats)
+    plots.save_learning_curves(
+        {
+            row.run: [(step, minutes, nats * scale) for step, minutes, nats in row.training.curve]
+            for row in rows
+        },
+        unit,
+        out / "learning_curves.png",
+    )
+    bits = f"{split} bits/dim"
+    plots.save_bars(
+        names,
+        {
+            bits: [(row.bits_per_dim, f"{row.bits_per_dim:.4f}") for row in rows],
+            "parameters": [(row.parameters, f"{row.parameters:,}") for row in rows],
+            "images/s, training": [_bar(row.training.images_per_second) for row in rows],
+            "images/s, sampling": [_bar(row.samples_per_second) for row in rows],
+            "memory of a step, MB": [_bar(row.training.memory_bytes, 1e-6) for row in rows],
+        },
+        out / "bars.png",
+        dots=[bits],
+    )
+    if first.samples.shape[-1] in (1, 3):
+        plots.save_rows(
+            {
+                name: as_shades(to_pixels(one.samples, one.levels)).astype(np.uint8)
+                for name, one in shown.items()
+            },
+            out / "samples.png",
+        )
+    fields = {name: one.field for name, one in shown.items() if one.field is not None}
+    if fields:
+        height, width = next(iter(fields.values())).shape
+        plots.save_receptive_fields(fields, centre(height, width), out / "receptive_fields.png")
+
+
+def _bar(value: float | None, scale: float = 1.0) -> tuple[float, str] | None:
+    """Give a value with its words."""
+    return None if value is None else (value * scale, in_short(value * scale))

@@ -1,0 +1,34 @@
+"""The costs of ``evaluate.py --cost``, as a table and as a file."""
+
+from pathlib import Path
+from typing import Any
+
+from pixelprior.cli.results import check_writable, write_json
+from pixelprior.cli.tables.cost import cost_table
+from pixelprior.runs.cost import cost_of
+from pixelprior.runs.load import load_trained
+from pixelprior.system.console import Terminal
+
+
+def measure_cost(workdir: str | Path, *, json_file: str | Path | None = None) -> dict[str, Any]:
+    """Measure the cost of a run, print it, and keep it in the run folder.
+
+    Args:
+        workdir: the run folder.
+        json_file: where to write the results as well, or None.
+
+    Returns:
+        The content of the JSON file.
+
+    Raises:
+        InputError: if the run or its data cannot be read, or the results cannot be written.
+    """
+    check_writable(json_file)
+    report = Terminal()
+    run = load_trained(workdir, report=report)
+    result = cost_of(run)
+    print("\n".join(cost_table(result)))
+    assert run.folder is not None
+    run.folder.keep_evaluation("cost", result, report)
+    write_json(json_file, result)
+    return result

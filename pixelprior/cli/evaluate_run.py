@@ -1,0 +1,93 @@
+"""The evaluation of ``evaluate.py``: a run measured on a split, as tables and files."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pixelprior.cli.results import check_writable, write_json
+from pixelprior.cli.tables.evaluation import evaluation_table, samples_table
+from pixelprior.figures.sheets import save_grid
+from pixelprior.runs.evaluate.evaluation import prepare
+from pixelprior.runs.load import load_trained
+from pixelprior.system.atomic import save_arrays
+from pixelprior.system.console import Terminal, say
+
+
+def evaluate_run(
+    workdir: str | Path,
+    *,
+    split: str,
+    json_file: str | Path | None,
+    batch_size: int,
+    baselines: bool,
+    checkpoint: str,
+    averaged: bool,
+    num_samples: int = 0,
+    samples: str | Path | None = None,
+    features: str = "classifier",
+    inception_weights: str | Path | None = None,
+    per_image: str | Path | None = None,
+) -> dict[str, Any]:
+    """Measure a run, print tables, keep the results in the run folder and write those asked for.
+
+    Args:
+        workdir: the run folder.
+        split: "test" or "validation".
+        json_file: where to write the results as JSON, or None.
+        batch_size: the number of images to measure at once.
+        baselines: fit and measure the baselines too.
+        checkpoint: "best" or "latest".
+        averaged: take the moving average of the weights.
+        num_samples: the number of samples to draw and judge.
+        samples: a file of samples to judge instead; see `read_samples`.
+        features: the network whose features are compared: "classifier" or "inception".
+        inception_weights: the file of Inception's weights; by default they are downloaded.
+        per_image: where to write the values of each image, an ``.npz`` file, or None.
+
+    Returns:
+        The content of the JSON file: the run, the images and the results.
+
+    Raises:
+        InputError: if the run or its data cannot be read, or the JSON file cannot be written.
+    """
+    check_writable(json_file)
+    check_writable(per_image)
+    report = Terminal()
+    run = load_trained(workdir, checkpoint=checkpoint, averaged=averaged, report=report)
+    folder = run.folder
+    assert folder is not None  # it was loaded from there
+    evaluation = prepare(
+        run,
+        split=split,
+        batch_size=batch_size,
+        baselines=baselines,
+        num_samples=num_samples,
+        samples=samples,
+        features=features,
+        inception_weights=inception_weights,
+        report=report,
+    )
+    result, values = evaluation.on_split()
+    folder.keep_evaluation(split, result, report)
+    if per_image is not None:
+        save_arrays(Path(per_image), values)
+        say(f"values of each image in {per_image}")
+    print("\n".join(evaluation_table(result)), flush=True)
+    judged = evaluation.of_samples()
+    if judged is not None:
+        if judged.nearest is not None:
+            picture = folder.evaluation / "nearest.png"
+            if samples is not None:
+                picture = Path(samples).with_suffix(".nearest.png")
+            rows = judged.nearest.astype(np.int32)
+            save_grid(rows.reshape(-1, *rows.shape[2:]), 256, picture, columns=rows.shape[1])
+            say(f"the samples nearest to training images, above those, in {picture}")
+        result["samples"] = judged.result
+        # Samples of a file may be those of another run, so a report does not show them.
+        if samples is None:
+            kept = {"weights": run.provenance, **judged.result}
+            folder.keep_evaluation(f"{split}_samples", kept, report)
+        print("\n".join(["", *samples_table(judged.result, split)]))
+    write_json(json_file, result)
+    return result

@@ -1,0 +1,63 @@
+"""The table of runs side by side."""
+
+from collections.abc import Sequence
+
+from pixelprior.evaluation.comparison import Row, ranked
+
+
+def comparison_table(rows: Sequence[Row], split: str) -> list[str]:
+    """Format the runs, the best first."""
+    lines = _cells(rows, split)
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    # Names to the left, numbers to the right.
+    return [
+        "  ".join(
+            cell.ljust(width) if column < 2 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]
+
+
+def comparison_markdown(rows: Sequence[Row], split: str) -> list[str]:
+    """Format the same table in Markdown."""
+    head, *body = ("| " + " | ".join(cells) + " |" for cells in _cells(rows, split))
+    return [head, "| --- | --- |" + " ---: |" * (len(_cells([], split)[0]) - 2), *body]
+
+
+def _cells(rows: Sequence[Row], split: str) -> list[list[str]]:
+    head = [
+        "run",
+        "model",
+        "parameters",
+        "steps",
+        "minutes",
+        f"{split} nats",
+        "bits/dim",
+        "trained img/s",
+        "sampled img/s",
+        "step MB",
+    ]
+    return [head, *(_row_cells(row) for row in ranked(rows))]
+
+
+def _row_cells(row: Row) -> list[str]:
+    training = row.training
+    whole = training.steps >= row.num_steps
+    return [
+        row.run,
+        row.model,
+        f"{row.parameters:,}",
+        f"{training.steps}" if whole else f"{training.steps} of {row.num_steps}",
+        f"{training.minutes:.1f}",
+        f"{row.nats:.2f}",
+        f"{row.bits_per_dim:.4f}",
+        "-" if training.images_per_second is None else in_short(training.images_per_second),
+        in_short(row.samples_per_second),
+        "-" if training.memory_bytes is None else in_short(training.memory_bytes / 1e6),
+    ]
+
+
+def in_short(value: float) -> str:
+    """Three figures, which are more than a time measured once is good for."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -1,0 +1,238 @@
+"""The tables of an evaluation: of a split, by the task of the run, and of samples."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from pixelprior.evaluation.neighbours import NEAREST
+from pixelprior.evaluation.sample_quality import Quality
+
+HEADINGS = ("Fréchet", "kernel", "IS", "precision", "recall", "density", "coverage")
+"""Of the columns of a table, in the order of `Quality`."""
+
+
+def evaluation_table(result: Mapping[str, Any]) -> list[str]:
+    """Format what was measured of a run on a split."""
+    return [*_heading(result), "", *_TABLES[result["task"]](result)]
+
+
+def _heading(result: Mapping[str, Any]) -> list[str]:
+    """Name the data, the split and the number of images."""
+    shape = "x".join(map(str, result["shape"]))
+    given = ", given each image's class" if result.get("class_conditional") else ""
+    return [
+        f"{result['dataset']} {shape}, {result['symbols']}; "
+        f"{result['split']} split ({result['split_description']}), "
+        f"{result['num_images']:,} images{given}",
+        *([f"note: {result['note']}"] if "note" in result else []),
+    ]
+
+
+def _pixels(result: Mapping[str, Any]) -> list[str]:
+    rows = [
+        (row["description"], row["nats"], row["bits_per_dim"])
+        for row in result.get("baselines", {}).values()
+    ]
+    rows.append((f"{result['model']}, {result['weights']}", result["nats"], result["bits_per_dim"]))
+    width = max(len(name) for name, _, _ in rows)
+    return [
+        f"{'':<{width}} {'nats/image':>12} {'bits/dim':>9}",
+        *(f"{name:<{width}} {nats:>12.3f} {bits:>9.4f}" for name, nats, bits in rows),
+        f"{'  standard error over images':<{width}} {result['nats_error']:>12.3f}",
+    ]
+
+
+def _tokenizer(result: Mapping[str, Any]) -> list[str]:
+    rows = [
+        (row["description"], row["squared_error"]) for row in result.get("baselines", {}).values()
+    ]
+    own = f"{result['model']}, {result['code_bits']:g} bits, {result['weights']}"
+    rows.append((own, result["squared_error"]))
+    width = max(len(name) for name, _ in rows)
+    lines = [
+        f"{'':<{width}} {'MSE':>9}",
+        *(f"{name:<{width}} {error:>9.6f}" for name, error in rows),
+        f"{'  standard error over images':<{width}} {result['squared_error_error']:>9.6f}",
+        f"{'  peak signal-to-noise ratio':<{width}} {result['psnr']:>6.2f} dB",
+    ]
+    if "ssim" in result:
+        lines.append(f"{'  structural similarity':<{width}} {result['ssim']:>9.4f}")
+    if "lpips" in result:
+        lines.append(f"{'  LPIPS (AlexNet)':<{width}} {result['lpips']:>9.4f}")
+    if "bits_per_dim" in result:
+        lines += [
+            "",
+            f"{result['bits_per_dim']:.4f} bits/dim at most, with codes that are all as dear "
+            f"({result['decoder_bits_per_dim']:.4f} for the decoder)",
+        ]
+    else:
+        lines += ["", result["no_bits_per_dim"]]
+    lines += ["", f"{'level':<10} {'codes':>14} {'used':>6} {'perplexity':>11} {'entropy':>14}"]
+    for name, level in result["levels"].items():
+        shape = "x".join(map(str, level["shape"]))
+        lines.append(
+            f"{name:<10} {shape + ' of ' + str(level['codes']):>14} {level['used']:>6.1%} "
+            f"{level['perplexity']:>11.1f} {level['entropy_bits']:>9.3f} bits"
+        )
+    return lines
+
+
+def _prior(result: Mapping[str, Any]) -> list[str]:
+    lines = [
+        f"prior over codes, {result['weights']}: {result['nats']:.3f} nats/image (standard error "
+        f"{result['nats_error']:.3f}), {result['bits_per_code']:.4f} bits/code",
+        "",
+        f"{'':<10} {'':<16} {'':>11} {'bits/code':>10} {'unigram':>8} {'entropy':>8} "
+        f"{'uniform':>8}",
+    ]
+    for name, level in result["levels"].items():
+        lines.append(
+            f"{name:<10} {level['model']:<16} {level['nats']:>6.2f} nats "
+            f"{level['bits_per_code']:>10.4f} {level['unigram_bits']:>8.4f} "
+            f"{level['unigram_entropy_bits']:>8.4f} {level['uniform_bits']:>8.4f}"
+            + ("" if level["learned"] else "  (not learned in this run)")
+        )
+    lines += [
+        "unigram: the codes' frequencies in training; entropy: their frequencies on this split",
+    ]
+    lines += ["", f"{result['code_bits_per_image']:.2f} bits/image for the codes"]
+    if "bits_per_dim" in result:
+        lines.append(
+            f"{result['bits_per_image']:.2f} bits/image at most (standard error "
+            f"{result['bits_per_image_error']:.2f}), {result['bits_per_dim']:.4f} bits/dim, codes "
+            "and decoder together"
+        )
+    else:
+        lines.append(result["no_bits_per_dim"])
+    return lines
+
+
+_TABLES = {"pixels": _pixels, "tokenizer": _tokenizer, "prior": _prior}
+
+
+def samples_table(result: Mapping[str, Any], split: str) -> list[str]:
+    """Format what was measured of samples."""
+    statistics = result["statistics"]
+    shown = quality_rows(result, split)
+    rows = {f"{result['num_samples']:,} samples": "samples", f"the {split} images": "real"}
+    lines = [
+        measured_by(result),
+        f"samples: {settings_in_words(result['made_by'])}",
+        "",
+        *quality_table(shown),
+        "",
+        *_statistics_table(rows, statistics),
+        *(f"attention: {words}" for words in statistics["flags"]),
+        "",
+    ]
+    if "lpips_diversity" in result:
+        found = result["lpips_diversity"]
+        lines += [
+            f"random pairs of samples are {found['samples']:.4f} apart by LPIPS (AlexNet), those "
+            f"of real images {found['real']:.4f}",
+            "",
+        ]
+    memory = result["memorisation"]
+    for name in ("pixels", "features"):
+        if name in memory:
+            lines.append(
+                f"by {name}, {memory[name]['copies']:.1%} of the samples are nearer to one of "
+                f"{memory['training_images']:,} training images than all but 1% of the {split} "
+                f"images; a sample is the nearer one in {memory[name]['nearer']:.1%} of pairs"
+            )
+    if "classes" in result:
+        lines += ["", *_classes_table(result)]
+    return lines
+
+
+def measured_by(result: Mapping[str, Any]) -> str:
+    """All that two figures must have in common to be comparable, in words."""
+    features = result["features"]
+    return (
+        f"by {features['num_features']} features of {features['description']} "
+        f"({features['extractor']} {features['fingerprint'][:16]}), against "
+        f"{features['reference_images']:,} images of {features['reference']} "
+        f"({features['reference_fingerprint'][:16]})"
+    )
+
+
+def quality_rows(result: Mapping[str, Any], split: str) -> list[tuple[str, Quality]]:
+    """Samples and real images, and what is theirs: those that are compared are equally many."""
+    features = result["features"]
+    num, compared = result["num_samples"], features["num_compared"]
+    rows = {f"{num:,} samples": "samples"}
+    if compared < num:
+        rows[f"{compared:,} of them"] = "samples_compared"
+    rows[f"{compared:,} {split} images"] = "real"
+    return [(name, Quality(**features[key])) for name, key in rows.items()]
+
+
+def settings_in_words(made_by: Mapping[str, Any]) -> str:
+    """How samples were drawn, as far as that is known."""
+    if not {"mode", "seed", "weights", "strategies"} <= made_by.keys():
+        return "the file does not tell how they were made"
+    words = [f"seed {made_by['seed']}", made_by["weights"]]
+    if made_by["mode"] != "sample":
+        words.append(f"--mode={made_by['mode']}")
+    if made_by["strategies"] != "[()]":
+        words.append(made_by["strategies"])
+    if made_by.get("guidance") is not None:
+        words.append(f"guidance {made_by['guidance']}")
+    if made_by.get("label") is not None:
+        words.append(f"class {made_by['label']} alone")
+    return ", ".join(words)
+
+
+def _statistics_table(rows: Mapping[str, str], statistics: Mapping[str, Any]) -> list[str]:
+    width = max(len(name) for name in rows)
+    return [
+        f"{'':<{width}} {'horizontal':>10} {'vertical':>9} {'diversity':>9} {'constant':>9} "
+        f"{'repeated':>9}",
+        *(
+            f"{name:<{width}} {_mean(one['horizontal']):>10.4f} {_mean(one['vertical']):>9.4f} "
+            f"{one['diversity']:>9.4f} {one['constant']:>9.2%} {one['repeated']:>9.2%}"
+            for name, one in ((name, statistics[key]) for name, key in rows.items())
+        ),
+        f"correlations of neighbouring pixels; the histograms of shades are "
+        f"{statistics['histogram_distance']:.4f} apart (total variation, 0 to 1)",
+    ]
+
+
+def _mean(values: list[float | None]) -> float:
+    """Of those channels that have one."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else math.nan
+
+
+def _classes_table(result: Mapping[str, Any]) -> list[str]:
+    classes, num = result["classes"], f"{result['num_samples']:,}"
+    lines = [
+        ("real_accuracy", "of the real images"),
+        ("reconstruction_accuracy", "of their reconstructions"),
+        ("sample_accuracy", f"of {num} samples, by the class asked for"),
+        ("random_accuracy", "of as many images of random codes, by a class in turn"),
+    ]
+    return [
+        "a small CNN, trained on the training images, is right on",
+        *(f"  {classes[key]:7.2%} {words}" for key, words in lines if key in classes),
+        f"trained on the {num} samples, it is right on",
+        f"  {classes['classification_accuracy_score']:7.2%} of the real images (classification "
+        "accuracy score)",
+    ]
+
+
+def quality_table(rows: Sequence[tuple[str, Quality]]) -> list[str]:
+    """Format figures of several sets of images, by their names."""
+    width = max(len(name) for name, _ in rows)
+    heading = " ".join(f"{word:>9}" for word in HEADINGS)
+    return [
+        f"{'':<{width}} {heading}",
+        *(
+            f"{name:<{width}} {row.frechet_distance:>9.4g} {row.kernel_distance:>9.4g} "
+            f"{row.inception_score:>9.3f} " + " ".join(f"{value:>9.4f}" for value in row[3:])
+            for name, row in rows
+        ),
+        f"balls of precision, recall, density and coverage reach to neighbour {NEAREST}",
+    ]

@@ -1,0 +1,181 @@
+"""A run measured: on a split of its data and, if asked for, by its samples."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from pixelprior.errors import InputError
+from pixelprior.evaluation.features import Extractor
+from pixelprior.progress import Report, only_warnings
+from pixelprior.runs.data import open_run_data
+from pixelprior.runs.evaluate.measure import Held, Measure, Measured
+from pixelprior.runs.evaluate.pixels import measure_pixels
+from pixelprior.runs.evaluate.prior import measure_prior
+from pixelprior.runs.evaluate.samples import Judged, judge, open_extractor
+from pixelprior.runs.evaluate.tokenizer import measure_tokenizer
+from pixelprior.runs.run import Run
+from pixelprior.runs.sample_set import FEWEST_SAMPLES, SampleSet, draw_samples, read_samples
+from pixelprior.runs.samples import check_learned
+from pixelprior.system.devices import check_batch_size, data_mesh
+
+MEASURES: dict[str, Measure] = {
+    "pixels": measure_pixels,
+    "tokenizer": measure_tokenizer,
+    "prior": measure_prior,
+}
+"""The measure of each task."""
+
+
+def evaluate(
+    run: Run,
+    *,
+    split: str = "test",
+    batch_size: int = 64,
+    baselines: bool = True,
+    num_samples: int = 0,
+    samples: str | Path | None = None,
+    features: str = "classifier",
+    inception_weights: str | Path | None = None,
+    report: Report = only_warnings,
+) -> Measured:
+    """Measure a run on a split and, if asked for, judge samples.
+
+    Args:
+        run: the run.
+        split: "test" or "validation".
+        batch_size: the number of images to measure at once.
+        baselines: fit and measure the baselines too.
+        num_samples: the number of samples to draw and judge.
+        samples: a file of samples to judge instead, see `read_samples`.
+        features: the network whose features are compared: "classifier" or "inception".
+        inception_weights: the file of Inception's weights; by default they are downloaded.
+        report: told of the progress.
+
+    Returns:
+        The figures, as JSON can hold them, and the values of each image. The figures of samples are
+        under "samples".
+
+    Raises:
+        InputError: if the run cannot do what it is asked for, before anything is measured.
+    """
+    evaluation = prepare(
+        run,
+        split=split,
+        batch_size=batch_size,
+        baselines=baselines,
+        num_samples=num_samples,
+        samples=samples,
+        features=features,
+        inception_weights=inception_weights,
+        report=report,
+    )
+    measured = evaluation.on_split()
+    judged = evaluation.of_samples()
+    if judged is not None:
+        measured.result["samples"] = judged.result
+    return measured
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """An evaluation whose settings have been checked; see `prepare`.
+
+    Attributes:
+        run: the run.
+        held: the images that it is measured on.
+        baselines: fit and measure the baselines too.
+        num_samples: the number of samples to draw and judge.
+        given: samples to judge instead.
+        extractor: the network whose features are compared; None if no samples are judged.
+        report: told of the progress.
+    """
+
+    run: Run
+    held: Held
+    baselines: bool
+    num_samples: int
+    given: SampleSet | None
+    extractor: Extractor | None
+    report: Report
+
+    def on_split(self) -> Measured:
+        """Measure the run on the split."""
+        return measure(self.run, self.held, baselines=self.baselines)
+
+    def of_samples(self) -> Judged | None:
+        """Judge samples; None if this was not asked for."""
+        if self.extractor is None:
+            return None
+        samples = self.given or draw_samples(self.run, self.num_samples, self.report)
+        return judge(self.run, self.held, samples, self.extractor, self.report)
+
+
+def prepare(
+    run: Run,
+    *,
+    split: str,
+    batch_size: int,
+    baselines: bool,
+    num_samples: int = 0,
+    samples: str | Path | None = None,
+    features: str = "classifier",
+    inception_weights: str | Path | None = None,
+    report: Report = only_warnings,
+) -> Evaluation:
+    """Check all that an evaluation is asked for; arguments and errors are those of `evaluate`."""
+    if num_samples and num_samples < FEWEST_SAMPLES:
+        raise InputError(f"num_samples must be 0 or at least {FEWEST_SAMPLES}, got {num_samples}")
+    if num_samples and samples is not None:
+        raise InputError("samples are drawn (--num_samples) or given (--samples), not both")
+    judged = bool(num_samples) or samples is not None
+    if not judged and (features != "classifier" or inception_weights is not None):
+        raise InputError(
+            "--features and --inception_weights are for samples; give --num_samples or --samples"
+        )
+    if inception_weights is not None and features != "inception":
+        raise InputError("--inception_weights is for --features=inception; give both or none")
+    if judged and run.task == "tokenizer":
+        raise InputError("a tokenizer has no samples to be judged; train a prior on its codes")
+    if num_samples and run.task == "prior":
+        check_learned(run)
+    held = hold(run, split, batch_size)
+    given = None if samples is None else read_samples(samples, run)
+    # Last, since a classifier may have to be trained first.
+    extractor = None
+    if judged:
+        extractor = open_extractor(features, held.dataset, inception_weights, report)
+    return Evaluation(run, held, baselines, num_samples, given, extractor, report)
+
+
+def hold(run: Run, split: str, batch_size: int) -> Held:
+    """Open the images of a split of a run's data.
+
+    Raises:
+        InputError: if there are no such images, or batches cannot be split over the devices.
+    """
+    mesh = data_mesh()
+    check_batch_size(batch_size, mesh)
+    dataset, symbols = open_run_data(run)
+    if split not in dataset.splits:
+        raise InputError(
+            f"split must be one of {', '.join(dataset.splits)} of {dataset.name}, got {split!r}"
+        )
+    return Held(dataset, symbols, split, batch_size, mesh)
+
+
+def measure(run: Run, held: Held, *, baselines: bool) -> Measured:
+    """Measure a run on a split, by the measure of its task."""
+    result, per_image = MEASURES[run.task](run, held, baselines=baselines)
+    dataset = held.dataset
+    about: dict[str, Any] = {
+        **({} if run.folder is None else {"workdir": str(run.folder.path)}),
+        "task": run.task,
+        "weights": run.provenance,
+        "dataset": dataset.name,
+        "split": held.split,
+        "split_description": held.images.description,
+        "shape": list(dataset.shape),
+        "symbols": held.symbols.describe(held.split),
+        **({"note": dataset.note} if dataset.note else {}),
+    }
+    return Measured(about | result, per_image)

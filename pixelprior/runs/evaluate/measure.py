@@ -1,0 +1,57 @@
+"""The protocol of a measure: one for each task, all with the same arguments and results."""
+
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import numpy as np
+
+from pixelprior.data import Dataset, Split, Symbols
+from pixelprior.runs.run import Run
+
+
+class Held(NamedTuple):
+    """Images that a run is measured on.
+
+    Attributes:
+        dataset: the data set of the run.
+        symbols: how its pixels become symbols.
+        split: "test" or "validation".
+        batch_size: the number of images to measure at once.
+        mesh: the devices.
+    """
+
+    dataset: Dataset
+    symbols: Symbols
+    split: str
+    batch_size: int
+    mesh: jax.sharding.Mesh
+
+    @property
+    def images(self) -> Split:
+        """Images of the split."""
+        return self.dataset.splits[self.split]
+
+
+class Measured(NamedTuple):
+    """Figures of a run on a split.
+
+    Attributes:
+        result: the figures by name, as JSON can hold them.
+        per_image: the values of each image, by name, in the order of the split.
+    """
+
+    result: dict[str, Any]
+    per_image: dict[str, np.ndarray]
+
+
+class Measure(Protocol):
+    """A way to measure the runs of one task."""
+
+    def __call__(self, run: Run, held: Held, *, baselines: bool) -> Measured:
+        """Measure a run.
+
+        Args:
+            run: a run of this task.
+            held: the images, which the run was not trained on.
+            baselines: fit and measure the baselines too.
+        """

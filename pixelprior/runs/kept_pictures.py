@@ -1,0 +1,67 @@
+"""Pictures of a run, kept in its folder for the page that shows runs side by side."""
+
+from pathlib import Path
+
+import numpy as np
+
+from pixelprior.evaluation.receptive_field import centre
+from pixelprior.figures.sheets import save_pixels
+from pixelprior.models.base import AutoregressiveModel
+from pixelprior.progress import Report, only_warnings
+from pixelprior.runs.images import RunImages
+from pixelprior.runs.pictures import Subject
+from pixelprior.runs.pictures import pictures as pictures_of
+from pixelprior.runs.receptive_field import field_of
+from pixelprior.runs.run import Run
+from pixelprior.runs.samples import Request, has_learned_all
+from pixelprior.sampling.methods import AUTO
+
+SHOWN = 16  # images in a picture
+COLUMNS = 8
+SEED = 0  # of the samples
+
+
+def kept_pictures(run: Run, report: Report = only_warnings) -> dict[str, Path]:
+    """Draw the pictures of a run into its folder, unless they are those of the same weights.
+
+    Returns:
+        PNG files, by what they show.
+
+    Raises:
+        InputError: if the data of the run cannot be read.
+    """
+    folder = run.folder
+    assert folder is not None
+    paths = {name: folder.evaluation / f"{name}.png" for name in _kinds(run)}
+    about = {"weights": run.provenance}
+    if folder.kept_evaluation("pictures") == about and all(p.is_file() for p in paths.values()):
+        return paths
+    request = Request(SEED, [()], None, None, AUTO)
+    # Matplotlib takes a while to import.
+    from pixelprior.figures.plots import save_receptive_fields
+
+    for name, path in paths.items():
+        if name == "receptive_field":
+            field = field_of(run)
+            save_receptive_fields({run.config["model"]["name"]: field}, centre(*field.shape), path)
+            continue
+        draw = (
+            RunImages(run, SEED, None, None).pixels
+            if name == "real"
+            else pictures_of(name, run, request, Subject()).draw
+        )
+        save_pixels(draw(np.arange(SHOWN)), path, columns=COLUMNS)
+    folder.keep_evaluation("pictures", about, report)
+    return paths
+
+
+def _kinds(run: Run) -> list[str]:
+    """Name the pictures of a run: modes of ``sample.py``, but for two of them."""
+    if run.data["shape"][-1] not in (1, 3):
+        return []
+    if run.task == "tokenizer":
+        return ["reconstruct"]
+    if run.task == "prior":
+        return [*(["sample", "real"] if has_learned_all(run) else []), "reconstruct"]
+    raster = isinstance(run.model, AutoregressiveModel)
+    return ["sample", "real", "likelihood", *(["receptive_field"] if raster else [])]
