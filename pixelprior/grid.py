@@ -1,6 +1,7 @@
 """The grid of symbols: the one kind of thing that every model here is a distribution over."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import jax
 import numpy as np
@@ -71,6 +72,21 @@ class Grid:
                 f"expected symbols in [0, {self.levels}), got values from {low} to {high}; "
                 "quantise images to the model's levels first, or give codes of the right tokenizer"
             )
+
+    @staticmethod
+    def check_maps(maps: Sequence[Array], grids: Sequence["Grid"]) -> None:
+        """Raise an InputError unless there is one map of symbols for each grid, and all fit."""
+        if not isinstance(maps, list | tuple):
+            raise InputError(
+                f"expected a list of {len(grids)} maps of codes, the coarsest first, got one "
+                f"{type(maps).__name__}; put it in a list"
+            )
+        if len(maps) != len(grids):
+            raise InputError(
+                f"expected {len(grids)} maps of codes, the coarsest first, got {len(maps)}"
+            )
+        for grid, values in zip(grids, maps, strict=True):
+            grid.check(values)
 
     def _sizes(self) -> str:
         return f"{self.height}, {self.width}, {self.channels}"

@@ -112,6 +112,14 @@ class Prior(Constructed, nnx.Module):
                 "above 0; this one was not"
             )
 
+    def check_label(self, label: Int[Array, " b"] | None, num: int) -> None:
+        """Raise an InputError unless these are classes of ``num`` images, or None."""
+        if label is None:
+            return
+        if not self.num_classes:
+            raise InputError("labels were given, but this prior is unconditional")
+        self.levels[0].context_shape.check_label(label, num)
+
     def context(
         self, number: int, coarser: Codes, label: Int[Array, " b"] | None
     ) -> Context | None:
@@ -165,8 +173,7 @@ class Prior(Constructed, nnx.Module):
         Raises:
             InputError: if there is not one map for each level, or as `context` does.
         """
-        if len(codes) != len(self.grids):
-            raise InputError(f"expected {len(self.grids)} maps of codes, got {len(codes)}")
+        Grid.check_maps(codes, self.grids)
         return sum(
             (self.level_log_prob(number, codes, label) for number in range(len(codes))),
             start=jnp.zeros(codes[0].shape[0]),
@@ -276,14 +283,15 @@ class Prior(Constructed, nnx.Module):
         if num < 1:
             raise InputError(f"num must be at least 1, got {num}")
         self.check_guidance(guidance)
-        self.context(0, (), label)
-        if label is not None:
-            self.levels[0].context_shape.check_label(label, num)
+        self.check_label(label, num)
         by_level = _by_level(strategy, len(self.grids))
         if known is None:
             return by_level, [None] * len(self.grids)
-        if len(known) != len(self.grids):
-            raise InputError(f"expected known codes of {len(self.grids)} maps, got {len(known)}")
+        if not isinstance(known, list | tuple) or len(known) != len(self.grids):
+            came = len(known) if isinstance(known, list | tuple) else f"a {type(known).__name__}"
+            raise InputError(
+                f"expected known codes as a list of {len(self.grids)} maps, got {came}"
+            )
         given = [check_known(x, grid, num) for x, grid in zip(known, self.grids, strict=True)]
         return by_level, list(given)
 

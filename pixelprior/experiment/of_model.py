@@ -1,7 +1,7 @@
 """The config of a model that a caller has built."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pixelprior.errors import InputError
@@ -43,7 +43,7 @@ def model_settings(model: GridModel | VQVAE | Prior) -> dict[str, Any]:
 
 def check_rebuilds(settings: Mapping[str, Any]) -> None:
     """Raise an InputError unless a run folder can rebuild the model of these settings."""
-    known = {"model": MODELS, "quantizer": QUANTIZERS}
+    known: dict[str, Mapping[str, Any]] = {"model": MODELS, "quantizer": QUANTIZERS}
     parts = [(settings[key], names) for key, names in known.items() if key in settings]
     parts += [(part, MODELS) for part in settings.get("models", {}).values()]
     if not all(part["name"] in names for part, names in parts):
@@ -80,7 +80,7 @@ def _settings_of(model: GridModel) -> dict[str, Any]:
     return {"name": name, **kept}
 
 
-def _named(make: Callable[..., Any] | None, kinds: Mapping[str, type]) -> dict[str, Any]:
+def _named(make: Any, kinds: Mapping[str, type]) -> dict[str, Any]:
     """The name and the settings of a class, or of a partial of it."""
     settings: dict[str, Any] = {}
     if isinstance(make, functools.partial) and not make.args:

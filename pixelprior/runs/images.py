@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from pixelprior.data import Split, to_pixels
 from pixelprior.errors import InputError
 from pixelprior.experiment import open_data
+from pixelprior.grid import Grid
 from pixelprior.runs.run import Run
 
 
@@ -31,7 +32,11 @@ class RunImages:
             config["data_dir"] = data_dir
         if images:
             config |= {"dataset": images, "image_size": tuple(run.data["shape"][:2])}
-        dataset, self._symbols, self._grid = open_data(config)
+        if data_dir or images:
+            dataset, self._symbols, _ = open_data(config)
+        else:
+            dataset, self._symbols = run.open_data()
+        self._grid = Grid(*dataset.shape, levels=self._symbols.levels)
         if list(self._grid.shape) != list(run.data["shape"]):
             raise InputError(
                 f"the run was trained on images of shape {run.data['shape']}, but "

@@ -4,8 +4,13 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from jaxtyping import Int32
+
 from pixelprior.data import Dataset, Symbols
 from pixelprior.errors import InputError
+from pixelprior.evaluation.read import read_symbols
+from pixelprior.experiment import open_data
 from pixelprior.tokenizers import VQVAE
 from pixelprior.tokenizers.vqvae import level_names
 from pixelprior.training.metrics import read_metrics
@@ -43,6 +48,43 @@ class Run:
     def with_images(self, images: tuple[Dataset, Symbols] | None) -> "Run":
         """Return the same run with a data set in memory."""
         return dataclasses.replace(self, images=images)
+
+    def open_data(self) -> tuple[Dataset, Symbols]:
+        """Open the images that the run was trained on, with the rule that makes them symbols.
+
+        Raises:
+            InputError: if there is no such data, or its shape or levels have changed.
+        """
+        if self.images is not None:
+            return self.images
+        dataset, symbols, grid = open_data(self.tokenizer_config or self.config)
+        if list(grid.shape) != list(self.data["shape"]) or grid.levels != self.data["levels"]:
+            raise InputError(
+                f"the run was trained on images of shape {self.data['shape']} with "
+                f"{self.data['levels']} levels, but {dataset.name} now has {list(grid.shape)} and "
+                f"{grid.levels}; the data set has changed since"
+            )
+        return dataset, symbols
+
+    def read(
+        self, split: str = "test", *, limit: int | None = None
+    ) -> tuple[Int32[np.ndarray, "n h w c"], Int32[np.ndarray, " n"]]:
+        """Read the images of a split as symbols, and their labels.
+
+        Example:
+            >>> images, labels = run.read("test", limit=16)
+
+        Args:
+            split: "train", "validation" or "test".
+            limit: the number of images, the first ones; None for all.
+
+        Raises:
+            InputError: if there is no such split, or the data cannot be read.
+        """
+        dataset, symbols = self.open_data()
+        if split not in dataset.splits:
+            raise InputError(f"split must be one of {', '.join(dataset.splits)}, got {split!r}")
+        return read_symbols(dataset.splits[split], symbols, limit=limit)
 
     @property
     def task(self) -> str:

@@ -21,6 +21,11 @@ def check_known(known: Int[Array, "b h w c"], grid: Grid, num: int) -> Int[Array
             the grid (which only concrete arrays are looked at for).
     """
     shape = (num, *grid.shape)
+    if not hasattr(known, "dtype"):
+        raise InputError(
+            f"known must be an array of shape {list(shape)}, got {type(known).__name__}; "
+            "jnp.asarray makes one"
+        )
     if not jnp.issubdtype(known.dtype, jnp.integer) or known.shape != shape:
         raise InputError(
             f"known must be integers of shape {list(shape)}, got {known.dtype} {list(known.shape)}"

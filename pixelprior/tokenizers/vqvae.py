@@ -225,12 +225,7 @@ class VQVAE(Constructed, nnx.Module):
         Raises:
             InputError: unless there is one map for each level, on its grid, with codes it has.
         """
-        if len(codes) != self.num_levels:
-            raise InputError(
-                f"expected {self.num_levels} maps of codes, the coarsest first, got {len(codes)}"
-            )
-        for grid, values in zip(self.code_grids, codes, strict=True):
-            grid.check(values)
+        Grid.check_maps(codes, self.code_grids)
         return [
             level.quantizer.lookup(values)
             for level, values in zip(reversed(self._levels), codes, strict=True)

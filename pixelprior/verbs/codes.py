@@ -8,6 +8,7 @@ from typing import Any
 from jaxtyping import Array, Float, Int
 
 from pixelprior import jitted
+from pixelprior.grid import Grid
 from pixelprior.system.compilation_cache import keep_compiled_programs
 from pixelprior.verbs.arguments import pixels_of, tokenizer_of
 
@@ -52,7 +53,7 @@ def decode(tokenizer: Any, codes: Any) -> Float[Array, "b h w c"]:
     keep_compiled_programs()
     model = tokenizer_of(tokenizer)
     # Their values are unknown inside the jitted function.
-    model.check_codes(codes)
+    Grid.check_maps(codes, model.code_grids)
     return jitted.decode(model, codes)
 
 

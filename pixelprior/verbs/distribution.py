@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int
 from pixelprior import jitted
 from pixelprior.context import Context
 from pixelprior.errors import InputError
+from pixelprior.grid import Grid
 from pixelprior.prior import Prior
 from pixelprior.runs.run import Run
 from pixelprior.runs.samples import check_learned
@@ -176,7 +177,7 @@ def log_prob(
     if isinstance(distribution, Prior):
         if guidance is not None:
             raise InputError("log_prob takes guidance for models of pixels alone; leave it out")
-        distribution.check_codes(x)
+        Grid.check_maps(x, distribution.grids)
         given = prior_labels(model, distribution, label, context, len(x[0]))
         return jitted.log_prob(distribution, x, given)
     distribution.grid.check(x)

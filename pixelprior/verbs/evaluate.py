@@ -5,7 +5,7 @@ from typing import Any
 
 from pixelprior.errors import InputError
 from pixelprior.progress import Report, only_warnings
-from pixelprior.runs.evaluate import evaluate as evaluate_run
+from pixelprior.runs.evaluate import evaluate as measure
 from pixelprior.runs.load import load_trained
 from pixelprior.runs.run import Run
 from pixelprior.system.compilation_cache import keep_compiled_programs
@@ -49,7 +49,7 @@ def evaluate(
                 "data: give the run of pp.fit or pp.load_trained"
             )
         run = load_trained(run, report=report)
-    return evaluate_run(
+    return measure(
         run,
         split=split,
         batch_size=batch_size,

@@ -94,13 +94,13 @@ def as_images(images: object, labels: object, levels: int) -> tuple[np.ndarray, 
             f"images must be one array [n, height, width, channels], got {type(images).__name__}; "
             "use np.stack"
         )
-    array = np.asarray(images)
+    given = array = np.asarray(images)
     if array.ndim == 3:
         array = array[..., np.newaxis]
     if array.ndim != 4 or not len(array):
         raise DataError(
             "images must be an array [n, height, width, channels], with at least 3 images, "
-            f"got shape {list(np.shape(images))}"
+            f"got shape {list(given.shape)}"
         )
     if not np.issubdtype(array.dtype, np.integer):
         raise DataError(

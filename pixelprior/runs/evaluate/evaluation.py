@@ -7,7 +7,6 @@ from typing import Any
 from pixelprior.errors import InputError
 from pixelprior.evaluation.features import Extractor
 from pixelprior.progress import Report, only_warnings
-from pixelprior.runs.data import open_run_data
 from pixelprior.runs.evaluate.measure import Held, Measure, Measured
 from pixelprior.runs.evaluate.pixels import measure_pixels
 from pixelprior.runs.evaluate.prior import measure_prior
@@ -155,7 +154,7 @@ def hold(run: Run, split: str, batch_size: int) -> Held:
     """
     mesh = data_mesh()
     check_batch_size(batch_size, mesh)
-    dataset, symbols = open_run_data(run)
+    dataset, symbols = run.open_data()
     if split not in dataset.splits:
         raise InputError(
             f"split must be one of {', '.join(dataset.splits)} of {dataset.name}, got {split!r}"
