@@ -28,7 +28,7 @@ class Constructed:
                 _ARGUMENTS[self] = bound.arguments
             construct(self, *args, **settings)
 
-        cls.__init__ = __init__  # type: ignore[method-assign, misc]
+        cls.__init__ = __init__  # type: ignore[method-assign]
 
 
 def constructor_arguments(model: Any) -> dict[str, Any] | None:
