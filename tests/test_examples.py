@@ -13,7 +13,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 
 def test_training_in_one_file(tmp_path, monkeypatch, capsys):
     out = tmp_path / "samples.png"
-    monkeypatch.setattr(sys, "argv", ["train_in_one_file.py", "--num_steps=24", f"--out={out}"])
+    monkeypatch.setattr(sys, "argv", ["train_in_one_file.py", "--num_steps=12", f"--out={out}"])
     runpy.run_path(str(EXAMPLES / "train_in_one_file.py"), run_name="__main__")
     said = capsys.readouterr().out
     losses = [float(loss) for loss in re.findall(r"train (\S+) bits/dim", said)]

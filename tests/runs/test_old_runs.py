@@ -24,6 +24,7 @@ from pixelprior.context import Context
 from pixelprior.data import open_dataset
 from pixelprior.errors import InputError
 from pixelprior.experiment import schema
+from pixelprior.progress import Message
 from pixelprior.runs.evaluate import evaluate
 from pixelprior.runs.load import load_trained
 from pixelprior.runs.tokenizer import make_codes, open_tokenizer_run
@@ -133,13 +134,13 @@ def state(folder, *, averaged):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_they_go_on(runs, copy, task, capfd):
-    folder = copy(task)
+def test_they_go_on(runs, copy, task):
+    folder, events = copy(task), []
     shutil.rmtree(folder / "checkpoints" / "6")
     config = json.loads((folder / "config.json").read_text())
-    result = train_run(config, folder)
+    result = train_run(config, folder, report=events.append)
     assert result.step == 6 and result.stopped_by is None
-    assert "resuming at step 3" in capfd.readouterr().err
+    assert Message("resuming at step 3") in events
     for averaged in (False, True):
         ours, theirs = (state(run, averaged=averaged) for run in (folder, runs / task))
         # A step moves a weight by up to the learning rate, 5e-3.
@@ -191,7 +192,7 @@ def test_a_list_of_runs_has_the_neutral_values(runs, new_key):
 
 
 @pytest.mark.parametrize("task", ["pixels", "tokenizer"])
-def test_a_key_of_the_data_added_since(runs, copy, task, monkeypatch, capfd):
+def test_a_key_of_the_data_added_since(runs, copy, task, monkeypatch):
     folder = copy(task)
     config = json.loads((folder / "config.json").read_text())
     edit(folder / "data.json", lambda data: data.pop("native_levels"))
