@@ -4,7 +4,7 @@ from pixelprior.experiment.build import build_model, build_prior, build_tokenize
 from pixelprior.experiment.changes import with_settings
 from pixelprior.experiment.data import count_classes, open_data
 from pixelprior.experiment.of_model import check_rebuilds, model_settings
-from pixelprior.experiment.schema import TASKS, check_config
+from pixelprior.experiment.schema import TASKS, check_config, complete
 
 __all__ = [
     "TASKS",
@@ -13,6 +13,7 @@ __all__ = [
     "build_tokenizer",
     "check_config",
     "check_rebuilds",
+    "complete",
     "count_classes",
     "model_settings",
     "open_data",

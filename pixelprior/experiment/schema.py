@@ -1,12 +1,13 @@
 """The keys of a config, for each of the tasks.
 
 A config is a tree of plain values with exactly the keys of its task: none is optional, so that a
-config file says everything that happens.
+config file says everything that happens. Only a key added after 0.1.0 may be missing: it has a
+neutral value, with which a new version does what an older one did.
 """
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pixelprior.errors import InputError
@@ -88,6 +89,43 @@ TASKS: dict[str, dict[str, type]] = {
     },
 }
 
+NEUTRAL: dict[str, Any] = {
+    "label_dropout": 0.0,  # the first runs hid no labels
+}
+"""Values of keys that older configs lack, as JSON gives them back.
+
+A dotted key is a setting of a network, like "quantizer.cosine". Its neutral value must be the
+default of the constructor. "model." stands for the models of a prior too.
+"""
+
+DATA_NEUTRAL: dict[str, Any] = {}
+"""The same for the keys of ``data.json``."""
+
+_IMAGE_DATA = (
+    "name",
+    "shape",
+    "levels",
+    "native_levels",
+    "symbols",
+    "splits",
+    "class_names",
+    "note",
+)
+
+DATA: dict[str, tuple[str, ...]] = {
+    "pixels": _IMAGE_DATA,
+    "tokenizer": (*_IMAGE_DATA, "pixel_variance"),
+    "prior": (
+        *_IMAGE_DATA,
+        "pixel_variance",
+        "tokenizer",  # the fingerprint
+        "code_grids",
+        "learned_levels",
+        "code_counts",
+    ),
+}
+"""The keys of ``data.json`` that a run cannot be used without."""
+
 # What runs must share to be compared: nats of other images or symbols mean another thing.
 _COMPARED = ("dataset", "image_size", "validation_fraction", "levels", "binarisation")
 
@@ -107,6 +145,66 @@ _POSITIVE = (
     "sample_every",
     "num_samples",
 )
+
+
+def complete(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config with the neutral values of the keys that it lacks."""
+    runs = config.get("runs")
+    if config.get("task") == "compare" and isinstance(runs, Mapping):
+        completed = {
+            name: complete(run) if isinstance(run, Mapping) else run for name, run in runs.items()
+        }
+        return {**config, "runs": completed}
+    keys = TASKS.get(config.get("task", ""), {})
+    return {**{key: value for key, value in NEUTRAL.items() if key in keys}, **config}
+
+
+def complete_data(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the contents of ``data.json`` with the neutral values of the keys that they lack."""
+    return {**DATA_NEUTRAL, **data}
+
+
+def without_neutral(
+    settings: Mapping[str, Any], neutral: Mapping[str, Any], where: str = ""
+) -> dict[str, Any]:
+    """Return the settings that an older version would have written.
+
+    Two configs mean the same if they are equal after this.
+
+    Args:
+        settings: a config, a part of one, or the contents of ``data.json``.
+        neutral: `NEUTRAL` or `DATA_NEUTRAL`.
+        where: the key of the part in its config, like "quantizer".
+    """
+    kept = {}
+    for key, value in settings.items():
+        path = f"{where}.{key}" if where else key
+        if isinstance(value, Mapping):
+            # The settings of a level's model are named as those of the one model of pixels.
+            kept[key] = without_neutral(value, neutral, "model" if where == "models" else path)
+        elif path not in neutral or neutral[path] != _as_json(value):
+            kept[key] = value
+    return kept
+
+
+def _as_json(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def check_complete(config: Mapping[str, Any], data: Mapping[str, Any], where: str) -> None:
+    """Raise an InputError if a run folder's files lack a key that has no neutral value."""
+    task = config.get("task", "")
+    kept: tuple[tuple[str, Mapping[str, Any], Iterable[str]], ...] = (
+        ("config.json", config, TASKS.get(task, ())),
+        ("data.json", data, DATA.get(task, ())),
+    )
+    for name, values, keys in kept:
+        missing = [key for key in keys if key not in values]
+        if missing:
+            raise InputError(
+                f"{where}/{name} has no value for: {', '.join(missing)}; another version wrote "
+                "it, or somebody changed it. Add the keys, or use the version that trained the run"
+            )
 
 
 def check_config(config: Mapping[str, Any]) -> None:

@@ -14,7 +14,13 @@ from flax import nnx
 from pixelprior.data import Dataset, Symbols
 from pixelprior.data.sources.arrays import as_images, open_arrays
 from pixelprior.errors import InputError
-from pixelprior.experiment import check_config, check_rebuilds, model_settings, with_settings
+from pixelprior.experiment import (
+    check_config,
+    check_rebuilds,
+    complete,
+    model_settings,
+    with_settings,
+)
 from pixelprior.experiment.recipes import load_recipe
 from pixelprior.models.base import GridModel
 from pixelprior.prior import Prior
@@ -89,7 +95,7 @@ def fit(
     if isinstance(tokenizer, Mapping):
         settings, tokenizer = settings | {"tokenizer": tokenizer}, None
     model = None if isinstance(recipe, str) else _check_model(recipe)
-    base = load_recipe(recipe if isinstance(recipe, str) else _base_recipe(recipe))
+    base = complete(load_recipe(recipe if isinstance(recipe, str) else _base_recipe(recipe)))
     config = with_settings(base | ({} if model is None else model_settings(model)), settings)
     opened = None
     if images is not None:

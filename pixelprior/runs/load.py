@@ -8,6 +8,7 @@ from flax import nnx
 
 from pixelprior.errors import InputError
 from pixelprior.experiment import build_model, build_prior, build_tokenizer
+from pixelprior.experiment.schema import check_complete
 from pixelprior.grid import Grid
 from pixelprior.models.base import GridModel
 from pixelprior.prior import Prior
@@ -42,6 +43,7 @@ def load_trained(
         raise InputError(f"checkpoint must be 'best' or 'latest', got {checkpoint!r}")
     folder = RunFolder(workdir)
     config, data = folder.config(), folder.data()
+    check_complete(config, data, str(folder.path))
     # Shapes only: drawing fresh weights would take seconds, and they would be thrown away.
     model = nnx.eval_shape(lambda: _rebuild(config, data))
     if not folder.checkpoints.is_dir():
@@ -99,8 +101,7 @@ def _rebuild(config: Mapping[str, Any], data: Mapping[str, Any]) -> GridModel | 
             config["model"],
             grid,
             num_classes=num_classes,
-            # Runs from before there was such a key have hidden none.
-            null_class=bool(num_classes and config.get("label_dropout", 0.0)),
+            null_class=bool(num_classes and config["label_dropout"]),
             seed=config["seed"],
         )
     raise InputError(

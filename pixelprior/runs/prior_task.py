@@ -1,6 +1,5 @@
 """What a prior is trained on: a tokenizer, its codes, and levels that another run has learned."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import jax
 
 from pixelprior.errors import InputError
 from pixelprior.evaluation.code_use import CodeUse, code_use, is_collapsed
+from pixelprior.experiment.schema import NEUTRAL
 from pixelprior.prior import Prior
 from pixelprior.progress import Caution, Report
 from pixelprior.runs.load import load_trained
@@ -16,7 +16,7 @@ from pixelprior.runs.run import Run
 from pixelprior.runs.tokenizer import TokenizerRun, make_codes, open_tokenizer_run
 from pixelprior.system.processes import first_then_others
 from pixelprior.tokenizers.vqvae import level_names
-from pixelprior.training.run_folder import RunFolder
+from pixelprior.training.run_folder import RunFolder, differences
 from pixelprior.training.tasks import PriorTask
 
 
@@ -135,14 +135,15 @@ def _other_levels(
             f"--prior gives the levels that this run does not train ({', '.join(others) or 'none'})"
             f", but {prior} has learned {', '.join(trained.data['learned_levels'])}"
         )
-    # As JSON, as the other one's have been: a tuple has become a list.
-    ours = json.loads(json.dumps(config))
     for key in ("context", "class_conditional", "label_dropout"):
-        if trained.config[key] != ours[key]:
+        if differences({key: trained.config[key]}, {key: config[key]}, NEUTRAL):
             raise InputError(
-                f"config.{key} must be as in {prior}, {trained.config[key]!r}, got {ours[key]!r}"
+                f"config.{key} must be as in {prior}, {trained.config[key]!r}, got {config[key]!r}"
             )
     for name in others:
-        if trained.config["models"][name] != ours["models"].get(name):
+        theirs, wanted = (
+            {"models": {name: c["models"].get(name)}} for c in (trained.config, config)
+        )
+        if differences(theirs, wanted, NEUTRAL):
             raise InputError(f"config.models.{name} must be as in {prior}, whose weights it takes")
     return trained.model, trained.data["learned_levels"]

@@ -21,6 +21,7 @@ from pixelprior.data import (
     evaluation_batches,
 )
 from pixelprior.errors import InputError
+from pixelprior.experiment.schema import DATA_NEUTRAL, NEUTRAL, without_neutral
 from pixelprior.progress import Advance, Finished, Message, Report, only_warnings
 from pixelprior.runs.load import load_trained
 from pixelprior.runs.run import Run
@@ -29,7 +30,7 @@ from pixelprior.system.devices import data_mesh, put_batch
 from pixelprior.tokenizers import VQVAE
 from pixelprior.tokenizers.likelihoods import as_pixels
 from pixelprior.training.metrics import read_metrics
-from pixelprior.training.run_folder import RunFolder
+from pixelprior.training.run_folder import RunFolder, differences
 from pixelprior.training.tasks.images import Images
 
 ENCODED_AT_ONCE = 128  # images, on each device
@@ -117,11 +118,13 @@ def make_codes(
     data, mesh = run.run.data, data_mesh(jax.local_devices())
 
     def make() -> Mapping[str, tuple[str, Iterable[Any]]]:
-        config = {**run.run.config, "batch_size": mesh.size * ENCODED_AT_ONCE}
-        config |= {"data_dir": data_dir} if data_dir else {}
+        # In one part, however the batches of the training were cut.
+        whole = {"batch_size": mesh.size * ENCODED_AT_ONCE, "accumulate_steps": 1}
+        config = {**run.run.config, **whole} | ({"data_dir": data_dir} if data_dir else {})
         images = Images(config, mesh, run.run.images)
-        now = json.loads(json.dumps(images.describe()))
-        if any(json.loads(json.dumps(data[key])) != value for key, value in now.items()):
+        now = images.describe()
+        there = {key: value for key, value in data.items() if key in now}
+        if differences(there, now, DATA_NEUTRAL):
             raise InputError(
                 f"the data set {images.dataset.name} is not what the tokenizer in "
                 f"{run.place} was trained on; find that data, or train a tokenizer on this"
@@ -167,11 +170,10 @@ def carry(run: TokenizerRun, into: Path) -> None:
 
 
 def _fingerprint(tokenizer: VQVAE, config: Mapping[str, Any], data: Mapping[str, Any]) -> str:
+    # A fingerprint must outlive versions: without the keys that an older one did not know.
     about = {
-        "tokenizer": config["tokenizer"],
-        "quantizer": config["quantizer"],
-        "data": data,
-    }
+        key: without_neutral(config[key], NEUTRAL, key) for key in ("tokenizer", "quantizer")
+    } | {"data": without_neutral(data, DATA_NEUTRAL)}
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for path, leaf in jax.tree_util.tree_leaves_with_path(nnx.to_pure_dict(nnx.state(tokenizer))):
         values = np.asarray(leaf)

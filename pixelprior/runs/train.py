@@ -7,7 +7,7 @@ from typing import Any
 import jax
 
 from pixelprior.errors import InputError
-from pixelprior.experiment import check_config
+from pixelprior.experiment import check_config, complete
 from pixelprior.progress import Report, only_warnings
 from pixelprior.runs.prior_task import open_prior_task
 from pixelprior.runs.run import Run
@@ -50,7 +50,7 @@ def train_run(
         NonFiniteLossError: if training diverges; the last good checkpoint stays.
         CheckpointError: if there are checkpoints but none can be read.
     """
-    mesh, folder, config = data_mesh(), RunFolder(workdir), dict(config)
+    mesh, folder, config = data_mesh(), RunFolder(workdir), complete(config)
     if wandb_project is not None:
         check_wandb()
     task = claim_run(config, folder, mesh, tokenizer=tokenizer, prior=prior, report=report)
@@ -95,7 +95,8 @@ def plan_run(
 
     Arguments and errors as for `train_run`; a folder is needed only to go on with a prior.
     """
-    mesh, folder = data_mesh(), None if workdir is None else RunFolder(workdir)
+    mesh, config = data_mesh(), complete(config)
+    folder = None if workdir is None else RunFolder(workdir)
     task, _ = open_task(config, folder, mesh, tokenizer, prior, report=report)
     return make_plan(task, config, mesh)
 

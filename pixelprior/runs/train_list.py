@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pixelprior.errors import InputError
-from pixelprior.experiment import check_config
+from pixelprior.experiment import check_config, complete
 from pixelprior.progress import Caution, Message, Report, only_warnings
 from pixelprior.runs.train import claim_run, plan_run, train_in_folder
 from pixelprior.system.devices import data_mesh
@@ -106,6 +106,7 @@ def _runs(config: Mapping[str, Any], only: Sequence[str] | None) -> dict[str, di
         raise InputError(f"only a list of runs can be trained as one, got {config.get('task')!r}")
     if only is not None and isinstance(config.get("runs"), Mapping):
         config = {**config, "runs": _chosen(config["runs"], only)}
+    config = complete(config)
     check_config(config)
     return {name: dict(run) for name, run in config["runs"].items()}
 

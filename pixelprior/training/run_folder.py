@@ -19,6 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from pixelprior.errors import InputError
+from pixelprior.experiment.schema import (
+    DATA_NEUTRAL,
+    NEUTRAL,
+    complete,
+    complete_data,
+    without_neutral,
+)
 from pixelprior.progress import Caution, Report, only_warnings
 from pixelprior.system.atomic import probe_folder, write_atomically
 from pixelprior.system.processes import is_first
@@ -97,7 +104,7 @@ class RunFolder:
 
     def _check_claim(self, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         if (self.path / "config.json").exists():
-            changed = _differences(self.config(), config)
+            changed = differences(self.config(), config, NEUTRAL)
             if changed:
                 raise InputError(
                     f"{self.path} holds a run with another config ({changed}); "
@@ -109,7 +116,7 @@ class RunFolder:
             )
         # A run that was killed very early has a config alone.
         if (self.path / "data.json").exists():
-            changed = _differences(self.data(), data)
+            changed = differences(self.data(), data, DATA_NEUTRAL)
             if changed:
                 raise InputError(
                     f"the data set is not what the run in {self.path} began with ({changed}); "
@@ -117,16 +124,16 @@ class RunFolder:
                 )
 
     def config(self) -> dict[str, Any]:
-        """The run's config.
+        """The run's config, with the neutral values of keys added since.
 
         Raises:
             InputError: if there is no run here, or its config cannot be read.
         """
-        return self._read("config.json")
+        return complete(self._read("config.json"))
 
     def data(self) -> dict[str, Any]:
         """What the run's model knows of its data. Raises as `config` does."""
-        return self._read("data.json")
+        return complete_data(self._read("data.json"))
 
     def _read(self, name: str) -> dict[str, Any]:
         path = self.path / name
@@ -141,14 +148,21 @@ class RunFolder:
             raise InputError(f"{path} cannot be read as JSON: {error}") from error
 
 
-def _differences(there: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """In words, which keys differ; nested ones are joined by dots. Empty if none does."""
-    # Through JSON and back, as what is there has been: a tuple has become a list.
-    theirs, ours = _leaves(there), _leaves(json.loads(json.dumps(now)))
+def differences(
+    there: Mapping[str, Any], now: Mapping[str, Any], neutral: Mapping[str, Any]
+) -> str:
+    """In words, which keys differ; nested ones are joined by dots. Empty if none does.
+
+    A key with its neutral value is as good as none.
+    """
+    # Through JSON and back, as what is in a folder has been: a tuple has become a list.
+    trees = [json.loads(json.dumps(tree)) for tree in (there, now)]
+    theirs, ours = map(_leaves, trees)
+    kept, wanted = (_leaves(without_neutral(tree, neutral)) for tree in trees)
     return "; ".join(
         f"{key}: {theirs.get(key, 'nothing')!r:.80} there, {ours.get(key, 'nothing')!r:.80} now"
-        for key in sorted(theirs.keys() | ours.keys())
-        if key not in theirs or key not in ours or theirs[key] != ours[key]
+        for key in sorted(kept.keys() | wanted.keys())
+        if key not in kept or key not in wanted or kept[key] != wanted[key]
     )
 
 

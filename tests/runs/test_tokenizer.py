@@ -249,6 +249,13 @@ def test_codes_are_those_of_all_images_in_order(images, workdir):
     assert len(list((workdir / "codes").rglob("*"))) == 5
 
 
+def test_how_training_cut_its_batches_does_not_matter(workdir):
+    # 128 images cannot be cut into three parts.
+    edit(workdir / "config.json", lambda config: config.update(accumulate_steps=3))
+    codes = make_codes(open_tokenizer_run(workdir), data_dir="")
+    assert sum(len(split) for split in codes.splits.values()) == COUNT
+
+
 def test_codes_of_other_images_are_not_made(images, finished, tmp_path):
     workdir = shutil.copytree(finished, tmp_path / "copy")
     edit(workdir / "data.json", lambda data: data["splits"]["train"].update(images=7))
