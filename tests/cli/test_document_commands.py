@@ -59,11 +59,10 @@ def test_benchmarks_exist():
 
 
 @pytest.mark.slow
-def test_the_python_of_the_readme(trained, vqvae, tmp_path, monkeypatch):
+def test_the_python_of_the_readme(trained, tiny_digits, vqvae, tmp_path, monkeypatch):
     (tmp_path / "runs").mkdir()
-    model = trained("digits", *TINY)
     prior = trained("digits:prior", f"--tokenizer={vqvae}", *tiny_prior("top"))
-    (tmp_path / "runs" / "digits").symlink_to(model)
+    (tmp_path / "runs" / "digits").symlink_to(tiny_digits)
     (tmp_path / "runs" / "digits_prior").symlink_to(prior)
     monkeypatch.chdir(tmp_path)
     found = {}
@@ -81,9 +80,9 @@ def test_the_python_of_the_readme(trained, vqvae, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_python_of_the_documents(trained, tmp_path, monkeypatch, capsys):
+def test_the_python_of_the_documents(tiny_digits, tmp_path, monkeypatch, capsys):
     (tmp_path / "runs").mkdir()
-    (tmp_path / "runs" / "digits").symlink_to(trained("digits", *TINY))
+    (tmp_path / "runs" / "digits").symlink_to(tiny_digits)
     monkeypatch.chdir(tmp_path)
     # What a reader has downloaded.
     (tmp_path / "pixelprior.png").write_bytes(
