@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.warm_start import WarmStart
+
 CACHE = "JAX_COMPILATION_CACHE_DIR"
 CACHES, OURS = "XDG_CACHE_HOME", "PIXELPRIOR_TEST_CACHES"
 LESS_OPTIMIZED = "JAX_DISABLE_MOST_OPTIMIZATIONS"
@@ -18,19 +20,23 @@ def pytest_configure(config):
     # JAX reads these when it is imported, and processes that are started inherit them: the workers
     # that share the tests, and the commands that tests run.
     if OURS not in os.environ:
-        # What commands keep for those to come is not for the user's own folder.
+        # Commands keep files for later ones, and Matplotlib its list of fonts: not in the user's
+        # own folder, and not anew for each test that has a folder for caches.
         config.caches = tempfile.mkdtemp(prefix="pixelprior-caches-")
         os.environ[CACHES] = os.environ[OURS] = config.caches
-    if config.option.markexpr != "not slow":
-        # Slow tests compile as users do, and share nothing but what commands do: they run longer
-        # than they compile, and it is they who would see an optimization go wrong.
-        return
+        os.environ.setdefault("MPLCONFIGDIR", f"{config.caches}/matplotlib")
     if CACHE not in os.environ:
-        # What one test has compiled, the others need not compile again, wherever they run.
+        # A program that one test has compiled is read by the others, wherever they run.
         config.compiled = os.environ[CACHE] = tempfile.mkdtemp(prefix="pixelprior-compiled-")
         os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
-    if LESS_OPTIMIZED not in os.environ:
+    # Slow tests compile as users do: it is they who would see an optimization go wrong.
+    if config.option.markexpr == "not slow" and LESS_OPTIMIZED not in os.environ:
         os.environ[LESS_OPTIMIZED] = "1"  # twice as fast to compile
+    if hasattr(config, "workerinput") or not config.option.numprocesses:
+        # The package of a clone hides an installed one, and has no configs within it.
+        from pixelprior.experiment.recipes import make_importable
+
+        make_importable()
 
 
 def pytest_unconfigure(config):
@@ -54,3 +60,12 @@ def _programs_are_let_go():
 
         jax.clear_caches()
         gc.collect()
+
+
+@pytest.fixture(scope="session")
+def warm_start():
+    """Starts scripts in processes that have imported the package already."""
+    # Programs of scripts are small, and there are many processes.
+    scripts = WarmStart(os.environ | {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"})
+    yield scripts
+    scripts.close()

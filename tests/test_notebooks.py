@@ -89,19 +89,11 @@ def test_links_lead_somewhere(name):
         assert (FOLDER.parent / named).exists(), named
 
 
-@pytest.fixture(scope="module")
-def compiled(tmp_path_factory):
-    """What one notebook has compiled, the others need not compile again."""
-    return str(tmp_path_factory.mktemp("compiled"))
-
-
 @pytest.mark.slow
 @each_notebook
-def test_runs(name, tmp_path, monkeypatch, compiled):
+def test_runs(name, tmp_path, monkeypatch):
     # Where the kernel makes its folders; and most of what it would do is to compile.
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", compiled)
-    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
     monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
     notebook, kept = read(name), num_pictures(read(name))
     shorten(notebook, SHORTENED[name])

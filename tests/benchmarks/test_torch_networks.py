@@ -13,6 +13,7 @@ from pixelprior.tokenizers import VQVAE
 from pixelprior.tokenizers.vector_quantizer import VectorQuantizer
 
 torch = pytest.importorskip("torch", reason="PyTorch comes with the extra 'bench'")
+pytestmark = pytest.mark.torch
 
 from benchmarks import torch_baseline, torch_networks  # noqa: E402
 

@@ -2,12 +2,11 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
+
+from tests.shared_runs import once, own_copy
 
 ROOT = Path(__file__).parents[2]
 TINY = [
@@ -61,71 +60,54 @@ def tiny():
 
 
 @pytest.fixture(scope="session")
-def script(tmp_path_factory):
+def script(tmp_path_factory, warm_start):
     """Runs one of the scripts, from a folder that is not the repository's."""
-    return make_script(tmp_path_factory)
+    return make_script(tmp_path_factory, warm_start)
 
 
 @pytest.fixture(scope="session")
-def quick(tmp_path_factory):
+def quick(tmp_path_factory, warm_start):
     """The same, compiled in half the time to programs that are slower."""
     flags = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-    return make_script(tmp_path_factory, XLA_FLAGS=f"{os.environ.get('XLA_FLAGS', '')} {flags}")
+    flags = f"{os.environ.get('XLA_FLAGS', '')} {flags}"
+    return make_script(tmp_path_factory, warm_start, XLA_FLAGS=flags)
 
 
 @pytest.fixture(scope="session")
-def two_devices(tmp_path_factory):
+def two_devices(tmp_path_factory, warm_start):
     """The same, on two devices."""
     flags = "--xla_backend_optimization_level=0 --xla_force_host_platform_device_count=2"
-    return make_script(tmp_path_factory, XLA_FLAGS=flags)
+    return make_script(tmp_path_factory, warm_start, XLA_FLAGS=flags)
 
 
-def make_script(tmp_path_factory, **variables):
+def make_script(tmp_path_factory, warm_start, **variables):
     folder = tmp_path_factory.mktemp("elsewhere")
-    # Only to save time: equal programs are compiled once.
-    cache = tmp_path_factory.getbasetemp() / "compiled"
-    cache.mkdir(exist_ok=True)
-    environment = os.environ | {
-        "JAX_COMPILATION_CACHE_DIR": str(cache),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-        **variables,
-    }
 
     def script(name, *flags, cwd=folder):
-        result = subprocess.run(
-            [sys.executable, ROOT / f"{name}.py", *flags],
-            cwd=cwd,
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
-        return SimpleNamespace(status=result.returncode, output=result.stdout, errors=result.stderr)
+        return warm_start.run(ROOT / f"{name}.py", *flags, cwd=cwd, **variables)
 
     return script
 
 
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory, script):
-    """A class-conditional run on digits, trained by the script: not to be changed."""
-    workdir = tmp_path_factory.mktemp("runs") / "digits"
-    result = script(
-        "train",
-        f"--config={ROOT / 'configs' / 'digits.py'}",
-        f"--workdir={workdir}",
-        "--config.class_conditional=True",
-        *TINY,
-    )
-    assert result.status == 0, result.errors
-    return workdir
+    """A class-conditional run on digits, trained by the script."""
+
+    def train(folder):
+        config = f"--config={ROOT / 'configs' / 'digits.py'}"
+        flags = ("--config.class_conditional=True", *TINY)
+        result = script("train", config, f"--workdir={folder / 'run'}", *flags)
+        assert result.status == 0, result.errors
+
+    return own_copy(tmp_path_factory, "digits", train) / "run"
 
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory, quick):
-    """Trains a new run by the script; what it said is in ``stderr.txt`` beside the run."""
+    """Trains a new run by the script; its messages are in ``stderr.txt`` beside the run."""
 
-    def trained(name, *flags):
-        folder = tmp_path_factory.mktemp(name.replace(":", "_"))
+    def trained(name, *flags, folder=None):
+        folder = folder or tmp_path_factory.mktemp(name.replace(":", "_"))
         result = quick("train", f"--config={name}", f"--workdir={folder / 'run'}", *flags)
         assert result.status == 0, result.errors
         assert not result.output and "Traceback" not in result.errors
@@ -135,56 +117,89 @@ def trained(tmp_path_factory, quick):
     return trained
 
 
-# Finished runs on digits, not to be changed; but codes are written into those of tokenizers.
+@pytest.fixture(scope="session")
+def tiny_digits(tmp_path_factory, trained):
+    """A run of the config for digits, made small."""
+
+    def train(folder):
+        trained("digits", *TINY, folder=folder)
+
+    return own_copy(tmp_path_factory, "tiny_digits", train) / "run"
+
+
+# Finished runs on digits. Each process that runs tests has its own copies, since commands that
+# evaluate them write into them, and so does training a prior into its tokenizer's.
 
 
 @pytest.fixture(scope="session")
-def vqvae(trained):
+def vqvae(tmp_path_factory, trained):
     """A tokenizer of one level, with a decoder that gives probabilities."""
-    return trained(
-        "digits:vqvae", *TINY_TOKENIZER, "--config.tokenizer.likelihood=discretized_logistic"
-    )
+
+    def train(folder):
+        likelihood = "--config.tokenizer.likelihood=discretized_logistic"
+        trained("digits:vqvae", *TINY_TOKENIZER, likelihood, folder=folder)
+
+    return own_copy(tmp_path_factory, "vqvae", train) / "run"
 
 
 @pytest.fixture(scope="session")
-def vqvae2(trained):
+def vqvae2(tmp_path_factory, trained):
     """A tokenizer of two levels with two codebooks each, with a decoder that gives none."""
-    return trained("digits:vqvae2", *TINY_TOKENIZER, "--config.quantizer.num_codebooks=2")
+
+    def train(folder):
+        flags = (*TINY_TOKENIZER, "--config.quantizer.num_codebooks=2")
+        trained("digits:vqvae2", *flags, folder=folder)
+
+    return own_copy(tmp_path_factory, "vqvae2", train) / "run"
 
 
 @pytest.fixture(scope="session")
-def prior(trained, vqvae, tmp_path_factory):
+def prior(tmp_path_factory, trained, vqvae):
     """An unconditional prior over one level that was moved since; its tokenizer was deleted."""
-    tokenizer = tmp_path_factory.mktemp("deleted") / "tokenizer"
-    shutil.copytree(vqvae, tokenizer, ignore=shutil.ignore_patterns("codes"))
-    run = trained(
-        "digits:prior",
-        f"--tokenizer={tokenizer}",
-        "--config.class_conditional=False",
-        *tiny_prior("top"),
-    )
-    shutil.rmtree(tokenizer)
+
+    def train(folder):
+        tokenizer = folder / "tokenizer"
+        shutil.copytree(vqvae, tokenizer, ignore=shutil.ignore_patterns("codes"))
+        flags = (f"--tokenizer={tokenizer}", "--config.class_conditional=False")
+        trained("digits:prior", *flags, *tiny_prior("top"), folder=folder)
+        shutil.rmtree(tokenizer)
+
+    run = own_copy(tmp_path_factory, "prior", train) / "run"
     return run.rename(run.with_name("moved"))
 
 
 @pytest.fixture(scope="session")
-def top_prior(trained, vqvae2):
-    """A class-conditional prior over two levels that has learned the top one alone."""
-    return trained(
-        "digits:prior2",
-        f"--tokenizer={vqvae2}",
-        "--config.trained_levels=('top',)",
-        *tiny_prior("top", "bottom"),
-    )
+def levels(tmp_path_factory, trained, vqvae2):
+    """Two priors that learned one level each, and their tokenizer with codes: not to be changed."""
+
+    def train(folder):
+        tokenizer = folder / "tokenizer"
+        shutil.copytree(vqvae2, tokenizer, ignore=shutil.ignore_patterns("codes", "evaluation"))
+        others = []
+        for level in ("top", "bottom"):
+            (folder / level).mkdir()
+            flags = (f"--tokenizer={tokenizer}", f"--config.trained_levels=('{level}',)", *others)
+            flags += tuple(tiny_prior("top", "bottom"))
+            run = trained("digits:prior2", *flags, folder=folder / level)
+            others = [f"--prior={run}"]
+
+    return once(tmp_path_factory, "levels", train)
 
 
 @pytest.fixture(scope="session")
-def prior2(trained, vqvae2, top_prior):
+def priors(tmp_path_factory, levels, vqvae2):
+    """Copies of them, and of the codes to this process's own tokenizer."""
+    shutil.copytree(levels / "tokenizer" / "codes", vqvae2 / "codes", dirs_exist_ok=True)
+    return Path(shutil.copytree(levels, tmp_path_factory.mktemp("own") / "levels"))
+
+
+@pytest.fixture(scope="session")
+def top_prior(priors):
+    """A class-conditional prior over two levels that has learned the top one alone."""
+    return priors / "top" / "run"
+
+
+@pytest.fixture(scope="session")
+def prior2(priors):
     """One that has learned the bottom level, and has the top one from ``top_prior``."""
-    return trained(
-        "digits:prior2",
-        f"--tokenizer={vqvae2}",
-        f"--prior={top_prior}",
-        "--config.trained_levels=('bottom',)",
-        *tiny_prior("top", "bottom"),
-    )
+    return priors / "bottom" / "run"

@@ -22,6 +22,7 @@ from pixelprior.runs.train import train_run
 from pixelprior.runs.train_list import train_list
 from pixelprior.training.loop import TrainResult
 from pixelprior.training.metrics import read_metrics
+from tests.shared_runs import once
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "configs" / "compare.py"
@@ -48,22 +49,26 @@ def contents(folder):
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory, quick):
     """Two runs of the real list, made small by flags, and what the script said."""
-    workdir = tmp_path_factory.mktemp("list") / "compare"
-    changes = SMALL | {f"model.{key}": value for key, value in SMALL_MODEL.items()}
-    result = quick(
-        "train",
-        f"--config={CONFIG}",
-        f"--workdir={workdir}",
-        f"--only={','.join(NAMES)}",
-        *(
-            f"--config.runs.{name}.{key}={value}"
-            for name in NAMES
-            for key, value in changes.items()
-        ),
-    )
-    assert result.status == 0, result.errors
-    assert "Traceback" not in result.errors and not result.output
-    return workdir, result.errors
+
+    def train(folder):
+        changes = SMALL | {f"model.{key}": value for key, value in SMALL_MODEL.items()}
+        result = quick(
+            "train",
+            f"--config={CONFIG}",
+            f"--workdir={folder / 'compare'}",
+            f"--only={','.join(NAMES)}",
+            *(
+                f"--config.runs.{name}.{key}={value}"
+                for name in NAMES
+                for key, value in changes.items()
+            ),
+        )
+        assert result.status == 0, result.errors
+        assert "Traceback" not in result.errors and not result.output
+        (folder / "stderr.txt").write_text(result.errors)
+
+    folder = once(tmp_path_factory, "compared", train)
+    return folder / "compare", (folder / "stderr.txt").read_text()
 
 
 # Training a list.

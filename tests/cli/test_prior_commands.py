@@ -138,9 +138,9 @@ def test_what_is_known_of_the_codes(prior2, vqvae2):
             np.testing.assert_array_equal(found, expected)
 
 
-def test_codes_are_written_once(top_prior, prior2, vqvae2):
+def test_codes_are_written_once(levels, top_prior, prior2, vqvae2):
     first, second = ((run.parent / "stderr.txt").read_text() for run in (top_prior, prior2))
-    assert f"encoding digits with the tokenizer in {vqvae2}" in first
+    assert f"encoding digits with the tokenizer in {levels / 'tokenizer'}" in first
     assert "encoding" not in second
     written = (next((vqvae2 / "codes").iterdir()) / "codes.json").stat().st_mtime_ns
     assert written < (prior2 / "config.json").stat().st_mtime_ns

@@ -21,12 +21,12 @@ def cache(tmp_path_factory):
 
 @pytest.fixture
 def quick(monkeypatch, cache):
-    """Trains in few steps, into a folder of this file's own; tells how often."""
+    """Trains in two steps, into a folder of this file's own; tells how often."""
     calls = []
 
     def train(*arguments):
         calls.append(arguments)
-        return train_classifier(*arguments, num_steps=20)
+        return train_classifier(*arguments, num_steps=2)
 
     monkeypatch.setattr(module, "train_classifier", train)
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))

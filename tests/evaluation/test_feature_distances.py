@@ -117,6 +117,7 @@ def test_inception_scores_by_hand():
     assert inception_score(logits) == pytest.approx((1.5, 0.5))
 
 
+@pytest.mark.torch
 def test_against_torch_fidelity():
     torch = pytest.importorskip("torch", reason="it comes with the extra 'metrics'")
     pytest.importorskip("torch_fidelity", reason="it comes with the extra 'metrics'")

@@ -36,6 +36,7 @@ def test_weights_that_are_not_there(installed, tmp_path):
         inception_extractor(tmp_path / "none.pth")
 
 
+@pytest.mark.torch
 def test_weights_that_cannot_be_downloaded(monkeypatch, tmp_path):
     torch = pytest.importorskip("torch", reason=NEEDS)
     pytest.importorskip("torch_fidelity", reason=NEEDS)
@@ -49,6 +50,7 @@ def test_weights_that_cannot_be_downloaded(monkeypatch, tmp_path):
         inception_extractor()
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("channels", [1, 3])
 def test_features_are_those_of_torch_fidelity(monkeypatch, tmp_path, channels):
     torch = pytest.importorskip("torch", reason=NEEDS)

