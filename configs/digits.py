@@ -127,7 +127,9 @@ VARIANTS = {
     "prior2": Variant(
         "P(top) P(bottom | top): as digits:prior, over the codes of digits:vqvae2",
         common.prior_of_two(PRIOR),
-        source="Razavi et al. 2019",
+        "3.438 bits per top code and 4.051 per bottom code on the test split (entropies of the "
+        "codes: 5.796 and 5.911)",
+        "Razavi et al. 2019",
     ),
 }
 

@@ -18,24 +18,24 @@ SOURCE = DOCS.parent / "pixelprior"
 ERRORS = ("InputError", "DataError", "NonFiniteLossError", "CheckpointError")
 
 SUBJECTS = {
-    "Commands and flags": (
-        "scripts/ commands/ shipped_configs.py",
-        "Nothing was written over. `--help` lists the flags; `pixelprior configs` the configs.",
-    ),
     "Configs": (
         "experiment/",
         "`pixelprior/experiment/schema.py` says what each key means; each shipped config has all.",
     ),
     "Run folders, checkpoints and training": (
-        "run_folder.py loading.py tokenizer_run.py training/",
+        "training/ runs/load.py runs/run.py runs/tokenizer.py",
         "A run that is refused is left as it was; one that fails keeps its last good checkpoint.",
     ),
+    "Commands and flags": (
+        "cli/ runs/ figures/outputs.py",
+        "Nothing was written over. `--help` lists the flags; `pixelprior configs` the configs.",
+    ),
     "Several devices and processes": (
-        "devices.py processes.py",
+        "system/",
         "What one process cannot do ends all of them, each with a sentence.",
     ),
     "Images and symbols": (
-        "data/ grid.py pictures.py",
+        "data/ grid.py figures/sheets.py",
         "Files and folders are named in the message. Codes that are deleted are made again.",
     ),
     "Sampling": (
@@ -43,7 +43,7 @@ SUBJECTS = {
         "See [sampling](sampling.md) for what the strategies and samplers take.",
     ),
     "Models, tokenizers and priors": (
-        "models/ nn/ tokenizers/ priors/ context.py",
+        "models/ nn/ tokenizers/ prior.py context.py",
         "Settings of a config are checked before anything is built, and again here.",
     ),
     "Evaluation": (
