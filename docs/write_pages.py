@@ -50,6 +50,10 @@ SUBJECTS = {
         "evaluation/",
         "From Python these are about the arrays that were given; a command gives the right ones.",
     ),
+    "The verbs of Python": (
+        "verbs/",
+        "Each names what was given, and what the verb takes in its place.",
+    ),
     "The demo": ("demo/", "See [the demo](demo.md)."),
 }
 
