@@ -57,7 +57,7 @@ def draw_samples(run: Run, num: int, report: Report = only_warnings) -> SampleSe
     def draw(numbers: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n h w c"]:
         return samples.pixels(samples.draw(numbers))
 
-    path = run.folder and run.folder.evaluation / f"samples_{num}.npz"
+    path = None if run.folder is None else run.folder.evaluation / f"samples_{num}.npz"
     if path is not None and path.is_file() and _same_samples(_read(path)[1], made_by):
         return read_samples(path, run)
     output = InMemory() if path is None else open_file(path, made_by, overwrite=True)
