@@ -57,15 +57,15 @@ def draw_samples(run: Run, num: int, report: Report = only_warnings) -> SampleSe
     def draw(numbers: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n h w c"]:
         return samples.pixels(samples.draw(numbers))
 
-    if run.folder is None:
-        kept = InMemory()
-        fill(kept, draw, num, batch_size=BATCH, report=report)
-        return SampleSet(kept.images, _labels(run, made_by, num), made_by)
-    path = run.folder.evaluation / f"samples_{num}.npz"
-    if not (path.is_file() and _same_samples(_read(path)[1], made_by)):
-        output = open_file(path, made_by, overwrite=True)
-        fill(output, draw, num, batch_size=BATCH, report=report)
-        report(Message(f"{num} images in {path} ({run.provenance})"))
+    path = None if run.folder is None else run.folder.evaluation / f"samples_{num}.npz"
+    if path is not None and path.is_file() and _same_samples(_read(path)[1], made_by):
+        return read_samples(path, run)
+    output = InMemory() if path is None else open_file(path, made_by, overwrite=True)
+    fill(output, draw, num, batch_size=BATCH, report=report)
+    if isinstance(output, InMemory):
+        return SampleSet(output.images, _labels(run, made_by, num), made_by)
+    report(Message(f"{num} images in {path} ({run.provenance})"))
+    assert path is not None
     return read_samples(path, run)
 
 

@@ -156,20 +156,18 @@ def test_a_list_that_fails_is_stopped_and_goes_on(tmp_path, quick):
     assert contents(workdir) == before
 
 
-def test_what_is_no_ones_mistake_keeps_its_trace_and_loses_no_other_run(
-    tmp_path, monkeypatch, capsys
-):
+def test_what_is_no_ones_mistake_keeps_its_trace_and_loses_no_other_run(tmp_path, monkeypatch):
     def train(task, config, folder, mesh, **_):
         if folder.path.name == "a":
             raise RuntimeError("out of memory\nand much more")
         trained.append(folder.path.name)
         return result
 
-    trained, result = [], TrainResult(2, None, None)
-    monkeypatch.setattr("pixelprior.runs.train_list.train", train)
+    trained, events, result = [], [], TrainResult(2, None, None)
+    monkeypatch.setattr("pixelprior.runs.train_list.train_in_folder", train)
     with pytest.raises(InputError, match=r"1 of 2 runs failed: a \(out of memory\)\. The others"):
-        train_list(small("a", "b"), tmp_path)
-    assert trained == ["b"] and "Traceback" in capsys.readouterr().err
+        train_list(small("a", "b"), tmp_path, report=events.append)
+    assert trained == ["b"] and any("Traceback" in event.text for event in events)
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,18 @@ class Exhibit:
             )
         return near
 
+    @functools.cached_property
+    def nearest(self) -> UInt8[np.ndarray, "r n h w c"] | None:
+        """Rows of the samples nearest to training images, and of these images; see `Judged`."""
+        images = self.samples.images
+        if images.shape[-1] not in (1, 3):
+            return None
+        rows = []
+        for one in self.near.values():
+            nearest = np.argsort(one.distances, kind="stable")[:SHOWN]
+            rows += [images[nearest], self.train[one.nearest[nearest]]]
+        return np.stack(rows)
+
 
 class Judged(NamedTuple):
     """Figures of samples.
@@ -149,7 +161,7 @@ def judge(
         "made_by": samples.made_by,
         **{name: figures for name, figures in found.items() if figures is not None},
     }
-    return Judged(result, _nearest(exhibit))
+    return Judged(result, exhibit.nearest)
 
 
 def _exhibit(
@@ -258,17 +270,6 @@ JUDGEMENTS: dict[str, Callable[[Exhibit], dict[str, Any] | None]] = {
     "memorisation": _memorisation,
 }
 """The measures of samples, by the names of their results; None where one does not apply."""
-
-
-def _nearest(exhibit: Exhibit) -> UInt8[np.ndarray, "r n h w c"] | None:
-    images = exhibit.samples.images
-    if images.shape[-1] not in (1, 3):
-        return None
-    rows = []
-    for one in exhibit.near.values():
-        nearest = np.argsort(one.distances, kind="stable")[:SHOWN]
-        rows += [images[nearest], exhibit.train[one.nearest[nearest]]]
-    return np.stack(rows)
 
 
 def _flat(images: Images) -> Float[np.ndarray, "n d"]:
