@@ -19,7 +19,7 @@ from pixelprior.training.optimizer import make_optimizer
 from pixelprior.training.step import init_state, make_train_step
 from pixelprior.training.tasks.pixels import pixel_loss
 from tests.models.catalogue import SHIPPED
-from tests.training.test_resume import CLOCK
+from tests.training.restarts import CLOCK
 
 SMALL = {"features": 4, "num_layers": 1, "embedding_features": 4, "head_features": 8}
 
