@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.shared_runs import once
+from tests.shared_runs import of_all_workers, once
 from tests.training.small_configs import (
     CONFIG,
     FIFTY_STEPS,
@@ -36,9 +36,8 @@ def config_file(tmp_path_factory):
 @pytest.fixture(scope="session")
 def start(tmp_path_factory, config_file):
     """Starts train.py in a process of its own; at the end of the session none is left."""
-    # One that is killed may leave a part of a program there, so nobody else reads it.
-    cache = tmp_path_factory.getbasetemp() / "compiled"
-    cache.mkdir(exist_ok=True)
+    # One that is killed may leave a part of a program there, so other tests do not read it.
+    cache = of_all_workers(tmp_path_factory, "compiled")
     scripts = WarmStart(
         os.environ
         | {
