@@ -3,6 +3,7 @@
 import signal
 import time
 
+import chex
 import jax
 import numpy as np
 from flax import nnx
@@ -34,9 +35,8 @@ def assert_same_end(workdir, finished):
     """Two runs have the same weights, averaged weights and metrics, bit for bit."""
     for averaged in (False, True):
         ours, theirs = (weights(run, averaged=averaged) for run in (workdir, finished))
-        assert ours.keys() == theirs.keys() and len(ours) > 5
-        for name, leaf in theirs.items():
-            np.testing.assert_array_equal(ours[name], leaf, err_msg=name)
+        assert len(ours) > 5
+        chex.assert_trees_all_equal(ours, theirs, strict=True)
     assert records(workdir) == records(finished)
 
 

@@ -3,8 +3,7 @@
 from tests.plain_training import PLAIN_TRAINING
 
 # Everything that a config must say.
-CONFIG = {
-    "task": "pixels",
+DATA = {
     "seed": 0,
     "dataset": "digits",
     "data_dir": "",
@@ -13,28 +12,6 @@ CONFIG = {
     "levels": 17,
     "binarisation": "none",
     "flip": False,
-    "class_conditional": False,
-    "label_dropout": 0.0,
-    "model": {
-        "name": "gated_pixel_cnn",
-        "features": 4,
-        "num_layers": 1,
-        "embedding_features": 4,
-        "head_features": 8,
-        "dropout_rate": 0.3,
-    },
-    "batch_size": 16,
-    "num_steps": 12,
-    "learning_rate": 1e-2,
-    "warmup_steps": 2,
-    "weight_decay": 1e-2,
-    "clip_norm": 1.0,
-    "ema_decay": 0.9,
-    "log_every": 1,
-    "checkpoint_every": 4,
-    "sample_every": 12,
-    "num_samples": 2,
-    **PLAIN_TRAINING,
 }
 TRAINING = {
     "batch_size": 16,
@@ -50,17 +27,27 @@ TRAINING = {
     "num_samples": 2,
     **PLAIN_TRAINING,
 }
+MODEL = {
+    "name": "gated_pixel_cnn",
+    "features": 4,
+    "num_layers": 1,
+    "embedding_features": 4,
+    "head_features": 8,
+    "dropout_rate": 0.3,
+}
+CONFIG = {
+    "task": "pixels",
+    **DATA,
+    "class_conditional": False,
+    "label_dropout": 0.0,
+    "model": MODEL,
+    **TRAINING,
+    "learning_rate": 1e-2,
+}
 # Two levels, and codes that die and start again at every step.
 TOKENIZER = {
     "task": "tokenizer",
-    "seed": 0,
-    "dataset": "digits",
-    "data_dir": "",
-    "image_size": (0, 0),
-    "validation_fraction": 0.1,
-    "levels": 17,
-    "binarisation": "none",
-    "flip": False,
+    **DATA,
     "tokenizer": {
         "name": "vqvae2",
         "strides": (2, 2),
@@ -78,14 +65,6 @@ TOKENIZER = {
         "k_means_iterations": 2,
     },
     **TRAINING,
-}
-MODEL = {
-    "name": "gated_pixel_cnn",
-    "features": 4,
-    "num_layers": 1,
-    "embedding_features": 4,
-    "head_features": 8,
-    "dropout_rate": 0.3,
 }
 PRIOR = {
     "task": "prior",
