@@ -8,10 +8,6 @@ weights are random numbers, and what is compiled takes them as arguments.
 import functools
 import itertools
 import math
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +17,6 @@ from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from scipy import stats
 
-import pixelprior
 from pixelprior import GatedPixelCNN, Grid, PixelCNN, sample
 from pixelprior.context import Context
 from pixelprior.errors import InputError
@@ -30,6 +25,7 @@ from pixelprior.prior import Prior
 from pixelprior.sampling import UNKNOWN, Temperature, TopK
 from pixelprior.tokenizers import VQVAE
 from pixelprior.tokenizers.vector_quantizer import VectorQuantizer
+from tests.several_devices import run_on_devices
 
 MODEL = functools.partial(
     GatedPixelCNN,
@@ -315,15 +311,8 @@ def draw_on_several_devices():
 
 @pytest.mark.slow
 def test_the_number_of_devices_changes_nothing():
-    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={DEVICES}"
-    root = str(Path(pixelprior.__file__).parents[1])
-    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-    environment = os.environ | {"XLA_FLAGS": flags, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu"}
-    child = subprocess.run(
-        [sys.executable, __file__], env=environment, capture_output=True, text=True, check=False
-    )
-    assert child.returncode == 0, child.stderr
-    *codes, pixels = (np.array(line.split(), float) for line in child.stdout.splitlines())
+    told = run_on_devices(DEVICES, __file__)
+    *codes, pixels = (np.array(line.split(), float) for line in told.splitlines())
     prior = make(GRIDS)
     for ours, theirs in zip(draw(prior), codes, strict=True):
         np.testing.assert_array_equal(ours.ravel(), theirs)

@@ -57,9 +57,8 @@ class WarmStart:
     def close(self):
         """Leaves no process behind."""
         for process in self._started:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+            process.kill()
+            process.communicate()
         self._channel.close()
         self._parent.wait()
 
@@ -68,7 +67,7 @@ class WarmProcess:
     """The part of `subprocess.Popen` that tests use."""
 
     def __init__(self, channel, request):
-        self.returncode = None
+        self.returncode = self._told = None
         self._files = [tempfile.TemporaryFile("w+") for _ in range(2)]
         self._reports, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
@@ -97,9 +96,9 @@ class WarmProcess:
     def communicate(self, timeout=None):
         """Standard output and standard error, when it has ended."""
         self.wait(timeout)
-        for file in self._files:
-            file.seek(0)
-        return tuple(file.read() for file in self._files)
+        if self._told is None:
+            self._told = tuple(map(_read_and_close, self._files))
+        return self._told
 
     def send_signal(self, number):
         """Sends a signal, unless it has ended."""
@@ -113,6 +112,12 @@ class WarmProcess:
     def terminate(self):
         """Asks it to end."""
         self.send_signal(signal.SIGTERM)
+
+
+def _read_and_close(file):
+    with file:
+        file.seek(0)
+        return file.read()
 
 
 def _serve(channel):

@@ -10,10 +10,7 @@ the weights as arguments, so it is shared between seeds and tests.
 
 import functools
 import itertools
-import os
-import subprocess
 import sys
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +20,6 @@ from flax import nnx
 from jax import lax
 from scipy import stats
 
-import pixelprior
 from pixelprior import Context, Grid, sample
 from pixelprior.errors import InputError
 from pixelprior.models.base import AutoregressiveModel, side_by_side
@@ -45,6 +41,7 @@ from tests.models.catalogue import (
     seen_by_masked_convolutions,
     seen_without_blind_spot,
 )
+from tests.several_devices import run_on_devices
 
 # Every context, square and not, one channel and three, from 2 to 256 levels; larger than what the
 # kernels span, so that where a model's sight ends is tested too.
@@ -476,19 +473,7 @@ DEVICES = 8
 @functools.cache
 def drawn_on_several_devices(names):
     """For each of these models, the images that a process with `DEVICES` devices draws."""
-    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={DEVICES}"
-    root = str(Path(pixelprior.__file__).parents[1])
-    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-    environment = os.environ | {"XLA_FLAGS": flags, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu"}
-    child = subprocess.run(
-        [sys.executable, __file__, *names],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert child.returncode == 0, child.stderr
-    numbers = np.array(child.stdout.split(), np.int32)
+    numbers = np.array(run_on_devices(DEVICES, __file__, *names).split(), np.int32)
     return dict(zip(names, numbers.reshape(len(names), NUM, *ONE_CASE[0].shape), strict=True))
 
 

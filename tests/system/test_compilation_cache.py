@@ -9,8 +9,9 @@ import pytest
 
 from pixelprior.system.compilation_cache import fingerprint
 from pixelprior.training.metrics import read_metrics
-from tests.training.conftest import CONFIG, ROOT
-from tests.training.test_resume import CLOCK
+from tests.training.conftest import ROOT
+from tests.training.restarts import CLOCK
+from tests.training.small_configs import CONFIG, write_config
 
 ASK = """
 import jax
@@ -68,11 +69,7 @@ def test_another_version_or_processor_has_a_folder_of_its_own(monkeypatch, what)
 
 @pytest.mark.slow
 def test_a_second_run_compiles_nothing_and_damage_does_no_harm(tmp_path):
-    config = tmp_path / "small.py"
-    config.write_text(
-        "from ml_collections import ConfigDict\n\n\n"
-        f"def get_config():\n    return ConfigDict({CONFIG!r})\n"
-    )
+    config = write_config(tmp_path, CONFIG)
     environment = without_cache() | {
         "XDG_CACHE_HOME": str(tmp_path / "caches"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",

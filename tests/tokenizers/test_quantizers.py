@@ -1,10 +1,7 @@
 """Both quantizers: values and gradients, learning and restarting, one device and several."""
 
 import functools
-import os
-import subprocess
 import sys
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -13,11 +10,11 @@ import pytest
 from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-import pixelprior
 from pixelprior.errors import InputError
 from pixelprior.tokenizers.finite_scalar_quantizer import FiniteScalarQuantizer
 from pixelprior.tokenizers.quantizer import CodeStatistics, merge_statistics
 from pixelprior.tokenizers.vector_quantizer import CodebookVariable, CodeCounts, VectorQuantizer
+from tests.several_devices import run_on_devices
 
 KEY = jax.random.key(3)
 
@@ -723,18 +720,7 @@ def test_updates_are_compiled_once_and_codes_do_restart():
 
 
 def test_all_devices_have_the_codebook_of_one_device(tmp_path):
-    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={DEVICES}"
-    root = str(Path(pixelprior.__file__).parents[1])
-    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-    environment = os.environ | {"XLA_FLAGS": flags, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu"}
-    child = subprocess.run(
-        [sys.executable, __file__, str(tmp_path / "results.npz")],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert child.returncode == 0, child.stderr
+    run_on_devices(DEVICES, __file__, tmp_path / "results.npz")
     with np.load(tmp_path / "results.npz") as several:
         leaves = jax.tree.leaves(train_on_clusters())
         assert len(several.files) == len(leaves)

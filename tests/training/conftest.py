@@ -1,50 +1,24 @@
 """Runs of the real train.py, small enough to take a second once their programs are compiled."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.plain_training import PLAIN_TRAINING
-from tests.shared_runs import once
+from tests.shared_runs import of_all_workers, once
+from tests.training.small_configs import (
+    CONFIG,
+    FIFTY_STEPS,
+    PRIOR,
+    QUICK,
+    TOKENIZER,
+    WIDE,
+    write_config,
+)
 from tests.warm_start import WarmStart
 
 ROOT = Path(__file__).parents[2]
-
-# Everything that a config must say; the smallest run that has all phases.
-CONFIG = {
-    "task": "pixels",
-    "seed": 0,
-    "dataset": "digits",
-    "data_dir": "",
-    "image_size": (0, 0),
-    "validation_fraction": 0.1,
-    "levels": 17,
-    "binarisation": "none",
-    "flip": False,
-    "class_conditional": False,
-    "label_dropout": 0.0,
-    "model": {
-        "name": "gated_pixel_cnn",
-        "features": 4,
-        "num_layers": 1,
-        "embedding_features": 4,
-        "head_features": 8,
-        "dropout_rate": 0.3,
-    },
-    "batch_size": 16,
-    "num_steps": 12,
-    "learning_rate": 1e-2,
-    "warmup_steps": 2,
-    "weight_decay": 1e-2,
-    "clip_norm": 1.0,
-    "ema_decay": 0.9,
-    "log_every": 1,
-    "checkpoint_every": 4,
-    "sample_every": 12,
-    "num_samples": 2,
-    **PLAIN_TRAINING,
-}
 
 
 @pytest.fixture
@@ -56,20 +30,14 @@ def config():
 @pytest.fixture(scope="session")
 def config_file(tmp_path_factory):
     """The small config as a file for ``--config``."""
-    path = tmp_path_factory.mktemp("config") / "small.py"
-    path.write_text(
-        "from ml_collections import ConfigDict\n\n\n"
-        f"def get_config():\n    return ConfigDict({CONFIG!r})\n"
-    )
-    return path
+    return write_config(tmp_path_factory.mktemp("config"), CONFIG)
 
 
 @pytest.fixture(scope="session")
 def start(tmp_path_factory, config_file):
     """Starts train.py in a process of its own; at the end of the session none is left."""
-    # One that is killed may leave a part of a program there, so nobody else reads it.
-    cache = tmp_path_factory.getbasetemp() / "compiled"
-    cache.mkdir(exist_ok=True)
+    # One that is killed may leave a part of a program there, so other tests do not read it.
+    cache = of_all_workers(tmp_path_factory, "compiled")
     scripts = WarmStart(
         os.environ
         | {
@@ -103,3 +71,52 @@ def run(start):
 def finished(tmp_path_factory, run):
     """A run that nothing interrupted: not to be changed."""
     return once(tmp_path_factory, "finished", lambda folder: run(folder / "run")) / "run"
+
+
+@pytest.fixture(scope="session")
+def wide(tmp_path_factory, run):
+    """The same of a model that several devices share: not to be changed."""
+
+    def train(folder):
+        assert "1 device(s)" in run(folder / "run", *WIDE)
+
+    return once(tmp_path_factory, "wide", train) / "run"
+
+
+@pytest.fixture(scope="session")
+def fifty_steps(tmp_path_factory, run):
+    """The same of fifty steps: not to be changed."""
+
+    def train(folder):
+        run(folder / "run", *FIFTY_STEPS)
+
+    return once(tmp_path_factory, "fifty_steps", train) / "run"
+
+
+@pytest.fixture(scope="session")
+def task_flags(tmp_path_factory):
+    """The flag of each other task's config."""
+    folder = tmp_path_factory.mktemp("configs")
+    configs = {config["task"]: config for config in (TOKENIZER, PRIOR)}
+    return {task: f"--config={write_config(folder, config)}" for task, config in configs.items()}
+
+
+@pytest.fixture(scope="session")
+def tokenizer(tmp_path_factory, run, task_flags):
+    """A tokenizer's run that nothing interrupted, without codes: not to be changed."""
+
+    def train(folder):
+        run(folder / "run", task_flags["tokenizer"], **QUICK)
+
+    return once(tmp_path_factory, "training_tokenizer", train) / "run"
+
+
+@pytest.fixture(scope="session")
+def prior(tmp_path_factory, run, task_flags, tokenizer):
+    """A prior's run that nothing interrupted, beside its tokenizer: not to be changed."""
+
+    def train(folder):
+        given = shutil.copytree(tokenizer, folder / "tokenizer")
+        run(folder / "run", task_flags["prior"], f"--tokenizer={given}", **QUICK)
+
+    return once(tmp_path_factory, "training_prior", train) / "run"

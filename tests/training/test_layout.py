@@ -13,7 +13,8 @@ from pixelprior.system.devices import data_mesh
 from pixelprior.training.layout import state_layout
 from pixelprior.training.metrics import read_metrics
 from tests.training.conftest import ROOT
-from tests.training.test_resume import logged, wait_for
+from tests.training.restarts import CLOCK, logged, wait_for
+from tests.training.small_configs import FIFTY_STEPS, WIDE
 
 EIGHT = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
 
@@ -48,19 +49,7 @@ def test_what_is_split_over_eight_devices():
     subprocess.run([sys.executable, "-c", SPLIT], env=os.environ | EIGHT, check=True)
 
 
-# Large enough that most of it is split.
-WIDE = ("--config.mesh=fsdp", "--config.model.features=16")
-OF_THE_MACHINE = (
-    *("images_per_second", "compile_seconds", "input_share"),
-    *("state_memory_bytes", "step_memory_bytes"),
-)
-
-
-@pytest.fixture(scope="module")
-def on_one_device(tmp_path_factory, run):
-    workdir = tmp_path_factory.mktemp("wide") / "run"
-    assert "1 device(s)" in run(workdir, *WIDE)
-    return read_metrics(workdir / "metrics.jsonl")
+OF_THE_MACHINE = (*CLOCK, "state_memory_bytes", "step_memory_bytes")
 
 
 def assert_agree(one, many):
@@ -73,15 +62,16 @@ def assert_agree(one, many):
 
 
 @pytest.mark.slow
-def test_a_state_in_parts_learns_the_same(on_one_device, tmp_path, run):
+def test_a_state_in_parts_learns_the_same(wide, tmp_path, run):
     assert "8 device(s)" in run(tmp_path / "run", *WIDE, **EIGHT)
     metrics = read_metrics(tmp_path / "run" / "metrics.jsonl")
+    on_one_device = read_metrics(wide / "metrics.jsonl")
     assert_agree(on_one_device, metrics)
     assert metrics[0]["state_memory_bytes"] < 0.3 * on_one_device[0]["state_memory_bytes"]
 
 
 @pytest.mark.slow
-def test_a_run_goes_on_on_another_number_of_devices(on_one_device, tmp_path, start, run):
+def test_a_run_goes_on_on_another_number_of_devices(wide, tmp_path, start, run):
     workdir = tmp_path / "run"
     process = start(workdir, *WIDE, **EIGHT)
     wait_for(logged(workdir, 5), process)
@@ -89,16 +79,13 @@ def test_a_run_goes_on_on_another_number_of_devices(on_one_device, tmp_path, sta
     _, errors = process.communicate()
     assert "saved step" in errors, errors
     assert "1 device(s)" in run(workdir, *WIDE)
-    assert_agree(on_one_device, read_metrics(workdir / "metrics.jsonl"))
+    assert_agree(read_metrics(wide / "metrics.jsonl"), read_metrics(workdir / "metrics.jsonl"))
 
 
 @pytest.mark.slow
-def test_eight_devices_learn_what_one_does_over_fifty_steps(tmp_path, run):
-    flags = ("--config.num_steps=50", "--config.checkpoint_every=25", "--config.sample_every=50")
-    told = []
-    for name, devices in (("one", {}), ("eight", EIGHT)):
-        run(tmp_path / name, *flags, **devices)
-        told.append(read_metrics(tmp_path / name / "metrics.jsonl"))
+def test_eight_devices_learn_what_one_does_over_fifty_steps(fifty_steps, tmp_path, run):
+    run(tmp_path / "eight", *FIFTY_STEPS, **EIGHT)
+    told = [read_metrics(folder / "metrics.jsonl") for folder in (fifty_steps, tmp_path / "eight")]
     losses = [[r["train_bits_per_dim"] for r in run if "train_bits_per_dim" in r] for run in told]
     assert len(losses[0]) == 50
     np.testing.assert_allclose(*losses, rtol=1e-4)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pixelprior.training.metrics import read_metrics
-from tests.training.test_resume import assert_same_end, logged, records, wait_for
+from tests.training.restarts import assert_same_end, logged, records, wait_for
 
 pytestmark = pytest.mark.slow
 

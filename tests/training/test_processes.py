@@ -15,10 +15,11 @@ import pytest
 from pixelprior.errors import InputError
 from pixelprior.system import processes
 from pixelprior.training.metrics import read_metrics
-from tests.training.conftest import CONFIG, ROOT
-from tests.training.test_layout import OF_THE_MACHINE, WIDE
-from tests.training.test_resume import assert_same_end, logged, saving, wait_for
-from tests.training.test_resume_tasks import PRIOR, QUICK, TOKENIZER, config_flag
+from tests.shared_runs import once
+from tests.training.conftest import ROOT
+from tests.training.restarts import assert_same_end, logged, saving, stopped_at, wait_for
+from tests.training.small_configs import CONFIG, FIFTY_STEPS, PRIOR, QUICK, WIDE, write_config
+from tests.training.test_layout import OF_THE_MACHINE
 
 TWO_DEVICES = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
 PATIENCE_SECONDS = 400  # what would otherwise wait for ever is to fail
@@ -74,8 +75,13 @@ def assert_learned_the_same(workdir, alone):
 @pytest.fixture(scope="module")
 def two(tmp_path_factory, together):
     """A run of two processes that nothing interrupted, not to be changed; and what they wrote."""
-    workdir = tmp_path_factory.mktemp("two") / "run"
-    return workdir, complete(together(workdir, 2))
+
+    def train(folder):
+        errors = complete(together(folder / "run", 2))
+        (folder / "errors.json").write_text(json.dumps(errors))
+
+    folder = once(tmp_path_factory, "two_processes", train)
+    return folder / "run", json.loads((folder / "errors.json").read_text())
 
 
 def test_two_processes_learn_what_one_does(two, finished):
@@ -134,62 +140,89 @@ def test_a_first_process_that_does_not_answer_is_not_waited_for_for_ever(monkeyp
 
 
 @pytest.mark.slow
-def test_fifty_steps_of_two_processes_are_those_of_one(tmp_path, together, run):
-    flags = ("--config.num_steps=50", "--config.checkpoint_every=25", "--config.sample_every=50")
-    run(tmp_path / "alone", *flags)
-    complete(together(tmp_path / "together", 2, *flags))
-    assert_learned_the_same(tmp_path / "together", tmp_path / "alone")
+def test_fifty_steps_of_two_processes_are_those_of_one(tmp_path, together, fifty_steps):
+    complete(together(tmp_path / "run", 2, *FIFTY_STEPS))
+    assert_learned_the_same(tmp_path / "run", fifty_steps)
 
 
 @pytest.mark.slow
-def test_four_processes_with_the_state_in_parts(tmp_path, together, run):
-    run(tmp_path / "alone", *WIDE)
-    errors = complete(together(tmp_path / "together", 4, *WIDE, **TWO_DEVICES))
+def test_four_processes_with_the_state_in_parts(tmp_path, together, wide):
+    errors = complete(together(tmp_path / "run", 4, *WIDE, **TWO_DEVICES))
     assert "8 device(s) of 4 processes" in errors[0]
-    assert_learned_the_same(tmp_path / "together", tmp_path / "alone")
+    assert_learned_the_same(tmp_path / "run", wide)
     whole, part = (
-        read_metrics(tmp_path / name / "metrics.jsonl")[0]["state_memory_bytes"]
-        for name in ("alone", "together")
+        read_metrics(workdir / "metrics.jsonl")[0]["state_memory_bytes"]
+        for workdir in (wide, tmp_path / "run")
     )
     assert part < 0.3 * whole
 
 
+def as_slurm(start, workdir):
+    """Starts two processes that learn of each other from Slurm's variables alone."""
+    job = {
+        "SLURM_JOB_ID": str(free_port()),  # the port follows from it
+        "SLURM_STEP_NODELIST": "localhost",
+        "SLURM_NTASKS": "2",
+        "SLURM_STEP_NUM_NODES": "1",
+    }
+    return [start(workdir, **job, SLURM_PROCID=str(n), SLURM_LOCALID=str(n)) for n in range(2)]
+
+
+def kill_one(processes, killed, condition):
+    """Kills one of two processes, and sees the other one end."""
+    wait_for(condition, processes[killed])
+    processes[killed].kill()
+    begun = time.monotonic()
+    statuses, errors = ends(processes)
+    assert time.monotonic() - begun < 90
+    assert statuses[killed] == -signal.SIGKILL
+    # JAX itself ends a process that has lost the first one, if it notices before we do.
+    assert statuses[1 - killed] in (1, -signal.SIGABRT)
+    assert (
+        "If another one has ended, what that one printed says why" in errors[1 - killed]
+        or "This most likely indicates that another task died" in errors[1 - killed]
+    )
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("killed", [0, 1])
-def test_one_killed_ends_the_other_and_both_go_on(two, tmp_path, together, killed):
+def test_the_second_is_killed_and_then_the_first_and_both_go_on(two, tmp_path, together):
     workdir = tmp_path / "run"
-    for condition in (logged(workdir, 2), saving(workdir, 4)):
-        processes = together(workdir, 2)
-        wait_for(condition, processes[killed])
-        processes[killed].kill()
-        begun = time.monotonic()
-        statuses, errors = ends(processes)
-        assert time.monotonic() - begun < 90
-        assert statuses[killed] == -signal.SIGKILL
-        # JAX itself ends a process that has lost the first one, if it notices before we do.
-        assert statuses[1 - killed] in (1, -signal.SIGABRT)
-        assert (
-            "If another one has ended, what that one printed says why" in errors[1 - killed]
-            or "This most likely indicates that another task died" in errors[1 - killed]
-        )
+    kill_one(together(workdir, 2), 1, logged(workdir, 2))
+    kill_one(together(workdir, 2), 0, saving(workdir, 4))
     complete(together(workdir, 2))
     assert_same_end(workdir, two[0])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_to_one_stops_both_at_the_same_step(two, tmp_path, together, number):
+def test_one_is_killed_then_told_to_stop_and_both_go_on(two, tmp_path, together, start):
+    workdir = tmp_path / "run"
+    kill_one(together(workdir, 2), 0, logged(workdir, 2))
+    kill_one(together(workdir, 2), 1, saving(workdir, 4))
+    # A signal to the one that does not write stops both at the same step.
+    processes = as_slurm(start, workdir)
+    wait_for(logged(workdir, 5), processes[0])
+    processes[1].terminate()
+    statuses, errors = ends(processes)
+    assert statuses == [0, 0], "\n".join(errors)
+    stopped = stopped_at(errors[0])
+    assert 5 <= stopped < 12
+    first, _ = complete(as_slurm(start, workdir))
+    assert "2 processes" in first and f"resuming at step {stopped}" in first
+    assert_same_end(workdir, two[0])
+
+
+@pytest.mark.slow
+def test_interrupted_by_hand_it_goes_on_in_one_process(tmp_path, together, run, finished):
     workdir = tmp_path / "run"
     processes = together(workdir, 2)
     wait_for(logged(workdir, 5), processes[0])
-    # Not the one that writes.
-    processes[1].send_signal(number)
+    processes[1].send_signal(signal.SIGINT)
     statuses, errors = ends(processes)
-    assert statuses == [130 if number == signal.SIGINT else 0] * 2, "\n".join(errors)
-    stopped = int(errors[0].split(f"{number.name}: saved step ")[1].split(";")[0])
+    assert statuses == [130, 130], "\n".join(errors)
+    stopped = stopped_at(errors[0], "SIGINT")
     assert 5 <= stopped < 12
-    assert f"resuming at step {stopped}" in complete(together(workdir, 2))[0]
-    assert_same_end(workdir, two[0])
+    assert f"resuming at step {stopped}" in run(workdir)
+    assert_learned_the_same(workdir, finished)
 
 
 @pytest.mark.slow
@@ -201,18 +234,6 @@ def test_a_damaged_checkpoint_is_passed_over_by_both(two, tmp_path, together):
     first, _ = complete(together(workdir, 2))
     assert "step 12" in first and "passed over" in first and "resuming at step 8" in first
     assert_same_end(workdir, two[0])
-
-
-@pytest.mark.slow
-def test_a_run_of_two_processes_goes_on_in_one(two, tmp_path, together, run, finished):
-    workdir = tmp_path / "run"
-    processes = together(workdir, 2)
-    wait_for(logged(workdir, 5), processes[0])
-    for process in processes:
-        process.terminate()
-    assert ends(processes)[0] == [0, 0]
-    run(workdir)
-    assert_learned_the_same(workdir, finished)
 
 
 @pytest.mark.slow
@@ -251,51 +272,35 @@ def test_folders_that_are_not_shared_are_refused(tmp_path, start):
 
 
 @pytest.mark.slow
-def test_the_environment_of_slurm_is_enough(tmp_path, start, finished):
-    # The port follows from the job's number.
-    job = {
-        "SLURM_JOB_ID": str(free_port()),
-        "SLURM_STEP_NODELIST": "localhost",
-        "SLURM_NTASKS": "2",
-        "SLURM_STEP_NUM_NODES": "1",
-    }
-    processes = [
-        start(tmp_path / "run", **job, SLURM_PROCID=str(n), SLURM_LOCALID=str(n)) for n in range(2)
-    ]
-    assert "2 processes" in complete(processes)[0]
-    assert_learned_the_same(tmp_path / "run", finished)
-
-
-@pytest.mark.slow
-def test_a_tokenizer_and_then_a_prior(tmp_path, together, run):
-    tokenizer, prior = (config_flag(tmp_path, config) for config in (TOKENIZER, PRIOR))
-    run(tmp_path / "tokenizer", tokenizer, **QUICK)
-    complete(together(tmp_path / "tokenizer2", 2, tokenizer, **QUICK))
-    assert_learned_the_same(tmp_path / "tokenizer2", tmp_path / "tokenizer")
-    given = f"--tokenizer={tmp_path / 'tokenizer'}"
+def test_a_tokenizer_and_then_a_prior(tmp_path, together, run, task_flags, tokenizer, prior):
+    complete(together(tmp_path / "tokenizer2", 2, task_flags["tokenizer"], **QUICK))
+    assert_learned_the_same(tmp_path / "tokenizer2", tokenizer)
+    given = shutil.copytree(tokenizer, tmp_path / "tokenizer")
+    tokenizer_flag = f"--tokenizer={given}"
     # One of them makes the codes, on both of its devices.
-    devices = {**QUICK, "XLA_FLAGS": f"{QUICK['XLA_FLAGS']} {TWO_DEVICES['XLA_FLAGS']}"}
-    first, second = complete(together(tmp_path / "prior2", 2, prior, given, **devices))
+    devices = {"XLA_FLAGS": f"{QUICK['XLA_FLAGS']} {TWO_DEVICES['XLA_FLAGS']}"}
+    flags = (task_flags["prior"], tokenizer_flag)
+    first, second = complete(together(tmp_path / "prior2", 2, *flags, **devices))
     assert "encoding digits" in first and "encoding" not in second
-    [codes] = (tmp_path / "tokenizer" / "codes").iterdir()
-    made = {path.name: path.read_bytes() for path in codes.iterdir()}
-    shutil.rmtree(codes)
-    run(tmp_path / "prior", prior, given, **QUICK)
-    assert {path.name: path.read_bytes() for path in codes.iterdir()} == made
-    assert_learned_the_same(tmp_path / "prior2", tmp_path / "prior")
+    ours, theirs = (
+        {path.relative_to(run): path.read_bytes() for path in run.glob("codes/*/*")}
+        for run in (given, prior.with_name("tokenizer"))
+    )
+    assert ours == theirs and ours
+    assert_learned_the_same(tmp_path / "prior2", prior)
     # One that takes over what it does not train.
     (tmp_path / "bottom_config").mkdir()
-    bottom = config_flag(tmp_path / "bottom_config", {**PRIOR, "trained_levels": ("bottom",)})
-    flags = (bottom, given, f"--prior={tmp_path / 'prior'}")
+    bottom = write_config(tmp_path / "bottom_config", {**PRIOR, "trained_levels": ("bottom",)})
+    flags = (f"--config={bottom}", tokenizer_flag, f"--prior={prior}")
     complete(together(tmp_path / "bottom2", 2, *flags, **QUICK))
     run(tmp_path / "bottom", *flags, **QUICK)
     assert_learned_the_same(tmp_path / "bottom2", tmp_path / "bottom")
 
 
 @pytest.mark.slow
-def test_a_tokenizer_that_is_missing_is_refused_by_both(tmp_path, together):
-    prior = config_flag(tmp_path, PRIOR)
-    processes = together(tmp_path / "run", 2, prior, f"--tokenizer={tmp_path / 'none'}")
+def test_a_tokenizer_that_is_missing_is_refused_by_both(tmp_path, together, task_flags):
+    flags = (task_flags["prior"], f"--tokenizer={tmp_path / 'none'}")
+    processes = together(tmp_path / "run", 2, *flags)
     statuses, errors = ends(processes)
     assert statuses == [2, 2]
     assert all(f"{tmp_path / 'none'}" in words and "Traceback" not in words for words in errors)
@@ -303,14 +308,14 @@ def test_a_tokenizer_that_is_missing_is_refused_by_both(tmp_path, together):
 
 
 @pytest.mark.slow
-def test_a_list_of_runs(tmp_path, together, run):
-    runs = {"a": dict(CONFIG), "b": {**CONFIG, "batch_size": 32}}
-    flag = config_flag(tmp_path, {"task": "compare", "runs": runs})
+def test_a_list_of_runs(tmp_path, together, finished, wide):
+    model = CONFIG["model"] | {"features": 16}
+    runs = {"a": dict(CONFIG), "b": {**CONFIG, "mesh": "fsdp", "model": model}}
+    flag = f"--config={write_config(tmp_path, {'task': 'compare', 'runs': runs})}"
     first, _ = complete(together(tmp_path / "two", 2, flag))
     assert "a, run 1 of 2" in first and "b, run 2 of 2" in first
-    run(tmp_path / "one", flag)
-    for name in runs:
-        assert_learned_the_same(tmp_path / "two" / name, tmp_path / "one" / name)
+    for name, alone in (("a", finished), ("b", wide)):
+        assert_learned_the_same(tmp_path / "two" / name, alone)
 
 
 @pytest.mark.slow
@@ -321,11 +326,11 @@ def test_a_plan_counts_all_devices(tmp_path, together):
     assert "2 device(s)" in outputs[0][0] and "device(s)" not in outputs[1][0]
 
 
-ROWS = """
-import sys
+PROGRAM = """
+import sys, time
 import jax, numpy as np
 from pixelprior.system.devices import data_mesh, on_this_process, put_batch, rows_here, to_host
-from pixelprior.system.processes import all_agree, from_first, joined, largest
+from pixelprior.system.processes import all_agree, from_first, is_first, joined, largest
 
 number = int(sys.argv[1])
 with joined(sys.argv[2], 2, number):
@@ -343,19 +348,6 @@ with joined(sys.argv[2], 2, number):
     assert int(largest(number + 3)) == 4
     assert all_agree(True) and not all_agree(number == 1)
     np.testing.assert_array_equal(from_first(np.full(3, number)), [0, 0, 0])
-"""
-
-
-@pytest.mark.slow
-def test_rows_go_where_they_belong():
-    complete(scripts(ROWS, **TWO_DEVICES))
-
-
-LATE = """
-import sys, time
-from pixelprior.system.processes import all_agree, is_first, joined
-
-with joined(sys.argv[2], 2, int(sys.argv[1])):
     if is_first():
         # As if it prepared a data set: longer than JAX waits for it by itself.
         time.sleep(40)
@@ -364,8 +356,8 @@ with joined(sys.argv[2], 2, int(sys.argv[1])):
 
 
 @pytest.mark.slow
-def test_one_that_takes_long_is_waited_for():
-    complete(scripts(LATE))
+def test_rows_go_where_they_belong_and_one_that_takes_long_is_waited_for():
+    complete(scripts(PROGRAM, **TWO_DEVICES))
 
 
 def scripts(program, **variables):

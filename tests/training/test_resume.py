@@ -3,57 +3,20 @@
 import json
 import random
 import shutil
-import signal
 import time
 
-import jax
-import numpy as np
 import pytest
-from flax import nnx
 
 from pixelprior.runs.load import load_trained
-from pixelprior.training.metrics import read_metrics
-
-CLOCK = ("images_per_second", "compile_seconds", "input_share")  # what differs from run to run
-
-
-def weights(workdir, *, averaged, checkpoint="latest"):
-    trained = load_trained(workdir, checkpoint=checkpoint, averaged=averaged)
-    return jax.tree.leaves(nnx.state(trained.model))
-
-
-def records(workdir):
-    return [
-        {key: value for key, value in record.items() if key not in CLOCK}
-        for record in read_metrics(workdir / "metrics.jsonl")
-    ]
-
-
-def assert_same_end(workdir, finished):
-    for averaged in (False, True):
-        ours, theirs = weights(workdir, averaged=averaged), weights(finished, averaged=averaged)
-        assert len(ours) == len(theirs) > 5
-        for a, b in zip(ours, theirs, strict=True):
-            np.testing.assert_array_equal(a, b)
-    assert records(workdir) == records(finished)
-
-
-def wait_for(condition, process):
-    """Waits until something is true of a running process."""
-    while not condition():
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.002)
-
-
-def logged(workdir, step):
-    """Whether the metrics of a step have been written."""
-    path = workdir / "metrics.jsonl"
-    return lambda: path.exists() and f'"step": {step},' in path.read_text()
-
-
-def saving(workdir, step):
-    """Whether a checkpoint is being written, or has been."""
-    return lambda: any((workdir / "checkpoints").glob(f"{step}*"))
+from tests.training.restarts import (
+    assert_same_end,
+    kill,
+    logged,
+    records,
+    saving,
+    stopped_at,
+    wait_for,
+)
 
 
 def copy(run, folder):
@@ -115,23 +78,18 @@ def test_killed_twice_then_stopped_then_resumed(finished, tmp_path, start, run):
     # Before the first checkpoint.
     process = start(workdir)
     wait_for(logged(workdir, 2), process)
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
-    process.communicate()
+    kill(process)
     # While a checkpoint is written, or just after.
     process = start(workdir)
     wait_for(saving(workdir, 4), process)
-    process.kill()
-    process.communicate()
+    kill(process)
     # The scheduler's way of asking.
     process = start(workdir)
     wait_for(logged(workdir, 5), process)
     process.terminate()
     _, errors = process.communicate()
     assert process.returncode == 0, errors
-    assert "Traceback" not in errors
-    assert "SIGTERM: saved step" in errors, errors
-    stopped = int(errors.split("SIGTERM: saved step ")[1].split(";")[0])
+    stopped = stopped_at(errors)
     assert 5 <= stopped < 12 and (workdir / "checkpoints" / str(stopped)).is_dir()
     errors = run(workdir)
     assert f"resuming at step {stopped}" in errors

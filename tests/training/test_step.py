@@ -2,6 +2,7 @@
 
 import json
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,7 +20,7 @@ from pixelprior.training.optimizer import make_optimizer
 from pixelprior.training.step import init_state, make_train_step
 from pixelprior.training.tasks.pixels import pixel_loss
 from tests.models.catalogue import SHIPPED
-from tests.training.test_resume import CLOCK
+from tests.training.restarts import CLOCK
 
 SMALL = {"features": 4, "num_layers": 1, "embedding_features": 4, "head_features": 8}
 
@@ -131,11 +132,9 @@ def test_a_batch_in_parts_takes_the_same_step(parts):
     for _ in range(3):
         state, metrics = step(state, batch)
         other, metrics_in_parts = step_in_parts(other, batch)
-        for a, b in zip(jax.tree.leaves(metrics), jax.tree.leaves(metrics_in_parts), strict=True):
-            np.testing.assert_allclose(b, a, rtol=1e-5)
-    for a, b in zip(host(state), host(other), strict=True):
-        # Sums in another order, through three steps of Adam.
-        np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-5)
+        chex.assert_trees_all_close(metrics_in_parts, metrics, rtol=1e-5)
+    # Sums in another order, through three steps of Adam.
+    chex.assert_trees_all_close(other, state, rtol=1e-4, atol=1e-5)
     assert step_in_parts._cache_size() == 1
 
 

@@ -1,8 +1,6 @@
 """Training a tokenizer on digits: codebooks that follow, one device and eight, by heart."""
 
 import functools
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from pixelprior.training.optimizer import make_optimizer
 from pixelprior.training.step import init_state, make_train_step
 from pixelprior.training.task import Loss
 from pixelprior.training.tasks.tokenizer import TokenizerTask
+from tests.several_devices import run_on_devices
 
 ROOT = Path(pixelprior.__file__).parents[1]
 DEVICES = 8
@@ -308,17 +307,7 @@ def told_and_codebooks(history):
 
 @pytest.mark.slow
 def test_eight_devices_have_the_codebooks_of_one(tmp_path):
-    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={DEVICES}"
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    environment = os.environ | {"XLA_FLAGS": flags, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu"}
-    child = subprocess.run(
-        [sys.executable, __file__, str(tmp_path / "results.npz")],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert child.returncode == 0, child.stderr
+    run_on_devices(DEVICES, __file__, tmp_path / "results.npz")
     history, _, _ = train()
     one = told_and_codebooks(history)
     assert any(

@@ -9,7 +9,7 @@ import pytest
 
 from pixelprior.training.metrics import read_metrics
 from tests.training.conftest import ROOT
-from tests.training.test_resume import logged, wait_for
+from tests.training.restarts import logged, wait_for
 
 OFFLINE = {"WANDB_MODE": "offline"}
 BLOCK, HEADER = 2**15, 7
