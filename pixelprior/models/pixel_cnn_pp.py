@@ -37,6 +37,7 @@ from pixelprior.errors import InputError
 from pixelprior.grid import Grid
 from pixelprior.models.base import AutoregressiveModel, CommonSettings, row_of
 from pixelprior.nn.causal import Above, Left, shift_down, shift_right
+from pixelprior.nn.initializers import zeros
 from pixelprior.nn.shifted_conv import interleave
 from pixelprior.nn.two_streams import Layer, Scale
 
@@ -123,7 +124,7 @@ class PixelCNNPP(AutoregressiveModel):
         self.first_vertical = Above(2, 3, self.embedding.features, features, rngs=rngs)
         self.first_above = Above(1, 3, self.embedding.features, features, rngs=rngs)
         self.first_left = Left(1, self.embedding.features, features, rngs=rngs)
-        self.first_bias = nnx.Param(jnp.zeros((2, features)))
+        self.first_bias = nnx.Param(zeros(2, features))
         self.scales = nnx.List(
             [
                 Scale(
