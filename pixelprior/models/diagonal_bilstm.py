@@ -35,6 +35,7 @@ from pixelprior.context import Context
 from pixelprior.grid import Grid
 from pixelprior.models.base import AutoregressiveModel, CommonSettings, row_of, side_by_side
 from pixelprior.nn.causal import shift_down
+from pixelprior.nn.compiled import compiled
 from pixelprior.nn.initializers import linear
 from pixelprior.nn.lstm import LineLSTM, line_lstm, lstm_cell
 from pixelprior.nn.masked_conv import MaskedConv
@@ -215,6 +216,7 @@ class DiagonalBiLSTM(AutoregressiveModel):
             (self.first.left.init_past(batch, 1), states),
         )
 
+    @compiled()
     def step(
         self, above: Any, left: Any, previous: Int[Array, "b k c"]
     ) -> tuple[Float[Array, "b k d"], Any, Any]:
@@ -235,6 +237,7 @@ class DiagonalBiLSTM(AutoregressiveModel):
             x = block.output(x, hidden + from_right)
         return x[:, 0], (past, new_states), (inputs, hiddens)
 
+    @compiled()
     def end_row(self, cache: _Cache, pixels: Int[Array, "b 1 w c"], traces: Any) -> _Cache:
         """See `AutoregressiveModel.end_row`: the leftwards LSTMs, now that the row is known.
 

@@ -65,6 +65,9 @@ def line_lstm(
     return _line_lstm_forward(terms, kernel)[0]
 
 
+# Compiled where they stand outside of compiled code: what their loops run over are new functions
+# in every call.
+@functools.partial(jax.jit, inline=True)
 def _line_lstm_forward(terms, kernel):
     taps, d, _ = kernel.shape
 
@@ -81,6 +84,7 @@ def _line_lstm_forward(terms, kernel):
     return hidden, (hidden, last_cell, gates, kernel)
 
 
+@functools.partial(jax.jit, inline=True)
 def _line_lstm_backward(residuals, d_hiddens):
     hiddens, last_cells, gates, kernel = residuals
     taps, d, _ = kernel.shape
