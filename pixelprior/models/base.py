@@ -36,6 +36,7 @@ from jaxtyping import Array, Float, Int
 from pixelprior.context import Context, ContextShape
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
+from pixelprior.nn.compiled import compiled
 from pixelprior.nn.constructed import Constructed
 from pixelprior.nn.context_encoder import ContextEncoder
 from pixelprior.nn.embedding import OUTSIDE, SymbolEmbedding
@@ -90,6 +91,14 @@ class GridModel(Constructed, nnx.Module, metaclass=abc.ABCMeta):
         Unnormalised; for grids that are looked at one by one: all levels of all symbols are kept.
         Arguments and errors as for `log_prob`.
         """
+
+
+def check_grids(
+    model: GridModel, x: Int[Array, "b h w c"], context: Context | None = None, **_: Any
+) -> None:
+    """Raise an InputError unless ``x`` and the context are what the model takes."""
+    model.grid.check(x)
+    model.context_shape.check(context, x.shape[0])
 
 
 class CommonSettings(TypedDict, total=False):
@@ -188,6 +197,7 @@ class AutoregressiveModel(GridModel):
     ) -> Float[Array, "b h w d"]:
         """`features`, of embedded symbols and an encoded context, in the dtype of the weights."""
 
+    @compiled(check_grids)
     def features(
         self,
         x: Int[Array, "b h w c"],
@@ -199,13 +209,13 @@ class AutoregressiveModel(GridModel):
 
         Arguments and errors as for `log_prob`.
         """
-        self.grid.check(x)
         model = self.in_dtype()
         # Bytes hold neither `OUTSIDE` nor the places of several channels in one table.
         embedded = model.embedding(x.astype(jnp.int32))
         encoded = model.context_encoder(context, x.shape[0])
         return model.network(embedded, encoded, dropout_key).astype(jnp.float32)
 
+    @compiled(check_grids)
     def log_prob(
         self,
         x: Int[Array, "b h w c"],
@@ -216,6 +226,7 @@ class AutoregressiveModel(GridModel):
         """See `GridModel.log_prob`."""
         return self.pixel_log_prob(x, context, dropout_key=dropout_key).sum(axis=(1, 2))
 
+    @compiled(check_grids)
     def pixel_log_prob(
         self,
         x: Int[Array, "b h w c"],
@@ -230,6 +241,7 @@ class AutoregressiveModel(GridModel):
         features = self.features(x, context, dropout_key=dropout_key)
         return self.head.log_prob(features, x.astype(jnp.int32))
 
+    @compiled(check_grids)
     def logits(
         self, x: Int[Array, "b h w c"], context: Context | None = None
     ) -> Float[Array, "b h w c v"]:

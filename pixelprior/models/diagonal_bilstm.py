@@ -35,6 +35,8 @@ from pixelprior.context import Context
 from pixelprior.grid import Grid
 from pixelprior.models.base import AutoregressiveModel, CommonSettings, row_of, side_by_side
 from pixelprior.nn.causal import shift_down
+from pixelprior.nn.compiled import compiled
+from pixelprior.nn.initializers import linear
 from pixelprior.nn.lstm import LineLSTM, line_lstm, lstm_cell
 from pixelprior.nn.masked_conv import MaskedConv
 from pixelprior.nn.skew import skew, unskew
@@ -48,7 +50,7 @@ class DiagonalLSTM(nnx.Module):
     """The LSTM of one direction; ``2 d`` features in, states of ``d``."""
 
     def __init__(self, d: int, *, context_features: int, rngs: nnx.Rngs):
-        self.inputs = nnx.Linear(2 * d, 4 * d, use_bias=False, rngs=rngs)
+        self.inputs = linear(2 * d, 4 * d, use_bias=False, rngs=rngs)
         self.lstm = LineLSTM(2, d, context_features=context_features, rngs=rngs)
 
     def terms(
@@ -88,7 +90,7 @@ class DiagonalBiLSTMBlock(nnx.Module):
         self.rightwards = DiagonalLSTM(d, context_features=context_features, rngs=rngs)
         self.leftwards = DiagonalLSTM(d, context_features=context_features, rngs=rngs)
         self.dropout = nnx.Dropout(dropout_rate)
-        self.expand = nnx.Linear(d, 2 * d, rngs=rngs)
+        self.expand = linear(d, 2 * d, rngs=rngs)
 
     def hidden(
         self, x: Float[Array, "b h w 2*d"], context: Float[Array, "b #h #w c"] | None
@@ -214,6 +216,7 @@ class DiagonalBiLSTM(AutoregressiveModel):
             (self.first.left.init_past(batch, 1), states),
         )
 
+    @compiled()
     def step(
         self, above: Any, left: Any, previous: Int[Array, "b k c"]
     ) -> tuple[Float[Array, "b k d"], Any, Any]:
@@ -234,6 +237,7 @@ class DiagonalBiLSTM(AutoregressiveModel):
             x = block.output(x, hidden + from_right)
         return x[:, 0], (past, new_states), (inputs, hiddens)
 
+    @compiled()
     def end_row(self, cache: _Cache, pixels: Int[Array, "b 1 w c"], traces: Any) -> _Cache:
         """See `AutoregressiveModel.end_row`: the leftwards LSTMs, now that the row is known.
 

@@ -22,7 +22,6 @@ import functools
 from typing import Any, NamedTuple, Unpack
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
@@ -32,6 +31,7 @@ from pixelprior.grid import Grid
 from pixelprior.models.base import AutoregressiveModel, CommonSettings, row_of
 from pixelprior.nn.causal import Above, Left, shift_down, shift_right
 from pixelprior.nn.gates import gated_activation
+from pixelprior.nn.initializers import linear, zeros
 from pixelprior.nn.stack import Stack
 
 
@@ -58,16 +58,14 @@ class GatedBlock(nnx.Module):
     ):
         self.residual = residual
         self.above = Above(rows, columns, d, 2 * e, rngs=rngs)
-        self.above_bias = nnx.Param(jnp.zeros(2 * e))
+        self.above_bias = nnx.Param(zeros(2 * e))
         self.left = Left(left, d, 2 * e, rngs=rngs)
-        self.link = nnx.Linear(2 * e, 2 * e, rngs=rngs)
+        self.link = linear(2 * e, 2 * e, rngs=rngs)
         self.context = (
-            nnx.Linear(context_features, 2 * e, use_bias=False, rngs=rngs)
-            if context_features
-            else None
+            linear(context_features, 2 * e, use_bias=False, rngs=rngs) if context_features else None
         )
         self.dropout = nnx.Dropout(dropout_rate)
-        self.output = nnx.Linear(e, e, rngs=rngs)
+        self.output = linear(e, e, rngs=rngs)
 
     def vertical(
         self,

@@ -32,9 +32,10 @@ from jaxtyping import Array, Bool, Float, Int, Shaped
 from pixelprior.context import Context, ContextShape
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
-from pixelprior.models.base import COMMON_DEFAULTS, CommonSettings, GridModel
+from pixelprior.models.base import COMMON_DEFAULTS, CommonSettings, GridModel, check_grids
 from pixelprior.models.gated_pixel_cnn import GatedPixelCNN
 from pixelprior.nn.code_context import CodeContext
+from pixelprior.nn.compiled import compiled
 from pixelprior.nn.embedding import OUTSIDE
 
 
@@ -112,6 +113,7 @@ class MultiScale(GridModel):
         )
         self.fine = GatedPixelCNN(grid, map_features=features + map_features, rngs=rngs, **sizes)
 
+    @compiled(check_grids)
     def log_prob(
         self,
         x: Int[Array, "b h w c"],
@@ -120,8 +122,6 @@ class MultiScale(GridModel):
         dropout_key: Array | None = None,
     ) -> Float[Array, " b"]:
         """See `GridModel.log_prob`."""
-        self.grid.check(x)
-        self.context_shape.check(context, x.shape[0])
         keys = (None, None) if dropout_key is None else jax.random.split(dropout_key)
         coarse = self.coarse_part(x)
         of_coarse = self.coarse.log_prob(coarse, self.coarse_context(context), dropout_key=keys[0])
@@ -130,12 +130,11 @@ class MultiScale(GridModel):
         )
         return of_coarse + jnp.where(self._is_given(), 0.0, of_pixels).sum(axis=(1, 2))
 
+    @compiled(check_grids)
     def logits(
         self, x: Int[Array, "b h w c"], context: Context | None = None
     ) -> Float[Array, "b h w c v"]:
         """See `GridModel.logits`."""
-        self.grid.check(x)
-        self.context_shape.check(context, x.shape[0])
         coarse = self.coarse_part(x)
         logits = self.fine.logits(x, self.fine_context(context, coarse))
         of_coarse = self.coarse.logits(coarse, self.coarse_context(context))

@@ -27,6 +27,7 @@ from jaxtyping import Array, Float, Int
 from pixelprior.context import Context
 from pixelprior.grid import Grid
 from pixelprior.models.base import AutoregressiveModel, CommonSettings, row_of
+from pixelprior.nn.initializers import linear, zeros
 from pixelprior.nn.masked_conv import MaskedConv
 from pixelprior.nn.stack import Stack
 
@@ -43,14 +44,14 @@ class ResidualBlock(nnx.Module):
         dropout_rate: float,
         rngs: nnx.Rngs,
     ):
-        self.reduce = nnx.Linear(2 * d, d, rngs=rngs)
+        self.reduce = linear(2 * d, d, rngs=rngs)
         self.conv = MaskedConv("B", kernel_size, d, d, rngs=rngs)
-        self.bias = nnx.Param(jnp.zeros(d))
+        self.bias = nnx.Param(zeros(d))
         self.context = (
-            nnx.Linear(context_features, d, use_bias=False, rngs=rngs) if context_features else None
+            linear(context_features, d, use_bias=False, rngs=rngs) if context_features else None
         )
         self.dropout = nnx.Dropout(dropout_rate)
-        self.expand = nnx.Linear(d, 2 * d, rngs=rngs)
+        self.expand = linear(d, 2 * d, rngs=rngs)
 
     def hidden(self, x: Float[Array, "b h w 2*d"]) -> Float[Array, "b h w d"]:
         """What the masked convolution looks at."""

@@ -37,6 +37,8 @@ from pixelprior.errors import InputError
 from pixelprior.grid import Grid
 from pixelprior.models.base import AutoregressiveModel, CommonSettings, row_of
 from pixelprior.nn.causal import Above, Left, shift_down, shift_right
+from pixelprior.nn.compiled import compiled
+from pixelprior.nn.initializers import zeros
 from pixelprior.nn.shifted_conv import interleave
 from pixelprior.nn.two_streams import Layer, Scale
 
@@ -123,7 +125,7 @@ class PixelCNNPP(AutoregressiveModel):
         self.first_vertical = Above(2, 3, self.embedding.features, features, rngs=rngs)
         self.first_above = Above(1, 3, self.embedding.features, features, rngs=rngs)
         self.first_left = Left(1, self.embedding.features, features, rngs=rngs)
-        self.first_bias = nnx.Param(jnp.zeros((2, features)))
+        self.first_bias = nnx.Param(zeros(2, features))
         self.scales = nnx.List(
             [
                 Scale(
@@ -226,6 +228,7 @@ class PixelCNNPP(AutoregressiveModel):
             None if scale.coarsest else self._init_scale(index + 1, batch, (width + 1) // 2),
         )
 
+    @compiled()
     def start_row(
         self, cache: _Cache, row: Int[Array, ""]
     ) -> tuple[_Cache, tuple[Float[Array, "b 1 w d"], _ScaleAbove], Any]:
@@ -309,6 +312,7 @@ class PixelCNNPP(AutoregressiveModel):
             None if scale.coarsest else self._init_left(index + 1, batch),
         )
 
+    @compiled()
     def step(
         self, above: Any, left: Any, previous: Int[Array, "b k c"]
     ) -> tuple[Float[Array, "b k d"], Any, _ScaleLeft]:
@@ -389,6 +393,7 @@ class PixelCNNPP(AutoregressiveModel):
         last = jax.tree.map(lambda y: y[..., -1:, :], trace._replace(coarse=None))
         return x, last._replace(coarse=coarse), trace
 
+    @compiled()
     def end_row(self, cache: _Cache, pixels: Int[Array, "b 1 w c"], traces: _ScaleLeft) -> _Cache:
         """See `AutoregressiveModel.end_row`."""
         return cache._replace(pixels=pixels, scale=self._end_row(cache.scale, traces, cache.row))

@@ -32,6 +32,7 @@ from pixelprior.grid import Grid
 from pixelprior.models.base import AutoregressiveModel, CommonSettings, row_of
 from pixelprior.nn.attention import CausalAttention
 from pixelprior.nn.gates import gated_residual
+from pixelprior.nn.initializers import linear, zeros
 from pixelprior.nn.masked_conv import MaskedConv
 from pixelprior.nn.raster_stem import RasterStem
 from pixelprior.nn.stack import Stack
@@ -50,12 +51,12 @@ class GatedResidual(nnx.Module):
         rngs: nnx.Rngs,
     ):
         self.conv = MaskedConv("B", kernel_size, d, d, rngs=rngs)
-        self.bias = nnx.Param(jnp.zeros(d))
+        self.bias = nnx.Param(zeros(d))
         self.context = (
-            nnx.Linear(context_features, d, use_bias=False, rngs=rngs) if context_features else None
+            linear(context_features, d, use_bias=False, rngs=rngs) if context_features else None
         )
         self.dropout = nnx.Dropout(dropout_rate)
-        self.gate = nnx.Linear(d, 2 * d, rngs=rngs)
+        self.gate = linear(d, 2 * d, rngs=rngs)
 
     def condition(self, context: Float[Array, "b #h #w f"] | None) -> Float[Array, "..."]:
         """What is added to the convolution whatever the symbols are."""
@@ -84,10 +85,10 @@ class AttentionBlock(nnx.Module):
         self.attention = CausalAttention(
             2 * d, d, num_heads=num_heads, window_rows=window_rows, rngs=rngs
         )
-        self.features = nnx.Linear(d, d, rngs=rngs)
-        self.attended = nnx.Linear(d, d, use_bias=False, rngs=rngs)
+        self.features = linear(d, d, rngs=rngs)
+        self.attended = linear(d, d, use_bias=False, rngs=rngs)
         self.dropout = nnx.Dropout(dropout_rate)
-        self.gate = nnx.Linear(d, 2 * d, rngs=rngs)
+        self.gate = linear(d, 2 * d, rngs=rngs)
 
     def output(
         self,

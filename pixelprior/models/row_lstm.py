@@ -31,6 +31,7 @@ from pixelprior.errors import InputError
 from pixelprior.grid import Grid
 from pixelprior.models.base import AutoregressiveModel, CommonSettings, row_of
 from pixelprior.nn.causal import Left
+from pixelprior.nn.initializers import linear
 from pixelprior.nn.lstm import LineLSTM, lstm_cell
 from pixelprior.nn.masked_conv import MaskedConv
 from pixelprior.nn.stack import Stack
@@ -52,7 +53,7 @@ class RowLSTMBlock(nnx.Module):
         self.inputs = Left(kernel_size // 2 + 1, 2 * d, 4 * d, rngs=rngs)
         self.lstm = LineLSTM(kernel_size, d, context_features=context_features, rngs=rngs)
         self.dropout = nnx.Dropout(dropout_rate)
-        self.expand = nnx.Linear(d, 2 * d, rngs=rngs)
+        self.expand = linear(d, 2 * d, rngs=rngs)
 
     def __call__(
         self,

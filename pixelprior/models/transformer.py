@@ -30,6 +30,7 @@ from pixelprior.context import Context
 from pixelprior.grid import Grid
 from pixelprior.models.base import AutoregressiveModel, CommonSettings, row_of
 from pixelprior.nn.attention import AttentionCache, CausalAttention
+from pixelprior.nn.initializers import layer_norm, linear
 from pixelprior.nn.raster_stem import RasterStem
 from pixelprior.nn.stack import Stack
 
@@ -50,18 +51,16 @@ class TransformerBlock(nnx.Module):
         dropout_rate: float,
         rngs: nnx.Rngs,
     ):
-        self.attention_norm = nnx.LayerNorm(d, rngs=rngs)
+        self.attention_norm = layer_norm(d, rngs=rngs)
         self.attention = CausalAttention(
             d, d, num_heads=num_heads, window_rows=window_rows, rngs=rngs
         )
         self.context = (
-            nnx.Linear(context_features, 2 * d, use_bias=False, rngs=rngs)
-            if context_features
-            else None
+            linear(context_features, 2 * d, use_bias=False, rngs=rngs) if context_features else None
         )
-        self.norm = nnx.LayerNorm(d, rngs=rngs)
-        self.expand = nnx.Linear(d, EXPANSION * d, rngs=rngs)
-        self.reduce = nnx.Linear(EXPANSION * d, d, rngs=rngs)
+        self.norm = layer_norm(d, rngs=rngs)
+        self.expand = linear(d, EXPANSION * d, rngs=rngs)
+        self.reduce = linear(EXPANSION * d, d, rngs=rngs)
         self.dropout = nnx.Dropout(dropout_rate)
 
     def condition(
@@ -144,7 +143,7 @@ class Transformer(AutoregressiveModel):
             remat=self.remat,
             rngs=rngs,
         )
-        self.norm = nnx.LayerNorm(features, rngs=rngs)
+        self.norm = layer_norm(features, rngs=rngs)
         self.head = self.head_settings.make(grid, features, rngs=rngs)
 
     def network(

@@ -18,6 +18,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from pixelprior.errors import InputError
+from pixelprior.nn.initializers import linear
 
 CHUNKS = 7
 """Whole grids are attended to in at least so many parts, each looking only as far as its own end:
@@ -60,8 +61,8 @@ class CausalAttention(nnx.Module):
             raise InputError(f"num_heads must divide the {e} features, got {num_heads}")
         self.num_heads = num_heads
         self.window_rows = window_rows
-        self.project = nnx.Linear(d, 3 * e, use_bias=False, rngs=rngs)
-        self.output = nnx.Linear(e, e, rngs=rngs)
+        self.project = linear(d, 3 * e, use_bias=False, rngs=rngs)
+        self.output = linear(e, e, rngs=rngs)
 
     def __call__(self, x: Float[Array, "b h w d"]) -> Float[Array, "b h w e"]:
         """Attention over whole grids."""

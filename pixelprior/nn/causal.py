@@ -19,6 +19,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Shaped
 
 from pixelprior.errors import InputError
+from pixelprior.nn.initializers import kernel
 
 
 def shift_down(x: Shaped[Array, "b h w c"], fill: int = 0) -> Shaped[Array, "b h w c"]:
@@ -76,20 +77,13 @@ def _correlate_backward(residuals, dy):
 correlate.defvjp(_correlate_forward, _correlate_backward)
 
 
-def _kernel(rows: int, columns: int, d: int, e: int, rngs: nnx.Rngs) -> nnx.Param:
-    initializer = jax.nn.initializers.variance_scaling(
-        1.0, "fan_in", "truncated_normal", in_axis=(0, 1, 2), out_axis=3
-    )
-    return nnx.Param(initializer(rngs.params(), (rows, columns, d, e), jnp.float32))
-
-
 class Above(nnx.Module):
     """A convolution over the own row and the ``rows - 1`` rows above it, ``columns`` wide."""
 
     def __init__(self, rows: int, columns: int, d: int, e: int, *, rngs: nnx.Rngs):
         if columns % 2 == 0:
             raise InputError(f"a centred kernel has an odd number of columns, got {columns}")
-        self.kernel = _kernel(rows, columns, d, e, rngs)
+        self.kernel = kernel(rows, columns, d, e, rngs=rngs)
 
     def init_past(self, batch: int, width: int) -> Float[Array, "b rows-1 w d"]:
         """What lies above the grid: zeros."""
@@ -100,18 +94,17 @@ class Above(nnx.Module):
         self, x: Float[Array, "b h w d"], past: Float[Array, "b rows-1 w d"]
     ) -> tuple[Float[Array, "b h w e"], Float[Array, "b rows-1 w d"]]:
         """Returns the outputs for the rows of ``x``, and the past of the rows that follow."""
-        kernel = self.kernel[...]
-        margin = kernel.shape[1] // 2
+        margin = self.kernel.shape[1] // 2
         extended = jnp.concatenate([past, x], axis=1)
         wide = jnp.pad(extended, ((0, 0), (0, 0), (margin, margin), (0, 0)))
-        return correlate(wide, kernel), extended[:, x.shape[1] :]
+        return correlate(wide, self.kernel[...]), extended[:, x.shape[1] :]
 
 
 class Left(nnx.Module):
     """A convolution over the own column and the ``columns - 1`` columns to the left of it."""
 
     def __init__(self, columns: int, d: int, e: int, *, rngs: nnx.Rngs):
-        self.kernel = _kernel(1, columns, d, e, rngs)
+        self.kernel = kernel(1, columns, d, e, rngs=rngs)
 
     def init_past(self, batch: int, height: int) -> Float[Array, "b h columns-1 d"]:
         """What lies to the left of the grid: zeros."""

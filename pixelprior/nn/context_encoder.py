@@ -8,6 +8,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from pixelprior.context import Context, ContextShape
+from pixelprior.nn.initializers import embed, linear
 
 
 class ContextEncoder(nnx.Module):
@@ -19,8 +20,8 @@ class ContextEncoder(nnx.Module):
     def __init__(self, shape: ContextShape, d: int, *, rngs: nnx.Rngs):
         self.shape = shape
         rows = shape.num_classes + shape.null_class
-        self.label = nnx.Embed(rows, d, rngs=rngs) if shape.num_classes else None
-        self.map = nnx.Linear(shape.map_features, d, rngs=rngs) if shape.map_features else None
+        self.label = embed(rows, d, rngs=rngs) if shape.num_classes else None
+        self.map = linear(shape.map_features, d, rngs=rngs) if shape.map_features else None
 
     def __call__(self, context: Context | None, batch: int) -> Float[Array, "b #h #w d"] | None:
         """Encodes the context of ``batch`` grids.

@@ -5,8 +5,11 @@ Legend: n any leading axes, c channels, v levels, d features.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int
+
+from pixelprior.nn.initializers import normal, on_host
 
 OUTSIDE = -1
 """The symbol of a place outside the grid; its embedding is zero."""
@@ -21,11 +24,14 @@ class SymbolEmbedding(nnx.Module):
     """
 
     def __init__(self, channels: int, levels: int, d: int, *, rngs: nnx.Rngs):
-        values = jnp.linspace(-1.0, 1.0, levels)[None, :, None]
+        values = on_host(jnp.linspace(-1.0, 1.0, levels))[None, :, None]
         direction_key, noise_key = jax.random.split(rngs.params())
-        directions = jax.random.normal(direction_key, (channels, 1, d))
-        noise = 0.1 * jax.random.normal(noise_key, (channels, levels, d))
-        self.table = nnx.Param((values * directions + noise) / jnp.sqrt(channels))
+        directions = normal(direction_key, (channels, 1, d))
+        noise = 0.1 * normal(noise_key, (channels, levels, d))
+        # A product, as XLA makes it of a quotient.
+        share = np.float32(1.0) / np.sqrt(np.float32(channels))
+        table = (values * directions + noise) * share
+        self.table = nnx.Param(jnp.asarray(table, jnp.float32))
 
     @property
     def features(self) -> int:

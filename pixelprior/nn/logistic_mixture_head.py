@@ -17,6 +17,7 @@ from pixelprior.errors import InputError
 from pixelprior.grid import Grid
 from pixelprior.nn.discretized_logistic import brightness, log_mass
 from pixelprior.nn.head import Head
+from pixelprior.nn.initializers import fan_in, linear
 
 
 class _Mixture(NamedTuple):
@@ -48,16 +49,16 @@ class LogisticMixtureHead(Head):
         self.grid = grid
         self.num_mixtures = num_mixtures
         c, m = grid.channels, num_mixtures
-        self.hidden = nnx.Linear(d, hidden_features, rngs=rngs)
+        self.hidden = linear(d, hidden_features, rngs=rngs)
         # A fresh head is close to uniform, for one channel or many: its components have equal
         # weights, are wide enough for the whole range, and apart enough to go different ways.
         bias = np.zeros((1 + 2 * c + c * (c - 1) // 2, m))
         bias[1 : 1 + c] = 0.5 * ((2.0 * np.arange(m) + 1.0) / m - 1.0)
         bias[1 + c : 1 + 2 * c] = math.log(0.35)
-        self.output = nnx.Linear(
+        self.output = linear(
             hidden_features,
             bias.size,
-            kernel_init=nnx.initializers.variance_scaling(0.01, "fan_in", "truncated_normal"),
+            kernel_init=fan_in(0.01),
             bias_init=lambda key, shape, dtype: jnp.asarray(bias.ravel(), dtype),
             rngs=rngs,
         )

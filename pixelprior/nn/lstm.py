@@ -17,9 +17,12 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax import lax
 from jaxtyping import Array, Float
+
+from pixelprior.nn.initializers import kernel, linear
 
 
 def _activate(gates: Float[Array, "*n 4*d"]) -> Float[Array, "*n 4*d"]:
@@ -62,6 +65,9 @@ def line_lstm(
     return _line_lstm_forward(terms, kernel)[0]
 
 
+# Compiled where they stand outside of compiled code: what their loops run over are new functions
+# in every call.
+@functools.partial(jax.jit, inline=True)
 def _line_lstm_forward(terms, kernel):
     taps, d, _ = kernel.shape
 
@@ -78,6 +84,7 @@ def _line_lstm_forward(terms, kernel):
     return hidden, (hidden, last_cell, gates, kernel)
 
 
+@functools.partial(jax.jit, inline=True)
 def _line_lstm_backward(residuals, d_hiddens):
     hiddens, last_cells, gates, kernel = residuals
     taps, d, _ = kernel.shape
@@ -125,16 +132,13 @@ class LineLSTM(nnx.Module):
     """
 
     def __init__(self, taps: int, d: int, *, context_features: int, rngs: nnx.Rngs):
-        initializer = jax.nn.initializers.variance_scaling(
-            1.0, "fan_in", "truncated_normal", in_axis=(0, 1), out_axis=2
-        )
-        self.kernel = nnx.Param(initializer(rngs.params(), (taps, d, 4 * d), jnp.float32))
+        self.kernel = kernel(taps, d, 4 * d, rngs=rngs)
         # Cells start by remembering: their forget gates are open.
-        self.bias = nnx.Param(jnp.zeros(4 * d).at[d : 2 * d].set(1.0))
+        bias = np.zeros(4 * d)
+        bias[d : 2 * d] = 1.0
+        self.bias = nnx.Param(jnp.asarray(bias, jnp.float32))
         self.context = (
-            nnx.Linear(context_features, 4 * d, use_bias=False, rngs=rngs)
-            if context_features
-            else None
+            linear(context_features, 4 * d, use_bias=False, rngs=rngs) if context_features else None
         )
 
     def condition(self, context: Float[Array, "b #h #w c"] | None) -> Float[Array, "..."]:
@@ -155,5 +159,4 @@ class LineLSTM(nnx.Module):
 
     def init_state(self, *shape: int) -> Float[Array, "*shape d"]:
         """What is before the first line, hidden state or cell: zeros."""
-        kernel = self.kernel[...]
-        return jnp.zeros((*shape, kernel.shape[1]), kernel.dtype)
+        return jnp.zeros((*shape, self.kernel.shape[1]), self.kernel.dtype)

@@ -3,13 +3,14 @@
 Legend: b batch, h height, w width, c embedded features in, d features out.
 """
 
-import jax
+import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 from jaxtyping import Array, Float, Int
 
 from pixelprior.grid import Grid
 from pixelprior.nn.causal import shift_down
+from pixelprior.nn.initializers import linear, normal
 from pixelprior.nn.masked_conv import MaskedConv
 
 
@@ -31,9 +32,9 @@ class RasterStem(nnx.Module):
 
     def __init__(self, grid: Grid, kernel_size: int, d: int, e: int, *, rngs: nnx.Rngs):
         self.conv = MaskedConv("A", kernel_size, d, e, rngs=rngs)
-        self.last = nnx.Linear(d, e, use_bias=False, rngs=rngs)
-        self.rows = nnx.Param(0.1 * jax.random.normal(rngs.params(), (grid.height, e)))
-        self.columns = nnx.Param(0.1 * jax.random.normal(rngs.params(), (grid.width, e)))
+        self.last = linear(d, e, use_bias=False, rngs=rngs)
+        self.rows = _places(grid.height, e, rngs)
+        self.columns = _places(grid.width, e, rngs)
 
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w d"]:
         """The stem over whole grids."""
@@ -65,3 +66,7 @@ class RasterStem(nnx.Module):
         """Columns, given the embedded ones to their left; and the state after them."""
         y, left = self.conv.left(previous, left)
         return y + above, left
+
+
+def _places(count: int, e: int, rngs: nnx.Rngs) -> nnx.Param:
+    return nnx.Param(jnp.asarray(0.1 * normal(rngs.params(), (count, e)), jnp.float32))

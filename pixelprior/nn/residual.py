@@ -11,13 +11,15 @@ import jax
 from flax import nnx
 from jaxtyping import Array, Float
 
+from pixelprior.nn.initializers import conv, linear
+
 
 class ResidualBlock(nnx.Module):
     """relu, 3x3 to ``r`` features, relu, 1x1 back to ``d``, added to the input."""
 
     def __init__(self, d: int, r: int, *, rngs: nnx.Rngs):
-        self.wide = nnx.Conv(d, r, (3, 3), rngs=rngs)
-        self.back = nnx.Linear(r, d, rngs=rngs)
+        self.wide = conv(d, r, (3, 3), rngs=rngs)
+        self.back = linear(r, d, rngs=rngs)
 
     def __call__(self, x: Float[Array, "b h w d"]) -> Float[Array, "b h w d"]:
         """Returns the input and what the block adds to it."""
@@ -28,7 +30,7 @@ class ResidualTower(nnx.Module):
     """A 3x3 convolution to ``d`` features, ``depth`` residual blocks, and a relu."""
 
     def __init__(self, c: int, d: int, *, r: int, depth: int, rngs: nnx.Rngs):
-        self.first = nnx.Conv(c, d, (3, 3), rngs=rngs)
+        self.first = conv(c, d, (3, 3), rngs=rngs)
         self.blocks = nnx.List([ResidualBlock(d, r, rngs=rngs) for _ in range(depth)])
 
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w d"]:
@@ -51,15 +53,15 @@ class Downsample(nnx.Module):
         sizes = [c, *_halved(d, factors), d]
         self.convs = nnx.List(
             [
-                nnx.Conv(sizes[n], sizes[n + 1], (2 * f, 2 * f), strides=(f, f), rngs=rngs)
+                conv(sizes[n], sizes[n + 1], (2 * f, 2 * f), strides=(f, f), rngs=rngs)
                 for n, f in enumerate(factors)
             ]
         )
 
     def __call__(self, x: Float[Array, "b s*h s*w c"]) -> Float[Array, "b h w d"]:
         """Returns the features of the coarser grid."""
-        for conv in self.convs:
-            x = jax.nn.relu(conv(x))
+        for layer in self.convs:
+            x = jax.nn.relu(layer(x))
         return x
 
 
@@ -78,15 +80,15 @@ class Upsample(nnx.Module):
         sizes = [d, *_halved(d, self.factors), out]
         self.convs = nnx.List(
             [
-                nnx.Conv(sizes[n], f * f * sizes[n + 1], (3, 3), rngs=rngs)
+                conv(sizes[n], f * f * sizes[n + 1], (3, 3), rngs=rngs)
                 for n, f in enumerate(self.factors)
             ]
         )
 
     def __call__(self, x: Float[Array, "b h w d"]) -> Float[Array, "b s*h s*w out"]:
         """Returns the features of the finer grid."""
-        for number, (factor, conv) in enumerate(zip(self.factors, self.convs, strict=True)):
-            x = spread(conv(jax.nn.relu(x) if number else x), factor)
+        for number, (factor, layer) in enumerate(zip(self.factors, self.convs, strict=True)):
+            x = spread(layer(jax.nn.relu(x) if number else x), factor)
         return x
 
 

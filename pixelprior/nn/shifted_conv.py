@@ -15,13 +15,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from pixelprior.nn.causal import correlate
-
-
-def _kernel(d: int, e: int, rngs: nnx.Rngs) -> nnx.Param:
-    initializer = nnx.initializers.variance_scaling(
-        1.0, "fan_in", "truncated_normal", in_axis=(0, 1, 2), out_axis=3
-    )
-    return nnx.Param(initializer(rngs.params(), (2, 2, d, e), jnp.float32))
+from pixelprior.nn.initializers import kernel, linear, zeros
 
 
 class DownRightConv(nnx.Module):
@@ -32,8 +26,8 @@ class DownRightConv(nnx.Module):
     """
 
     def __init__(self, d: int, e: int, *, rngs: nnx.Rngs):
-        self.kernel = _kernel(d, e, rngs)
-        self.bias = nnx.Param(jnp.zeros(e))
+        self.kernel = kernel(2, 2, d, e, rngs=rngs)
+        self.bias = nnx.Param(zeros(e))
 
     def __call__(self, x: Float[Array, "b h w d"]) -> Float[Array, "b h w e"]:
         """The convolution over whole grids."""
@@ -59,8 +53,8 @@ class Downsample(nnx.Module):
     """
 
     def __init__(self, d: int, e: int, *, rngs: nnx.Rngs):
-        self.kernel = _kernel(d, e, rngs)
-        self.bias = nnx.Param(jnp.zeros(e))
+        self.kernel = kernel(2, 2, d, e, rngs=rngs)
+        self.bias = nnx.Param(zeros(e))
 
     def __call__(
         self, x: Float[Array, "b h w d"], past: Float[Array, "b 1 w d"]
@@ -103,7 +97,7 @@ class Upsample(nnx.Module):
     """Each coarse position gives the four fine ones that begin at the one it stands for."""
 
     def __init__(self, d: int, e: int, *, rngs: nnx.Rngs):
-        self.linear = nnx.Linear(d, 4 * e, rngs=rngs)
+        self.linear = linear(d, 4 * e, rngs=rngs)
 
     def __call__(
         self, x: Float[Array, "b H W d"], height: int, width: int

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int
 from pixelprior.grid import Grid
 from pixelprior.nn.embedding import SymbolEmbedding
 from pixelprior.nn.head import Head
+from pixelprior.nn.initializers import linear
 
 
 class SoftmaxHead(Head):
@@ -25,7 +26,7 @@ class SoftmaxHead(Head):
     def __init__(self, grid: Grid, d: int, *, hidden_features: int, rngs: nnx.Rngs):
         self.grid = grid
         self.hidden = nnx.List(
-            [nnx.Linear(d, hidden_features, rngs=rngs) for _ in range(grid.channels)]
+            [linear(d, hidden_features, rngs=rngs) for _ in range(grid.channels)]
         )
         self.earlier = nnx.List(
             [
@@ -34,7 +35,7 @@ class SoftmaxHead(Head):
             ]
         )
         self.output = nnx.List(
-            [nnx.Linear(hidden_features, grid.levels, rngs=rngs) for _ in range(grid.channels)]
+            [linear(hidden_features, grid.levels, rngs=rngs) for _ in range(grid.channels)]
         )
 
     def logits(

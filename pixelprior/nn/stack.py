@@ -9,8 +9,10 @@ from flax import nnx
 from jax import lax
 
 from pixelprior.errors import InputError
+from pixelprior.nn.initializers import stack
 
 Layer = TypeVar("Layer", bound=nnx.Module)
+Node = TypeVar("Node")
 
 
 class Stack(nnx.Module, Generic[Layer]):
@@ -32,8 +34,11 @@ class Stack(nnx.Module, Generic[Layer]):
             raise InputError(f"a network needs at least one layer, got num_layers={depth}")
         self.depth = depth
         self.remat = remat
-        make_all = nnx.split_rngs(splits=depth)(nnx.vmap(make, in_axes=0, out_axes=0))
-        self.layers = make_all(rngs)
+        with nnx.split_rngs(rngs, splits=depth):
+            layers = [make(layer_rngs) for layer_rngs in _unstacked(rngs, depth)]
+        # One by one and by NumPy, since `nnx.vmap` would compile every weight.
+        graph, *weights = *nnx.split(layers[0]), *map(nnx.state, layers[1:])
+        self.layers = nnx.merge(graph, jax.tree.map(lambda *xs: stack(xs), *weights))
 
     def scan(
         self, apply: Callable[[Layer, Any, Any], tuple[Any, Any]], carry: Any, xs: Any = None
@@ -66,8 +71,13 @@ class Stack(nnx.Module, Generic[Layer]):
         There a layer's work is so small that a scan's own, cutting out the layer's weights and
         packing up its states, would be a quarter of the time.
         """
-        graph, weights = nnx.split(self.layers)
-        return [
-            nnx.merge(graph, jax.tree.map(operator.itemgetter(index), weights))
-            for index in range(self.depth)
-        ]
+        return _unstacked(self.layers, self.depth)
+
+
+def _unstacked(node: Node, depth: int) -> list[Node]:
+    """What is stacked along the leading axes of a node's arrays."""
+    graph, weights = nnx.split(node)
+    return [
+        nnx.merge(graph, jax.tree.map(operator.itemgetter(index), weights))
+        for index in range(depth)
+    ]

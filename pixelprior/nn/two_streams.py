@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 
 from pixelprior.nn.causal import Above
 from pixelprior.nn.gates import concat_elu, gated_residual
+from pixelprior.nn.initializers import linear, zeros
 from pixelprior.nn.shifted_conv import DownRightConv, Downsample, Upsample
 from pixelprior.nn.stack import Stack
 
@@ -26,11 +27,11 @@ class VerticalBlock(nnx.Module):
         self, d: int, *, skips: bool, context_features: int, dropout_rate: float, rngs: nnx.Rngs
     ):
         self.input = Above(2, 3, 2 * d, d, rngs=rngs)
-        self.input_bias = nnx.Param(jnp.zeros(d))
-        self.skip = nnx.Linear(2 * d, d, use_bias=False, rngs=rngs) if skips else None
+        self.input_bias = nnx.Param(zeros(d))
+        self.skip = linear(2 * d, d, use_bias=False, rngs=rngs) if skips else None
         self.dropout = nnx.Dropout(dropout_rate)
         self.output = Above(2, 3, 2 * d, 2 * d, rngs=rngs)
-        self.output_bias = nnx.Param(jnp.zeros(2 * d))
+        self.output_bias = nnx.Param(zeros(2 * d))
         self.context = _context(context_features, d, rngs)
 
     def init_pasts(self, batch: int, width: int) -> list[Float[Array, "b 1 w 2*d"]]:
@@ -70,8 +71,8 @@ class HorizontalBlock(nnx.Module):
         self, d: int, *, skips: bool, context_features: int, dropout_rate: float, rngs: nnx.Rngs
     ):
         self.input = DownRightConv(2 * d, d, rngs=rngs)
-        self.link = nnx.Linear(2 * d, d, use_bias=False, rngs=rngs)
-        self.skip = nnx.Linear(2 * d, d, use_bias=False, rngs=rngs) if skips else None
+        self.link = linear(2 * d, d, use_bias=False, rngs=rngs)
+        self.skip = linear(2 * d, d, use_bias=False, rngs=rngs) if skips else None
         self.dropout = nnx.Dropout(dropout_rate)
         self.output = DownRightConv(2 * d, 2 * d, rngs=rngs)
         self.context = _context(context_features, d, rngs)
@@ -132,7 +133,7 @@ class HorizontalBlock(nnx.Module):
 
 def _context(features: int, d: int, rngs: nnx.Rngs) -> nnx.Linear | None:
     """What a context adds before the gate."""
-    return nnx.Linear(features, 2 * d, use_bias=False, rngs=rngs) if features else None
+    return linear(features, 2 * d, use_bias=False, rngs=rngs) if features else None
 
 
 class Layer(nnx.Module):

@@ -19,6 +19,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from pixelprior.errors import InputError
+from pixelprior.nn.initializers import uniform, zeros
 from pixelprior.tokenizers.quantizer import (
     CodeStatistics,
     Quantized,
@@ -179,12 +180,11 @@ class VectorQuantizer(Quantizer):
         # Small, as in the authors' code: lengths then hardly matter, and a vector chooses by
         # direction. Of long random codes the shortest would be nearest to almost everything.
         shape = (num_codebooks, codebook_size, features // num_codebooks)
-        bound = 1.0 / codebook_size
-        codes = jax.random.uniform(rngs.params(), shape, jnp.float32, -bound, bound)
+        codes = uniform(rngs.params(), shape, bound=1.0 / codebook_size)
         kind = CodebookVariable if learning == "moving_average" else nnx.Param
         self.codebook_vectors = kind(unit_length(codes) if cosine else codes)
         # From zero, the first update takes a code all the way to the mean of what chose it.
-        self.counts = CodeCounts(jnp.zeros(shape[:2], jnp.float32))
+        self.counts = CodeCounts(zeros(*shape[:2]))
 
     @property
     def codebook(self) -> Float[Array, "g k d"]:

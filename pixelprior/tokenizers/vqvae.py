@@ -41,6 +41,7 @@ from jaxtyping import Array, Float, Int
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
 from pixelprior.nn.constructed import Constructed
+from pixelprior.nn.initializers import linear
 from pixelprior.nn.residual import Downsample, ResidualTower, Upsample
 from pixelprior.tokenizers.likelihoods import LIKELIHOODS, as_pixels
 from pixelprior.tokenizers.quantizer import CodeStatistics, Quantized, Quantizer
@@ -89,7 +90,7 @@ class _Level(nnx.Module):
 
         self.down = Downsample(c, features, stride, rngs=rngs)
         self.encoder = tower(features)
-        self.project = nnx.Linear(features + known, quantizer.features, rngs=rngs)
+        self.project = linear(features + known, quantizer.features, rngs=rngs)
         self.quantizer = quantizer
         self.decoder = tower(quantizer.features + known)
         self.up = Upsample(features, out, stride, rngs=rngs)
