@@ -13,8 +13,7 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from benchmarks.machine import best_time
-from pixelprior.models.multi_scale import MultiScale
-from pixelprior.sampling.draw_grids import draw_grids
+from pixelprior.sampling.draw_grids import draw_grids, stage_task
 from pixelprior.sampling.methods import METHODS
 from pixelprior.sampling.sampler import Sampler, Task
 from pixelprior.sampling.whole_grids import Naive
@@ -123,30 +122,25 @@ def time_naive(graph: nnx.GraphDef, weights: Any, batch: int, side: int, pixels:
         side: of an image.
         pixels: how many to time.
     """
-    if isinstance(nnx.merge(graph, weights), MultiScale):
-        return _time_naive_scales(graph, weights, batch, side, pixels)
-    timed = min(pixels, side * side)
-    cost = time_sampler(graph, weights, Naive(timed), _noise(batch, side), 1)
-    return cost.seconds * side * side / timed
+    stages = len(nnx.merge(graph, weights).stages())
+    return sum(_time_naive_stage(graph, weights, batch, side, pixels, n) for n in range(stages))
 
 
-def _time_naive_scales(
-    graph: nnx.GraphDef, weights: Any, batch: int, side: int, pixels: int
+def _time_naive_stage(
+    graph: nnx.GraphDef, weights: Any, batch: int, side: int, pixels: int, number: int
 ) -> float:
-    """The smaller grid's time, and that of the full one given it."""
-    model = nnx.merge(graph, weights)
-    small = model.coarse.grid.height
+    def draw(weights: Any, noise: Any) -> Any:
+        stage = nnx.merge(graph, weights).stages()[number]
+        # What is given of earlier stages costs the same, whatever it is.
+        given = jnp.zeros(noise.shape, jnp.int32) if number else None
+        return Naive(timed)(stage.model, stage_task(stage, Task(noise, given=given)))
 
-    def fine(weights: Any, noise: Any) -> Any:
-        model = nnx.merge(graph, weights)
-        coarse = jnp.zeros((batch, *model.coarse.grid.shape), jnp.int32)
-        context = model.fine_context(None, coarse)
-        return Naive(pixels)(model.fine, Task(noise, context, given=model.given(coarse)))
-
+    grid = nnx.merge(graph, weights).stages()[number].model.grid
+    timed = min(pixels, grid.height * grid.width)
     noise = _noise(batch, side)
-    compiled = jax.jit(fine).lower(weights, noise).compile()
-    seconds = best_time(lambda: compiled(weights, noise), 1) * side * side / pixels
-    return seconds + time_naive(*nnx.split(model.coarse), batch, small, pixels)
+    compiled = jax.jit(draw).lower(weights, noise).compile()
+    seconds = best_time(lambda: compiled(weights, noise), 1)
+    return seconds * grid.height * grid.width / timed
 
 
 def _noise(batch: int, side: int) -> jax.Array:

@@ -104,11 +104,13 @@ class ContextShape:
 
 
 def hide_labels(
-    label: Int[Array, " b"], num_classes: int, rate: float, key: Array
-) -> Int[Array, " b"]:
+    label: Int[Array, " b"] | None, num_classes: int, rate: float, key: Array
+) -> Int[Array, " b"] | None:
     """Puts the null class in the place of some labels, so that a model learns it too.
 
     Ho and Salimans 2021, Classifier-Free Diffusion Guidance, algorithm 1.
     """
+    if label is None or not rate:
+        return label
     hidden = jax.random.bernoulli(key, rate, label.shape)
     return jnp.where(hidden, num_classes, label)

@@ -102,11 +102,11 @@ def _pixel_bits(model: GridModel, x: Any, context: Context | None) -> Any:
 
 
 def _encode(tokenizer: VQVAE, pixels: Any) -> Any:
-    return tokenizer.get_code_indices(pixels)
+    return tokenizer.encode(pixels)
 
 
 def _decode(tokenizer: VQVAE, codes: Any) -> Any:
-    return tokenizer.decode_codes(codes)
+    return tokenizer.decode(codes)
 
 
 def _reconstruct(tokenizer: VQVAE, pixels: Any) -> Any:

@@ -26,6 +26,7 @@ from pixelprior.grid import Grid
 from pixelprior.models.base import GridModel
 from pixelprior.models.guided import Guided
 from pixelprior.nn.code_context import CodeContext
+from pixelprior.nn.compiled import compiled
 from pixelprior.nn.constructed import Constructed
 from pixelprior.sampling.known import UNKNOWN, check_known
 from pixelprior.sampling.rows import sample_rows
@@ -36,6 +37,20 @@ from pixelprior.system.devices import bring_back, mesh_for, on_each_device, put_
 from pixelprior.tokenizers.vqvae import VQVAE
 
 Codes = Sequence[Int[Array, "b _ _ _"]]
+
+
+def _check_codes(prior: "Prior", codes: Codes, label: Int[Array, " b"] | None = None) -> None:
+    """Raise an InputError unless the codes are maps of all levels, and the labels their classes."""
+    Grid.check_maps(codes, prior.grids)
+    prior.check_label(label, len(codes[0]))
+
+
+def _check_level(
+    prior: "Prior", number: int, codes: Codes, label: Int[Array, " b"] | None = None, **_: Any
+) -> None:
+    """The same of the codes down to a level."""
+    Grid.check_maps(codes[: number + 1], prior.grids[: number + 1])
+    prior.check_label(label, len(codes[0]))
 
 
 class Prior(Constructed, nnx.Module):
@@ -139,6 +154,7 @@ class Prior(Constructed, nnx.Module):
         map_ = self.contexts[number - 1](coarser) if number else None
         return None if label is None and map_ is None else Context(label=label, map=map_)
 
+    @compiled(_check_level, static=["number"])
     def level_log_prob(
         self,
         number: int,
@@ -160,20 +176,19 @@ class Prior(Constructed, nnx.Module):
         """
         if dropout_key is not None:
             dropout_key = jax.random.fold_in(dropout_key, number)
-            if label is not None and self.label_dropout:
-                label_key = jax.random.fold_in(dropout_key, 0)
-                label = hide_labels(label, self.num_classes, self.label_dropout, label_key)
+            label_key = jax.random.fold_in(dropout_key, 0)
+            label = hide_labels(label, self.num_classes, self.label_dropout, label_key)
             dropout_key = jax.random.fold_in(dropout_key, 1)
         context = self.context(number, codes[:number], label)
         return self.levels[number].log_prob(codes[number], context, dropout_key=dropout_key)
 
+    @compiled(_check_codes)
     def log_prob(self, codes: Codes, label: Int[Array, " b"] | None = None) -> Float[Array, " b"]:
         """The log-probability of the codes of all levels together, in nats.
 
         Raises:
             InputError: if there is not one map for each level, or as `context` does.
         """
-        Grid.check_maps(codes, self.grids)
         return sum(
             (self.level_log_prob(number, codes, label) for number in range(len(codes))),
             start=jnp.zeros(codes[0].shape[0]),
@@ -326,7 +341,7 @@ def _context(graph, weights, number, coarser, label):
 
 @functools.partial(jax.jit, static_argnames="graph")
 def _decode(graph, weights, codes):
-    return nnx.merge(graph, weights).decode_codes(codes)
+    return nnx.merge(graph, weights).decode(codes)
 
 
 def _by_level(strategies: Any, num_levels: int) -> tuple[tuple[Strategy, ...], ...]:

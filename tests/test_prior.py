@@ -280,7 +280,7 @@ def test_with_a_tokenizer_the_codes_become_its_images():
     assert tokenizer().code_grids == GRIDS
     pixels = prior.sample(KEY, NUM, label=labels(NUM), tokenizer=tokenizer())
     assert pixels.shape == (NUM, 8, 8, 1)
-    expected = tokenizer().decode_codes(draw(prior))
+    expected = tokenizer().decode(draw(prior))
     # The same convolutions, compiled as one and one by one.
     np.testing.assert_allclose(pixels, expected, rtol=0, atol=1e-5)
     assert np.std(pixels, axis=0).max() > 0.05
@@ -300,7 +300,7 @@ def draw_on_several_devices():
     def draw_spread(weights, label):
         prior = nnx.merge(graph, weights)
         codes = prior.sample(KEY, NUM, label=label)
-        return codes, tokenizer().decode_codes(codes)
+        return codes, tokenizer().decode(codes)
 
     weights, label = jax.device_put(weights, everywhere), jax.device_put(labels(NUM), spread)
     codes, pixels = draw_spread(weights, label)

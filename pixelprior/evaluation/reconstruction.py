@@ -92,7 +92,7 @@ class Reconstruction(NamedTuple):
 
 def _reconstruct(model: VQVAE, x: Any) -> Any:
     pixels = as_pixels(x, model.grid)
-    levels = model.encode(pixels)
+    levels = model.quantize(pixels)
     parameters = model.decode_parameters([level.vectors for level in levels])
     mean = jnp.clip(model.likelihood.mean(parameters), 0.0, 1.0)
     error = ((mean - pixels) ** 2).mean(axis=(1, 2, 3))

@@ -26,7 +26,8 @@ same state, with other pixels.
 """
 
 import abc
-from typing import Any, Self, TypedDict, Unpack
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Self, TypedDict, Unpack
 
 import jax
 import jax.numpy as jnp
@@ -64,6 +65,10 @@ class GridModel(Constructed, nnx.Module, metaclass=abc.ABCMeta):
     context_shape: ContextShape
 
     @abc.abstractmethod
+    def stages(self) -> Sequence["Stage"]:
+        """What is drawn one after the other, the last of it the whole grid."""
+
+    @abc.abstractmethod
     def log_prob(
         self,
         x: Int[Array, "b h w c"],
@@ -91,6 +96,21 @@ class GridModel(Constructed, nnx.Module, metaclass=abc.ABCMeta):
         Unnormalised; for grids that are looked at one by one: all levels of all symbols are kept.
         Arguments and errors as for `log_prob`.
         """
+
+
+class Stage(NamedTuple):
+    """A part of a grid that is drawn in raster order, given what the stage before it has drawn.
+
+    Attributes:
+        model: of the stage's grid. What the stage before has drawn is part of it, and is known.
+        stride: the stage's grid is every so many-th pixel of every so many-th row.
+        context: what the stage's model is conditioned on, from the context of the whole model and
+            the stage's grids with what earlier stages have drawn; those are None for the first.
+    """
+
+    model: "AutoregressiveModel"
+    stride: int
+    context: Callable[[Context | None, Any], Context | None]
 
 
 def check_grids(
@@ -185,6 +205,10 @@ class AutoregressiveModel(GridModel):
         self.embedding = SymbolEmbedding(
             grid.channels, grid.levels, settings["embedding_features"], rngs=rngs
         )
+
+    def stages(self) -> Sequence[Stage]:
+        """See `GridModel.stages`: the model itself."""
+        return [Stage(self, 1, lambda context, _: context)]
 
     # The whole grid.
 

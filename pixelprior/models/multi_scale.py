@@ -21,7 +21,9 @@ Where we deviate from [1]:
 """
 
 import dataclasses
+import functools
 import math
+from collections.abc import Sequence
 from typing import Any, Unpack
 
 import jax
@@ -32,11 +34,10 @@ from jaxtyping import Array, Bool, Float, Int, Shaped
 from pixelprior.context import Context, ContextShape
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
-from pixelprior.models.base import COMMON_DEFAULTS, CommonSettings, GridModel, check_grids
+from pixelprior.models.base import COMMON_DEFAULTS, CommonSettings, GridModel, Stage, check_grids
 from pixelprior.models.gated_pixel_cnn import GatedPixelCNN
 from pixelprior.nn.code_context import CodeContext
 from pixelprior.nn.compiled import compiled
-from pixelprior.nn.embedding import OUTSIDE
 
 
 class MultiScale(GridModel):
@@ -140,14 +141,26 @@ class MultiScale(GridModel):
         of_coarse = self.coarse.logits(coarse, self.coarse_context(context))
         return logits.at[:, :: self.factor, :: self.factor].set(of_coarse)
 
+    def stages(self) -> Sequence[Stage]:
+        """See `GridModel.stages`: those of the small grid, then the full grid."""
+        small = [
+            stage._replace(
+                stride=self.factor * stage.stride,
+                context=functools.partial(self._small_stage_context, stage),
+            )
+            for stage in self.coarse.stages()
+        ]
+        return [*small, Stage(self.fine, 1, self._fine_stage_context)]
+
+    def _small_stage_context(self, stage: Stage, context: Context | None, given: Any) -> Any:
+        return stage.context(self.coarse_context(context), given)
+
+    def _fine_stage_context(self, context: Context | None, given: Any) -> Context:
+        return self.fine_context(context, self.coarse_part(given))
+
     def coarse_part(self, x: Shaped[Array, "b h w _"]) -> Shaped[Array, "b H W _"]:
         """What is at the positions of the small grid."""
         return x[:, :: self.factor, :: self.factor]
-
-    def given(self, coarse: Int[Array, "b H W c"]) -> Int[Array, "b h w c"]:
-        """The symbols of the small grid at their positions; `OUTSIDE` at all others."""
-        empty = jnp.full((coarse.shape[0], *self.grid.shape), OUTSIDE, jnp.int32)
-        return empty.at[:, :: self.factor, :: self.factor].set(coarse.astype(jnp.int32))
 
     def coarse_context(self, context: Context | None) -> Context | None:
         """What the small grid's model is conditioned on."""

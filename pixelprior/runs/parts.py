@@ -113,7 +113,7 @@ def _decode_known(
 ) -> Float[Array, "n h w c"]:
     tokenizer = nnx.merge(graph, weights)
     vectors = tokenizer.lookup([jnp.maximum(level, 0) for level in codes])
-    return tokenizer.decode(
+    return tokenizer.decode_vectors(
         [
             # The codebooks of a position are drawn one after the other, so all or none are known.
             jnp.where((level != UNKNOWN).all(axis=-1, keepdims=True), vector, 0.0)

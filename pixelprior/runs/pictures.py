@@ -196,10 +196,10 @@ def between(tokenizer: VQVAE, start: Pixels, end: Pixels, share: Float[np.ndarra
 
 def _between(tokenizer: VQVAE, start: Any, end: Any, share: Float[Array, " n"]) -> Array:
     share = share[:, None, None, None]
-    return tokenizer.decode(
+    return tokenizer.decode_vectors(
         [
             (1 - share) * here.vectors + share * there.vectors
-            for here, there in zip(tokenizer.encode(start), tokenizer.encode(end), strict=True)
+            for here, there in zip(tokenizer.quantize(start), tokenizer.quantize(end), strict=True)
         ]
     )
 

@@ -197,7 +197,7 @@ def _of_codes(run: Run, request: Request, known: Known | None) -> Samples:
 
     return Samples(
         lambda numbers: prior.sample(**wanted(numbers), method=request.method),
-        lambda codes: np.asarray(tokenizer.decode_codes(codes)),
+        lambda codes: np.asarray(tokenizer.decode(codes)),
         lambda codes, num_frames: codes_filling_up(prior, tokenizer, codes, num_frames),
         rows,
         sum(map(num_rows, prior.levels)),

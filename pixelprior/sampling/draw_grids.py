@@ -1,55 +1,58 @@
-"""From noise to grids, whatever order a model draws its symbols in.
+"""From noise to grids, stage by stage of what a model draws.
 
-Legend: h height, w width.
+Legend: b batch, h height, w width, c channels, H and W: height and width of a stage's grid.
 """
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Array, Int
 
-from pixelprior.models.base import AutoregressiveModel, GridModel
-from pixelprior.models.multi_scale import MultiScale
+from pixelprior.models.base import GridModel, Stage
 from pixelprior.nn.embedding import OUTSIDE
 from pixelprior.sampling.sampler import Drawn, Sampler, Task
 
 
 def draw_grids(model: GridModel, task: Task, sampler: Sampler) -> Drawn:
-    """Draws a model in raster order by the sampler that is asked for, one of scales scale by scale.
+    """Draw grids, each stage of the model by the sampler that is asked for.
 
-    Every symbol has its own noise, so that one key is one image here too.
+    Every symbol has its own noise, so one key is one image for every model.
     """
-    if not isinstance(model, MultiScale):
-        assert isinstance(model, AutoregressiveModel)
-        return sampler(model, task)
-    given = task.given
-    coarse = draw_grids(
-        model.coarse,
-        Task(
-            model.coarse_part(task.noise),
-            model.coarse_context(task.context),
-            task.strategies,
-            None if given is None else model.coarse_part(given),
-        ),
-        sampler,
+    grids, evaluations = task.given, jnp.zeros(len(task.noise), jnp.int32)
+    for stage in model.stages():
+        drawn = sampler(stage.model, stage_task(stage, task._replace(given=grids)))
+        grids = with_part(grids, stage.stride, drawn.grids, task.noise.shape)
+        evaluations = evaluations + drawn.evaluations
+    return Drawn(drawn.grids, evaluations)
+
+
+def stage_task(stage: Stage, task: Task) -> Task:
+    """The part of a task that a stage draws; what earlier stages have drawn is given."""
+    noise, given = jax.tree.map(
+        lambda x: x[:, :: stage.stride, :: stage.stride], (task.noise, task.given)
     )
-    known = model.given(coarse.grids)
-    fine = sampler(
-        model.fine,
-        task._replace(
-            context=model.fine_context(task.context, coarse.grids),
-            given=known if given is None else jnp.where(known == OUTSIDE, given, known),
-        ),
-    )
-    return Drawn(fine.grids, coarse.evaluations + fine.evaluations)
+    return Task(noise, stage.context(task.context, given), task.strategies, given)
+
+
+def with_part(
+    grids: Int[Array, "b h w c"] | None,
+    stride: int,
+    part: Int[Array, "b H W c"],
+    shape: tuple[int, ...],
+) -> Int[Array, "b h w c"]:
+    """Grids with a stage's part in its place, which holds what is given there too."""
+    if stride == 1:
+        return part
+    if grids is None:
+        grids = jnp.full(shape, OUTSIDE, jnp.int32)
+    return grids.at[:, ::stride, ::stride].set(part)
 
 
 def draw_order(model: GridModel) -> Int[np.ndarray, "h w"]:
     """When each pixel is drawn: 0 for the first one."""
-    height, width, _ = model.grid.shape
-    raster = np.arange(height * width).reshape(height, width)
-    if not isinstance(model, MultiScale):
-        return raster
-    # Those of the small grid come first, in its order.
-    place = raster + height * width
-    place[:: model.factor, :: model.factor] = draw_order(model.coarse)
-    return np.argsort(np.argsort(place, axis=None)).reshape(height, width)
+    order = np.full(model.grid.shape[:2], OUTSIDE)
+    for stage in model.stages():
+        drawn = order[:: stage.stride, :: stage.stride]
+        fresh = drawn == OUTSIDE
+        drawn[fresh] = np.arange(fresh.sum()) + order.max() + 1
+    return order

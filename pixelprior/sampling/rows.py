@@ -13,8 +13,8 @@ from jaxtyping import Array, Int
 
 from pixelprior.context import Context
 from pixelprior.models.base import AutoregressiveModel, GridModel
-from pixelprior.models.multi_scale import MultiScale
 from pixelprior.sampling.draw import grid_noise
+from pixelprior.sampling.draw_grids import stage_task, with_part
 from pixelprior.sampling.in_columns import InColumns
 from pixelprior.sampling.known import UNKNOWN
 from pixelprior.sampling.methods import fastest
@@ -60,27 +60,16 @@ def sample_rows(
 
 def num_rows(model: GridModel) -> int:
     """How many times `sample_rows` gives its grids."""
-    coarser = num_rows(model.coarse) if isinstance(model, MultiScale) else 0
-    return coarser + model.grid.height
+    return sum(stage.model.grid.height for stage in model.stages())
 
 
 def _fill(model: GridModel, task: Task) -> Iterator[Int[Array, "num h w c"]]:
-    if not isinstance(model, MultiScale):
-        assert isinstance(model, AutoregressiveModel)
-        yield from _fill_rows(model, task)
-        return
-    given = task.given
-    small = task._replace(
-        noise=model.coarse_part(task.noise),
-        context=model.coarse_context(task.context),
-        given=None if given is None else model.coarse_part(given),
-    )
-    for coarse in _fill(model.coarse, small):
-        known = model.given(coarse)
-        known = known if given is None else jnp.where(known == UNKNOWN, given, known)
-        yield known
-    context = _fine_context(*nnx.split(model), task.context, coarse)
-    yield from _fill_rows(model.fine, task._replace(context=context, given=known))
+    graph, weights = nnx.split(model)
+    for number, stage in enumerate(model.stages()):
+        for part in _fill_rows(stage.model, _stage_task(graph, weights, task, number=number)):
+            grids = _with_part(task.given, stage.stride, part, task.noise.shape)
+            yield grids
+        task = task._replace(given=grids)
 
 
 def _fill_rows(model: AutoregressiveModel, task: Task) -> Iterator[Int[Array, "num h w c"]]:
@@ -109,6 +98,9 @@ def _draw_row(graph, weights, task, state, grids, number, *, sampler):
     return state, grids.at[:, number].set(state.pixels)
 
 
-@functools.partial(jax.jit, static_argnames="graph")
-def _fine_context(graph, weights, context, coarse):
-    return nnx.merge(graph, weights).fine_context(context, coarse)
+@functools.partial(jax.jit, static_argnames=("graph", "number"))
+def _stage_task(graph, weights, task, *, number):
+    return stage_task(nnx.merge(graph, weights).stages()[number], task)
+
+
+_with_part = jax.jit(with_part, static_argnums=(1, 3))

@@ -29,6 +29,7 @@ the order in which a prior factors them.
 [2] Razavi et al. 2019, Generating Diverse High-Fidelity Images with VQ-VAE-2.
 """
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -40,11 +41,13 @@ from jaxtyping import Array, Float, Int
 
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
+from pixelprior.nn.compiled import compiled
 from pixelprior.nn.constructed import Constructed
 from pixelprior.nn.initializers import linear
 from pixelprior.nn.residual import Downsample, ResidualTower, Upsample
 from pixelprior.tokenizers.likelihoods import LIKELIHOODS, as_pixels
 from pixelprior.tokenizers.quantizer import CodeStatistics, Quantized, Quantizer
+from pixelprior.tokenizers.vector_quantizer import VectorQuantizer
 
 
 class TokenizerLoss(NamedTuple):
@@ -112,6 +115,18 @@ class _Level(nnx.Module):
         return self.up(self.decoder(_join(vectors, known)))
 
 
+def _check_codes(tokenizer: "VQVAE", codes: Sequence[Int[Array, "b _ _ g"]]) -> None:
+    """Raise an InputError unless there is one map of codes for each level, on its grid."""
+    if isinstance(codes, list | tuple) and any(
+        jnp.issubdtype(getattr(level, "dtype", jnp.int32), jnp.floating) for level in codes
+    ):
+        raise InputError(
+            "expected integer codes, got floating-point numbers; decode takes codes, and "
+            "decode_vectors takes vectors"
+        )
+    Grid.check_maps(codes, tokenizer.code_grids)
+
+
 class VQVAE(Constructed, nnx.Module):
     """An autoencoder with one map of discrete codes for each of its strides.
 
@@ -120,7 +135,9 @@ class VQVAE(Constructed, nnx.Module):
         strides: by how much each level is coarser than the one before it, the finest level first:
             (4,) takes 28 x 28 images to 7 x 7 codes, (4, 2) takes 64 x 64 ones to 16 x 16 and 8 x 8
             codes.
-        quantizer: makes each level's quantizer.
+        quantizer: makes each level's quantizer, called with ``rngs``:
+            ``functools.partial(VectorQuantizer, 64, codebook_size=512)``, for example. By default
+            a `VectorQuantizer` of ``features`` with 256 codes.
         features: width of encoders and decoders.
         residual_features: hidden units of their residual blocks.
         num_residual_blocks: in each encoder and each decoder.
@@ -141,7 +158,7 @@ class VQVAE(Constructed, nnx.Module):
         grid: Grid,
         *,
         strides: Sequence[int] = (4,),
-        quantizer: Callable[[nnx.Rngs], Quantizer],
+        quantizer: Callable[..., Quantizer] | None = None,
         features: int = 64,
         residual_features: int = 32,
         num_residual_blocks: int = 2,
@@ -152,6 +169,7 @@ class VQVAE(Constructed, nnx.Module):
             raise InputError(
                 f"likelihood must be one of {', '.join(LIKELIHOODS)}, got {likelihood!r}"
             )
+        make_quantizer = _quantizer_maker(quantizer, features)
         sizes = _sizes(grid, strides)
         strides = tuple(strides)
         self.grid = grid
@@ -167,7 +185,7 @@ class VQVAE(Constructed, nnx.Module):
                 features=features,
                 residual_features=residual_features,
                 num_residual_blocks=num_residual_blocks,
-                quantizer=quantizer(rngs),
+                quantizer=make_quantizer(rngs=rngs),
                 rngs=rngs,
             )
             levels.append(level)
@@ -187,7 +205,24 @@ class VQVAE(Constructed, nnx.Module):
         """The vectors that codes stand for, for each level."""
         return [level.quantizer.codebook for level in reversed(self._levels)]
 
-    def encode(self, pixels: Float[Array, "b h w c"], key: Array | None = None) -> list[Quantized]:
+    @compiled()
+    def encode(self, pixels: Float[Array, "b h w c"]) -> list[Int[Array, "b _ _ g"]]:
+        """Turn images into codes: int32 maps on `code_grids`.
+
+        Args:
+            pixels: brightness in [0, 1].
+
+        Raises:
+            InputError: if these are not images of the tokenizer's shape.
+        """
+        return [quantized.indices for quantized in self.quantize(pixels)]
+
+    get_code_indices = encode
+
+    @compiled()
+    def quantize(
+        self, pixels: Float[Array, "b h w c"], key: Array | None = None
+    ) -> list[Quantized]:
         """The codes of images, with all that there is to know of them, for each level.
 
         Args:
@@ -199,13 +234,20 @@ class VQVAE(Constructed, nnx.Module):
         """
         return self._forward(pixels, key)[0]
 
-    def decode(self, vectors: Sequence[Float[Array, "b _ _ q"]]) -> Float[Array, "b h w c"]:
-        """The pixels that vectors of every level stand for, in [0, 1].
+    @compiled(_check_codes)
+    def decode(self, codes: Sequence[Int[Array, "b _ _ g"]]) -> Float[Array, "b h w c"]:
+        """Turn codes into pixels, in [0, 1]. Raises as `lookup` does."""
+        return self.decode_vectors(self.lookup(codes))
+
+    @compiled()
+    def decode_vectors(self, vectors: Sequence[Float[Array, "b _ _ q"]]) -> Float[Array, "b h w c"]:
+        """Turn vectors of every level into pixels, in [0, 1].
 
         The vectors need not be codes: between two codes lies what a walk between them sees.
         """
         return jnp.clip(self.likelihood.mean(self.decode_parameters(vectors)), 0.0, 1.0)
 
+    @compiled()
     def decode_parameters(
         self, vectors: Sequence[Float[Array, "b _ _ q"]]
     ) -> Float[Array, "b h w p"]:
@@ -215,10 +257,6 @@ class VQVAE(Constructed, nnx.Module):
         for level, here in zip(finer, vectors[1:], strict=True):
             known = level.decode(here, known)
         return known
-
-    def get_code_indices(self, pixels: Float[Array, "b h w c"]) -> list[Int[Array, "b _ _ g"]]:
-        """The codes of images: int32 maps on `code_grids`. Raises as `encode` does."""
-        return [quantized.indices for quantized in self.encode(pixels)]
 
     def lookup(self, codes: Sequence[Int[Array, "b _ _ g"]]) -> list[Float[Array, "b _ _ q"]]:
         """The vectors that codes stand for.
@@ -232,13 +270,10 @@ class VQVAE(Constructed, nnx.Module):
             for level, values in zip(reversed(self._levels), codes, strict=True)
         ]
 
-    def decode_codes(self, codes: Sequence[Int[Array, "b _ _ g"]]) -> Float[Array, "b h w c"]:
-        """The pixels that codes stand for, in [0, 1]. Raises as `lookup` does."""
-        return self.decode(self.lookup(codes))
-
+    @compiled()
     def reconstruct(self, pixels: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-        """What is left of images after they were codes. Raises as `encode` does."""
-        return self.decode([quantized.vectors for quantized in self.encode(pixels)])
+        """What is left of images after they were codes. Raises as `quantize` does."""
+        return self.decode_vectors([quantized.vectors for quantized in self.quantize(pixels)])
 
     def loss(
         self, x: Int[Array, "b h w c"], *, variance: float, key: Array | None = None
@@ -248,7 +283,7 @@ class VQVAE(Constructed, nnx.Module):
         Args:
             x: images as symbols.
             variance: of the training images' pixels, see `Likelihood.loss`.
-            key: see `encode`.
+            key: see `quantize`.
 
         Raises:
             InputError: if ``x`` is not a batch of the tokenizer's images.
@@ -360,6 +395,22 @@ def random_codes(
         )(keys)
         for number, grid in enumerate(grids)
     ]
+
+
+def _quantizer_maker(
+    quantizer: Callable[..., Quantizer] | None, features: int
+) -> Callable[..., Quantizer]:
+    """What makes a level's quantizer of ``rngs``."""
+    if quantizer is None:
+        return functools.partial(VectorQuantizer, features)
+    # Modules are callable, and so are classes.
+    if callable(quantizer) and not isinstance(quantizer, Quantizer | type):
+        return quantizer
+    came = type(quantizer).__name__ if isinstance(quantizer, Quantizer) else repr(quantizer)
+    raise InputError(
+        f"quantizer must make a quantizer for each level, called with rngs, got {came}; give "
+        "functools.partial(VectorQuantizer, 64, codebook_size=512), for example"
+    )
 
 
 def _join(

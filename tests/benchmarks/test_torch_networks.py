@@ -52,7 +52,7 @@ def test_vqvae():
     pixels = to_pixels(image, 256)
     with torch.no_grad():
         decoded, vectors, indices = network(torch.from_numpy(pixels).permute(0, 3, 1, 2))
-    (ours,) = model.encode(jnp.asarray(pixels))
+    (ours,) = model.quantize(jnp.asarray(pixels))
     np.testing.assert_array_equal(indices.numpy(), np.asarray(ours.indices).reshape(-1))
     parameters = model.decode_parameters([ours.vectors])
     np.testing.assert_allclose(decoded.permute(0, 2, 3, 1).numpy(), parameters, atol=1e-4)

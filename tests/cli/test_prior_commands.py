@@ -131,7 +131,7 @@ def test_what_is_known_of_the_codes(prior2, vqvae2):
     trained = load_trained(prior2)
     pixels, _ = images_of(trained, "train")
     for level, counts in zip(
-        jitted(trained.tokenizer, "get_code_indices", pixels), data["code_counts"], strict=True
+        jitted(trained.tokenizer, "encode", pixels), data["code_counts"], strict=True
     ):
         for codebook, expected in enumerate(counts):
             found = np.bincount(np.asarray(level)[..., codebook].ravel(), minlength=8)
@@ -293,7 +293,7 @@ def test_a_moved_run_goes_on_without_its_tokenizer(prior, tmp_path, quick):
 def reference(trained, split):
     """Nats of every level of every image of a split, one level after the other."""
     pixels, labels = images_of(trained, split)
-    codes = jitted(trained.tokenizer, "get_code_indices", pixels)
+    codes = jitted(trained.tokenizer, "encode", pixels)
     label = labels if trained.model.num_classes else None
     graph, weights = nnx.split(trained.model)
 
@@ -329,7 +329,7 @@ def test_evaluation_by_the_script(prior2, tmp_path, quick):
     bits = nats.sum(axis=0).mean() / 40 / math.log(2)
     np.testing.assert_allclose(values["bits_per_code"], bits, rtol=1e-5)
     assert list(values["levels"]) == ["top", "bottom"]
-    train_codes = jitted(trained.tokenizer, "get_code_indices", images_of(trained, "train")[0])
+    train_codes = jitted(trained.tokenizer, "encode", images_of(trained, "train")[0])
     for number, (name, size) in enumerate((("top", 8), ("bottom", 32))):
         level = values["levels"][name]
         assert level["learned"] is True and level["model"] == "gated_pixel_cnn"

@@ -152,7 +152,7 @@ def test_random_codes_are_decoded(name, request, tmp_path):
     images = draw(workdir, tmp_path / "a", "random_codes", num=3, batch_size=2, seed=5)
     tokenizer = load_trained(workdir).model
     codes = random_codes(jax.random.key(5), jnp.arange(3), tokenizer.code_grids)
-    np.testing.assert_allclose(images, shades(jitted(tokenizer, "decode_codes", codes)), atol=1)
+    np.testing.assert_allclose(images, shades(jitted(tokenizer, "decode", codes)), atol=1)
     assert (images[0] != images[1]).any()
 
 
@@ -217,7 +217,7 @@ def test_evaluation_by_the_script(vqvae2, tmp_path, quick):
     # 2 x 2 and 4 x 4 positions, two codebooks of 8 codes each.
     assert values["code_bits"] == (4 + 16) * 2 * 3
     assert list(values["levels"]) == ["top", "bottom"]
-    codes = jitted(tokenizer, "get_code_indices", test)
+    codes = jitted(tokenizer, "encode", test)
     for level, indices, side in zip(values["levels"].values(), codes, (2, 4), strict=True):
         assert (level["shape"], level["codes"]) == ([side, side, 2], 8)
         shares = [

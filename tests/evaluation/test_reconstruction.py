@@ -78,7 +78,7 @@ def everything(likelihood, count):
 
     @jax.jit
     def run(pixels):
-        encoded = model.encode(pixels)
+        encoded = model.quantize(pixels)
         parameters = model.decode_parameters([level.vectors for level in encoded])
         reconstructed = model.reconstruct(pixels)
         return reconstructed, parameters, [level.indices for level in encoded]

@@ -93,10 +93,10 @@ def test_a_pixel_model(runs, images):
 def test_a_tokenizer(runs, images, folder):
     tokenizer, (x, _) = load_trained(runs / folder).model, images
     expected = EXPECTED["tokenizer"]
-    (codes,) = tokenizer.get_code_indices(x / jnp.float32(16))
+    (codes,) = tokenizer.encode(x / jnp.float32(16))
     chex.assert_shape(codes, (8, 4, 4, 1))
     np.testing.assert_array_equal(codes.reshape(8, -1), expected["codes"])
-    decoded = tokenizer.decode_codes([codes])
+    decoded = tokenizer.decode([codes])
     chex.assert_equal_shape([decoded, x])
     # They were rounded to six digits.
     np.testing.assert_allclose(decoded[0].ravel(), expected["decoded_first"], rtol=0, atol=1e-5)

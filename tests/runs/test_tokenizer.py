@@ -214,7 +214,7 @@ def test_codes_are_those_of_all_images_in_order(images, workdir):
     assert sum(map(len, codes.splits.values())) == COUNT
     for name, split in dataset.splits.items():
         pixels, labels = split.source.read(range(len(split)))
-        expected = jitted(tokenizer, "get_code_indices", pixels.astype(np.float32) / 255)
+        expected = jitted(tokenizer, "encode", pixels.astype(np.float32) / 255)
         found, found_labels = codes.splits[name].read(range(len(split)))
         assert len(codes.splits[name]) == len(split)
         assert codes.splits[name].description == split.description

@@ -91,15 +91,15 @@ def forward(graph, weights, x):
     """All ways there are from images to codes, vectors, pixels and losses, and what they leave."""
     model = nnx.merge(graph, weights)
     pixels = as_pixels(x, model.grid)
-    encoded = model.encode(pixels, jax.random.key(1))
-    codes = model.get_code_indices(pixels)
+    encoded = model.quantize(pixels, jax.random.key(1))
+    codes = model.encode(pixels)
     results = {
         "codes": codes,
         "indices": [level.indices for level in encoded],
         "vectors": [level.vectors for level in encoded],
         "looked up": model.lookup(codes),
         "reconstructed": model.reconstruct(pixels),
-        "decoded codes": model.decode_codes(codes),
+        "decoded codes": model.decode(codes),
         "parameters": model.decode_parameters([level.vectors for level in encoded]),
         "codebooks": model.codebook,
         "encoded": encoded,
@@ -111,7 +111,7 @@ def forward(graph, weights, x):
 @functools.partial(jax.jit, static_argnames="graph")
 def decode_codes(graph, weights, codes):
     model = nnx.merge(graph, weights)
-    return model.decode_codes(codes), model.decode_parameters(model.lookup(codes))
+    return model.decode(codes), model.decode_parameters(model.lookup(codes))
 
 
 @functools.partial(jax.jit, static_argnames="graph")
@@ -364,7 +364,7 @@ def test_every_codebook_starts_from_the_vectors_that_will_choose_from_it():
         model = nnx.merge(graph, weights)
         fresh = model.loss(x, variance=VARIANCE).commitment
         model.start_codebooks(pixels, key)
-        encoded = model.encode(pixels, jax.random.key(2))
+        encoded = model.quantize(pixels, jax.random.key(2))
         # Where each level draws its candidates: by a key of its own.
         keys = [jax.random.fold_in(jax.random.key(2), number) for number in range(2)]
         places = [jax.random.randint(k, n, 0, n) for k, n in zip(keys, (6, 24), strict=True)]
@@ -471,7 +471,7 @@ def test_bfloat16_stays_finite(case):
     @jax.jit
     def reconstruct(weights, pixels):
         model = nnx.merge(graph, weights)
-        return model.reconstruct(pixels), model.get_code_indices(pixels)
+        return model.reconstruct(pixels), model.encode(pixels)
 
     pixels = as_pixels(images(case), CASES[case][0]).astype(jnp.bfloat16)
     found, codes = reconstruct(half, pixels)
@@ -500,18 +500,18 @@ def test_codes_that_do_not_fit_are_refused():
     case = "two levels"
     model = nnx.merge(graph_and_shapes(case)[0], random_weights(case))
     top, bottom = (np.zeros((1, *grid.shape), np.int32) for grid in model.code_grids)
-    assert model.decode_codes([top, bottom]).shape == (1, 8, 12, 3)
+    assert model.decode([top, bottom]).shape == (1, 8, 12, 3)
     for codes in ([top], [top, bottom, bottom]):
         with pytest.raises(InputError, match=f"expected 2 maps of codes.* got {len(codes)}"):
             model.lookup(codes)
     with pytest.raises(InputError, match=r"\[batch, 2, 3, 2\], got \(1, 4, 6, 2\)"):
-        model.decode_codes([bottom, top])
+        model.decode([bottom, top])
     with pytest.raises(InputError, match=r"\[batch, 4, 6, 2\], got \(1, 4, 6, 1\)"):
         model.lookup([top, bottom[..., :1]])
     with pytest.raises(InputError, match=r"in \[0, 6\), got values from 6 to 6"):
-        model.decode_codes([top + 6, bottom])
+        model.decode([top + 6, bottom])
     with pytest.raises(InputError, match=r"in \[0, 6\), got values from -1 to -1"):
-        model.decode_codes([top, bottom - 1])
+        model.decode([top, bottom - 1])
     with pytest.raises(InputError, match="expected integer symbols"):
         model.lookup([top.astype(np.float32), bottom])
 
@@ -520,7 +520,7 @@ def test_pixels_that_do_not_fit_are_refused():
     case = "one level"
     model = nnx.merge(graph_and_shapes(case)[0], random_weights(case))
     pixels = np.zeros((1, 8, 12, 1), np.float32)
-    for use in (model.encode, model.get_code_indices, model.reconstruct):
+    for use in (model.quantize, model.encode, model.reconstruct):
         for wrong in (pixels[0], pixels[:, :4], pixels.swapaxes(1, 2)):
             with pytest.raises(InputError, match=r"pixels of shape \[batch, 8, 12, 1\], got"):
                 use(wrong)
