@@ -21,7 +21,7 @@ from pixelprior.sampling import InColumns, Sampler, WholeGrids
 from pixelprior.sampling.draw import grid_noise
 from pixelprior.sampling.draw_grids import draw_grids
 from pixelprior.sampling.labels import label_context
-from pixelprior.sampling.sampler import Task
+from pixelprior.sampling.sampler import Inputs
 
 
 def main() -> None:
@@ -71,7 +71,7 @@ def _time(model: GridModel, sampler: Sampler, batch: int, repetitions: int) -> t
     graph, weights = nnx.split(model)
     draw = jax.jit(
         lambda weights, noise, context: draw_grids(
-            nnx.merge(graph, weights), Task(noise, context), sampler
+            nnx.merge(graph, weights), Inputs(noise, context), sampler
         )
     )
     seconds, evaluations = 0.0, 0

@@ -13,9 +13,9 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from benchmarks.machine import best_time
-from pixelprior.sampling.draw_grids import draw_grids, stage_task
+from pixelprior.sampling.draw_grids import draw_grids, stage_inputs
 from pixelprior.sampling.methods import METHODS
-from pixelprior.sampling.sampler import Sampler, Task
+from pixelprior.sampling.sampler import Inputs, Sampler
 from pixelprior.sampling.whole_grids import Naive
 from pixelprior.system.devices import mesh_for, on_each_device, put_on
 from pixelprior.training.flops import product_flops
@@ -107,7 +107,7 @@ def jitted(graph: nnx.GraphDef, sampler: Sampler, mesh: Mesh | None = None) -> A
     """The sampler, jitted: weights and noise in, grids out."""
 
     def draw(weights: Any, noise: jax.Array) -> jax.Array:
-        return draw_grids(nnx.merge(graph, weights), Task(noise), sampler).grids
+        return draw_grids(nnx.merge(graph, weights), Inputs(noise), sampler).grids
 
     return jax.jit(on_each_device(draw, mesh))
 
@@ -133,7 +133,7 @@ def _time_naive_stage(
         stage = nnx.merge(graph, weights).stages()[number]
         # What is given of earlier stages costs the same, whatever it is.
         given = jnp.zeros(noise.shape, jnp.int32) if number else None
-        return Naive(timed)(stage.model, stage_task(stage, Task(noise, given=given)))
+        return Naive(timed)(stage.model, stage_inputs(stage, Inputs(noise, given=given)))
 
     grid = nnx.merge(graph, weights).stages()[number].model.grid
     timed = min(pixels, grid.height * grid.width)

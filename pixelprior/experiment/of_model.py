@@ -1,6 +1,7 @@
 """The config of a model that a caller has built."""
 
 import functools
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ from pixelprior.experiment.build import QUANTIZERS
 from pixelprior.models import MODELS, GridModel
 from pixelprior.nn.constructed import constructor_arguments
 from pixelprior.prior import Prior
-from pixelprior.tokenizers import VQVAE
+from pixelprior.tokenizers import VQVAE, VectorQuantizer
 from pixelprior.tokenizers.vqvae import level_names
 
 NOT_FOR_CONFIGS = ("grid", "num_classes", "null_class", "map_features")
@@ -27,6 +28,9 @@ def model_settings(model: GridModel | VQVAE | Prior) -> dict[str, Any]:
     if isinstance(model, VQVAE):
         arguments = constructor_arguments(model) or {}
         quantizer = arguments.pop("quantizer", None)
+        if quantizer is None:
+            # The default, as its constructor makes it.
+            quantizer = functools.partial(VectorQuantizer, model.codebook[0].shape[-1])
         arguments.pop("grid", None)
         name = "vqvae" if len(model.code_grids) == 1 else "vqvae2"
         return levels | {
@@ -83,8 +87,9 @@ def _settings_of(model: GridModel) -> dict[str, Any]:
 def _named(make: Any, kinds: Mapping[str, type]) -> dict[str, Any]:
     """The name and the settings of a class, or of a partial of it."""
     settings: dict[str, Any] = {}
-    if isinstance(make, functools.partial) and not make.args:
-        make, settings = make.func, dict(make.keywords)
+    if isinstance(make, functools.partial):
+        given = inspect.signature(make.func).bind_partial(*make.args, **make.keywords)
+        make, settings = make.func, dict(given.arguments)
     name = next((name for name, kind in kinds.items() if kind is make), None)
     if name is None:
         return {"name": getattr(make, "__name__", str(make))}

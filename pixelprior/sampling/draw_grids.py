@@ -10,28 +10,28 @@ from jaxtyping import Array, Int
 
 from pixelprior.models.base import GridModel, Stage
 from pixelprior.nn.embedding import OUTSIDE
-from pixelprior.sampling.sampler import Drawn, Sampler, Task
+from pixelprior.sampling.sampler import Drawn, Inputs, Sampler
 
 
-def draw_grids(model: GridModel, task: Task, sampler: Sampler) -> Drawn:
+def draw_grids(model: GridModel, inputs: Inputs, sampler: Sampler) -> Drawn:
     """Draw grids, each stage of the model by the sampler that is asked for.
 
     Every symbol has its own noise, so one key is one image for every model.
     """
-    grids, evaluations = task.given, jnp.zeros(len(task.noise), jnp.int32)
+    grids, evaluations = inputs.given, jnp.zeros(len(inputs.noise), jnp.int32)
     for stage in model.stages():
-        drawn = sampler(stage.model, stage_task(stage, task._replace(given=grids)))
-        grids = with_part(grids, stage.stride, drawn.grids, task.noise.shape)
+        drawn = sampler(stage.model, stage_inputs(stage, inputs._replace(given=grids)))
+        grids = with_part(grids, stage.stride, drawn.grids, inputs.noise.shape)
         evaluations = evaluations + drawn.evaluations
     return Drawn(drawn.grids, evaluations)
 
 
-def stage_task(stage: Stage, task: Task) -> Task:
-    """The part of a task that a stage draws; what earlier stages have drawn is given."""
+def stage_inputs(stage: Stage, inputs: Inputs) -> Inputs:
+    """The part of the inputs that a stage draws; what earlier stages have drawn is given."""
     noise, given = jax.tree.map(
-        lambda x: x[:, :: stage.stride, :: stage.stride], (task.noise, task.given)
+        lambda x: x[:, :: stage.stride, :: stage.stride], (inputs.noise, inputs.given)
     )
-    return Task(noise, stage.context(task.context, given), task.strategies, given)
+    return Inputs(noise, stage.context(inputs.context, given), inputs.strategies, given)
 
 
 def with_part(

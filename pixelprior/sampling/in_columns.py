@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int, Shaped
 from pixelprior.errors import InputError
 from pixelprior.models.base import AutoregressiveModel, side_by_side
 from pixelprior.sampling.draw import draw_pixel
-from pixelprior.sampling.sampler import Drawn, Task
+from pixelprior.sampling.sampler import Drawn, Inputs
 from pixelprior.sampling.strategies import Strategy
 
 
@@ -36,25 +36,25 @@ class InColumns:
 
     columns: int | None = None
 
-    def __call__(self, model: AutoregressiveModel, task: Task) -> Drawn:
+    def __call__(self, model: AutoregressiveModel, inputs: Inputs) -> Drawn:
         """See `Sampler`."""
         model = model.in_dtype()
 
-        def row(state: RowState, inputs: Any) -> tuple[RowState, Any]:
-            state = self.row(model, task.strategies, state, *inputs)
+        def row(state: RowState, of_row: Any) -> tuple[RowState, Any]:
+            state = self.row(model, inputs.strategies, state, *of_row)
             return state, state.pixels
 
-        by_row = jax.tree.map(lambda y: jnp.moveaxis(y, 1, 0), (task.noise, task.given))
-        rows = jnp.arange(task.noise.shape[1]), *by_row
-        state, pixels = lax.scan(row, self.start(model, task), rows)
-        return Drawn(jnp.moveaxis(pixels, 0, 1), jnp.full(len(task.noise), state.evaluations))
+        by_row = jax.tree.map(lambda y: jnp.moveaxis(y, 1, 0), (inputs.noise, inputs.given))
+        rows = jnp.arange(inputs.noise.shape[1]), *by_row
+        state, pixels = lax.scan(row, self.start(model, inputs), rows)
+        return Drawn(jnp.moveaxis(pixels, 0, 1), jnp.full(len(inputs.noise), state.evaluations))
 
-    def start(self, model: AutoregressiveModel, task: Task) -> "RowState":
+    def start(self, model: AutoregressiveModel, inputs: Inputs) -> "RowState":
         """What the first row needs. The model must be `AutoregressiveModel.in_dtype` already."""
-        self._columns(model, task.noise.shape[2])
-        batch, _, *row = task.noise.shape
+        self._columns(model, inputs.noise.shape[2])
+        batch, _, *row = inputs.noise.shape
         return RowState(
-            model.init_cache(batch, task.context),
+            model.init_cache(batch, inputs.context),
             jnp.zeros((batch, *row), jnp.int32),
             jnp.zeros((), jnp.int32),
         )

@@ -14,12 +14,12 @@ from jaxtyping import Array, Int
 from pixelprior.context import Context
 from pixelprior.models.base import AutoregressiveModel, GridModel
 from pixelprior.sampling.draw import grid_noise
-from pixelprior.sampling.draw_grids import stage_task, with_part
+from pixelprior.sampling.draw_grids import stage_inputs, with_part
 from pixelprior.sampling.in_columns import InColumns
 from pixelprior.sampling.known import UNKNOWN
 from pixelprior.sampling.methods import fastest
 from pixelprior.sampling.sample import as_strategies, check_wanted
-from pixelprior.sampling.sampler import Task
+from pixelprior.sampling.sampler import Inputs
 from pixelprior.sampling.strategies import Strategy
 
 
@@ -55,7 +55,7 @@ def sample_rows(
     known = check_wanted(model, num, context, known)
     images = first_image + jnp.arange(num)
     noise = jax.jit(grid_noise, static_argnums=2)(key, images, model.grid)
-    return _fill(model, Task(noise, context, as_strategies(strategy), known))
+    return _fill(model, Inputs(noise, context, as_strategies(strategy), known))
 
 
 def num_rows(model: GridModel) -> int:
@@ -63,44 +63,44 @@ def num_rows(model: GridModel) -> int:
     return sum(stage.model.grid.height for stage in model.stages())
 
 
-def _fill(model: GridModel, task: Task) -> Iterator[Int[Array, "num h w c"]]:
+def _fill(model: GridModel, inputs: Inputs) -> Iterator[Int[Array, "num h w c"]]:
     graph, weights = nnx.split(model)
     for number, stage in enumerate(model.stages()):
-        for part in _fill_rows(stage.model, _stage_task(graph, weights, task, number=number)):
-            grids = _with_part(task.given, stage.stride, part, task.noise.shape)
+        for part in _fill_rows(stage.model, _stage_inputs(graph, weights, inputs, number=number)):
+            grids = _with_part(inputs.given, stage.stride, part, inputs.noise.shape)
             yield grids
-        task = task._replace(given=grids)
+        inputs = inputs._replace(given=grids)
 
 
-def _fill_rows(model: AutoregressiveModel, task: Task) -> Iterator[Int[Array, "num h w c"]]:
+def _fill_rows(model: AutoregressiveModel, inputs: Inputs) -> Iterator[Int[Array, "num h w c"]]:
     graph, weights = nnx.split(model)
-    sampler = fastest(model, len(task.noise))
+    sampler = fastest(model, len(inputs.noise))
     assert isinstance(sampler, InColumns)
-    grids = task.given
+    grids = inputs.given
     if grids is None:
-        grids = jnp.full(task.noise.shape, UNKNOWN, jnp.int32)
-    state = _start(graph, weights, task, sampler=sampler)
+        grids = jnp.full(inputs.noise.shape, UNKNOWN, jnp.int32)
+    state = _start(graph, weights, inputs, sampler=sampler)
     for number in range(model.grid.height):
-        state, grids = _draw_row(graph, weights, task, state, grids, number, sampler=sampler)
+        state, grids = _draw_row(graph, weights, inputs, state, grids, number, sampler=sampler)
         yield grids
 
 
 @functools.partial(jax.jit, static_argnames=("graph", "sampler"))
-def _start(graph, weights, task, *, sampler):
-    return sampler.start(nnx.merge(graph, weights).in_dtype(), task)
+def _start(graph, weights, inputs, *, sampler):
+    return sampler.start(nnx.merge(graph, weights).in_dtype(), inputs)
 
 
 @functools.partial(jax.jit, static_argnames=("graph", "sampler"))
-def _draw_row(graph, weights, task, state, grids, number, *, sampler):
+def _draw_row(graph, weights, inputs, state, grids, number, *, sampler):
     model = nnx.merge(graph, weights).in_dtype()
-    noise, given = jax.tree.map(lambda x: x[:, number], (task.noise, task.given))
-    state = sampler.row(model, task.strategies, state, number, noise, given)
+    noise, given = jax.tree.map(lambda x: x[:, number], (inputs.noise, inputs.given))
+    state = sampler.row(model, inputs.strategies, state, number, noise, given)
     return state, grids.at[:, number].set(state.pixels)
 
 
 @functools.partial(jax.jit, static_argnames=("graph", "number"))
-def _stage_task(graph, weights, task, *, number):
-    return stage_task(nnx.merge(graph, weights).stages()[number], task)
+def _stage_inputs(graph, weights, inputs, *, number):
+    return stage_inputs(nnx.merge(graph, weights).stages()[number], inputs)
 
 
 _with_part = jax.jit(with_part, static_argnums=(1, 3))

@@ -15,7 +15,7 @@ from pixelprior.sampling.draw import grid_noise
 from pixelprior.sampling.draw_grids import draw_grids
 from pixelprior.sampling.known import check_known
 from pixelprior.sampling.methods import check_method, sampler_of
-from pixelprior.sampling.sampler import Drawn, Sampler, Task
+from pixelprior.sampling.sampler import Drawn, Inputs, Sampler
 from pixelprior.sampling.strategies import Strategy
 from pixelprior.system.devices import bring_back, mesh_for, on_each_device, put_on
 
@@ -28,7 +28,7 @@ def _sample(graph, everyones, each_ones, *, sampler, mesh):
         (weights, key, strategies), (images, context, known) = everyones, each_ones
         model = nnx.merge(graph, weights)
         noise = grid_noise(key, images, model.grid)
-        return draw_grids(model, Task(noise, context, strategies, known), sampler)
+        return draw_grids(model, Inputs(noise, context, strategies, known), sampler)
 
     return on_each_device(draw, mesh)(everyones, each_ones)
 

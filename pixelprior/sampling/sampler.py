@@ -39,7 +39,7 @@ class Drawn(NamedTuple):
     evaluations: Int[Array, " b"]
 
 
-class Task(NamedTuple):
+class Inputs(NamedTuple):
     """What is to be drawn, whatever the sampler.
 
     Attributes:
@@ -58,6 +58,6 @@ class Task(NamedTuple):
 class Sampler(Protocol):
     """A way from noise to grids. Hashable, so that code can be compiled for it."""
 
-    def __call__(self, model: AutoregressiveModel, task: Task) -> Drawn:
+    def __call__(self, model: AutoregressiveModel, inputs: Inputs) -> Drawn:
         """Draws a grid for every image of the noise."""
         ...

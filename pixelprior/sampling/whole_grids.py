@@ -12,7 +12,7 @@ from jax import lax
 
 from pixelprior.models.base import AutoregressiveModel
 from pixelprior.sampling.draw import draw_pixel
-from pixelprior.sampling.sampler import Drawn, Task
+from pixelprior.sampling.sampler import Drawn, Inputs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,18 +25,18 @@ class Naive:
 
     positions: int | None = None
 
-    def __call__(self, model: AutoregressiveModel, task: Task) -> Drawn:
+    def __call__(self, model: AutoregressiveModel, inputs: Inputs) -> Drawn:
         """See `Sampler`."""
         height, width, _ = model.grid.shape
 
         def body(x: Any, position: Any) -> tuple[Any, None]:
             i, j = position // width, position % width
-            features = model.features(x, task.context)[:, i, j]
-            noise, given = jax.tree.map(lambda y: y[:, i, j], (task.noise, task.given))
-            pixel = draw_pixel(model.head, features, noise, task.strategies, given)
+            features = model.features(x, inputs.context)[:, i, j]
+            noise, given = jax.tree.map(lambda y: y[:, i, j], (inputs.noise, inputs.given))
+            pixel = draw_pixel(model.head, features, noise, inputs.strategies, given)
             return x.at[:, i, j].set(pixel), None
 
-        x = jnp.zeros(task.noise.shape, jnp.int32)
+        x = jnp.zeros(inputs.noise.shape, jnp.int32)
         count = height * width if self.positions is None else self.positions
         return Drawn(lax.scan(body, x, jnp.arange(count))[0], jnp.full(len(x), count))
 
@@ -49,17 +49,17 @@ class WholeGrids:
     a whole evaluation, so it is for devices that have power to spare.
     """
 
-    def __call__(self, model: AutoregressiveModel, task: Task) -> Drawn:
+    def __call__(self, model: AutoregressiveModel, inputs: Inputs) -> Drawn:
         """See `Sampler`."""
 
         def again(state: Any) -> Any:
             x, _, evaluations = state
-            features = model.features(x, task.context)
-            drawn = draw_pixel(model.head, features, task.noise, task.strategies, task.given)
+            features = model.features(x, inputs.context)
+            drawn = draw_pixel(model.head, features, inputs.noise, inputs.strategies, inputs.given)
             # Nothing hangs on the last pixel.
             changed = (drawn != x).any(axis=-1).reshape(len(x), -1)[:, :-1].any()
             return drawn, changed, evaluations + 1
 
-        start = jnp.zeros(task.noise.shape, jnp.int32), jnp.asarray(True), jnp.asarray(0)
+        start = jnp.zeros(inputs.noise.shape, jnp.int32), jnp.asarray(True), jnp.asarray(0)
         x, _, evaluations = lax.while_loop(lambda state: state[1], again, start)
         return Drawn(x, jnp.full(len(x), evaluations))

@@ -13,7 +13,7 @@ from pixelprior.errors import InputError
 from pixelprior.models.base import AutoregressiveModel
 from pixelprior.sampling.draw_grids import draw_grids
 from pixelprior.sampling.methods import METHODS
-from pixelprior.sampling.sampler import Task
+from pixelprior.sampling.sampler import Inputs
 from pixelprior.training.flops import product_flops
 from tests.models.catalogue import SHIPPED as MODELS
 from tests.models.catalogue import one_fast_others_slow
@@ -160,7 +160,7 @@ def test_a_cached_sample_costs_one_evaluation(name, kind):
 
     def cost(method):
         return product_flops(
-            lambda w: draw_grids(nnx.merge(graph, w), Task(noise, context), METHODS[method]),
+            lambda w: draw_grids(nnx.merge(graph, w), Inputs(noise, context), METHODS[method]),
             weights,
         )
 
@@ -183,7 +183,7 @@ def test_a_sampler_remembers_rows_not_the_image_times_the_depth(name):
         noise = jax.ShapeDtypeStruct((batch, height, width, 1), jnp.float32)
 
         def draw(weights, noise):
-            return draw_grids(nnx.merge(graph, weights), Task(noise), METHODS[method])
+            return draw_grids(nnx.merge(graph, weights), Inputs(noise), METHODS[method])
 
         compiled = jax.jit(draw).lower(weights, noise).compile()
         return compiled.memory_analysis().temp_size_in_bytes

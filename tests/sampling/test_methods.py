@@ -22,7 +22,7 @@ from pixelprior.sampling import (
 )
 from pixelprior.sampling.draw import grid_noise
 from pixelprior.sampling.methods import METHODS, fastest, sampler_of
-from pixelprior.sampling.sampler import Drawn, Task
+from pixelprior.sampling.sampler import Drawn, Inputs
 from tests.models.catalogue import MODELS
 
 GRID = Grid(4, 6, 1, 3)
@@ -42,7 +42,7 @@ def make(name, scale=0.5):
 def drawn(name, sampler, scale=0.5, num=1):
     graph, weights = nnx.split(make(name, scale))
     noise = grid_noise(KEY, jnp.arange(num), GRID)
-    draw = jax.jit(lambda weights: sampler(nnx.merge(graph, weights), Task(noise)))
+    draw = jax.jit(lambda weights: sampler(nnx.merge(graph, weights), Inputs(noise)))
     result = draw(weights)
     (evaluations,) = set(np.asarray(result.evaluations).tolist())
     return Drawn(np.asarray(result.grids), evaluations)
