@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Sequence
+from typing import TypedDict, Unpack
 
 import jax
 import jax.numpy as jnp
@@ -33,16 +34,18 @@ def _sample(graph, everyones, each_ones, *, sampler, mesh):
     return on_each_device(draw, mesh)(everyones, each_ones)
 
 
+class Settings(TypedDict, total=False):
+    """Keyword arguments of `sample`, described there."""
+
+    context: Context | None
+    strategy: Strategy | Sequence[Strategy]
+    known: Int[Array, "num h w c"] | None
+    method: str | Sampler
+    first_image: int | Int[Array, ""]
+
+
 def sample(
-    model: GridModel,
-    key: Array,
-    num: int,
-    *,
-    context: Context | None = None,
-    strategy: Strategy | Sequence[Strategy] = (),
-    known: Int[Array, "num h w c"] | None = None,
-    method: str | Sampler = "auto",
-    first_image: int | Int[Array, ""] = 0,
+    model: GridModel, key: Array, num: int, **settings: Unpack[Settings]
 ) -> Int[Array, "num h w c"]:
     """Draws grids from the model.
 
@@ -74,16 +77,7 @@ def sample(
         InputError: if ``num`` is below 1, the method is unknown, or the context or what is known
             does not fit.
     """
-    return sample_and_count(
-        model,
-        key,
-        num,
-        context=context,
-        strategy=strategy,
-        known=known,
-        method=method,
-        first_image=first_image,
-    ).grids
+    return sample_and_count(model, key, num, **settings).grids
 
 
 def sample_and_count(
