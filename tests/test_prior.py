@@ -602,8 +602,8 @@ def test_codes_that_do_not_fit():
     prior, codes = make(TWO), random_codes(TWO, 4)
     out_of_range = r"symbols in \[0, 2\), got values from"
     for given, message in [
-        (codes[:1], "expected 2 maps of codes, got 1"),
-        ([*codes, codes[1]], "expected 2 maps of codes, got 3"),
+        (codes[:1], "expected 2 maps of codes, the coarsest first, got 1"),
+        ([*codes, codes[1]], "expected 2 maps of codes, the coarsest first, got 3"),
         (codes[::-1], r"symbols of shape \[batch, 1, 2, 1\], got \(4, 2, 4, 1\)"),
         ([codes[0] + 2, codes[1]], f"{out_of_range} 2 to"),
         ([codes[0] - 1, codes[1]], f"{out_of_range} -1 to"),

@@ -38,12 +38,17 @@ from pixelprior.context import Context, ContextShape
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
 from pixelprior.nn.compiled import compiled
+from pixelprior.nn.conditioning import EncodedContext
 from pixelprior.nn.constructed import Constructed
 from pixelprior.nn.context_encoder import ContextEncoder
 from pixelprior.nn.embedding import OUTSIDE, SymbolEmbedding
 from pixelprior.nn.head import Head
 from pixelprior.nn.heads import HeadSettings
+from pixelprior.nn.stack import Stack
 
+Symbols = Int[Array, "b h w c"]
+Embedded = Float[Array, "b h w e"]
+Features = Float[Array, "b h w d"]
 Cache = Any
 AboveTerms = Any
 LeftState = Any
@@ -70,11 +75,7 @@ class GridModel(Constructed, nnx.Module, metaclass=abc.ABCMeta):
 
     @abc.abstractmethod
     def log_prob(
-        self,
-        x: Int[Array, "b h w c"],
-        context: Context | None = None,
-        *,
-        dropout_key: Array | None = None,
+        self, x: Symbols, context: Context | None = None, *, dropout_key: Array | None = None
     ) -> Float[Array, " b"]:
         """The log-probability of each grid, in nats.
 
@@ -88,9 +89,7 @@ class GridModel(Constructed, nnx.Module, metaclass=abc.ABCMeta):
         """
 
     @abc.abstractmethod
-    def logits(
-        self, x: Int[Array, "b h w c"], context: Context | None = None
-    ) -> Float[Array, "b h w c v"]:
+    def logits(self, x: Symbols, context: Context | None = None) -> Float[Array, "b h w c v"]:
         """The distribution of each symbol, given those before it in the model's own order.
 
         Unnormalised; for grids that are looked at one by one: all levels of all symbols are kept.
@@ -113,9 +112,7 @@ class Stage(NamedTuple):
     context: Callable[[Context | None, Any], Context | None]
 
 
-def check_grids(
-    model: GridModel, x: Int[Array, "b h w c"], context: Context | None = None, **_: Any
-) -> None:
+def check_grids(model: GridModel, x: Symbols, context: Context | None = None, **_: Any) -> None:
     """Raise an InputError unless ``x`` and the context are what the model takes."""
     model.grid.check(x)
     model.context_shape.check(context, x.shape[0])
@@ -206,6 +203,15 @@ class AutoregressiveModel(GridModel):
             grid.channels, grid.levels, settings["embedding_features"], rngs=rngs
         )
 
+    def stack(
+        self, depth: int, block: Callable[..., Any], *sizes: Any, rngs: nnx.Rngs, **settings: Any
+    ) -> Stack[Any]:
+        """Blocks of one kind, conditioned, with dropout and recomputed as the model is."""
+        settings |= {"context_features": self.context_features, "dropout_rate": self.dropout_rate}
+        return Stack(
+            lambda rngs: block(*sizes, **settings, rngs=rngs), depth, remat=self.remat, rngs=rngs
+        )
+
     def stages(self) -> Sequence[Stage]:
         """See `GridModel.stages`: the model itself."""
         return [Stage(self, 1, lambda context, _: context)]
@@ -213,21 +219,12 @@ class AutoregressiveModel(GridModel):
     # The whole grid.
 
     @abc.abstractmethod
-    def network(
-        self,
-        x: Float[Array, "b h w e"],
-        context: Float[Array, "b #h #w f"] | None,
-        dropout_key: Array | None,
-    ) -> Float[Array, "b h w d"]:
+    def network(self, x: Embedded, context: EncodedContext, dropout_key: Array | None) -> Features:
         """`features`, of embedded symbols and an encoded context, in the dtype of the weights."""
 
     @compiled(check_grids)
     def features(
-        self,
-        x: Int[Array, "b h w c"],
-        context: Context | None = None,
-        *,
-        dropout_key: Array | None = None,
+        self, x: Symbols, context: Context | None = None, *, dropout_key: Array | None = None
     ) -> Float[Array, "b h w d"]:
         """One vector per position, which depends only on the pixels before it in raster order.
 
@@ -241,22 +238,14 @@ class AutoregressiveModel(GridModel):
 
     @compiled(check_grids)
     def log_prob(
-        self,
-        x: Int[Array, "b h w c"],
-        context: Context | None = None,
-        *,
-        dropout_key: Array | None = None,
+        self, x: Symbols, context: Context | None = None, *, dropout_key: Array | None = None
     ) -> Float[Array, " b"]:
         """See `GridModel.log_prob`."""
         return self.pixel_log_prob(x, context, dropout_key=dropout_key).sum(axis=(1, 2))
 
     @compiled(check_grids)
     def pixel_log_prob(
-        self,
-        x: Int[Array, "b h w c"],
-        context: Context | None = None,
-        *,
-        dropout_key: Array | None = None,
+        self, x: Symbols, context: Context | None = None, *, dropout_key: Array | None = None
     ) -> Float[Array, "b h w"]:
         """The log-probability of each pixel, given those before it, in nats.
 
@@ -266,9 +255,7 @@ class AutoregressiveModel(GridModel):
         return self.head.log_prob(features, x.astype(jnp.int32))
 
     @compiled(check_grids)
-    def logits(
-        self, x: Int[Array, "b h w c"], context: Context | None = None
-    ) -> Float[Array, "b h w c v"]:
+    def logits(self, x: Symbols, context: Context | None = None) -> Float[Array, "b h w c v"]:
         """See `GridModel.logits`."""
         features = self.features(x, context)
         x = x.astype(jnp.int32)
@@ -340,9 +327,7 @@ class AutoregressiveModel(GridModel):
         return jnp.full((batch, 1, self.grid.channels), OUTSIDE, jnp.int32)
 
 
-def row_of(
-    context: Float[Array, "b #h #w e"] | None, row: Int[Array, ""]
-) -> Float[Array, "b 1 #w e"] | None:
+def row_of(context: EncodedContext, row: Int[Array, ""]) -> Float[Array, "b 1 #w e"] | None:
     """One row of an encoded context."""
     if context is None or context.shape[1] == 1:
         return context

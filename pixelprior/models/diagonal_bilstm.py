@@ -33,14 +33,21 @@ from jaxtyping import Array, Float, Int
 
 from pixelprior.context import Context
 from pixelprior.grid import Grid
-from pixelprior.models.base import AutoregressiveModel, CommonSettings, row_of, side_by_side
+from pixelprior.models.base import (
+    AutoregressiveModel,
+    CommonSettings,
+    Embedded,
+    Features,
+    row_of,
+    side_by_side,
+)
 from pixelprior.nn.causal import shift_down
 from pixelprior.nn.compiled import compiled
+from pixelprior.nn.conditioning import EncodedContext
 from pixelprior.nn.initializers import linear
 from pixelprior.nn.lstm import LineLSTM, line_lstm, lstm_cell
 from pixelprior.nn.masked_conv import MaskedConv
 from pixelprior.nn.skew import skew, unskew
-from pixelprior.nn.stack import Stack
 
 ABOVE, BESIDE = 0, 1
 """The two taps on the diagonal before: the position above, and the one to the left (or right)."""
@@ -54,13 +61,13 @@ class DiagonalLSTM(nnx.Module):
         self.lstm = LineLSTM(2, d, context_features=context_features, rngs=rngs)
 
     def terms(
-        self, x: Float[Array, "b h w 2*d"], context: Float[Array, "b #h #w c"] | None
+        self, x: Float[Array, "b h w 2*d"], context: EncodedContext
     ) -> Float[Array, "b h w 4*d"]:
         """What the gates are made of besides the states before."""
         return self.inputs(x) + self.lstm.condition(context)
 
     def terms_from_above(
-        self, hidden: Float[Array, "b 1 w d"], context: Float[Array, "b 1 #w c"] | None
+        self, hidden: Float[Array, "b 1 w d"], context: EncodedContext
     ) -> Float[Array, "b 1 w 4*d"]:
         """What the gates of a row are made of besides its input and the states beside."""
         return hidden @ self.lstm.kernel[ABOVE] + self.lstm.condition(context)
@@ -93,7 +100,7 @@ class DiagonalBiLSTMBlock(nnx.Module):
         self.expand = linear(d, 2 * d, rngs=rngs)
 
     def hidden(
-        self, x: Float[Array, "b h w 2*d"], context: Float[Array, "b #h #w c"] | None
+        self, x: Float[Array, "b h w 2*d"], context: EncodedContext
     ) -> Float[Array, "b h w d"]:
         """The hidden states of both directions over whole grids, added."""
         # The leftwards one is a rightwards one on the mirrored grid. In the skewed grid zeros are
@@ -119,7 +126,7 @@ class DiagonalBiLSTMBlock(nnx.Module):
 
 
 class _Cache(NamedTuple):
-    context: Float[Array, "b #h #w c"] | None
+    context: EncodedContext
     pixels: Int[Array, "b 1 w c"]  # the row above
     first: Float[Array, "b rows-1 w e"]  # the rows above that one, embedded
     rightwards: list[Float[Array, "b 1 w d"]]  # each layer's hidden states in the row above
@@ -154,27 +161,12 @@ class DiagonalBiLSTM(AutoregressiveModel):
         self.first = MaskedConv(
             "A", first_kernel_size, self.embedding.features, 2 * features, rngs=rngs
         )
-        self.blocks = Stack(
-            lambda rngs: DiagonalBiLSTMBlock(
-                features,
-                context_features=self.context_features,
-                dropout_rate=self.dropout_rate,
-                rngs=rngs,
-            ),
-            num_layers,
-            remat=self.remat,
-            rngs=rngs,
-        )
+        self.blocks = self.stack(num_layers, DiagonalBiLSTMBlock, features, rngs=rngs)
         self.head = self.head_settings.make(grid, 2 * features, rngs=rngs)
 
-    def network(
-        self,
-        x: Float[Array, "b h w e"],
-        context: Float[Array, "b #h #w c"] | None,
-        dropout_key: Array | None,
-    ) -> Float[Array, "b h w d"]:
+    def network(self, x: Embedded, context: EncodedContext, dropout_key: Array | None) -> Features:
         """See `AutoregressiveModel.network`."""
-        keys = None if dropout_key is None else jax.random.split(dropout_key, self.blocks.depth)
+        keys = self.blocks.split_key(dropout_key)
 
         def layer(block: DiagonalBiLSTMBlock, x: Any, key: Any) -> tuple[Any, None]:
             return block.output(x, block.hidden(x, context), key), None
@@ -191,7 +183,7 @@ class DiagonalBiLSTM(AutoregressiveModel):
         return _Cache(
             self.context_encoder(context, batch),
             self.outside_row(batch),
-            self.first.above.init_past(batch, width),
+            self.first.init_cache(batch, width),
             states,
             states,
             terms,
@@ -201,7 +193,9 @@ class DiagonalBiLSTM(AutoregressiveModel):
         """See `AutoregressiveModel.start_row`: what comes of the states of the row above."""
         context = row_of(cache.context, row)
         batch = cache.pixels.shape[0]
-        first, first_past = self.first.above(self.embedding(cache.pixels), cache.first)
+        first, first_left, first_past = self.first.start_row(
+            self.embedding(cache.pixels), cache.first
+        )
         terms, leftwards_terms, states = [], [], []
         for block, rightwards, leftwards in zip(
             self.blocks.unstack(), cache.rightwards, cache.leftwards, strict=True
@@ -213,7 +207,7 @@ class DiagonalBiLSTM(AutoregressiveModel):
         return (
             cache._replace(first=first_past, leftwards_terms=leftwards_terms),
             (first, terms, cache.leftwards),
-            (self.first.left.init_past(batch, 1), states),
+            (first_left, states),
         )
 
     @compiled()
@@ -223,8 +217,7 @@ class DiagonalBiLSTM(AutoregressiveModel):
         """See `AutoregressiveModel.step`: the rightwards LSTMs."""
         first, terms, leftwards = above
         past, states = left
-        x, past = self.first.left(self.embedding(previous)[:, None], past)
-        x = x + first
+        x, past = self.first.step(self.embedding(previous)[:, None], first, past)
         inputs, new_states, hiddens = [], [], []
         for block, above_terms, from_right, state in zip(
             self.blocks.unstack(), terms, leftwards, states, strict=True

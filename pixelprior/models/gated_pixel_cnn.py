@@ -28,8 +28,9 @@ from jaxtyping import Array, Float, Int
 from pixelprior.context import Context
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
-from pixelprior.models.base import AutoregressiveModel, CommonSettings, row_of
+from pixelprior.models.base import AutoregressiveModel, CommonSettings, Embedded, Features, row_of
 from pixelprior.nn.causal import Above, Left, shift_down, shift_right
+from pixelprior.nn.conditioning import EncodedContext, add_context, context_layer
 from pixelprior.nn.gates import gated_activation
 from pixelprior.nn.initializers import linear, zeros
 from pixelprior.nn.stack import Stack
@@ -61,9 +62,7 @@ class GatedBlock(nnx.Module):
         self.above_bias = nnx.Param(zeros(2 * e))
         self.left = Left(left, d, 2 * e, rngs=rngs)
         self.link = linear(2 * e, 2 * e, rngs=rngs)
-        self.context = (
-            linear(context_features, 2 * e, use_bias=False, rngs=rngs) if context_features else None
-        )
+        self.context = context_layer(context_features, 2 * e, rngs=rngs)
         self.dropout = nnx.Dropout(dropout_rate)
         self.output = linear(e, e, rngs=rngs)
 
@@ -71,13 +70,11 @@ class GatedBlock(nnx.Module):
         self,
         v: Float[Array, "b h w d"],
         past: Float[Array, "b rows-1 w d"],
-        context: Float[Array, "b #h #w c"] | None,
+        context: EncodedContext,
     ) -> tuple[Float[Array, "b h w e"], Float[Array, "b h w 2*e"], Float[Array, "b rows-1 w d"]]:
         """Returns the vertical stream, its link to the horizontal one, and the next rows' past."""
         y, past = self.above(v, past)
-        y = y + self.above_bias
-        if self.context is not None and context is not None:
-            y = y + self.context(context)
+        y = add_context(y + self.above_bias, self.context, context)
         return gated_activation(y), self.link(y), past
 
     def horizontal(
@@ -97,7 +94,7 @@ class GatedBlock(nnx.Module):
 
 
 class _Cache(NamedTuple):
-    context: Float[Array, "b #h #w c"] | None
+    context: EncodedContext
     pixels: Int[Array, "b 1 w c"]  # the row above
     pasts: list[Float[Array, "b rows-1 w d"]]  # of each layer's vertical stream
 
@@ -163,12 +160,7 @@ class GatedPixelCNN(AutoregressiveModel):
         )
         self.head = self.head_settings.make(grid, features, rngs=rngs)
 
-    def network(
-        self,
-        x: Float[Array, "b h w e"],
-        context: Float[Array, "b #h #w f"] | None,
-        dropout_key: Array | None,
-    ) -> Float[Array, "b h w d"]:
+    def network(self, x: Embedded, context: EncodedContext, dropout_key: Array | None) -> Features:
         """See `AutoregressiveModel.network`."""
         b, h, w, _ = x.shape
         first_key = keys = None

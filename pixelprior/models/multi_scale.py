@@ -34,7 +34,14 @@ from jaxtyping import Array, Bool, Float, Int, Shaped
 from pixelprior.context import Context, ContextShape
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
-from pixelprior.models.base import COMMON_DEFAULTS, CommonSettings, GridModel, Stage, check_grids
+from pixelprior.models.base import (
+    COMMON_DEFAULTS,
+    CommonSettings,
+    GridModel,
+    Stage,
+    Symbols,
+    check_grids,
+)
 from pixelprior.models.gated_pixel_cnn import GatedPixelCNN
 from pixelprior.nn.code_context import CodeContext
 from pixelprior.nn.compiled import compiled
@@ -116,11 +123,7 @@ class MultiScale(GridModel):
 
     @compiled(check_grids)
     def log_prob(
-        self,
-        x: Int[Array, "b h w c"],
-        context: Context | None = None,
-        *,
-        dropout_key: Array | None = None,
+        self, x: Symbols, context: Context | None = None, *, dropout_key: Array | None = None
     ) -> Float[Array, " b"]:
         """See `GridModel.log_prob`."""
         keys = (None, None) if dropout_key is None else jax.random.split(dropout_key)
@@ -132,9 +135,7 @@ class MultiScale(GridModel):
         return of_coarse + jnp.where(self._is_given(), 0.0, of_pixels).sum(axis=(1, 2))
 
     @compiled(check_grids)
-    def logits(
-        self, x: Int[Array, "b h w c"], context: Context | None = None
-    ) -> Float[Array, "b h w c v"]:
+    def logits(self, x: Symbols, context: Context | None = None) -> Float[Array, "b h w c v"]:
         """See `GridModel.logits`."""
         coarse = self.coarse_part(x)
         logits = self.fine.logits(x, self.fine_context(context, coarse))

@@ -20,19 +20,18 @@ Where we deviate from [1]:
 from typing import Any, NamedTuple, Unpack
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from pixelprior.context import Context
 from pixelprior.grid import Grid
-from pixelprior.models.base import AutoregressiveModel, CommonSettings, row_of
-from pixelprior.nn.initializers import linear, zeros
-from pixelprior.nn.masked_conv import MaskedConv
-from pixelprior.nn.stack import Stack
+from pixelprior.models.base import AutoregressiveModel, CommonSettings, Embedded, Features, row_of
+from pixelprior.nn.conditioning import EncodedContext
+from pixelprior.nn.initializers import linear
+from pixelprior.nn.masked_conv import ConditionedConv, MaskedConv
 
 
-class ResidualBlock(nnx.Module):
+class ResidualBlock(ConditionedConv):
     """relu, 1x1 to ``d`` features, relu, masked convolution, relu, 1x1 back to ``2 d``; added."""
 
     def __init__(
@@ -45,24 +44,13 @@ class ResidualBlock(nnx.Module):
         rngs: nnx.Rngs,
     ):
         self.reduce = linear(2 * d, d, rngs=rngs)
-        self.conv = MaskedConv("B", kernel_size, d, d, rngs=rngs)
-        self.bias = nnx.Param(zeros(d))
-        self.context = (
-            linear(context_features, d, use_bias=False, rngs=rngs) if context_features else None
-        )
+        super().__init__(kernel_size, d, context_features=context_features, rngs=rngs)
         self.dropout = nnx.Dropout(dropout_rate)
         self.expand = linear(d, 2 * d, rngs=rngs)
 
     def hidden(self, x: Float[Array, "b h w 2*d"]) -> Float[Array, "b h w d"]:
         """What the masked convolution looks at."""
         return jax.nn.relu(self.reduce(jax.nn.relu(x)))
-
-    def condition(self, context: Float[Array, "b #h #w e"] | None) -> Float[Array, "..."]:
-        """What is added to the convolution whatever the pixels are."""
-        bias = self.bias[...]
-        if self.context is None or context is None:
-            return bias
-        return bias + self.context(context)
 
     def output(
         self,
@@ -78,7 +66,7 @@ class ResidualBlock(nnx.Module):
 
 
 class _Cache(NamedTuple):
-    context: Float[Array, "b #h #w e"] | None
+    context: EncodedContext
     pixels: Int[Array, "b 1 w c"]  # the row above
     first: Float[Array, "b rows-1 w e"]  # the rows above that one, embedded
     hidden: list[Float[Array, "b 1 w d"]]  # each block's hidden features in the row above
@@ -113,32 +101,17 @@ class PixelCNN(AutoregressiveModel):
         self.first = MaskedConv(
             "A", first_kernel_size, self.embedding.features, 2 * features, rngs=rngs
         )
-        self.blocks = Stack(
-            lambda rngs: ResidualBlock(
-                features,
-                kernel_size=kernel_size,
-                context_features=self.context_features,
-                dropout_rate=self.dropout_rate,
-                rngs=rngs,
-            ),
-            num_layers,
-            remat=self.remat,
-            rngs=rngs,
+        self.blocks = self.stack(
+            num_layers, ResidualBlock, features, kernel_size=kernel_size, rngs=rngs
         )
         self.head = self.head_settings.make(grid, 2 * features, rngs=rngs)
 
-    def network(
-        self,
-        x: Float[Array, "b h w e"],
-        context: Float[Array, "b #h #w f"] | None,
-        dropout_key: Array | None,
-    ) -> Float[Array, "b h w d"]:
+    def network(self, x: Embedded, context: EncodedContext, dropout_key: Array | None) -> Features:
         """See `AutoregressiveModel.network`."""
-        keys = None if dropout_key is None else jax.random.split(dropout_key, self.blocks.depth)
+        keys = self.blocks.split_key(dropout_key)
 
         def layer(block: ResidualBlock, x: Any, key: Any) -> tuple[Any, None]:
-            convolved = block.conv(block.hidden(x)) + block.condition(context)
-            return block.output(x, convolved, key), None
+            return block.output(x, block.convolved(block.hidden(x), context), key), None
 
         features, _ = self.blocks.scan(layer, self.first(x), keys)
         return features
@@ -149,43 +122,37 @@ class PixelCNN(AutoregressiveModel):
         return _Cache(
             self.context_encoder(context, batch),
             self.outside_row(batch),
-            self.first.above.init_past(batch, width),
-            [
-                jnp.zeros((batch, 1, width, block.bias.shape[-1]), block.bias.dtype)
-                for block in blocks
-            ],
-            [block.conv.above.init_past(batch, width) for block in blocks],
+            self.first.init_cache(batch, width),
+            [block.init_row(batch, width) for block in blocks],
+            [block.conv.init_cache(batch, width) for block in blocks],
         )
 
     def start_row(self, cache: _Cache, row: Int[Array, ""]) -> tuple[_Cache, Any, Any]:
         """See `AutoregressiveModel.start_row`: every convolution's rows above."""
         context = row_of(cache.context, row)
-        batch = cache.pixels.shape[0]
-        first, first_past = self.first.above(self.embedding(cache.pixels), cache.first)
-        aboves, pasts = [first], []
-        left = [self.first.left.init_past(batch, 1)]
+        above, left, first_past = self.first.start_row(self.embedding(cache.pixels), cache.first)
+        aboves, lefts, pasts = [above], [left], []
         for block, hidden, past in zip(
             self.blocks.unstack(), cache.hidden, cache.blocks, strict=True
         ):
-            above, past = block.conv.above(hidden, past)
-            aboves.append(above + block.condition(context))
+            above, left, past = block.start_row(hidden, past, context)
+            aboves.append(above)
+            lefts.append(left)
             pasts.append(past)
-            left.append(block.conv.left.init_past(batch, 1))
-        return cache._replace(first=first_past, blocks=pasts), aboves, left
+        return cache._replace(first=first_past, blocks=pasts), aboves, lefts
 
     def step(
         self, above: Any, left: Any, previous: Int[Array, "b k c"]
     ) -> tuple[Float[Array, "b k d"], Any, Any]:
         """See `AutoregressiveModel.step`: every convolution's current row."""
-        x, past = self.first.left(self.embedding(previous)[:, None], left[0])
-        x = x + above[0]
+        x, past = self.first.step(self.embedding(previous)[:, None], above[0], left[0])
         pasts, trace = [past], []
         for block, block_above, past in zip(
             self.blocks.unstack(), above[1:], left[1:], strict=True
         ):
             hidden = block.hidden(x)
-            block_left, past = block.conv.left(hidden, past)
-            x = block.output(x, block_above + block_left)
+            convolved, past = block.conv.step(hidden, block_above, past)
+            x = block.output(x, convolved)
             pasts.append(past)
             trace.append(hidden)
         return x[:, 0], pasts, trace

@@ -35,9 +35,10 @@ from jaxtyping import Array, Float, Int
 from pixelprior.context import Context
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
-from pixelprior.models.base import AutoregressiveModel, CommonSettings, row_of
+from pixelprior.models.base import AutoregressiveModel, CommonSettings, Embedded, Features, row_of
 from pixelprior.nn.causal import Above, Left, shift_down, shift_right
 from pixelprior.nn.compiled import compiled
+from pixelprior.nn.conditioning import EncodedContext
 from pixelprior.nn.initializers import zeros
 from pixelprior.nn.shifted_conv import interleave
 from pixelprior.nn.two_streams import Layer, Scale
@@ -60,7 +61,7 @@ class _ScaleCache(NamedTuple):
 
 class _Cache(NamedTuple):
     row: Int[Array, ""]
-    context: Float[Array, "b #h #w c"] | None
+    context: EncodedContext
     pixels: Int[Array, "b 1 w c"]  # the row above
     first: Float[Array, "b rows-1 w e"]  # the rows above that one, embedded
     scale: _ScaleCache
@@ -149,12 +150,7 @@ class PixelCNNPP(AutoregressiveModel):
 
     # The whole grid.
 
-    def network(
-        self,
-        x: Float[Array, "b h w e"],
-        context: Float[Array, "b #h #w f"] | None,
-        dropout_key: Array | None,
-    ) -> Float[Array, "b h w d"]:
+    def network(self, x: Embedded, context: EncodedContext, dropout_key: Array | None) -> Features:
         """See `AutoregressiveModel.network`."""
         b, h, w, _ = x.shape
         down = shift_down(x)
@@ -170,7 +166,7 @@ class PixelCNNPP(AutoregressiveModel):
         self,
         index: int,
         streams: tuple[Float[Array, "b h w d"], Float[Array, "b h w d"]],
-        context: Float[Array, "b #h #w c"] | None,
+        context: EncodedContext,
         dropout_key: Array | None,
     ) -> tuple[Float[Array, "b h w d"], Float[Array, "b h w d"]]:
         """Both streams through one resolution and all coarser ones, down and up."""
@@ -249,7 +245,7 @@ class PixelCNNPP(AutoregressiveModel):
         index: int,
         cache: _ScaleCache,
         v: Float[Array, "b 1 w d"],
-        context: Float[Array, "b 1 #w c"] | None,
+        context: EncodedContext,
         row: Int[Array, ""],
     ) -> tuple[Float[Array, "b 1 w d"], _ScaleCache, _ScaleAbove]:
         """The vertical stream's row through one resolution and all coarser ones, down and up."""

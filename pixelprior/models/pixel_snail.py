@@ -29,16 +29,17 @@ from jaxtyping import Array, Float, Int
 
 from pixelprior.context import Context
 from pixelprior.grid import Grid
-from pixelprior.models.base import AutoregressiveModel, CommonSettings, row_of
+from pixelprior.models.base import AutoregressiveModel, CommonSettings, Embedded, Features, row_of
 from pixelprior.nn.attention import CausalAttention
+from pixelprior.nn.conditioning import EncodedContext
 from pixelprior.nn.gates import gated_residual
-from pixelprior.nn.initializers import linear, zeros
-from pixelprior.nn.masked_conv import MaskedConv
+from pixelprior.nn.initializers import linear
+from pixelprior.nn.masked_conv import ConditionedConv
 from pixelprior.nn.raster_stem import RasterStem
 from pixelprior.nn.stack import Stack
 
 
-class GatedResidual(nnx.Module):
+class GatedResidual(ConditionedConv):
     """elu, masked 3x3 convolution, elu, 1x1 to value and gate; their product is added."""
 
     def __init__(
@@ -50,20 +51,9 @@ class GatedResidual(nnx.Module):
         dropout_rate: float,
         rngs: nnx.Rngs,
     ):
-        self.conv = MaskedConv("B", kernel_size, d, d, rngs=rngs)
-        self.bias = nnx.Param(zeros(d))
-        self.context = (
-            linear(context_features, d, use_bias=False, rngs=rngs) if context_features else None
-        )
+        super().__init__(kernel_size, d, context_features=context_features, rngs=rngs)
         self.dropout = nnx.Dropout(dropout_rate)
         self.gate = linear(d, 2 * d, rngs=rngs)
-
-    def condition(self, context: Float[Array, "b #h #w f"] | None) -> Float[Array, "..."]:
-        """What is added to the convolution whatever the symbols are."""
-        bias = self.bias[...]
-        if self.context is None or context is None:
-            return bias
-        return bias + self.context(context)
 
     def output(
         self,
@@ -143,7 +133,7 @@ class SnailBlock(nnx.Module):
 
 
 class _Cache(NamedTuple):
-    context: Float[Array, "b #h #w f"] | None
+    context: EncodedContext
     pixels: Int[Array, "b 1 w c"]  # the row above
     stem: Float[Array, "b r w e"]  # the rows above that one, embedded
     hidden: list[list[Float[Array, "b 1 w d"]]]  # what each convolution saw of the row above
@@ -187,36 +177,25 @@ class PixelSNAIL(AutoregressiveModel):
         self.stem = RasterStem(
             grid, first_kernel_size, self.embedding.features, features, rngs=rngs
         )
-        self.blocks = Stack(
-            lambda rngs: SnailBlock(
-                features,
-                num_residuals=num_residuals,
-                kernel_size=kernel_size,
-                attention=attention,
-                num_heads=num_heads,
-                window_rows=window_rows,
-                context_features=self.context_features,
-                dropout_rate=self.dropout_rate,
-                rngs=rngs,
-            ),
+        self.blocks = self.stack(
             num_layers,
-            remat=self.remat,
+            SnailBlock,
+            features,
+            num_residuals=num_residuals,
+            kernel_size=kernel_size,
+            attention=attention,
+            num_heads=num_heads,
+            window_rows=window_rows,
             rngs=rngs,
         )
         self.head = self.head_settings.make(grid, features, rngs=rngs)
 
-    def network(
-        self,
-        x: Float[Array, "b h w e"],
-        context: Float[Array, "b #h #w f"] | None,
-        dropout_key: Array | None,
-    ) -> Float[Array, "b h w d"]:
+    def network(self, x: Embedded, context: EncodedContext, dropout_key: Array | None) -> Features:
         """See `AutoregressiveModel.network`."""
         stem = self.stem(x)
 
         def residual(layer: GatedResidual, x: Any, key: Any) -> tuple[Any, None]:
-            convolved = layer.conv(jax.nn.elu(x)) + layer.condition(context)
-            return layer.output(x, convolved, key), None
+            return layer.output(x, layer.convolved(jax.nn.elu(x), context), key), None
 
         def block(layer: SnailBlock, x: Any, key: Any) -> tuple[Any, None]:
             keys = own = None
@@ -229,7 +208,7 @@ class PixelSNAIL(AutoregressiveModel):
                 x = layer.attention.output(x, attended, own)
             return x, None
 
-        keys = None if dropout_key is None else jax.random.split(dropout_key, self.blocks.depth)
+        keys = self.blocks.split_key(dropout_key)
         return self.blocks.scan(block, stem, keys)[0]
 
     def init_cache(self, batch: int, context: Context | None = None) -> _Cache:
@@ -240,15 +219,9 @@ class PixelSNAIL(AutoregressiveModel):
             self.context_encoder(context, batch),
             self.outside_row(batch),
             self.stem.init_cache(batch),
+            [[layer.init_row(batch, width) for layer in residuals] for residuals, _ in blocks],
             [
-                [
-                    jnp.zeros((batch, 1, width, layer.bias.shape[-1]), layer.bias.dtype)
-                    for layer in residuals
-                ]
-                for residuals, _ in blocks
-            ],
-            [
-                [layer.conv.above.init_past(batch, width) for layer in residuals]
+                [layer.conv.init_cache(batch, width) for layer in residuals]
                 for residuals, _ in blocks
             ],
             [
@@ -259,7 +232,7 @@ class PixelSNAIL(AutoregressiveModel):
 
     def start_row(self, cache: _Cache, row: Int[Array, ""]) -> tuple[_Cache, Any, Any]:
         """See `AutoregressiveModel.start_row`: every convolution's rows above."""
-        context, batch = row_of(cache.context, row), cache.pixels.shape[0]
+        context = row_of(cache.context, row)
         stem, stem_left, stem_past = self.stem.start_row(
             self.embedding(cache.pixels), cache.stem, row
         )
@@ -267,18 +240,13 @@ class PixelSNAIL(AutoregressiveModel):
         for (residuals, attention), hidden, pasts, attended in zip(
             self._unstack(), cache.hidden, cache.pasts, cache.attention, strict=True
         ):
-            convolved = [
-                layer.conv.above(rows, past)
+            started = [
+                layer.start_row(rows, past, context)
                 for layer, rows, past in zip(residuals, hidden, pasts, strict=True)
             ]
-            aboves.append(
-                [
-                    above + layer.condition(context)
-                    for layer, (above, _) in zip(residuals, convolved, strict=True)
-                ]
-            )
-            all_pasts.append([past for _, past in convolved])
-            lefts.append([layer.conv.left.init_past(batch, 1) for layer in residuals])
+            aboves.append([above for above, _, _ in started])
+            lefts.append([left for _, left, _ in started])
+            all_pasts.append([past for _, _, past in started])
             states.append(
                 None if attention is None else attention.attention.start_row(attended, row)
             )
@@ -302,8 +270,8 @@ class PixelSNAIL(AutoregressiveModel):
             after, seen = [], []
             for layer, layer_above, past in zip(residuals, block_above, block_left, strict=True):
                 seen.append(jax.nn.elu(x))
-                convolved, past = layer.conv.left(seen[-1], past)
-                x = layer.output(x, layer_above + convolved)
+                convolved, past = layer.conv.step(seen[-1], layer_above, past)
+                x = layer.output(x, convolved)
                 after.append(past)
             key = None
             if attention is not None:

@@ -22,19 +22,18 @@ Where we deviate from [1]:
 
 from typing import Any, NamedTuple, Unpack
 
-import jax
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from pixelprior.context import Context
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
-from pixelprior.models.base import AutoregressiveModel, CommonSettings, row_of
+from pixelprior.models.base import AutoregressiveModel, CommonSettings, Embedded, Features, row_of
 from pixelprior.nn.causal import Left
+from pixelprior.nn.conditioning import EncodedContext
 from pixelprior.nn.initializers import linear
 from pixelprior.nn.lstm import LineLSTM, lstm_cell
 from pixelprior.nn.masked_conv import MaskedConv
-from pixelprior.nn.stack import Stack
 
 
 class RowLSTMBlock(nnx.Module):
@@ -78,7 +77,7 @@ class RowLSTMBlock(nnx.Module):
 
 
 class _Cache(NamedTuple):
-    context: Float[Array, "b #h #w c"] | None
+    context: EncodedContext
     pixels: Int[Array, "b 1 w c"]  # the row above
     first: Float[Array, "b rows-1 w e"]  # the rows above that one, embedded
     hidden: list[Float[Array, "b 1 w d"]]  # each layer's hidden states in the row above
@@ -116,28 +115,14 @@ class RowLSTM(AutoregressiveModel):
         self.first = MaskedConv(
             "A", first_kernel_size, self.embedding.features, 2 * features, rngs=rngs
         )
-        self.blocks = Stack(
-            lambda rngs: RowLSTMBlock(
-                features,
-                kernel_size=kernel_size,
-                context_features=self.context_features,
-                dropout_rate=self.dropout_rate,
-                rngs=rngs,
-            ),
-            num_layers,
-            remat=self.remat,
-            rngs=rngs,
+        self.blocks = self.stack(
+            num_layers, RowLSTMBlock, features, kernel_size=kernel_size, rngs=rngs
         )
         self.head = self.head_settings.make(grid, 2 * features, rngs=rngs)
 
-    def network(
-        self,
-        x: Float[Array, "b h w e"],
-        context: Float[Array, "b #h #w c"] | None,
-        dropout_key: Array | None,
-    ) -> Float[Array, "b h w d"]:
+    def network(self, x: Embedded, context: EncodedContext, dropout_key: Array | None) -> Features:
         """See `AutoregressiveModel.network`."""
-        keys = None if dropout_key is None else jax.random.split(dropout_key, self.blocks.depth)
+        keys = self.blocks.split_key(dropout_key)
         # Rows lead from here on, as a scan over them wants it: turned once, not in every layer.
         rows = self.first(x).swapaxes(0, 1)
         context_rows = None if context is None else context.swapaxes(0, 1)
@@ -155,7 +140,7 @@ class RowLSTM(AutoregressiveModel):
         return _Cache(
             self.context_encoder(context, batch),
             self.outside_row(batch),
-            self.first.above.init_past(batch, width),
+            self.first.init_cache(batch, width),
             states,
             states,
         )
@@ -164,9 +149,11 @@ class RowLSTM(AutoregressiveModel):
         """See `AutoregressiveModel.start_row`: what comes of the states of the row above."""
         context = row_of(cache.context, row)
         batch = cache.pixels.shape[0]
-        first, first_past = self.first.above(self.embedding(cache.pixels), cache.first)
+        first, first_left, first_past = self.first.start_row(
+            self.embedding(cache.pixels), cache.first
+        )
         terms = []
-        left = [self.first.left.init_past(batch, 1)]
+        left = [first_left]
         for block, hidden in zip(self.blocks.unstack(), cache.hidden, strict=True):
             terms.append(block.lstm.from_line_before(hidden) + block.lstm.condition(context))
             left.append(block.inputs.init_past(batch, 1))
@@ -177,8 +164,7 @@ class RowLSTM(AutoregressiveModel):
     ) -> tuple[Float[Array, "b k d"], Any, Any]:
         """See `AutoregressiveModel.step`: the input's part of the gates, and the cells."""
         first, terms, cells = above
-        x, past = self.first.left(self.embedding(previous)[:, None], left[0])
-        x = x + first
+        x, past = self.first.step(self.embedding(previous)[:, None], first, left[0])
         pasts, hiddens, new_cells = [past], [], []
         for block, above_terms, cell, past in zip(
             self.blocks.unstack(), terms, cells, left[1:], strict=True

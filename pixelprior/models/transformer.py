@@ -28,11 +28,11 @@ from jaxtyping import Array, Float, Int
 
 from pixelprior.context import Context
 from pixelprior.grid import Grid
-from pixelprior.models.base import AutoregressiveModel, CommonSettings, row_of
+from pixelprior.models.base import AutoregressiveModel, CommonSettings, Embedded, Features, row_of
 from pixelprior.nn.attention import AttentionCache, CausalAttention
+from pixelprior.nn.conditioning import EncodedContext, context_layer
 from pixelprior.nn.initializers import layer_norm, linear
 from pixelprior.nn.raster_stem import RasterStem
-from pixelprior.nn.stack import Stack
 
 EXPANSION = 4
 """Hidden features of a block's perceptron, per feature: that of [1], section 3.3."""
@@ -55,17 +55,13 @@ class TransformerBlock(nnx.Module):
         self.attention = CausalAttention(
             d, d, num_heads=num_heads, window_rows=window_rows, rngs=rngs
         )
-        self.context = (
-            linear(context_features, 2 * d, use_bias=False, rngs=rngs) if context_features else None
-        )
+        self.context = context_layer(context_features, 2 * d, rngs=rngs)
         self.norm = layer_norm(d, rngs=rngs)
         self.expand = linear(d, EXPANSION * d, rngs=rngs)
         self.reduce = linear(EXPANSION * d, d, rngs=rngs)
         self.dropout = nnx.Dropout(dropout_rate)
 
-    def condition(
-        self, context: Float[Array, "b #h #w f"] | None
-    ) -> Float[Array, "b #h #w 2*d"] | None:
+    def condition(self, context: EncodedContext) -> Float[Array, "b #h #w 2*d"] | None:
         """What the context adds, for the attention and for the perceptron."""
         return None if self.context is None or context is None else self.context(context)
 
@@ -94,7 +90,7 @@ class TransformerBlock(nnx.Module):
 
 
 class _Cache(NamedTuple):
-    context: Float[Array, "b #h #w f"] | None
+    context: EncodedContext
     pixels: Int[Array, "b 1 w c"]  # the row above
     stem: Float[Array, "b r w e"]  # the rows above that one, embedded
     blocks: list[AttentionCache]
@@ -130,30 +126,20 @@ class Transformer(AutoregressiveModel):
         self.stem = RasterStem(
             grid, first_kernel_size, self.embedding.features, features, rngs=rngs
         )
-        self.blocks = Stack(
-            lambda rngs: TransformerBlock(
-                features,
-                num_heads=num_heads,
-                window_rows=window_rows,
-                context_features=self.context_features,
-                dropout_rate=self.dropout_rate,
-                rngs=rngs,
-            ),
+        self.blocks = self.stack(
             num_layers,
-            remat=self.remat,
+            TransformerBlock,
+            features,
+            num_heads=num_heads,
+            window_rows=window_rows,
             rngs=rngs,
         )
         self.norm = layer_norm(features, rngs=rngs)
         self.head = self.head_settings.make(grid, features, rngs=rngs)
 
-    def network(
-        self,
-        x: Float[Array, "b h w e"],
-        context: Float[Array, "b #h #w f"] | None,
-        dropout_key: Array | None,
-    ) -> Float[Array, "b h w d"]:
+    def network(self, x: Embedded, context: EncodedContext, dropout_key: Array | None) -> Features:
         """See `AutoregressiveModel.network`."""
-        keys = None if dropout_key is None else jax.random.split(dropout_key, self.blocks.depth)
+        keys = self.blocks.split_key(dropout_key)
 
         def layer(block: TransformerBlock, x: Any, key: Any) -> tuple[Any, None]:
             condition = block.condition(context)

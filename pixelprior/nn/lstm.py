@@ -22,7 +22,8 @@ from flax import nnx
 from jax import lax
 from jaxtyping import Array, Float
 
-from pixelprior.nn.initializers import kernel, linear
+from pixelprior.nn.conditioning import EncodedContext, add_context, context_layer
+from pixelprior.nn.initializers import kernel
 
 
 def _activate(gates: Float[Array, "*n 4*d"]) -> Float[Array, "*n 4*d"]:
@@ -137,16 +138,11 @@ class LineLSTM(nnx.Module):
         bias = np.zeros(4 * d)
         bias[d : 2 * d] = 1.0
         self.bias = nnx.Param(jnp.asarray(bias, jnp.float32))
-        self.context = (
-            linear(context_features, 4 * d, use_bias=False, rngs=rngs) if context_features else None
-        )
+        self.context = context_layer(context_features, 4 * d, rngs=rngs)
 
-    def condition(self, context: Float[Array, "b #h #w c"] | None) -> Float[Array, "..."]:
+    def condition(self, context: EncodedContext) -> Float[Array, "..."]:
         """The terms that are there whatever the pixels are."""
-        bias = self.bias[...]
-        if self.context is None or context is None:
-            return bias
-        return bias + self.context(context)
+        return add_context(self.bias[...], self.context, context)
 
     def from_line_before(self, hidden: Float[Array, "*m p d"]) -> Float[Array, "*m p 4*d"]:
         """What the states of one line contribute to the gates of the next."""

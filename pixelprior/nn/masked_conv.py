@@ -1,15 +1,19 @@
 """The masked convolution of van den Oord et al. (2016a, section 3.4), without a mask.
 
-Legend: b batch, h height, w width, d features in, e features out.
+Legend: b batch, h height, w width, d features in, e features out, k columns, r rows and s columns
+that are remembered.
 """
 
 from typing import Literal
 
+import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
 from pixelprior.errors import InputError
 from pixelprior.nn.causal import Above, Left, shift_down, shift_right
+from pixelprior.nn.conditioning import EncodedContext, add_context, context_layer
+from pixelprior.nn.initializers import zeros
 
 
 class MaskedConv(nnx.Module):
@@ -19,8 +23,9 @@ class MaskedConv(nnx.Module):
     the rows above and `Left` over the current row, so the taps that a mask would silence do not
     exist: they cost nothing, and no gradient reaches them.
 
-    The two halves are called one by one, with the pasts they need, by a sampler that finishes the
-    rows above before it walks along a row; calling the module does both for a whole grid.
+    Calling the module does both for a whole grid. A sampler finishes the rows above before it walks
+    along a row: `start_row` takes in the row above, and `step` some columns. Of kind ``"A"`` the
+    columns are those to the left of the positions asked for, of kind ``"B"`` these themselves.
 
     Raises:
         InputError: if ``kernel_size`` is even or below 3, or ``kind`` is neither "A" nor "B".
@@ -45,3 +50,57 @@ class MaskedConv(nnx.Module):
         above, _ = self.above(shift_down(x), self.above.init_past(b, w))
         left, _ = self.left(own_row, self.left.init_past(b, h))
         return above + left
+
+    def init_cache(self, batch: int, width: int) -> Float[Array, "b r w d"]:
+        """What lies above the row above the first: zeros."""
+        return self.above.init_past(batch, width)
+
+    def start_row(
+        self, row_above: Float[Array, "b 1 w d"], past: Float[Array, "b r w d"]
+    ) -> tuple[Float[Array, "b 1 w e"], Float[Array, "b 1 s d"], Float[Array, "b r w d"]]:
+        """What the rows above give each position; the state before column 0; and the past."""
+        above, past = self.above(row_above, past)
+        return above, self.left.init_past(row_above.shape[0], 1), past
+
+    def step(
+        self,
+        x: Float[Array, "b 1 k d"],
+        above: Float[Array, "b 1 k e"],
+        left: Float[Array, "b 1 s d"],
+    ) -> tuple[Float[Array, "b 1 k e"], Float[Array, "b 1 s d"]]:
+        """The convolution at some columns, and the state after them."""
+        y, left = self.left(x, left)
+        return y + above, left
+
+
+class ConditionedConv(nnx.Module):
+    """A `MaskedConv` of kind "B" with a bias and a context: the base of residual blocks."""
+
+    def __init__(self, kernel_size: int, d: int, *, context_features: int, rngs: nnx.Rngs):
+        self.conv = MaskedConv("B", kernel_size, d, d, rngs=rngs)
+        self.bias = nnx.Param(zeros(d))
+        self.context = context_layer(context_features, d, rngs=rngs)
+
+    def convolved(
+        self, x: Float[Array, "b h w d"], context: EncodedContext
+    ) -> Float[Array, "b h w d"]:
+        """The convolution over whole grids."""
+        return self.conv(x) + self.condition(context)
+
+    def condition(self, context: EncodedContext) -> Float[Array, "..."]:
+        """What is added to the convolution whatever the symbols are."""
+        return add_context(self.bias[...], self.context, context)
+
+    def init_row(self, batch: int, width: int) -> Float[Array, "b 1 w d"]:
+        """What the convolution looks at in the row above the first: zeros."""
+        return jnp.zeros((batch, 1, width, self.bias.shape[-1]), self.bias.dtype)
+
+    def start_row(
+        self,
+        row_above: Float[Array, "b 1 w d"],
+        past: Float[Array, "b r w d"],
+        context: EncodedContext,
+    ) -> tuple[Float[Array, "b 1 w d"], Float[Array, "b 1 s d"], Float[Array, "b r w d"]]:
+        """See `MaskedConv.start_row`; with what the context gives."""
+        above, left, past = self.conv.start_row(row_above, past)
+        return above + self.condition(context), left, past

@@ -43,7 +43,7 @@ class RasterStem(nnx.Module):
 
     def init_cache(self, batch: int) -> Float[Array, "b r w c"]:
         """What lies above the row above the first: zeros."""
-        return self.conv.above.init_past(batch, self.columns.shape[0])
+        return self.conv.init_cache(batch, self.columns.shape[0])
 
     def start_row(
         self,
@@ -52,9 +52,8 @@ class RasterStem(nnx.Module):
         row: Int[Array, ""],
     ) -> tuple[Float[Array, "b 1 w d"], Float[Array, "b 1 s c"], Float[Array, "b r w c"]]:
         """What the row above gives each position; the state before column 0; and the past."""
-        convolved, past = self.conv.above(above, past)
+        convolved, left, past = self.conv.start_row(above, past)
         place = lax.dynamic_index_in_dim(self.rows[...], row, keepdims=False) + self.columns[...]
-        left = self.conv.left.init_past(above.shape[0], 1)
         return convolved + self.last(above[:, :, -1:]) + place, left, past
 
     def step(
@@ -64,8 +63,7 @@ class RasterStem(nnx.Module):
         left: Float[Array, "b 1 s c"],
     ) -> tuple[Float[Array, "b 1 k d"], Float[Array, "b 1 s c"]]:
         """Columns, given the embedded ones to their left; and the state after them."""
-        y, left = self.conv.left(previous, left)
-        return y + above, left
+        return self.conv.step(previous, above, left)
 
 
 def _places(count: int, e: int, rngs: nnx.Rngs) -> nnx.Param:

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 import jax
 from flax import nnx
 from jax import lax
+from jaxtyping import Array
 
 from pixelprior.errors import InputError
 from pixelprior.nn.initializers import stack
@@ -39,6 +40,10 @@ class Stack(nnx.Module, Generic[Layer]):
         # One by one and by NumPy, since `nnx.vmap` would compile every weight.
         graph, *weights = *nnx.split(layers[0]), *map(nnx.state, layers[1:])
         self.layers = nnx.merge(graph, jax.tree.map(lambda *xs: stack(xs), *weights))
+
+    def split_key(self, key: Array | None) -> Array | None:
+        """A key for each layer; none from none."""
+        return None if key is None else jax.random.split(key, self.depth)
 
     def scan(
         self, apply: Callable[[Layer, Any, Any], tuple[Any, Any]], carry: Any, xs: Any = None

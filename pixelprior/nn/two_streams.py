@@ -14,6 +14,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from pixelprior.nn.causal import Above
+from pixelprior.nn.conditioning import EncodedContext, add_context, context_layer
 from pixelprior.nn.gates import concat_elu, gated_residual
 from pixelprior.nn.initializers import linear, zeros
 from pixelprior.nn.shifted_conv import DownRightConv, Downsample, Upsample
@@ -32,7 +33,7 @@ class VerticalBlock(nnx.Module):
         self.dropout = nnx.Dropout(dropout_rate)
         self.output = Above(2, 3, 2 * d, 2 * d, rngs=rngs)
         self.output_bias = nnx.Param(zeros(2 * d))
-        self.context = _context(context_features, d, rngs)
+        self.context = context_layer(context_features, 2 * d, rngs=rngs)
 
     def init_pasts(self, batch: int, width: int) -> list[Float[Array, "b 1 w 2*d"]]:
         """What lies above the grid, for either convolution."""
@@ -43,7 +44,7 @@ class VerticalBlock(nnx.Module):
         v: Float[Array, "b h w d"],
         skip: Float[Array, "b h w d"] | None,
         pasts: list[Float[Array, "b 1 w 2*d"]],
-        context: Float[Array, "b #h #w c"] | None,
+        context: EncodedContext,
         dropout_key: Array | None = None,
     ) -> tuple[Float[Array, "b h w d"], list[Float[Array, "b 1 w 2*d"]]]:
         """Returns the stream and the pasts of the rows that follow."""
@@ -54,8 +55,7 @@ class VerticalBlock(nnx.Module):
         y = self.dropout(concat_elu(y), deterministic=dropout_key is None, rngs=dropout_key)
         y, output_past = self.output(y, pasts[1])
         y = y + self.output_bias[...]
-        if self.context is not None and context is not None:
-            y = y + self.context(context)
+        y = add_context(y, self.context, context)
         return gated_residual(v, y), [input_past, output_past]
 
 
@@ -75,14 +75,14 @@ class HorizontalBlock(nnx.Module):
         self.skip = linear(2 * d, d, use_bias=False, rngs=rngs) if skips else None
         self.dropout = nnx.Dropout(dropout_rate)
         self.output = DownRightConv(2 * d, 2 * d, rngs=rngs)
-        self.context = _context(context_features, d, rngs)
+        self.context = context_layer(context_features, 2 * d, rngs=rngs)
 
     def __call__(
         self,
         x: Float[Array, "b h w d"],
         v: Float[Array, "b h w d"],
         skip: Float[Array, "b h w d"] | None,
-        context: Float[Array, "b #h #w c"] | None,
+        context: EncodedContext,
         dropout_key: Array | None,
     ) -> Float[Array, "b h w d"]:
         """The block over whole grids."""
@@ -91,8 +91,7 @@ class HorizontalBlock(nnx.Module):
             y = y + self.skip(concat_elu(skip))
         y = self.dropout(concat_elu(y), deterministic=dropout_key is None, rngs=dropout_key)
         y = self.output(y)
-        if self.context is not None and context is not None:
-            y = y + self.context(context)
+        y = add_context(y, self.context, context)
         return gated_residual(x, y)
 
     def init_inputs(self, batch: int, width: int) -> list[Float[Array, "b 1 w 2*d"]]:
@@ -105,13 +104,12 @@ class HorizontalBlock(nnx.Module):
         self,
         inputs: list[Float[Array, "b 1 w 2*d"]],
         v: Float[Array, "b 1 w d"],
-        context: Float[Array, "b 1 #w c"] | None,
+        context: EncodedContext,
     ) -> list[Float[Array, "b 1 w e"]]:
         """What is added to either convolution, given the inputs in the row above."""
         first = self.input.from_above(inputs[0]) + self.link(concat_elu(v))
         second = self.output.from_above(inputs[1])
-        if self.context is not None and context is not None:
-            second = second + self.context(context)
+        second = add_context(second, self.context, context)
         return [first, second]
 
     def step(
@@ -131,11 +129,6 @@ class HorizontalBlock(nnx.Module):
         return gated_residual(x, y), [first, second]
 
 
-def _context(features: int, d: int, rngs: nnx.Rngs) -> nnx.Linear | None:
-    """What a context adds before the gate."""
-    return linear(features, 2 * d, use_bias=False, rngs=rngs) if features else None
-
-
 class Layer(nnx.Module):
     """A block of each stream."""
 
@@ -147,7 +140,7 @@ class Layer(nnx.Module):
         self,
         streams: tuple[Float[Array, "b h w d"], Float[Array, "b h w d"]],
         skips: tuple[Any, Any],
-        context: Float[Array, "b #h #w c"] | None,
+        context: EncodedContext,
         dropout_key: Array | None,
     ) -> tuple[Float[Array, "b h w d"], Float[Array, "b h w d"]]:
         """Both streams over whole grids."""

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from pixelprior import Context, Grid, sample
+from pixelprior import Context, Grid
 from pixelprior.evaluation.receptive_field import receptive_field
 from pixelprior.models.base import AutoregressiveModel
-from pixelprior.sampling import sample_rows
+from pixelprior.sampling import sample, sample_rows
 from tests.compilations import compilations, mappings
 from tests.models.catalogue import MODELS, one_fast_others_slow
 

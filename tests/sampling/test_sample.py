@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from pixelprior import Context, Grid, PixelCNN, sample
+from pixelprior import Context, Grid, PixelCNN
 from pixelprior.errors import InputError
-from pixelprior.sampling import Temperature, TopK
+from pixelprior.sampling import Temperature, TopK, sample
 from pixelprior.sampling.labels import label_context
 from pixelprior.sampling.sample import _sample
 

@@ -16,6 +16,7 @@ from pixelprior.tokenizers.likelihoods import as_pixels
 from pixelprior.tokenizers.quantizer import CodeStatistics
 from pixelprior.tokenizers.vector_quantizer import VectorQuantizer
 from pixelprior.tokenizers.vqvae import level_names, random_codes
+from tests.compilations import compilations
 
 SIZES = dict(features=4, residual_features=3, num_residual_blocks=1)
 VARIANCE = 0.3
@@ -605,3 +606,62 @@ def test_random_codes_are_uniform_and_an_image_depends_on_its_number_alone():
         np.testing.assert_array_equal(alone[0], codes[299])
     other = draw(jax.random.key(4), jnp.arange(300))
     assert all((a != b).any() for a, b in zip(other, together, strict=True))
+
+
+def tiny(**settings):
+    return VQVAE(Grid(4, 4, 1, 3), strides=(2,), **SIZES, **settings, rngs=nnx.Rngs(0))
+
+
+def test_without_a_quantizer_there_is_one_of_the_width_of_the_network():
+    model = tiny()
+    (codebook,) = model.codebook
+    assert codebook.shape == (1, 256, SIZES["features"])
+    expected = tiny(quantizer=functools.partial(VectorQuantizer, SIZES["features"]))
+    jax.tree.map(np.testing.assert_array_equal, nnx.state(model), nnx.state(expected))
+
+
+@pytest.mark.parametrize(
+    "quantizer",
+    ["vector", 3, VectorQuantizer, FiniteScalarQuantizer((3, 2))],
+    ids=["name", "number", "class", "quantizer"],
+)
+def test_what_makes_no_quantizer_is_refused_with_what_does(quantizer):
+    with pytest.raises(InputError, match=r"give functools.partial\(VectorQuantizer, 64, "):
+        tiny(quantizer=quantizer)
+
+
+def test_codes_and_vectors_are_not_taken_for_each_other():
+    model = tiny()
+    pixels = np.linspace(0, 1, 32, dtype=np.float32).reshape(2, 4, 4, 1)
+    codes, quantized = model.encode(pixels), model.quantize(pixels)
+    np.testing.assert_array_equal(codes[0], quantized[0].indices)
+    np.testing.assert_array_equal(codes[0], model.get_code_indices(pixels)[0])
+    with pytest.raises(InputError, match="decode_vectors takes vectors"):
+        model.decode([quantized[0].vectors])
+    for use in (model.decode, model.lookup):
+        with pytest.raises(
+            InputError, match="expected a list of 1 maps of codes.*put it in a list"
+        ):
+            use(codes[0])
+
+
+def test_a_second_call_compiles_nothing():
+    model = tiny()
+    pixels = jnp.linspace(0, 1, 32).reshape(2, 4, 4, 1)
+    codes, vectors = model.encode(pixels), [model.quantize(pixels)[0].vectors]
+    x = jnp.zeros((2, 4, 4, 1), jnp.int32)
+    uses = (
+        lambda: model.quantize(pixels, jax.random.key(0)),
+        lambda: model.encode(pixels),
+        lambda: model.decode(codes),
+        lambda: model.decode_vectors(vectors),
+        lambda: model.decode_parameters(vectors),
+        lambda: model.lookup(codes),
+        lambda: model.reconstruct(pixels),
+        lambda: model.loss(x, variance=0.1),
+    )
+    for use in uses:
+        use()
+        with compilations() as compiled:
+            use()
+        assert not compiled
