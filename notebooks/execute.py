@@ -55,6 +55,9 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
         if cell.cell_type == "code":
             # Standard error: progress, and words for whoever waits.
             cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+            for output in cell.outputs:
+                # Pillow gives every picture twice, and JPEG blurs pixels.
+                output.get("data", {}).pop("image/jpeg", None)
 
 
 def main(names: list[str]) -> None:

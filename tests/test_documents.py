@@ -1,10 +1,14 @@
-"""What the documents link to is there."""
+"""What the documents link to and name is there."""
 
+import ast
+import importlib
 import re
 from pathlib import Path
 
 import pytest
 import yaml
+
+import pixelprior as pp
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted(
@@ -35,6 +39,84 @@ def test_links_lead_somewhere(name):
         assert target.exists(), f"{name}: {link}"
         if anchor:
             assert anchor in anchors(target), f"{name}: {link}"
+
+
+def blocks(name):
+    """The Python of a document, block by block."""
+    return re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(), flags=re.DOTALL)
+
+
+def imported(source):
+    """The statements that import the library or a part of it."""
+    return {
+        ast.unparse(node)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Import | ast.ImportFrom) and "pixelprior" in ast.unparse(node)
+    }
+
+
+# Whoever adds to the library needs its parts.
+EXTENDING = {"docs/extending.md", "docs/architecture.md"}
+
+
+@pytest.mark.parametrize("name", sorted({*DOCUMENTS} - EXTENDING))
+def test_the_library_is_one_import(name):
+    assert imported("\n".join(blocks(name))) <= {"import pixelprior as pp"}
+
+
+def test_documents_import_the_library():
+    importing = {name for name in DOCUMENTS if imported("\n".join(blocks(name)))}
+    assert {"README.md", "docs/api.md", "docs/quickstart.md", "docs/tutorials.md"} <= importing
+    assert len(imported("\n".join(blocks("docs/extending.md")))) > 2
+
+
+def test_every_public_name_is_documented_with_an_example():
+    text, examples = (ROOT / "docs/api.md").read_text(), "\n".join(blocks("docs/api.md"))
+    shown = re.findall(r"^::: pixelprior\.(\w+)$", text, flags=re.MULTILINE)
+    assert sorted(name for name in shown if name != "progress") == sorted(pp.__all__)
+    used = set(re.findall(r"\bpp\.(\w+)", examples))
+    assert used == set(pp.__all__)
+
+
+def names(path):
+    """What a document sets in backticks outside its blocks of code."""
+    text = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
+    return re.findall(r"`([^`\n]+)`", text)
+
+
+def test_files_that_documents_name_exist():
+    tops = {path.name for path in ROOT.iterdir() if path.is_dir()}
+    count = 0
+    for document in DOCUMENTS:
+        for name in names(ROOT / document):
+            # A file of the repository or of the package, or a folder; not those of a reader's own.
+            file = re.fullmatch(r"[\w/]+\.py", name) and not re.search(r"\bmy_\w+\.py$", name)
+            folder = re.fullmatch(r"[\w/]+/", name) and name.split("/")[0] in tops
+            if file or folder:
+                places = [ROOT / name, ROOT / "pixelprior" / name]
+                assert any(place.exists() for place in places), f"{document}: {name}"
+                count += 1
+    assert count > 50
+
+
+def test_objects_that_documents_name_exist():
+    for document in DOCUMENTS:
+        for name in names(ROOT / document):
+            for public in re.findall(r"\bpp\.(\w+)", name):
+                assert public in pp.__all__, f"{document}: {name}"
+            if re.fullmatch(r"pixelprior(\.\w+)+", name):
+                assert exists(name), f"{document}: {name}"
+
+
+def exists(name):
+    """Tell if a dotted name is a module, or an object of one."""
+    module, _, attribute = name.rpartition(".")
+    try:
+        return hasattr(importlib.import_module(module), attribute) or bool(
+            importlib.import_module(name)
+        )
+    except ImportError:
+        return False
 
 
 def test_there_are_links():

@@ -7,6 +7,7 @@ import nbformat
 import pytest
 
 from notebooks.execute import execute, parameters, shorten
+from tests.test_documents import imported
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 SHORTENED = {
@@ -56,8 +57,15 @@ def test_begins_with_where_to_open_it_and_how_to_install(name):
     assert title.source.startswith("# ") and COLAB in title.source
     assert f"`{name}.ipynb`" in title.source
     install, second, *_ = code_cells(notebook)
-    assert "import pixelprior" in install.source and "%pip install" in install.source
+    assert "import pixelprior as pp" in install.source and "%pip install" in install.source
     assert second is parameters(notebook)
+
+
+@each_notebook
+def test_the_library_is_one_import(name):
+    # Magics are not Python.
+    source = "\n".join(cell.source for cell in code_cells(read(name)))
+    assert imported(re.sub(r"(?m)^\s*%.*", "", source)) == {"import pixelprior as pp"}
 
 
 @each_notebook

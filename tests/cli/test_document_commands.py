@@ -4,7 +4,6 @@ import os
 import re
 import shlex
 import shutil
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -21,6 +20,12 @@ DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
 def blocks(path, language):
     """The code of a language in a document, block by block."""
     return re.findall(rf"```{language}\n(.*?)```", path.read_text(), flags=re.DOTALL)
+
+
+def python(path):
+    """The Python of a document, block by block, with trainings of two steps."""
+    for block in blocks(path, "python"):
+        yield re.sub(r"num_steps=\d+", "num_steps=2", block)
 
 
 def commands(name):
@@ -66,7 +71,7 @@ def test_the_python_of_the_readme(trained, tiny_digits, vqvae, tmp_path, monkeyp
     (tmp_path / "runs" / "digits_prior").symlink_to(prior)
     monkeypatch.chdir(tmp_path)
     found = {}
-    first, second, third = blocks(Path(ROOT / "README.md"), "python")
+    first, second, third = python(ROOT / "README.md")
     exec(first, found)
     assert found["images"].dtype == np.int32 and found["images"].shape == (16, 8, 8, 1)
     assert found["nats"].dtype == np.float32 and found["nats"].shape == (16,)
@@ -75,7 +80,7 @@ def test_the_python_of_the_readme(trained, tiny_digits, vqvae, tmp_path, monkeyp
     assert [level.shape for level in found["again"]] == [(16, 4, 4, 1)]
     assert found["nats"].shape == (16,)
     exec(third, found)
-    assert found["images"].shape == (4, 16, 24, 3)
+    assert found["images"].shape == (4, 16, 24, 3) and found["run"].step == 2
     jax.block_until_ready(found["images"])
 
 
@@ -89,9 +94,9 @@ def test_the_python_of_the_documents(tiny_digits, tmp_path, monkeypatch, capsys)
         png_bytes(np.zeros((1, 8, 8, 1)), settings={"seed": 0})
     )
     count = 0
-    for path in sorted(ROOT.glob("docs/*.md")):
+    for path in sorted(set(ROOT.glob("docs/*.md")) - {ROOT / "docs" / "api.md"}):
         found = {}
-        for block in blocks(path, "python"):
+        for block in python(path):
             exec(block, found)
             count += 1
         said = capsys.readouterr().out
@@ -104,7 +109,37 @@ def test_the_python_of_the_documents(tiny_digits, tmp_path, monkeypatch, capsys)
             assert found["images"].shape == (16, 8, 8, 1)
         if path.stem == "quickstart":
             assert found["bits"].shape == (16,) and said.startswith("(16, 8, 8, 1)")
-    assert count == 5
+        if path.stem == "sampling":
+            assert found["images"].shape == (16, 8, 8, 1)
+        if path.stem == "tutorials":
+            assert [level.shape for level in found["codes"]] == [(40, 2, 2, 1), (40, 4, 4, 1)]
+    assert count == 7
+
+
+@pytest.mark.slow
+def test_the_examples_of_the_api(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    found = {}
+    for block in python(ROOT / "docs" / "api.md"):
+        exec(block, found)
+    said = capsys.readouterr().out
+    # The known half stays, and the last of the rows are all drawn.
+    np.testing.assert_array_equal(found["completed"][:, :4], found["images"][:, :4])
+    assert not (found["completed"] == found["pp"].UNKNOWN).any()
+    np.testing.assert_array_equal(
+        found["rows"], found["pp"].sample(found["run"], found["key"], 16, label=3)
+    )
+    assert found["samples"].shape == found["guided"].shape == (16, 8, 8, 1)
+    assert [level.shape for level in found["codes"]] == [(16, 4, 4, 1)]
+    assert found["pixels"].shape == (16, 8, 8, 1) and found["pixels"].dtype == np.float32
+    assert found["colours"].shape == (4, 16, 24, 3) and found["nats"].shape == (16,)
+    assert (found["top"].shape, found["bottom"].shape) == ((4, 2, 2, 1), (4, 4, 4, 1))
+    assert {file.name for file in tmp_path.glob("*.png")} == {
+        "samples.png",
+        "samples_of_codes.png",
+        "pixels.png",
+    }
+    assert "num must be an integer of at least 1, got 0" in said
 
 
 def lines(path):
