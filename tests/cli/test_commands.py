@@ -13,12 +13,12 @@ from PIL import Image
 import pixelprior
 from pixelprior import Context
 from pixelprior.cli.evaluate_run import evaluate_run
-from pixelprior.cli.sample_files import sample_to_files
 from pixelprior.errors import InputError
 from pixelprior.experiment import open_data
 from pixelprior.runs.load import load_trained
 from pixelprior.runs.train import train_run
 from pixelprior.sampling.strategies import strategies_from
+from tests.cli.calls import draw_files
 from tests.plain_training import PLAIN_TRAINING
 
 
@@ -33,22 +33,7 @@ def files(folder):
 
 
 def draw(workdir, out, **settings):
-    sample_to_files(
-        workdir,
-        out,
-        **{
-            "num": 4,
-            "batch_size": 64,
-            "seed": 0,
-            "strategies": [()],
-            "label": None,
-            "method": "cached",
-            "checkpoint": "best",
-            "averaged": True,
-            "individual": True,
-        }
-        | settings,
-    )
+    draw_files(workdir, out, **{"batch_size": 64} | settings)
     if settings.get("individual", True):
         return np.stack([read(path) for path in sorted(out.glob("*.png"))])
     return read(out)

@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 
 from pixelprior.cli.evaluate_run import evaluate_run
-from pixelprior.cli.sample_files import sample_to_files
 from pixelprior.errors import InputError
 from pixelprior.runs.load import load_trained
 from pixelprior.runs.train import train_run
 from pixelprior.sampling.strategies import strategies_from
+from tests.cli.calls import draw_files
 
 ROOT = Path(__file__).parents[2]
 DIGITS = f"--config={ROOT / 'configs' / 'digits.py'}"
@@ -141,18 +141,7 @@ def test_a_work_folder_that_cannot_be_made(config, tmp_path):
 
 
 def draw(workdir, out, **settings):
-    defaults = {
-        "num": 2,
-        "batch_size": 2,
-        "seed": 0,
-        "strategies": [()],
-        "label": None,
-        "method": "cached",
-        "checkpoint": "best",
-        "averaged": True,
-        "individual": False,
-    }
-    sample_to_files(workdir, out, **defaults | settings)
+    draw_files(workdir, out, **{"num": 2, "batch_size": 2, "individual": False} | settings)
 
 
 @pytest.mark.parametrize(

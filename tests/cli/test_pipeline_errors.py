@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 from pixelprior.cli.evaluate_run import evaluate_run
-from pixelprior.cli.sample_files import sample_to_files
 from pixelprior.data import DataError, open_codes, write_codes
 from pixelprior.errors import InputError
 from pixelprior.progress import Caution
@@ -18,6 +17,7 @@ from pixelprior.runs.tokenizer import open_tokenizer_run
 from pixelprior.runs.train import train_run
 from pixelprior.sampling.strategies import strategies_from
 from pixelprior.training.run_folder import RunFolder
+from tests.cli.calls import draw_files
 
 # Real runs, that take minutes to prepare.
 pytestmark = pytest.mark.slow
@@ -258,19 +258,9 @@ def test_going_on_without_the_other_prior(prior2, top_prior):
 
 def draw_refused(workdir, folder, message, **settings):
     before = contents(workdir, folder)
-    defaults = {
-        "num": 2,
-        "batch_size": 2,
-        "seed": 0,
-        "strategies": [()],
-        "label": None,
-        "method": "cached",
-        "checkpoint": "best",
-        "averaged": True,
-        "individual": False,
-    }
+    small = {"num": 2, "batch_size": 2, "individual": False}
     with pytest.raises(InputError, match=message) as error:
-        sample_to_files(workdir, folder / "new" / "x.png", **defaults | settings)
+        draw_files(workdir, folder / "new" / "x.png", **small | settings)
     assert contents(workdir, folder) == before
     assert "\n" not in str(error.value)
 

@@ -12,10 +12,10 @@ from flax import nnx
 from PIL import Image
 
 from pixelprior.cli.evaluate_run import evaluate_run
-from pixelprior.cli.sample_files import sample_to_files
 from pixelprior.experiment import open_data
 from pixelprior.runs.load import load_trained
 from pixelprior.sampling.strategies import strategies_from
+from tests.cli.calls import draw_files, jitted
 
 # Real runs, that take minutes to prepare.
 pytestmark = pytest.mark.slow
@@ -46,22 +46,7 @@ def shades(pixels):
 
 
 def draw(workdir, out, **settings):
-    sample_to_files(
-        workdir,
-        out,
-        **{
-            "num": 4,
-            "batch_size": 4,
-            "seed": 0,
-            "strategies": [()],
-            "label": None,
-            "method": "cached",
-            "checkpoint": "best",
-            "averaged": True,
-            "individual": True,
-        }
-        | settings,
-    )
+    draw_files(workdir, out, **settings)
     return np.stack([read(path) for path in sorted(out.glob("*.png"))])
 
 
@@ -79,17 +64,6 @@ def images_of(trained, split):
     source = dataset.splits[split].source
     images, labels = source.read(range(len(source)))
     return images.astype(np.float32) / 16, labels
-
-
-def jitted(model, method, *arguments):
-    """What a method of a model gives, compiled whole: operation by operation takes far longer."""
-    graph, weights = nnx.split(model)
-
-    @jax.jit
-    def call(weights, arguments):
-        return getattr(nnx.merge(graph, weights), method)(*arguments)
-
-    return call(weights, arguments)
 
 
 # What training leaves behind.

@@ -7,14 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 from PIL import Image
 
 from pixelprior.cli.evaluate_run import evaluate_run
-from pixelprior.cli.sample_files import sample_to_files
 from pixelprior.experiment import open_data
 from pixelprior.runs.load import load_trained
 from pixelprior.tokenizers.vqvae import random_codes
+from tests.cli.calls import draw_files, jitted
 
 TEST_IMAGES = 359
 
@@ -29,23 +28,7 @@ def shades(pixels):
 
 
 def draw(workdir, out, mode, **settings):
-    sample_to_files(
-        workdir,
-        out,
-        mode=mode,
-        **{
-            "num": 4,
-            "batch_size": 4,
-            "seed": 0,
-            "strategies": [()],
-            "label": None,
-            "method": "cached",
-            "checkpoint": "best",
-            "averaged": True,
-            "individual": True,
-        }
-        | settings,
-    )
+    draw_files(workdir, out, mode=mode, **settings)
     return np.stack([read(path) for path in sorted(out.glob("*.png"))])
 
 
@@ -66,17 +49,6 @@ def measured(workdir, **settings):
         "averaged": True,
     }
     return evaluate_run(workdir, **defaults | settings)
-
-
-def jitted(model, method, *arguments):
-    """What a method of a model gives, compiled whole: operation by operation takes far longer."""
-    graph, weights = nnx.split(model)
-
-    @jax.jit
-    def call(weights, arguments):
-        return getattr(nnx.merge(graph, weights), method)(*arguments)
-
-    return call(weights, arguments)
 
 
 # What training leaves behind.

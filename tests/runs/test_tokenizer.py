@@ -5,10 +5,8 @@ import os
 import shutil
 
 import chex
-import jax
 import numpy as np
 import pytest
-from flax import nnx
 from PIL import Image
 
 from pixelprior.data import open_dataset
@@ -17,6 +15,7 @@ from pixelprior.runs.load import load_trained
 from pixelprior.runs.tokenizer import carry, make_codes, open_tokenizer_run
 from pixelprior.runs.train import train_run
 from pixelprior.training.checkpoints import Checkpoints
+from tests.cli.calls import jitted
 from tests.plain_training import PLAIN_TRAINING
 
 # Real runs, that take minutes to prepare.
@@ -99,17 +98,6 @@ def edit(path, change):
     about = json.loads(path.read_text())
     change(about)
     path.write_text(json.dumps(about))
-
-
-def jitted(model, method, *arguments):
-    """What a method of a model gives, compiled whole: operation by operation takes far longer."""
-    graph, weights = nnx.split(model)
-
-    @jax.jit
-    def call(weights, arguments):
-        return getattr(nnx.merge(graph, weights), method)(*arguments)
-
-    return call(weights, arguments)
 
 
 # The fingerprint.
