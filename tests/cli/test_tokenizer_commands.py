@@ -140,10 +140,12 @@ def test_walks_lead_from_one_reconstruction_to_another(vqvae2, tmp_path):
     third = [
         (1 - 3 / 7) * here.vectors + 3 / 7 * there.vectors
         for here, there in zip(
-            jitted(tokenizer, "encode", start), jitted(tokenizer, "encode", end), strict=True
+            jitted(tokenizer, "quantize", start), jitted(tokenizer, "quantize", end), strict=True
         )
     ]
-    np.testing.assert_allclose(walks[3], shades(jitted(tokenizer, "decode", third))[0], atol=1)
+    np.testing.assert_allclose(
+        walks[3], shades(jitted(tokenizer, "decode_vectors", third))[0], atol=1
+    )
 
 
 def test_a_sheet_of_walks_by_the_script(vqvae2, tmp_path, quick):
@@ -225,7 +227,7 @@ def test_bits_per_dimension_of_a_decoder_that_gives_probabilities(vqvae, capsys)
     test = images_of(vqvae, "test")
     tokenizer = load_trained(vqvae).model
     # The mass of a logistic between half-way to one level and to the other, in float64.
-    vectors = [level.vectors for level in jitted(tokenizer, "encode", test)]
+    vectors = [level.vectors for level in jitted(tokenizer, "quantize", test)]
     parameters = np.asarray(jitted(tokenizer, "decode_parameters", vectors), np.float64)
     mean, raw = parameters[..., :1], parameters[..., 1:]
     scale = np.exp(np.clip(raw + math.log(0.1), -math.log(1600), 1.0))
