@@ -56,11 +56,12 @@ TINY_CASES = [(Grid(2, 2, 1, 3), "class"), (Grid(1, 2, 3, 2), "both")]
 NUM_CLASSES, MAP_FEATURES = 2, 3
 
 
-def every_model_and(cases, models=MODELS, slow=()):
+def every_model_and(cases, models=MODELS, slow=(), fast=tuple(MODELS)):
     """A test of every model on the cases whose context it takes.
 
     Each case is compiled for each model, so variants of a model are slow tests; and so are, where
-    there are many cases, those with one context alone, and any that are said to be slow.
+    there are many cases, those with one context alone, any that are said to be slow, and models
+    that are not said to be fast.
     """
     parameters = [
         pytest.param(
@@ -72,6 +73,7 @@ def every_model_and(cases, models=MODELS, slow=()):
             if name not in SHIPPED
             or (len(cases) > 2 and kind in ("class", "map"))
             or (grid, kind) in slow
+            or name not in fast
             else [],
         )
         for name, model in models.items()
@@ -419,7 +421,7 @@ def draw(name, grid, kind, **options):
     return np.asarray(sample(model, key, NUM, context=context, strategy=STRATEGY, **options))
 
 
-@every_model_and([CASES[0], CASES[-1]], slow=[CASES[0]])
+@every_model_and([CASES[0], CASES[-1]], slow=[CASES[0]], fast=("gated_pixel_cnn", "multi_scale"))
 def test_all_samplers_give_the_same_images(name, grid, kind):
     cached = draw(name, grid, kind)
     for method in ("naive", "fixed_point", "whole_grids"):

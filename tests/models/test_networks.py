@@ -109,7 +109,7 @@ def test_dropout_comes_from_its_key_alone(name):
     np.testing.assert_array_equal(evaluated, log_prob(never_graph, None))
 
 
-@every_model
+@one_fast_others_slow(MODELS)
 def test_symbols_of_any_integer_type_are_the_same_grid(name):
     # Pixels come as bytes: 3 channels of 100 levels do not fit into one, nor does "outside".
     graph, weights = graph_and_weights(name, Grid(2, 3, 3, 100))
