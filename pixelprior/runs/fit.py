@@ -62,7 +62,7 @@ def fit(
 
     Ctrl-C ends the training early. The run then has the weights of the best validation so far.
 
-    Example:
+    Examples:
         >>> run = pp.fit("digits", num_steps=600)
         >>> codes = pp.fit("digits:vqvae")
         >>> prior = pp.fit("digits:prior", tokenizer=codes)

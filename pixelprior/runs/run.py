@@ -71,7 +71,7 @@ class Run:
     ) -> tuple[Int32[np.ndarray, "n h w c"], Int32[np.ndarray, " n"]]:
         """Read the images of a split as symbols, and their labels.
 
-        Example:
+        Examples:
             >>> images, labels = run.read("test", limit=16)
 
         Args:

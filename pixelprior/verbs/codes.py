@@ -16,7 +16,7 @@ from pixelprior.verbs.arguments import pixels_of, tokenizer_of
 def encode(tokenizer: Any, images: Any) -> list[Int[Array, "b _ _ g"]]:
     """Turn images into codes.
 
-    Example:
+    Examples:
         >>> codes = pp.encode(tokenizer, images)
 
     Args:
@@ -37,7 +37,7 @@ def encode(tokenizer: Any, images: Any) -> list[Int[Array, "b _ _ g"]]:
 def decode(tokenizer: Any, codes: Any) -> Float[Array, "b h w c"]:
     """Turn codes into images.
 
-    Example:
+    Examples:
         >>> images = pp.decode(tokenizer, codes)
 
     Args:
@@ -60,7 +60,7 @@ def decode(tokenizer: Any, codes: Any) -> Float[Array, "b h w c"]:
 def reconstruct(tokenizer: Any, images: Any) -> Float[Array, "b h w c"]:
     """Turn images into codes and back: the images as far as their codes keep them.
 
-    Example:
+    Examples:
         >>> again = pp.reconstruct(tokenizer, images)
 
     Args:

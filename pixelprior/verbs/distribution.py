@@ -55,7 +55,7 @@ def sample(
 
     Known symbols stay as they are. They condition only the symbols after them in the model's order.
 
-    Example:
+    Examples:
         >>> images = pp.sample(model, jax.random.key(0), 16, label=3, strategy=pp.Temperature(0.9))
         >>> codes = pp.sample(prior, jax.random.key(0), 16)
 
@@ -116,7 +116,7 @@ def sample_rows(
 
     Symbols that are not drawn yet are `UNKNOWN`. Stop asking for rows to stop the sampling.
 
-    Example:
+    Examples:
         >>> for images in pp.sample_rows(model, jax.random.key(0), 16):
         ...     display(pp.show(images, model))
 
@@ -159,7 +159,7 @@ def log_prob(
 
     Compiles once for each shape: the second call takes milliseconds.
 
-    Example:
+    Examples:
         >>> nats = -pp.log_prob(model, images, label=3)
 
     Args:

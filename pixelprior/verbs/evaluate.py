@@ -22,7 +22,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """Measure a run on a split, beside baselines on the same images.
 
-    Example:
+    Examples:
         >>> pp.evaluate(run)["bits_per_dim"]
 
     Args:

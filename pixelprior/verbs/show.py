@@ -23,7 +23,7 @@ def show(
 ) -> Image.Image:
     """Put images on one sheet; notebooks display the result.
 
-    Example:
+    Examples:
         >>> pp.show(pp.sample(model, jax.random.key(0), 16), model)
 
     Args:
