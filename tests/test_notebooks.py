@@ -110,6 +110,8 @@ def test_runs(name, tmp_path, monkeypatch, compiled):
     # Where the kernel makes its folders; and most of what it would do is to compile.
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", compiled)
+    # A test of this process may have chosen a backend that shows nothing.
+    monkeypatch.delenv("MPLBACKEND", raising=False)
     monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
     notebook, kept = read(name), num_pictures(read(name))
     shorten(notebook, SHORTENED[name])
