@@ -60,7 +60,8 @@ def fit(
     is trained as ``digits`` is, with the settings changed that are given. Where ``num_steps`` is
     given alone, warm-up and the steps between validations shrink or grow with it.
 
-    Ctrl-C ends the training early. The run then has the weights of the best validation so far.
+    Ctrl-C ends the training early. The run then has the weights of the best validation so far, or
+    the latest ones if there was none.
 
     Examples:
         >>> run = pp.fit("digits", num_steps=600)
@@ -226,12 +227,15 @@ def _fit_in_memory(
     graph, _ = nnx.split(nnx.eval_shape(task.make))
     train(task, config, store, mesh, report=report)
     step, weights = store.best(None)
+    # An interrupted run may have ended before its first validation.
+    validated = any("validation_loss" in r and r["step"] == step for r in store.records)
+    which = "best validation" if validated else "latest, never validated"
     return Run(
         model=nnx.merge(graph, weights),
         config=config,
         # As a folder would give it back.
         data=json.loads(json.dumps(task.describe())),
-        provenance=f"averaged weights of step {step} (best validation)",
+        provenance=f"averaged weights of step {step} ({which})",
         step=step,
         tokenizer=None if tokenizer is None else tokenizer.tokenizer,
         tokenizer_config=None if tokenizer is None else tokenizer.run.config,

@@ -1,5 +1,7 @@
 """Training from Python: recipes by name, and models on arrays."""
 
+import os
+import signal
 import threading
 
 import chex
@@ -92,6 +94,21 @@ def test_the_same_in_a_folder_and_resumed(in_memory, stripes, tmp_path):
         pp.evaluate(tmp_path / "run")
     with pytest.raises(pp.InputError, match="holds a run with another config"):
         pp.fit(tiny(), stripes[0][:50], workdir=tmp_path / "run", **QUICK)
+
+
+def test_an_interrupted_run_says_that_nothing_was_validated(stripes):
+    sent = []
+
+    def report(event):
+        # Once: a second Ctrl-C would raise.
+        if isinstance(event, Record) and event.step and not sent:
+            sent.append(event.step)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    late = {"num_steps": 60, "checkpoint_every": 60, "log_every": 1, "progress": report}
+    run = pp.fit(tiny(), stripes[0], **QUICK | late)
+    assert sent == [1] and run.step < 60
+    assert run.provenance == f"averaged weights of step {run.step} (latest, never validated)"
 
 
 def test_in_a_thread(in_memory, stripes):
