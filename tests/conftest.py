@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.warm_start import WarmStart
+from tests.xla_flags import SIMPLE_FUSIONS, xla_flags
 
 CACHE = "JAX_COMPILATION_CACHE_DIR"
 CACHES, OURS = "XDG_CACHE_HOME", "PIXELPRIOR_TEST_CACHES"
@@ -32,6 +33,7 @@ def pytest_configure(config):
     # Slow tests compile as users do: it is they who would see an optimization go wrong.
     if config.option.markexpr == "not slow" and LESS_OPTIMIZED not in os.environ:
         os.environ[LESS_OPTIMIZED] = "1"  # twice as fast to compile
+        os.environ |= xla_flags(*SIMPLE_FUSIONS)
     if hasattr(config, "workerinput") or not config.option.numprocesses:
         # The package of a clone hides an installed one, and has no configs within it.
         from pixelprior.experiment.recipes import make_importable

@@ -1,12 +1,12 @@
 """The three scripts as a user runs them, on runs that take seconds."""
 
-import os
 import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.shared_runs import once, own_copy
+from tests.xla_flags import COMPILE_FAST, devices, xla_flags
 
 ROOT = Path(__file__).parents[2]
 TINY = [
@@ -68,16 +68,13 @@ def script(tmp_path_factory, warm_start):
 @pytest.fixture(scope="session")
 def quick(tmp_path_factory, warm_start):
     """The same, compiled in half the time to programs that are slower."""
-    flags = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-    flags = f"{os.environ.get('XLA_FLAGS', '')} {flags}"
-    return make_script(tmp_path_factory, warm_start, XLA_FLAGS=flags)
+    return make_script(tmp_path_factory, warm_start, **xla_flags(*COMPILE_FAST))
 
 
 @pytest.fixture(scope="session")
 def two_devices(tmp_path_factory, warm_start):
     """The same, on two devices."""
-    flags = "--xla_backend_optimization_level=0 --xla_force_host_platform_device_count=2"
-    return make_script(tmp_path_factory, warm_start, XLA_FLAGS=flags)
+    return make_script(tmp_path_factory, warm_start, **xla_flags(*COMPILE_FAST, devices(2)))
 
 
 def make_script(tmp_path_factory, warm_start, **variables):

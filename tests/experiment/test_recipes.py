@@ -164,17 +164,18 @@ def plan(*flags):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("config", ["digits:pixel_snail", "configs/digits.py:pixel_snail"])
+@pytest.mark.parametrize("config", ["digits:row_lstm", "configs/digits.py:row_lstm"])
 def test_a_variant_has_keys_to_set(config):
     def parameters(*flags):
         result = plan(f"--config={config}", *flags)
         assert result.returncode == 0, result.stderr
         return int(re.search(r"parameters +([\d,]+)", result.stdout)[1].replace(",", ""))
 
-    settings = load("digits:pixel_snail")["model"] | {"features": 8}
+    sizes = {"features": 8, "num_layers": 1}  # few, since a plan compiles the step
+    settings = load("digits:row_lstm")["model"] | sizes
     model = nnx.eval_shape(lambda: build_model(settings, Grid(8, 8, 1, 17), num_classes=0, seed=0))
     wanted = sum(weight.size for weight in jax.tree.leaves(nnx.state(model, nnx.Param)))
-    assert parameters("--config.model.features=8") == wanted
+    assert parameters(*(f"--config.model.{key}={n}" for key, n in sizes.items())) == wanted
 
 
 @pytest.mark.parametrize("config", ["digits:vqave", "configs/digits.py:vqave"])

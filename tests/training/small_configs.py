@@ -1,6 +1,7 @@
 """The smallest config of each task that has all phases."""
 
 from tests.plain_training import PLAIN_TRAINING
+from tests.xla_flags import COMPILE_FAST, xla_flags
 
 # Everything that a config must say.
 DATA = {
@@ -77,7 +78,7 @@ PRIOR = {
     "trained_levels": ("top", "bottom"),
     **TRAINING,
 }
-QUICK = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}  # to compile in half the time
+QUICK = xla_flags(*COMPILE_FAST)
 
 # Flags that change the first one: one is wide enough that most of it is split, if it may be.
 WIDE = ("--config.mesh=fsdp", "--config.model.features=16")

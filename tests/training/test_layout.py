@@ -15,8 +15,9 @@ from pixelprior.training.metrics import read_metrics
 from tests.training.conftest import ROOT
 from tests.training.restarts import CLOCK, logged, wait_for
 from tests.training.small_configs import FIFTY_STEPS, WIDE
+from tests.xla_flags import devices, xla_flags
 
-EIGHT = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
+EIGHT = xla_flags(devices(8))
 
 
 def test_on_one_device_all_is_whole():
@@ -99,9 +100,9 @@ def test_a_tokenizer_in_parts_learns_the_same(tmp_path):
         *("--config.checkpoint_every=12", "--config.sample_every=12", "--config.mesh=fsdp"),
     )
     told = []
-    for name, devices in (("one", {}), ("eight", EIGHT)):
+    for name, variables in (("one", {}), ("eight", EIGHT)):
         command = [sys.executable, ROOT / "train.py", f"--workdir={tmp_path / name}", *flags]
-        subprocess.run(command, env=os.environ | devices, check=True)
+        subprocess.run(command, env=os.environ | variables, check=True)
         told.append(read_metrics(tmp_path / name / "metrics.jsonl"))
     losses = [[r["train_loss"] for r in run if "train_loss" in r] for run in told]
     assert len(losses[0]) == 12

@@ -18,10 +18,11 @@ from pixelprior.training.metrics import read_metrics
 from tests.shared_runs import once
 from tests.training.conftest import ROOT
 from tests.training.restarts import assert_same_end, logged, saving, stopped_at, wait_for
-from tests.training.small_configs import CONFIG, FIFTY_STEPS, PRIOR, QUICK, WIDE, write_config
+from tests.training.small_configs import CONFIG, PRIOR, QUICK, WIDE, write_config
 from tests.training.test_layout import OF_THE_MACHINE
+from tests.xla_flags import COMPILE_FAST, devices, xla_flags
 
-TWO_DEVICES = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+TWO_DEVICES = xla_flags(devices(2))
 PATIENCE_SECONDS = 400  # what would otherwise wait for ever is to fail
 
 
@@ -101,33 +102,24 @@ def test_the_first_one_speaks_and_writes_for_both(two):
 
 
 @pytest.mark.parametrize(
-    ("flags", "words"),
+    ("coordinator", "number", "words"),
     [
-        (["--num_processes=2"], "one of several processes needs"),
-        (
-            ["--coordinator=localhost:1", "--num_processes=2", "--process_id=2"],
-            "counts from 0 to --num_processes - 1, got 2 of 2",
-        ),
-        (
-            ["--coordinator=localhost", "--num_processes=2", "--process_id=0"],
-            "must be HOST:PORT of the first process, got localhost",
-        ),
+        (None, None, "one of several processes needs"),
+        ("localhost:1", 2, "counts from 0 to --num_processes - 1, got 2 of 2"),
+        ("localhost", 0, "must be HOST:PORT of the first process, got localhost"),
     ],
 )
-def test_flags_that_make_no_sense_are_refused(tmp_path, start, flags, words):
-    process = start(tmp_path / "run", *flags)
-    [status], [errors] = ends([process])
-    assert status == 2 and words in errors and "Traceback" not in errors
-    assert not (tmp_path / "run").exists()
+def test_flags_that_make_no_sense_are_refused(coordinator, number, words):
+    with pytest.raises(InputError, match=words), processes.joined(coordinator, 2, number):
+        pass
 
 
-def test_a_port_that_is_taken_is_refused(tmp_path, start):
+def test_a_port_that_is_taken_is_refused():
     with socket.create_server(("", 0)) as taken:
         port = taken.getsockname()[1]
-        coordinator = f"--coordinator=localhost:{port}"
-        process = start(tmp_path / "run", coordinator, "--num_processes=2", "--process_id=0")
-        [status], [errors] = ends([process])
-    assert status == 2 and f"port {port} of --coordinator cannot be used here" in errors
+        words = f"port {port} of --coordinator cannot be used here"
+        with pytest.raises(InputError, match=words), processes.joined(f"localhost:{port}", 2, 0):
+            pass
 
 
 def test_a_first_process_that_does_not_answer_is_not_waited_for_for_ever(monkeypatch):
@@ -137,12 +129,6 @@ def test_a_first_process_that_does_not_answer_is_not_waited_for_for_ever(monkeyp
         processes.joined(f"localhost:{free_port()}", 2, 1),
     ):
         pass
-
-
-@pytest.mark.slow
-def test_fifty_steps_of_two_processes_are_those_of_one(tmp_path, together, fifty_steps):
-    complete(together(tmp_path / "run", 2, *FIFTY_STEPS))
-    assert_learned_the_same(tmp_path / "run", fifty_steps)
 
 
 @pytest.mark.slow
@@ -185,19 +171,13 @@ def kill_one(processes, killed, condition):
 
 
 @pytest.mark.slow
-def test_the_second_is_killed_and_then_the_first_and_both_go_on(two, tmp_path, together):
+def test_killed_then_told_to_stop_then_damaged_it_ends_with_the_same_bits(
+    two, tmp_path, together, start
+):
     workdir = tmp_path / "run"
+    # Before the first checkpoint, and while it is saved; each of the two.
     kill_one(together(workdir, 2), 1, logged(workdir, 2))
     kill_one(together(workdir, 2), 0, saving(workdir, 4))
-    complete(together(workdir, 2))
-    assert_same_end(workdir, two[0])
-
-
-@pytest.mark.slow
-def test_one_is_killed_then_told_to_stop_and_both_go_on(two, tmp_path, together, start):
-    workdir = tmp_path / "run"
-    kill_one(together(workdir, 2), 0, logged(workdir, 2))
-    kill_one(together(workdir, 2), 1, saving(workdir, 4))
     # A signal to the one that does not write stops both at the same step.
     processes = as_slurm(start, workdir)
     wait_for(logged(workdir, 5), processes[0])
@@ -206,8 +186,13 @@ def test_one_is_killed_then_told_to_stop_and_both_go_on(two, tmp_path, together,
     assert statuses == [0, 0], "\n".join(errors)
     stopped = stopped_at(errors[0])
     assert 5 <= stopped < 12
+    # That checkpoint is damaged: both pass it over.
+    checksums = workdir / "checkpoints" / str(stopped) / "checksums.json"
+    checksums.write_text(json.dumps(dict.fromkeys(json.loads(checksums.read_text()), 0)))
     first, _ = complete(as_slurm(start, workdir))
-    assert "2 processes" in first and f"resuming at step {stopped}" in first
+    assert f"step {stopped}" in first and "passed over" in first
+    before = (stopped - 1) // 4 * 4
+    assert "2 processes" in first and f"resuming at step {before}" in first
     assert_same_end(workdir, two[0])
 
 
@@ -223,17 +208,6 @@ def test_interrupted_by_hand_it_goes_on_in_one_process(tmp_path, together, run, 
     assert 5 <= stopped < 12
     assert f"resuming at step {stopped}" in run(workdir)
     assert_learned_the_same(workdir, finished)
-
-
-@pytest.mark.slow
-def test_a_damaged_checkpoint_is_passed_over_by_both(two, tmp_path, together):
-    workdir = tmp_path / "run"
-    shutil.copytree(two[0], workdir)
-    checksums = workdir / "checkpoints" / "12" / "checksums.json"
-    checksums.write_text(json.dumps(dict.fromkeys(json.loads(checksums.read_text()), 0)))
-    first, _ = complete(together(workdir, 2))
-    assert "step 12" in first and "passed over" in first and "resuming at step 8" in first
-    assert_same_end(workdir, two[0])
 
 
 @pytest.mark.slow
@@ -258,29 +232,15 @@ def test_configs_that_differ_are_refused_by_both(tmp_path, start):
 
 
 @pytest.mark.slow
-def test_folders_that_are_not_shared_are_refused(tmp_path, start):
-    coordinator = f"--coordinator=localhost:{free_port()}"
-    processes = [
-        start(
-            tmp_path / str(number),
-            *(coordinator, "--num_processes=2", f"--process_id={number}"),
-        )
-        for number in range(2)
-    ]
-    statuses, (_, second) = ends(processes)
-    assert statuses == [2, 2] and "a file system that all processes share" in second
-
-
-@pytest.mark.slow
 def test_a_tokenizer_and_then_a_prior(tmp_path, together, run, task_flags, tokenizer, prior):
     complete(together(tmp_path / "tokenizer2", 2, task_flags["tokenizer"], **QUICK))
     assert_learned_the_same(tmp_path / "tokenizer2", tokenizer)
     given = shutil.copytree(tokenizer, tmp_path / "tokenizer")
     tokenizer_flag = f"--tokenizer={given}"
     # One of them makes the codes, on both of its devices.
-    devices = {"XLA_FLAGS": f"{QUICK['XLA_FLAGS']} {TWO_DEVICES['XLA_FLAGS']}"}
     flags = (task_flags["prior"], tokenizer_flag)
-    first, second = complete(together(tmp_path / "prior2", 2, *flags, **devices))
+    on_two_devices = xla_flags(*COMPILE_FAST, devices(2))
+    first, second = complete(together(tmp_path / "prior2", 2, *flags, **on_two_devices))
     assert "encoding digits" in first and "encoding" not in second
     ours, theirs = (
         {path.relative_to(run): path.read_bytes() for path in run.glob("codes/*/*")}
@@ -298,41 +258,37 @@ def test_a_tokenizer_and_then_a_prior(tmp_path, together, run, task_flags, token
 
 
 @pytest.mark.slow
-def test_a_tokenizer_that_is_missing_is_refused_by_both(tmp_path, together, task_flags):
-    flags = (task_flags["prior"], f"--tokenizer={tmp_path / 'none'}")
-    processes = together(tmp_path / "run", 2, *flags)
-    statuses, errors = ends(processes)
-    assert statuses == [2, 2]
-    assert all(f"{tmp_path / 'none'}" in words and "Traceback" not in words for words in errors)
-    assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.slow
-def test_a_list_of_runs(tmp_path, together, finished, wide):
+def test_a_list_of_runs(tmp_path, together, fifty_steps, wide):
+    # The first of them is long enough to tell whether two processes drift from one.
+    fifty = {"num_steps": 50, "checkpoint_every": 25, "sample_every": 50}
     model = CONFIG["model"] | {"features": 16}
-    runs = {"a": dict(CONFIG), "b": {**CONFIG, "mesh": "fsdp", "model": model}}
+    runs = {"a": CONFIG | fifty, "b": {**CONFIG, "mesh": "fsdp", "model": model}}
     flag = f"--config={write_config(tmp_path, {'task': 'compare', 'runs': runs})}"
     first, _ = complete(together(tmp_path / "two", 2, flag))
     assert "a, run 1 of 2" in first and "b, run 2 of 2" in first
-    for name, alone in (("a", finished), ("b", wide)):
+    for name, alone in (("a", fifty_steps), ("b", wide)):
         assert_learned_the_same(tmp_path / "two" / name, alone)
 
 
-@pytest.mark.slow
-def test_a_plan_counts_all_devices(tmp_path, together):
-    processes = together(tmp_path / "run", 2, "--plan")
-    outputs = [process.communicate(timeout=PATIENCE_SECONDS) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], outputs
-    assert "2 device(s)" in outputs[0][0] and "device(s)" not in outputs[1][0]
-
-
 PROGRAM = """
-import sys, time
+import pathlib, re, sys, time
 import jax, numpy as np
+from pixelprior.errors import InputError
+from pixelprior.runs.train import plan_run, train_run
 from pixelprior.system.devices import data_mesh, on_this_process, put_batch, rows_here, to_host
 from pixelprior.system.processes import all_agree, from_first, is_first, joined, largest
+from tests.training.small_configs import CONFIG, PRIOR
 
-number = int(sys.argv[1])
+number, folder = int(sys.argv[1]), pathlib.Path(sys.argv[3])
+
+def refused(words, *arguments, **settings):
+    try:
+        train_run(*arguments, **settings)
+    except InputError as error:
+        assert re.search(words, str(error)), error
+    else:
+        raise AssertionError("it was not refused")
+
 with joined(sys.argv[2], 2, number):
     mesh = data_mesh()
     # Also where a process's devices do not lie side by side.
@@ -348,6 +304,13 @@ with joined(sys.argv[2], 2, number):
     assert int(largest(number + 3)) == 4
     assert all_agree(True) and not all_agree(number == 1)
     np.testing.assert_array_equal(from_first(np.full(3, number)), [0, 0, 0])
+    # Where one refuses, both do, and can go on.
+    others = ["another process cannot go on", "a file system that all processes share"]
+    refused(others[number], CONFIG, folder / str(number))
+    refused("no run there: .*none", PRIOR, folder / "prior", tokenizer=folder / "none")
+    assert not (folder / "prior").exists()
+    # A plan counts the devices of all.
+    assert "4 device(s)" in plan_run(CONFIG).words()
     if is_first():
         # As if it prepared a data set: longer than JAX waits for it by itself.
         time.sleep(40)
@@ -356,16 +319,16 @@ with joined(sys.argv[2], 2, number):
 
 
 @pytest.mark.slow
-def test_rows_go_where_they_belong_and_one_that_takes_long_is_waited_for():
-    complete(scripts(PROGRAM, **TWO_DEVICES))
+def test_each_does_its_part_and_one_that_takes_long_is_waited_for(tmp_path):
+    complete(scripts(PROGRAM, tmp_path, **TWO_DEVICES))
 
 
-def scripts(program, **variables):
+def scripts(program, folder, **variables):
     """Starts a program in two processes, which are told who they are and where they meet."""
     coordinator = f"localhost:{free_port()}"
     return [
         subprocess.Popen(
-            [sys.executable, "-c", program, str(number), coordinator],
+            [sys.executable, "-c", program, str(number), coordinator, str(folder)],
             cwd=ROOT,
             env={**os.environ, **variables},
             stderr=subprocess.PIPE,
