@@ -158,18 +158,18 @@ def test_a_recipe_without_a_default_wants_a_variant():
         load_recipe("celeb_a")
 
 
-def plan(*flags):
-    """What ``train.py --plan`` says, from the clone."""
-    command = [sys.executable, "train.py", "--plan", *flags]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+@pytest.fixture(scope="session")
+def plan(warm_start):
+    """Runs ``train.py --plan`` from the clone."""
+    return functools.partial(warm_start.run, "train.py", "--plan", cwd=ROOT)
 
 
 @pytest.mark.parametrize("config", ["digits:row_lstm", "configs/digits.py:row_lstm"])
-def test_a_variant_has_keys_to_set(config):
+def test_a_variant_has_keys_to_set(config, plan):
     def parameters(*flags):
         result = plan(f"--config={config}", *flags)
-        assert result.returncode == 0, result.stderr
-        return int(re.search(r"parameters +([\d,]+)", result.stdout)[1].replace(",", ""))
+        assert result.status == 0, result.errors
+        return int(re.search(r"parameters +([\d,]+)", result.output)[1].replace(",", ""))
 
     sizes = {"features": 8, "num_layers": 1}  # few, since a plan compiles the step
     settings = load("digits:row_lstm")["model"] | sizes
@@ -179,10 +179,10 @@ def test_a_variant_has_keys_to_set(config):
 
 
 @pytest.mark.parametrize("config", ["digits:vqave", "configs/digits.py:vqave"])
-def test_a_misspelt_variant_ends_with_a_sentence(config):
+def test_a_misspelt_variant_ends_with_a_sentence(config, plan):
     result = plan(f"--config={config}")
-    assert result.returncode == 2 and not result.stdout
-    (line,) = result.stderr.splitlines()
+    assert result.status == 2 and not result.output
+    (line,) = result.errors.splitlines()
     assert line.startswith("error: the recipe has no variant 'vqave'; did you mean vqvae")
 
 

@@ -421,7 +421,7 @@ def draw(name, grid, kind, **options):
     return np.asarray(sample(model, key, NUM, context=context, strategy=STRATEGY, **options))
 
 
-@every_model_and([CASES[0], CASES[-1]], slow=[CASES[0]], fast=("gated_pixel_cnn", "multi_scale"))
+@every_model_and([CASES[0], CASES[-1]], slow=[CASES[0]], fast=(ONE,))
 def test_all_samplers_give_the_same_images(name, grid, kind):
     cached = draw(name, grid, kind)
     for method in ("naive", "fixed_point", "whole_grids"):

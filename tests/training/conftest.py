@@ -1,6 +1,5 @@
 """Runs of the real train.py, small enough to take a second once their programs are compiled."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from tests.training.small_configs import (
     WIDE,
     write_config,
 )
-from tests.warm_start import WarmStart
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,24 +32,17 @@ def config_file(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def start(tmp_path_factory, config_file):
+def start(tmp_path_factory, config_file, warm_start):
     """Starts train.py in a process of its own; at the end of the session none is left."""
     # One that is killed may leave a part of a program there, so other tests do not read it.
     cache = of_all_workers(tmp_path_factory, "compiled")
-    scripts = WarmStart(
-        os.environ
-        | {
-            "JAX_COMPILATION_CACHE_DIR": str(cache),
-            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        }
-    )
 
     def start(workdir, *flags, **variables):
         always = (f"--config={config_file}", f"--workdir={workdir}")
-        return scripts.start(ROOT / "train.py", *always, *flags, cwd=cache, **variables)
+        settings = {"JAX_COMPILATION_CACHE_DIR": str(cache)} | variables
+        return warm_start.start(ROOT / "train.py", *always, *flags, cwd=cache, **settings)
 
-    yield start
-    scripts.close()
+    return start
 
 
 @pytest.fixture(scope="session")

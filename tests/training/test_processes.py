@@ -85,6 +85,7 @@ def two(tmp_path_factory, together):
     return folder / "run", json.loads((folder / "errors.json").read_text())
 
 
+@pytest.mark.slow
 def test_two_processes_learn_what_one_does(two, finished):
     workdir, _ = two
     assert_learned_the_same(workdir, finished)
@@ -94,6 +95,7 @@ def test_two_processes_learn_what_one_does(two, finished):
     }
 
 
+@pytest.mark.slow
 def test_the_first_one_speaks_and_writes_for_both(two):
     workdir, (first, second) = two
     assert "2 device(s) of 2 processes" in first and "done: best step" in first
