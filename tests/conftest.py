@@ -64,6 +64,16 @@ def _programs_are_let_go():
         gc.collect()
 
 
+@pytest.fixture
+def compiled_in_less_time():
+    """Compiles in half the time, to programs that are slower; for slow tests that mostly compile."""
+    import jax
+
+    jax.config.update(LESS_OPTIMIZED.lower(), True)
+    yield
+    jax.config.update(LESS_OPTIMIZED.lower(), LESS_OPTIMIZED in os.environ)
+
+
 @pytest.fixture(scope="session")
 def warm_start():
     """Starts scripts in processes that have imported the package already."""

@@ -64,6 +64,7 @@ def test_benchmarks_exist():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("compiled_in_less_time")
 def test_the_python_of_the_readme(trained, tiny_digits, vqvae, tmp_path, monkeypatch):
     (tmp_path / "runs").mkdir()
     prior = trained("digits:prior", f"--tokenizer={vqvae}", *tiny_prior("top"))
@@ -85,6 +86,7 @@ def test_the_python_of_the_readme(trained, tiny_digits, vqvae, tmp_path, monkeyp
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("compiled_in_less_time")
 def test_the_python_of_the_documents(tiny_digits, tmp_path, monkeypatch, capsys):
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "digits").symlink_to(tiny_digits)
@@ -117,6 +119,7 @@ def test_the_python_of_the_documents(tiny_digits, tmp_path, monkeypatch, capsys)
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("compiled_in_less_time")
 def test_the_examples_of_the_api(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     found = {}
