@@ -66,7 +66,7 @@ def _programs_are_let_go():
 
 @pytest.fixture
 def compiled_in_less_time():
-    """Compiles in half the time, to programs that are slower; for slow tests that mostly compile."""
+    """Compiles in half the time, to slower programs: for slow tests that mostly compile."""
     import jax
 
     jax.config.update(LESS_OPTIMIZED.lower(), True)

@@ -10,11 +10,11 @@ from tests.training.small_configs import (
     CONFIG,
     FIFTY_STEPS,
     PRIOR,
-    QUICK,
     TOKENIZER,
     WIDE,
     write_config,
 )
+from tests.xla_flags import COMPILE_FAST, devices, xla_flags
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,9 +37,13 @@ def start(tmp_path_factory, config_file, warm_start):
     # One that is killed may leave a part of a program there, so other tests do not read it.
     cache = of_all_workers(tmp_path_factory, "compiled")
 
-    def start(workdir, *flags, **variables):
+    def start(workdir, *flags, num_devices=1, **variables):
         always = (f"--config={config_file}", f"--workdir={workdir}")
-        settings = {"JAX_COMPILATION_CACHE_DIR": str(cache)} | variables
+        settings = {
+            "JAX_COMPILATION_CACHE_DIR": str(cache),
+            **xla_flags(*COMPILE_FAST, devices(num_devices)),
+            **variables,
+        }
         return warm_start.start(ROOT / "train.py", *always, *flags, cwd=cache, **settings)
 
     return start
@@ -49,8 +53,8 @@ def start(tmp_path_factory, config_file, warm_start):
 def run(start):
     """Runs train.py to its end and returns what it wrote to standard error."""
 
-    def run(workdir, *flags, **variables):
-        process = start(workdir, *flags, **variables)
+    def run(workdir, *flags, **settings):
+        process = start(workdir, *flags, **settings)
         _, errors = process.communicate()
         assert process.returncode == 0, errors
         return errors
@@ -97,7 +101,7 @@ def tokenizer(tmp_path_factory, run, task_flags):
     """A tokenizer's run that nothing interrupted, without codes: not to be changed."""
 
     def train(folder):
-        run(folder / "run", task_flags["tokenizer"], **QUICK)
+        run(folder / "run", task_flags["tokenizer"])
 
     return once(tmp_path_factory, "training_tokenizer", train) / "run"
 
@@ -108,6 +112,6 @@ def prior(tmp_path_factory, run, task_flags, tokenizer):
 
     def train(folder):
         given = shutil.copytree(tokenizer, folder / "tokenizer")
-        run(folder / "run", task_flags["prior"], f"--tokenizer={given}", **QUICK)
+        run(folder / "run", task_flags["prior"], f"--tokenizer={given}")
 
     return once(tmp_path_factory, "training_prior", train) / "run"

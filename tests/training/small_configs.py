@@ -1,7 +1,6 @@
 """The smallest config of each task that has all phases."""
 
 from tests.plain_training import PLAIN_TRAINING
-from tests.xla_flags import COMPILE_FAST, xla_flags
 
 # Everything that a config must say.
 DATA = {
@@ -78,7 +77,6 @@ PRIOR = {
     "trained_levels": ("top", "bottom"),
     **TRAINING,
 }
-QUICK = xla_flags(*COMPILE_FAST)
 
 # Flags that change the first one: one is wide enough that most of it is split, if it may be.
 WIDE = ("--config.mesh=fsdp", "--config.model.features=16")

@@ -15,9 +15,9 @@ from pixelprior.training.metrics import read_metrics
 from tests.training.conftest import ROOT
 from tests.training.restarts import CLOCK, logged, wait_for
 from tests.training.small_configs import FIFTY_STEPS, WIDE
-from tests.xla_flags import devices, xla_flags
+from tests.xla_flags import COMPILE_FAST, devices, xla_flags
 
-EIGHT = xla_flags(devices(8))
+ONE, EIGHT = (xla_flags(*COMPILE_FAST, devices(number)) for number in (1, 8))
 
 
 def test_on_one_device_all_is_whole():
@@ -64,7 +64,7 @@ def assert_agree(one, many):
 
 @pytest.mark.slow
 def test_a_state_in_parts_learns_the_same(wide, tmp_path, run):
-    assert "8 device(s)" in run(tmp_path / "run", *WIDE, **EIGHT)
+    assert "8 device(s)" in run(tmp_path / "run", *WIDE, num_devices=8)
     metrics = read_metrics(tmp_path / "run" / "metrics.jsonl")
     on_one_device = read_metrics(wide / "metrics.jsonl")
     assert_agree(on_one_device, metrics)
@@ -74,7 +74,7 @@ def test_a_state_in_parts_learns_the_same(wide, tmp_path, run):
 @pytest.mark.slow
 def test_a_run_goes_on_on_another_number_of_devices(wide, tmp_path, start, run):
     workdir = tmp_path / "run"
-    process = start(workdir, *WIDE, **EIGHT)
+    process = start(workdir, *WIDE, num_devices=8)
     wait_for(logged(workdir, 5), process)
     process.terminate()
     _, errors = process.communicate()
@@ -85,7 +85,7 @@ def test_a_run_goes_on_on_another_number_of_devices(wide, tmp_path, start, run):
 
 @pytest.mark.slow
 def test_eight_devices_learn_what_one_does_over_fifty_steps(fifty_steps, tmp_path, run):
-    run(tmp_path / "eight", *FIFTY_STEPS, **EIGHT)
+    run(tmp_path / "eight", *FIFTY_STEPS, num_devices=8)
     told = [read_metrics(folder / "metrics.jsonl") for folder in (fifty_steps, tmp_path / "eight")]
     losses = [[r["train_bits_per_dim"] for r in run if "train_bits_per_dim" in r] for run in told]
     assert len(losses[0]) == 50
@@ -100,7 +100,7 @@ def test_a_tokenizer_in_parts_learns_the_same(tmp_path):
         *("--config.checkpoint_every=12", "--config.sample_every=12", "--config.mesh=fsdp"),
     )
     told = []
-    for name, variables in (("one", {}), ("eight", EIGHT)):
+    for name, variables in (("one", ONE), ("eight", EIGHT)):
         command = [sys.executable, ROOT / "train.py", f"--workdir={tmp_path / name}", *flags]
         subprocess.run(command, env=os.environ | variables, check=True)
         told.append(read_metrics(tmp_path / name / "metrics.jsonl"))

@@ -15,7 +15,6 @@ from tests.training.restarts import (
     wait_for,
     weights,
 )
-from tests.training.small_configs import QUICK
 
 # Processes that compile, five or six for each test.
 pytestmark = pytest.mark.slow
@@ -30,17 +29,17 @@ def assert_same_end_and_pictures(workdir, finished):
 def interrupt_and_resume(workdir, start, run, *arguments):
     """Killed before the first checkpoint, killed while it is saved, told to stop, and resumed."""
     for condition in (logged(workdir, 2), saving(workdir, 4)):
-        process = start(workdir, *arguments, **QUICK)
+        process = start(workdir, *arguments)
         wait_for(condition, process)
         kill(process)
-    process = start(workdir, *arguments, **QUICK)
+    process = start(workdir, *arguments)
     wait_for(logged(workdir, 5), process)
     process.terminate()
     _, errors = process.communicate()
     assert process.returncode == 0, errors
     stopped = stopped_at(errors)
     assert 5 <= stopped < 12
-    errors = run(workdir, *arguments, **QUICK)
+    errors = run(workdir, *arguments)
     assert f"resuming at step {stopped}" in errors
 
 
@@ -70,13 +69,13 @@ def test_a_prior_that_is_killed_before_it_trains(
     shutil.copytree(tokenizer, copy)
     arguments = (task_flags["prior"], f"--tokenizer={copy}")
     # While it encodes.
-    process = start(workdir, *arguments, **QUICK)
+    process = start(workdir, *arguments)
     wait_for(lambda: any((copy / "codes").glob(".*.unfinished/new/*")), process)
     kill(process)
     assert not any(path for path in (copy / "codes").iterdir() if path.name[0] != ".")
     assert not workdir.exists()
     # While it copies the tokenizer in, or just before or after.
-    process = start(workdir, *arguments, **QUICK)
+    process = start(workdir, *arguments)
     wait_for(lambda: any(workdir.glob(".tokenizer.*")) or (workdir / "data.json").exists(), process)
     kill(process)
     # What a kill in the middle of that leaves behind, wherever that one came.
@@ -84,7 +83,7 @@ def test_a_prior_that_is_killed_before_it_trains(
     left_over.mkdir()
     shutil.copy(copy / "config.json", left_over)
     shutil.rmtree(workdir / "tokenizer", ignore_errors=True)
-    run(workdir, *arguments, **QUICK)
+    run(workdir, *arguments)
     assert_same_end_and_pictures(workdir, prior)
     assert [name for name in os.listdir(copy / "codes") if name.startswith(".")] == []
     assert len(os.listdir(copy / "codes")) == 1

@@ -21,7 +21,6 @@ from pixelprior.training.step import init_state, make_train_step
 from pixelprior.training.tasks.pixels import pixel_loss
 from tests.models.catalogue import SHIPPED
 from tests.training.restarts import CLOCK
-from tests.xla_flags import devices, xla_flags
 
 SMALL = {"features": 4, "num_layers": 1, "embedding_features": 4, "head_features": 8}
 
@@ -216,7 +215,7 @@ def test_every_model_learns_one_batch_by_heart(name):
 
 @pytest.mark.slow
 def test_four_devices_do_what_one_does(finished, tmp_path, run):
-    errors = run(tmp_path / "run", **xla_flags(devices(4)))
+    errors = run(tmp_path / "run", num_devices=4)
     assert "4 device(s)" in errors
     one, four = (
         [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
