@@ -14,7 +14,7 @@ from tests.xla_flags import SIMPLE_FUSIONS, xla_flags
 CACHE = "JAX_COMPILATION_CACHE_DIR"
 CACHES, OURS = "XDG_CACHE_HOME", "PIXELPRIOR_TEST_CACHES"
 LESS_OPTIMIZED = "JAX_DISABLE_MOST_OPTIMIZATIONS"
-MAPPINGS, MANY_MAPPINGS = Path("/proc/self/maps"), 30_000
+MAPPINGS, MANY_MAPPINGS = Path("/proc/self/maps"), 40_000
 
 
 def pytest_configure(config):

@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from scipy import stats
 
 from pixelprior import GatedPixelCNN, Grid, PixelCNN, sample
 from pixelprior.context import Context
@@ -25,17 +24,11 @@ from pixelprior.prior import Prior
 from pixelprior.sampling import UNKNOWN, Temperature, TopK
 from pixelprior.tokenizers import VQVAE
 from pixelprior.tokenizers.vector_quantizer import VectorQuantizer
+from tests.goodness_of_fit import chi_square_p_value
+from tests.models.catalogue import SIZES
 from tests.several_devices import run_on_devices
 
-MODEL = functools.partial(
-    GatedPixelCNN,
-    features=4,
-    num_layers=1,
-    kernel_size=3,
-    first_kernel_size=5,
-    embedding_features=3,
-    head_features=6,
-)
+MODEL = functools.partial(GatedPixelCNN, **SIZES | {"num_layers": 1})
 # Of all of these, every tuple of maps can be listed: 4 * 256, 4 * 2 * 256, and 4.
 TWO = (Grid(1, 2, 1, 2), Grid(2, 4, 1, 2))
 THREE = (Grid(1, 1, 2, 2), Grid(1, 1, 1, 2), Grid(2, 2, 2, 2))  # with two codebooks, one, two
@@ -405,19 +398,13 @@ def test_an_unconditional_prior_is_normalised_too():
 # Law 4: the sampler draws from the prior.
 
 
-def chi_square_p_value(codes, grids, probabilities):
+def p_value_of(codes, grids, probabilities):
     cells = np.zeros(len(codes[0]), np.int64)
     for level, grid in zip(codes, grids, strict=True):
         flat = np.asarray(level, np.int64).reshape(len(level), -1)
         cells = cells * grid.levels**grid.size + flat @ grid.levels ** np.arange(grid.size)[::-1]
     counts = np.bincount(cells, minlength=len(probabilities))
-    expected = probabilities * len(cells)
-    # The test's approximation wants five of a kind; rarer ones are counted as one.
-    rare = expected < 5
-    counts = np.append(counts[~rare], counts[rare].sum())
-    expected = np.append(expected[~rare], expected[rare].sum())
-    statistic = ((counts - expected) ** 2 / np.maximum(expected, 1e-9)).sum()
-    return stats.chi2.sf(statistic, len(counts) - 1)
+    return chi_square_p_value(counts, probabilities)
 
 
 @pytest.mark.slow
@@ -436,7 +423,7 @@ def test_samples_are_distributed_as_the_prior():
     for one, codes in drawn.items():
         for other, probabilities in exact.items():
             # And the check can tell: samples of another class are refused.
-            p_value = chi_square_p_value(codes, TWO, probabilities)
+            p_value = p_value_of(codes, TWO, probabilities)
             assert p_value > 1e-3 if one == other else p_value < 1e-9, (one, other)
 
 

@@ -9,7 +9,7 @@ from pixelprior.data.codes.batches import (
     training_code_batch,
     training_code_batches,
 )
-from pixelprior.data.codes.code_set import CodeSet, CodeSplit, open_codes
+from pixelprior.data.codes.code_set import CodeFacts, CodeSet, CodeSplit, open_codes
 from pixelprior.data.codes.writer import codes_of, write_codes
 from pixelprior.data.dataset import Dataset, Split
 from pixelprior.data.errors import DataError
@@ -26,6 +26,7 @@ __all__ = [
     "Batch",
     "Binarisation",
     "CodeBatch",
+    "CodeFacts",
     "CodeSet",
     "CodeSplit",
     "DataError",

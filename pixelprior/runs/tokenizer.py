@@ -13,6 +13,7 @@ from flax import nnx
 
 from pixelprior import jitted
 from pixelprior.data import (
+    CodeFacts,
     CodeSet,
     Split,
     Symbols,
@@ -135,16 +136,21 @@ def make_codes(
             for name, split in images.dataset.splits.items()
         }
 
-    about: dict[str, Any] = {
-        "fingerprint": run.fingerprint,
-        "grids": run.tokenizer.code_grids,
-        "name": data["name"],
-        "note": data["note"],
-        "class_names": tuple(data["class_names"]),
-    }
     if in_memory or run.run.folder is None:
-        return codes_in_memory(splits=make(), **about)
-    return codes_of(run.run.folder.path / "codes", make_splits=make, **about)[0]
+        return codes_in_memory(code_facts(run), make())
+    return codes_of(run.run.folder.path / "codes", code_facts(run), make)[0]
+
+
+def code_facts(run: TokenizerRun) -> CodeFacts:
+    """The facts of the codes that a tokenizer makes of the images it was trained on."""
+    data = run.run.data
+    return CodeFacts(
+        fingerprint=run.fingerprint,
+        grids=run.tokenizer.code_grids,
+        name=data["name"],
+        class_names=tuple(data["class_names"]),
+        note=data["note"],
+    )
 
 
 def carry(run: TokenizerRun, into: Path) -> None:

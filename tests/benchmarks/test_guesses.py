@@ -12,9 +12,8 @@ from pixelprior.sampling import sample_and_count
 from pixelprior.sampling.draw import grid_noise
 
 
-@pytest.mark.parametrize(
-    "name", ["gated_pixel_cnn", pytest.param("row_lstm", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["gated_pixel_cnn", "row_lstm"])
 def test_counts_are_those_of_the_samplers(name):
     model = MODELS[name](Grid(6, 5, 2, 3), features=8, num_layers=2, rngs=nnx.Rngs(0))
     # Surer of itself than a fresh one, and of what comes before.

@@ -1,9 +1,14 @@
 """What several test files of the command line call: its functions, with settings for tiny runs."""
 
+import re
+
 import jax
 from flax import nnx
 
 from pixelprior.cli.sample_files import sample_to_files
+
+# What training leaves in a run folder.
+RUN_FILES = {"config.json", "data.json", "metrics.jsonl", "events", "checkpoints", "samples"}
 
 
 def draw_files(workdir, out, **settings):
@@ -20,6 +25,14 @@ def draw_files(workdir, out, **settings):
         "individual": True,
     }
     sample_to_files(workdir, out, **defaults | settings)
+
+
+def assert_one_sentence(result, message):
+    """A script that was refused says why in one line, and nothing else."""
+    assert result.status == 2
+    assert "Traceback" not in result.errors and not result.output
+    (line,) = result.errors.splitlines()
+    assert line.startswith("error: ") and re.search(message, line), line
 
 
 def jitted(model, method, *arguments):

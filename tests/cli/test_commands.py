@@ -180,11 +180,9 @@ def test_the_validation_split_and_other_batches(digits, capsys):
         evaluate_run(
             digits,
             split="validation",
-            json_file=None,
             batch_size=batch_size,
             baselines=False,
             checkpoint="latest",
-            averaged=True,
         )
         for batch_size in (64, 100)
     ]
@@ -258,12 +256,9 @@ def test_a_folder_of_colour_images_from_end_to_end(tmp_path, capsys):
     assert not (tmp_path / "x").exists()
     values = evaluate_run(
         tmp_path / "run",
-        split="test",
         json_file=tmp_path / "results.json",
         batch_size=8,
         baselines=False,
-        checkpoint="best",
-        averaged=True,
     )
     np.testing.assert_allclose(values["nats"], result.test.metrics["nats"], rtol=1e-5)
     assert json.loads((tmp_path / "results.json").read_text()) == values
@@ -289,11 +284,8 @@ def test_mnist_from_end_to_end(tmp_path, capsys):
     values = evaluate_run(
         tmp_path / "run",
         split="validation",
-        json_file=None,
         batch_size=200,
         baselines=False,
-        checkpoint="best",
-        averaged=True,
     )
     # The fixed draw of each validation image: the same number every time.
     (recorded,) = [

@@ -1,7 +1,6 @@
 """What a pipeline of tokenizers and priors refuses, in one sentence, with nothing written."""
 
 import json
-import re
 import shutil
 from pathlib import Path
 
@@ -13,11 +12,11 @@ from pixelprior.cli.evaluate_run import evaluate_run
 from pixelprior.data import DataError, open_codes, write_codes
 from pixelprior.errors import InputError
 from pixelprior.progress import Caution
-from pixelprior.runs.tokenizer import open_tokenizer_run
+from pixelprior.runs.tokenizer import code_facts, open_tokenizer_run
 from pixelprior.runs.train import train_run
 from pixelprior.sampling.strategies import strategies_from
 from pixelprior.training.run_folder import RunFolder
-from tests.cli.calls import draw_files
+from tests.cli.calls import assert_one_sentence, draw_files
 
 # Real runs, that take minutes to prepare.
 pytestmark = pytest.mark.slow
@@ -86,10 +85,7 @@ def test_the_scripts_end_with_a_sentence(tmp_path, quick, name, config, flags, m
     if config:
         flags = [f"--config={config}", *flags]
     result = quick(name, "--workdir=run", *flags, cwd=tmp_path)
-    assert result.status == 2
-    assert "Traceback" not in result.errors and not result.output
-    (line,) = result.errors.splitlines()
-    assert line.startswith("error: ") and re.search(message, line), line
+    assert_one_sentence(result, message)
     assert not any(tmp_path.iterdir())
 
 
@@ -329,12 +325,9 @@ def test_samples_that_cannot_be_judged(request, tmp_path, run, num_samples, mess
     with pytest.raises(InputError, match=message):
         evaluate_run(
             workdir,
-            split="test",
             json_file=tmp_path / "x.json",
             batch_size=64,
             baselines=False,
-            checkpoint="best",
-            averaged=True,
             num_samples=num_samples,
         )
     assert contents(workdir) == before and not any(tmp_path.iterdir())
@@ -371,12 +364,8 @@ def test_each_codebook_of_a_level_is_judged_alone(prior2, vqvae2, tmp_path):
 
     write_codes(
         tokenizer / "codes" / run.fingerprint[:16],
-        fingerprint=run.fingerprint,
-        grids=run.tokenizer.code_grids,
-        name=run.run.data["name"],
-        note=run.run.data["note"],
-        class_names=tuple(run.run.data["class_names"]),
-        splits={name: (name, codes(100)) for name in ("train", "validation", "test")},
+        code_facts(run),
+        {name: (name, codes(100)) for name in ("train", "validation", "test")},
     )
     (line,) = cautions_of(prior2, tokenizer, tmp_path / "run")
     assert "the bottom level of the tokenizer" in line and "has collapsed" in line

@@ -15,7 +15,7 @@ from pixelprior.cli.evaluate_run import evaluate_run
 from pixelprior.experiment import open_data
 from pixelprior.runs.load import load_trained
 from pixelprior.sampling.strategies import strategies_from
-from tests.cli.calls import draw_files, jitted
+from tests.cli.calls import RUN_FILES, draw_files, jitted
 
 # Real runs, that take minutes to prepare.
 pytestmark = pytest.mark.slow
@@ -71,15 +71,7 @@ def images_of(trained, split):
 
 def test_what_a_run_folder_holds(prior2, vqvae2):
     names = {p.name for p in prior2.iterdir()}
-    assert names - {"evaluation"} == {
-        "config.json",
-        "data.json",
-        "metrics.jsonl",
-        "events",
-        "checkpoints",
-        "samples",
-        "tokenizer",
-    }
+    assert names - {"evaluation"} == RUN_FILES | {"tokenizer"}
     carried = {p.name for p in (prior2 / "tokenizer").iterdir()}
     carried -= {"evaluation", "codes"}  # they come later
     assert carried == {"config.json", "data.json", "metrics.jsonl", "checkpoints"}
@@ -178,12 +170,8 @@ def test_the_samples_of_the_script(prior2, tmp_path, quick):
         "sample",
         f"--workdir={prior2}",
         f"--out={out}",
-        "--num=4",
-        "--batch_size=3",
-        "--seed=3",
-        "--label=7",
-        "--temperature=0.8,1.2",
-        "--guidance=2",
+        *("--num=4", "--batch_size=3", "--seed=3", "--label=7"),
+        *("--temperature=0.8,1.2", "--guidance=2"),
     )
     assert result.status == 0, result.errors
     assert "Traceback" not in result.errors and "4 images in" in result.errors
@@ -345,11 +333,7 @@ def test_what_was_not_learned_is_marked(top_prior, capsys):
     values = evaluate_run(
         top_prior,
         split="validation",
-        json_file=None,
         batch_size=100,
-        baselines=True,
-        checkpoint="best",
-        averaged=True,
     )
     assert [level["learned"] for level in values["levels"].values()] == [True, False]
     (line,) = re.findall(r"(.*)\(not learned in this run\)", capsys.readouterr().out)

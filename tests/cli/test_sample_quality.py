@@ -1,5 +1,6 @@
 """Samples judged from the command line: what is measured, what is kept, what is refused."""
 
+import functools
 import json
 import re
 import shutil
@@ -18,16 +19,7 @@ from pixelprior.training.run_folder import RunFolder
 QUALITY = Quality._fields
 
 
-def evaluate(workdir, **options):
-    settings = {
-        "split": "test",
-        "json_file": None,
-        "batch_size": 64,
-        "baselines": False,
-        "checkpoint": "best",
-        "averaged": True,
-    }
-    return evaluate_run(workdir, **settings | options)
+evaluate = functools.partial(evaluate_run, baselines=False)
 
 
 @pytest.fixture(scope="module")

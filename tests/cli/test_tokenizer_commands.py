@@ -1,5 +1,6 @@
 """Tokenizers: trained, drawn from and measured, as a user does it."""
 
+import functools
 import json
 import math
 
@@ -13,7 +14,7 @@ from pixelprior.cli.evaluate_run import evaluate_run
 from pixelprior.experiment import open_data
 from pixelprior.runs.load import load_trained
 from pixelprior.tokenizers.vqvae import random_codes
-from tests.cli.calls import draw_files, jitted
+from tests.cli.calls import RUN_FILES, draw_files, jitted
 
 TEST_IMAGES = 359
 
@@ -39,16 +40,7 @@ def images_of(workdir, split):
     return source.read(range(len(source)))[0].astype(np.float32) / 16
 
 
-def measured(workdir, **settings):
-    defaults = {
-        "split": "test",
-        "json_file": None,
-        "batch_size": 100,
-        "baselines": False,
-        "checkpoint": "best",
-        "averaged": True,
-    }
-    return evaluate_run(workdir, **defaults | settings)
+measured = functools.partial(evaluate_run, baselines=False)
 
 
 # What training leaves behind.
@@ -59,14 +51,7 @@ def test_what_a_run_folder_holds(name, request):
     workdir = request.getfixturevalue(name)
     levels = {"vqvae": ("top",), "vqvae2": ("top", "bottom")}[name]
     # Codes come with the first prior on it, what is measured with the first evaluation.
-    assert {p.name for p in workdir.iterdir()} - {"codes", "evaluation"} == {
-        "config.json",
-        "data.json",
-        "metrics.jsonl",
-        "events",
-        "checkpoints",
-        "samples",
-    }
+    assert {p.name for p in workdir.iterdir()} - {"codes", "evaluation"} == RUN_FILES
     assert {p.name for p in (workdir / "checkpoints").iterdir()} == {"3", "6"}
     data = json.loads((workdir / "data.json").read_text())
     assert data["shape"] == [8, 8, 1] and data["class_names"] == list("0123456789")

@@ -1,5 +1,6 @@
 """Code sets: they come back as written, or not at all, and their batches are those of images."""
 
+import dataclasses
 import itertools
 import json
 import os
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 from pixelprior.data import (
+    CodeFacts,
     DataError,
     Split,
     Symbols,
@@ -56,21 +58,18 @@ def _splits(grids=GRIDS):
     return {split: (f"{split}[:]", _batches(*_codes(split, grids))) for split in SIZES}
 
 
-def _write(folder, grids=GRIDS, **changed):
-    arguments = {
-        "fingerprint": OURS,
-        "grids": grids,
-        "name": "pictures",
-        "note": "a note",
-        "class_names": ("cat", "dog"),
-        "splits": _splits(grids),
-    }
-    return write_codes(folder, **arguments | changed)
+FACTS = CodeFacts(
+    fingerprint=OURS, grids=GRIDS, name="pictures", note="a note", class_names=("cat", "dog")
+)
 
 
-def _codes_of(root, **changed):
-    arguments = {"fingerprint": OURS, "grids": GRIDS, "name": "pictures", "make_splits": _splits}
-    return codes_of(root, **arguments | changed)
+def _write(folder, grids=GRIDS, splits=None, **facts):
+    facts = dataclasses.replace(FACTS, grids=grids, **facts)
+    return write_codes(folder, facts, _splits(grids) if splits is None else splits)
+
+
+def _codes_of(root, make_splits=_splits, **facts):
+    return codes_of(root, dataclasses.replace(FACTS, **facts), make_splits)
 
 
 def _train(folder):
@@ -105,10 +104,10 @@ def test_what_is_written_is_read(tmp_path):
     written = _write(tmp_path / "codes")
     for codes in (written, open_codes(tmp_path / "codes", fingerprint=OURS)):
         _assert_whole(codes)
-        assert codes.fingerprint == OURS
-        assert codes.grids == GRIDS
-        assert codes.class_names == ("cat", "dog")
-        assert (codes.name, codes.note) == ("pictures", "a note")
+        assert codes.facts.fingerprint == OURS
+        assert codes.facts.grids == GRIDS
+        assert codes.facts.class_names == ("cat", "dog")
+        assert (codes.facts.name, codes.facts.note) == ("pictures", "a note")
         for name, split in codes.splits.items():
             assert (split.name, split.description) == (name, f"{name}[:]")
     assert os.listdir(tmp_path) == ["codes"]
@@ -252,7 +251,7 @@ def test_a_folder_with_anything_else_in_it_is_never_replaced(tmp_path):
     (tmp_path / "thesis.tex").touch()
     (tmp_path / "codes.json").touch()
     with pytest.raises(DataError, match=r"holds thesis\.tex; choose another place"):
-        _write(tmp_path, splits=None)
+        _write(tmp_path, splits={})
     assert sorted(os.listdir(tmp_path)) == ["codes.json", "thesis.tex"]
 
 
@@ -283,7 +282,7 @@ def test_each_tokenizer_has_codes_of_its_own(tmp_path):
         {"fingerprint": OURS[:16] + THEIRS},
         {"grids": GRIDS[1:], "make_splits": lambda: _splits(GRIDS[1:])},
         {"name": "others"},
-        {"class_names": ["cat"]},
+        {"class_names": ("cat",)},
         {"note": "resized"},
     ],
 )
@@ -377,7 +376,7 @@ SLOW_WRITER = """
     import sys, time
     from pathlib import Path
     import numpy as np
-    from pixelprior.data import codes_of
+    from pixelprior.data import CodeFacts, codes_of
     from pixelprior.grid import Grid
 
     def slow():
@@ -387,8 +386,8 @@ SLOW_WRITER = """
             time.sleep(0.01)
 
     splits = {split: (split, slow()) for split in ("train", "validation", "test")}
-    codes_of(Path(sys.argv[1]), fingerprint=sys.argv[2], grids=[Grid(32, 32, 1, 512)],
-             name="pictures", make_splits=lambda: splits)
+    facts = CodeFacts(fingerprint=sys.argv[2], grids=(Grid(32, 32, 1, 512),), name="pictures")
+    codes_of(Path(sys.argv[1]), facts, lambda: splits)
 """
 
 
@@ -445,7 +444,7 @@ def test_codes_that_another_process_finished_meanwhile_are_used(tmp_path, finger
 
     inodes = []
     codes = _write(folder, splits=_splits() | {"test": ("test", meanwhile())})
-    assert codes.fingerprint == OURS
+    assert codes.facts.fingerprint == OURS
     _assert_whole(codes)
     # Another tokenizer's are no substitute.
     assert ((folder / "codes.json").stat().st_ino == inodes[0]) == (fingerprint == OURS)

@@ -18,7 +18,6 @@ import numpy as np
 import pytest
 from flax import nnx
 from jax import lax
-from scipy import stats
 
 from pixelprior import Context, Grid, sample
 from pixelprior.errors import InputError
@@ -28,6 +27,7 @@ from pixelprior.sampling import UNKNOWN, Temperature, TopP, sample_rows
 from pixelprior.sampling.in_columns import columns_of
 from pixelprior.sampling.rows import num_rows
 from pixelprior.system.devices import data_mesh, replicated
+from tests.goodness_of_fit import chi_square_p_value
 from tests.models.catalogue import (
     FIRST_KERNEL,
     GUIDANCE,
@@ -350,16 +350,10 @@ def exact_probabilities(model, grid, context, temperature=1.0, known=None):
     return p.prod(axis=(1, 2, 3))
 
 
-def chi_square_p_value(x, grid, probabilities):
+def p_value_of(x, grid, probabilities):
     place = grid.levels ** np.arange(grid.size)[::-1]
     counts = np.bincount(np.reshape(x, (len(x), -1)) @ place, minlength=len(probabilities))
-    expected = probabilities * len(x)
-    # The test's approximation wants five of a kind; rarer grids are counted as one.
-    rare = expected < 5
-    counts = np.append(counts[~rare], counts[rare].sum())
-    expected = np.append(expected[~rare], expected[rare].sum())
-    statistic = ((counts - expected) ** 2 / np.maximum(expected, 1e-9)).sum()
-    return stats.chi2.sf(statistic, len(counts) - 1)
+    return chi_square_p_value(counts, probabilities)
 
 
 @every_tiny_case
@@ -379,11 +373,11 @@ def test_samples_are_distributed_as_the_model(name, grid, kind):
         )
         samples[temperature] = np.asarray(x)
         exact[temperature] = exact_probabilities(model, grid, everyones, temperature)
-    assert chi_square_p_value(samples[1.0], grid, exact[1.0]) > 1e-3
-    assert chi_square_p_value(samples[2.0], grid, exact[2.0]) > 1e-3
+    assert p_value_of(samples[1.0], grid, exact[1.0]) > 1e-3
+    assert p_value_of(samples[2.0], grid, exact[2.0]) > 1e-3
     # And the check can tell: samples of another distribution are refused, whichever it is.
-    assert chi_square_p_value(samples[2.0], grid, exact[1.0]) < 1e-9
-    assert chi_square_p_value(samples[1.0], grid, exact[2.0]) < 1e-9
+    assert p_value_of(samples[2.0], grid, exact[1.0]) < 1e-9
+    assert p_value_of(samples[1.0], grid, exact[2.0]) < 1e-9
 
 
 @pytest.mark.slow
@@ -405,7 +399,7 @@ def test_completions_are_distributed_as_the_model_given_what_is_known_before(nam
     everyones = same_context(grid, kind, cells)
     exact = exact_probabilities(model, grid, everyones, known=known)
     np.testing.assert_allclose(exact.sum(), 1.0, rtol=1e-5)
-    assert chi_square_p_value(x, grid, exact) > 1e-3
+    assert p_value_of(x, grid, exact) > 1e-3
 
 
 # Law 5: one key, one image. All draw as many images, so that what is compiled is shared.

@@ -206,7 +206,7 @@ def test_a_key_of_the_data_added_since(runs, copy, task, monkeypatch):
     claim_run(config, RunFolder(folder), data_mesh())
     if task == "tokenizer":
         codes = make_codes(open_tokenizer_run(folder), data_dir="")
-        assert codes.fingerprint == open_tokenizer_run(folder).fingerprint
+        assert codes.facts.fingerprint == open_tokenizer_run(folder).fingerprint
 
 
 def test_a_fingerprint_outlives_new_keys(copy, monkeypatch):

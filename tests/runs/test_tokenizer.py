@@ -17,6 +17,7 @@ from pixelprior.runs.train import train_run
 from pixelprior.training.checkpoints import Checkpoints
 from tests.cli.calls import jitted
 from tests.plain_training import PLAIN_TRAINING
+from tests.training.small_configs import DATA
 
 # Real runs, that take minutes to prepare.
 pytestmark = pytest.mark.slow
@@ -39,14 +40,9 @@ def images(tmp_path_factory):
 def config_of(images, **changes):
     return {
         "task": "tokenizer",
-        "seed": 0,
+        **DATA,
         "dataset": f"folder:{images}",
-        "data_dir": "",
-        "image_size": (0, 0),
-        "validation_fraction": 0.1,
         "levels": 256,
-        "binarisation": "none",
-        "flip": False,
         "tokenizer": {
             "name": "vqvae2",
             "strides": (2, 2),
@@ -195,8 +191,11 @@ def test_codes_are_those_of_all_images_in_order(images, workdir):
     run = open_tokenizer_run(workdir)
     codes = make_codes(run, data_dir="", report=events.append)
     assert f"encoding folder:{images}" in events[0].text
-    assert codes.fingerprint == run.fingerprint and codes.class_names == ("cat", "dog")
-    assert [(*grid.shape, grid.levels) for grid in codes.grids] == [(1, 2, 2, 8), (2, 4, 2, 8)]
+    assert codes.facts.fingerprint == run.fingerprint and codes.facts.class_names == ("cat", "dog")
+    assert [(*grid.shape, grid.levels) for grid in codes.facts.grids] == [
+        (1, 2, 2, 8),
+        (2, 4, 2, 8),
+    ]
     dataset = open_dataset(f"folder:{images}", validation_fraction=0.1)
     tokenizer = load_trained(workdir).model
     assert sum(map(len, codes.splits.values())) == COUNT
@@ -218,10 +217,10 @@ def test_codes_are_those_of_all_images_in_order(images, workdir):
     again = make_codes(open_tokenizer_run(workdir), data_dir="", report=events.append)
     assert not events
     assert {p: p.stat().st_mtime_ns for p in (workdir / "codes").rglob("*")} == before
-    assert again.fingerprint == codes.fingerprint
+    assert again.facts.fingerprint == codes.facts.fingerprint
     # In memory they are the same, and nothing is written.
     memory = make_codes(run, data_dir="", in_memory=True)
-    assert memory.grids == codes.grids
+    assert memory.facts.grids == codes.facts.grids
     for ours, theirs in zip(memory.counts, codes.counts, strict=True):
         np.testing.assert_array_equal(ours, theirs)
     for name, split in codes.splits.items():

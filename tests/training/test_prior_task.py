@@ -1,5 +1,6 @@
 """Training a prior: its loss by hand, which levels it moves, which it takes over, its pictures."""
 
+import dataclasses
 import functools
 import json
 import math
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from pixelprior.data import write_codes
+from pixelprior.data import CodeFacts, write_codes
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
 from pixelprior.runs.load import _rebuild
@@ -18,9 +19,10 @@ from pixelprior.system.devices import data_mesh, put_batch, replicated
 from pixelprior.tokenizers import VQVAE
 from pixelprior.tokenizers.vector_quantizer import VectorQuantizer
 from pixelprior.training.optimizer import make_optimizer
-from pixelprior.training.step import init_state, make_train_step
+from pixelprior.training.step import init_state
 from pixelprior.training.tasks import PriorTask
 from tests.plain_training import PLAIN_TRAINING
+from tests.training.task_steps import step_of
 
 GRIDS = (Grid(1, 2, 1, 3), Grid(2, 4, 1, 5))  # 2 codes and 8
 SIZES = {"train": 12, "validation": 5, "test": 3}
@@ -46,6 +48,7 @@ CONFIG = {
 }
 DESCRIBED = {"shape": [4, 8, 1], "levels": 4, "class_names": list(CLASSES), "splits": {"a": "b"}}
 FINGERPRINT = "ab12" * 16
+FACTS = CodeFacts(fingerprint=FINGERPRINT, grids=GRIDS, name="pictures", class_names=CLASSES)
 
 
 @functools.cache
@@ -85,11 +88,8 @@ def codes(tmp_path_factory):
     assert tokenizer().code_grids == GRIDS
     return write_codes(
         tmp_path_factory.mktemp("codes") / "codes",
-        fingerprint=FINGERPRINT,
-        grids=GRIDS,
-        name="pictures",
-        class_names=CLASSES,
-        splits={name: (f"{name}[:]", [codes_of(name)]) for name in SIZES},
+        FACTS,
+        {name: (f"{name}[:]", [codes_of(name)]) for name in SIZES},
     )
 
 
@@ -128,15 +128,7 @@ def start(task, prior, *, num_steps=100, learning_rate=0.02):
         clip_norm=1.0,
     )
     graph, weights = nnx.split(prior)
-    step = make_train_step(
-        graph,
-        optimizer,
-        task.loss,
-        after_step=task.after_step,
-        trainable=task.trainable,
-        ema_decay=0.9,
-        key=jax.random.key(0),
-    )
+    step = step_of(task, graph, optimizer)
     # As the loop does, so that the first step compiles for what every other one is given.
     state = init_state(weights, optimizer, task.trainable)
     return jax.device_put(state, replicated(task.mesh)), step
@@ -303,14 +295,14 @@ def test_what_does_not_fit_is_refused(codes, changed, message):
 def test_labels_of_no_class_are_refused(tmp_path):
     maps, labels = codes_of("train")
     splits = {name: (f"{name}[:]", [(maps, labels + 1)]) for name in SIZES}
-    arguments = dict(fingerprint=FINGERPRINT, grids=GRIDS, name="pictures", splits=splits)
-    labelled = write_codes(tmp_path / "labelled", class_names=CLASSES, **arguments)
+    labelled = write_codes(tmp_path / "labelled", FACTS, splits)
     with pytest.raises(InputError, match=r"labels in \[0, 3\), but train\[:\] has labels from"):
         for _, _ in zip(range(3), task_of(labelled).batches(0), strict=False):
             pass
     # Without classes there is nothing wrong with them; but there must be some if they are wanted.
     batch = next(task_of(labelled, class_conditional=False).batches(0))
     assert len(batch["label"]) == 4
-    unlabelled = write_codes(tmp_path / "unlabelled", **arguments)
+    nameless = dataclasses.replace(FACTS, class_names=())
+    unlabelled = write_codes(tmp_path / "unlabelled", nameless, splits)
     with pytest.raises(InputError, match="class_conditional needs labels, but .* 'pictures'"):
         task_of(unlabelled)

@@ -13,10 +13,11 @@ import pixelprior
 from pixelprior.experiment.recipes import load_recipe
 from pixelprior.system.devices import data_mesh, put_batch, replicated
 from pixelprior.training.optimizer import make_optimizer
-from pixelprior.training.step import init_state, make_train_step
+from pixelprior.training.step import init_state
 from pixelprior.training.task import Loss
 from pixelprior.training.tasks.tokenizer import TokenizerTask
 from tests.several_devices import run_on_devices
+from tests.training.task_steps import step_of
 
 ROOT = Path(pixelprior.__file__).parents[1]
 DEVICES = 8
@@ -68,16 +69,7 @@ def make_step(task, graph, *, learning_rate, weight_decay=0.0, num_steps=1000):
         }
         return Loss(result.value, result.metrics | told, result.statistics)
 
-    step = make_train_step(
-        graph,
-        optimizer,
-        loss,
-        after_step=task.after_step,
-        trainable=task.trainable,
-        ema_decay=0.9,
-        key=jax.random.key(0),
-    )
-    return optimizer, step
+    return optimizer, step_of(task, graph, optimizer, loss=loss)
 
 
 def flat(weights):
@@ -191,16 +183,7 @@ def test_codebooks_learn_the_same_from_a_batch_in_parts():
     )
     ends = []
     for parts in (1, 4):
-        step = make_train_step(
-            graph,
-            optimizer,
-            task.loss,
-            after_step=task.after_step,
-            trainable=task.trainable,
-            ema_decay=0.9,
-            key=jax.random.key(0),
-            accumulate_steps=parts,
-        )
+        step = step_of(task, graph, optimizer, accumulate_steps=parts)
         state = init_state(jax.tree.map(np.array, weights), optimizer, task.trainable)
         state, metrics = step(state, next(task.batches(FIRST_STEP)))
         ends.append((flat(state.weights), jax.tree.map(float, metrics.metrics)))

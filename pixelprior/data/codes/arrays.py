@@ -9,10 +9,9 @@ from types import MappingProxyType
 import numpy as np
 from jaxtyping import Int, Int32
 
-from pixelprior.data.codes.code_set import CodeSet, CodeSplit
+from pixelprior.data.codes.code_set import CodeFacts, CodeSet, CodeSplit
 from pixelprior.data.codes.records import add_counts, no_counts, pack, unpack
 from pixelprior.data.codes.writer import CodeSplits
-from pixelprior.grid import Grid
 
 
 class CodeArrays:
@@ -35,41 +34,21 @@ class CodeArrays:
         return unpack(self._records[np.asarray(indices, np.int64)])
 
 
-def codes_in_memory(
-    *,
-    fingerprint: str,
-    grids: Sequence[Grid],
-    name: str,
-    note: str = "",
-    class_names: Sequence[str] = (),
-    splits: CodeSplits,
-) -> CodeSet:
+def codes_in_memory(facts: CodeFacts, splits: CodeSplits) -> CodeSet:
     """Collect a code set in memory.
 
     Args:
-        fingerprint: of the tokenizer that makes the codes.
-        grids: of its levels, coarsest first.
-        name: the name of the images' data set.
-        note: a remark about the data, printed beside results.
-        class_names: the name of each label, in order.
+        facts: of the tokenizer that makes the codes, and of the images.
         splits: the codes and labels of every split, read once.
 
     Raises:
         DataError: if codes do not fit their grids.
     """
-    counts, found = no_counts(grids), {}
+    counts, found = no_counts(facts.grids), {}
     for split, (description, batches) in splits.items():
-        parts = [pack(codes, labels, grids) for codes, labels in batches]
+        parts = [pack(codes, labels, facts.grids) for codes, labels in batches]
         records = np.concatenate(parts)
         if split == "train":
             add_counts(counts, records)
         found[split] = CodeSplit(split, CodeArrays(records), description)
-    return CodeSet(
-        fingerprint=fingerprint,
-        grids=tuple(grids),
-        splits=MappingProxyType(found),
-        counts=tuple(counts),
-        name=name,
-        class_names=tuple(class_names),
-        note=note,
-    )
+    return CodeSet(facts=facts, splits=MappingProxyType(found), counts=tuple(counts))

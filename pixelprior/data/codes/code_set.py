@@ -69,28 +69,39 @@ class CodeSplit:
         return self.file.read(indices)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class CodeSet:
-    """A data set as a tokenizer's codes.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CodeFacts:
+    """The facts that a code set must share with its tokenizer and its images.
 
     Attributes:
         fingerprint: of the tokenizer that made it.
         grids: of the levels, coarsest first: ``channels`` codebooks per position, each of
             ``levels`` codes.
-        splits: "train", "validation" and "test"; none of them empty.
-        counts: for each level, how often each code of each codebook occurs in the train split.
         name: the name of the images' data set.
         class_names: the name of each label, in order; empty if there are no labels.
-        note: what a reader of results must know about the data; often empty.
+        note: a remark about the data, printed beside results; often empty.
     """
 
     fingerprint: str
     grids: tuple[Grid, ...]
-    splits: Mapping[str, CodeSplit]
-    counts: tuple[Int64[np.ndarray, "c k"], ...]
     name: str
     class_names: tuple[str, ...] = ()
     note: str = ""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class CodeSet:
+    """A data set as a tokenizer's codes.
+
+    Attributes:
+        facts: of its tokenizer and its images.
+        splits: "train", "validation" and "test"; none of them empty.
+        counts: for each level, how often each code of each codebook occurs in the train split.
+    """
+
+    facts: CodeFacts
+    splits: Mapping[str, CodeSplit]
+    counts: tuple[Int64[np.ndarray, "c k"], ...]
 
 
 def split_path(folder: Path, split: str) -> Path:
@@ -120,15 +131,17 @@ def open_codes(folder: Path, *, fingerprint: str) -> CodeSet:
         )
     grids = tuple(Grid(**grid) for grid in about["grids"])
     return CodeSet(
-        fingerprint=fingerprint,
-        grids=grids,
+        facts=CodeFacts(
+            fingerprint=fingerprint,
+            grids=grids,
+            name=about["name"],
+            class_names=tuple(about["class_names"]),
+            note=about["note"],
+        ),
         splits=MappingProxyType(
             {name: _open_split(folder, name, grids, **of) for name, of in about["splits"].items()}
         ),
         counts=tuple(np.asarray(level, np.int64) for level in about["counts"]),
-        name=about["name"],
-        class_names=tuple(about["class_names"]),
-        note=about["note"],
     )
 
 

@@ -1,11 +1,12 @@
 """Making a code set: written whole or not at all, and not twice."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pixelprior.data.codes.code_set import (
     DESCRIPTION,
+    CodeFacts,
     CodeSet,
     open_codes,
     split_path,
@@ -15,7 +16,6 @@ from pixelprior.data.codes.file import CodeBatches, write_code_file
 from pixelprior.data.codes.whole_folder import publish, workplace, writing
 from pixelprior.data.dataset import SPLITS
 from pixelprior.data.errors import DataError
-from pixelprior.grid import Grid
 from pixelprior.system.atomic import sync
 
 CodeSplits = Mapping[str, tuple[str, CodeBatches]]
@@ -23,14 +23,7 @@ CodeSplits = Mapping[str, tuple[str, CodeBatches]]
 
 
 def codes_of(
-    root: Path,
-    *,
-    fingerprint: str,
-    grids: Sequence[Grid],
-    name: str,
-    note: str = "",
-    class_names: Sequence[str] = (),
-    make_splits: Callable[[], CodeSplits],
+    root: Path, facts: CodeFacts, make_splits: Callable[[], CodeSplits]
 ) -> tuple[CodeSet, bool]:
     """The code set of a tokenizer: opened if it is there, else written.
 
@@ -40,11 +33,7 @@ def codes_of(
 
     Args:
         root: where code sets are.
-        fingerprint: of the tokenizer.
-        grids: of its levels, coarsest first.
-        name: the name of the images' data set.
-        note: what a reader of results must know about the data.
-        class_names: the name of each label, in order.
+        facts: of the tokenizer and the images.
         make_splits: gives what is to be written; called only if something is.
 
     Returns:
@@ -53,33 +42,14 @@ def codes_of(
     Raises:
         DataError: as `write_codes` does.
     """
-    folder = root / fingerprint[:16]
-    wanted = (fingerprint, tuple(grids), name, note, tuple(class_names))
-    found = _open_fitting(folder, wanted)
+    folder = root / facts.fingerprint[:16]
+    found = _open_fitting(folder, facts)
     if found is not None:
         return found, False
-    written = write_codes(
-        folder,
-        fingerprint=fingerprint,
-        grids=grids,
-        name=name,
-        note=note,
-        class_names=class_names,
-        splits=make_splits(),
-    )
-    return written, True
+    return write_codes(folder, facts, make_splits()), True
 
 
-def write_codes(
-    folder: Path,
-    *,
-    fingerprint: str,
-    grids: Sequence[Grid],
-    name: str,
-    note: str = "",
-    class_names: Sequence[str] = (),
-    splits: CodeSplits,
-) -> CodeSet:
+def write_codes(folder: Path, facts: CodeFacts, splits: CodeSplits) -> CodeSet:
     """Writes a code set and opens it. A writer that is killed leaves no set, and no half of one.
 
     If another process has meanwhile written the same one there, that is used. Any other code set
@@ -87,11 +57,7 @@ def write_codes(
 
     Args:
         folder: where it is to be.
-        fingerprint: of the tokenizer that makes the codes.
-        grids: of its levels, coarsest first.
-        name: the name of the images' data set.
-        note: what a reader of results must know about the data.
-        class_names: the name of each label, in order.
+        facts: of the tokenizer that makes the codes, and of the images.
         splits: what to write. It is read once, batch by batch.
 
     Raises:
@@ -99,7 +65,6 @@ def write_codes(
             written or holds anything but codes.
     """
     _check_replaceable(folder)
-    wanted = (fingerprint, tuple(grids), name, note, tuple(class_names))
     with workplace(folder) as work:
         new = work / "new"
         with writing(folder):
@@ -108,7 +73,7 @@ def write_codes(
         for split in SPLITS:
             description, batches = splits[split]
             path = split_path(new, split)
-            count, counts = write_code_file(path, grids, batches)
+            count, counts = write_code_file(path, facts.grids, batches)
             if not count:
                 raise DataError(f"the {split} split ({description}) is empty: no codes to write")
             about_splits[split] = {
@@ -119,29 +84,24 @@ def write_codes(
             if split == "train":
                 train_counts = [level.tolist() for level in counts]
         about = {
-            "fingerprint": fingerprint,
-            "name": name,
-            "note": note,
-            "class_names": list(class_names),
-            "grids": [dataclasses.asdict(grid) for grid in grids],
+            **dataclasses.asdict(facts),
             "splits": about_splits,
             "counts": train_counts,
         }
         with writing(folder):
             write_description(new, about)
             sync(new)
-        publish(new, folder, lambda: _open_fitting(folder, wanted) is not None)
-    return open_codes(folder, fingerprint=fingerprint)
+        publish(new, folder, lambda: _open_fitting(folder, facts) is not None)
+    return open_codes(folder, fingerprint=facts.fingerprint)
 
 
-def _open_fitting(folder: Path, wanted: tuple) -> CodeSet | None:
-    """What is in a folder, if it has this fingerprint, grids, name, note and class names."""
+def _open_fitting(folder: Path, facts: CodeFacts) -> CodeSet | None:
+    """The code set in a folder, if its facts are these."""
     try:
-        found = open_codes(folder, fingerprint=wanted[0])
+        found = open_codes(folder, fingerprint=facts.fingerprint)
     except DataError:
         return None
-    theirs = (found.fingerprint, found.grids, found.name, found.note, found.class_names)
-    return found if theirs == wanted else None
+    return found if found.facts == facts else None
 
 
 def _check_replaceable(folder: Path) -> None:

@@ -6,7 +6,9 @@ import jax
 import numpy as np
 
 from pixelprior.data import Dataset, Split, Symbols
+from pixelprior.evaluation.reconstruction import Reconstruction, evaluate_reconstruction
 from pixelprior.runs.run import Run
+from pixelprior.tokenizers import VQVAE
 
 
 class Held(NamedTuple):
@@ -30,6 +32,17 @@ class Held(NamedTuple):
     def images(self) -> Split:
         """Images of the split."""
         return self.dataset.splits[self.split]
+
+    def reconstruction(self, tokenizer: VQVAE, *, variance: float) -> Reconstruction:
+        """Measure how well a tokenizer reconstructs the images; see `evaluate_reconstruction`."""
+        return evaluate_reconstruction(
+            tokenizer,
+            self.images,
+            self.symbols,
+            variance=variance,
+            batch_size=self.batch_size,
+            mesh=self.mesh,
+        )
 
 
 class Measured(NamedTuple):

@@ -11,7 +11,7 @@ from pixelprior.data import evaluation_batches
 from pixelprior.evaluation.code_likelihood import evaluate_codes
 from pixelprior.evaluation.code_use import code_counts, code_use, unigram_cross_entropy_bits
 from pixelprior.evaluation.likelihood import standard_error
-from pixelprior.evaluation.reconstruction import NO_BITS, evaluate_reconstruction
+from pixelprior.evaluation.reconstruction import NO_BITS
 from pixelprior.runs.evaluate.measure import Held, Measured
 from pixelprior.runs.run import Run
 from pixelprior.system.devices import put_batch
@@ -59,14 +59,7 @@ def measure_prior(run: Run, held: Held, *, baselines: bool) -> Measured:
             "unigram_bits": unigram_cross_entropy_bits(train_counts, counts[number]),
             "unigram_entropy_bits": code_use(counts[number]).entropy_bits,
         }
-    reconstruction = evaluate_reconstruction(
-        tokenizer,
-        held.images,
-        held.symbols,
-        variance=run.data["pixel_variance"],
-        batch_size=held.batch_size,
-        mesh=held.mesh,
-    )
+    reconstruction = held.reconstruction(tokenizer, variance=run.data["pixel_variance"])
     per_image = {"nats": found.per_image.sum(axis=0)}
     for name, nats in zip(result["levels"], found.per_image, strict=True):
         per_image[f"{name}_nats"] = nats

@@ -9,7 +9,7 @@ from pixelprior.evaluation.likelihood import standard_error
 from pixelprior.evaluation.pca import MAX_IMAGES, fit_pca_code
 from pixelprior.evaluation.perception import perception
 from pixelprior.evaluation.read import read_symbols
-from pixelprior.evaluation.reconstruction import NO_BITS, evaluate_reconstruction
+from pixelprior.evaluation.reconstruction import NO_BITS
 from pixelprior.runs.evaluate.measure import Held, Measured
 from pixelprior.runs.run import Run
 from pixelprior.tokenizers.vqvae import level_names
@@ -20,14 +20,7 @@ MEASURED_AT_ONCE = 1000  # images, for the baselines
 def measure_tokenizer(run: Run, held: Held, *, baselines: bool) -> Measured:
     """Measure reconstructions, by squared error and by looks, and the use of codes."""
     tokenizer = run.model
-    found = evaluate_reconstruction(
-        tokenizer,
-        held.images,
-        held.symbols,
-        variance=run.data["pixel_variance"],
-        batch_size=held.batch_size,
-        mesh=held.mesh,
-    )
+    found = held.reconstruction(tokenizer, variance=run.data["pixel_variance"])
     levels = {
         name: {
             "shape": list(grid.shape),

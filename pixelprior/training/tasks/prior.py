@@ -60,11 +60,11 @@ class PriorTask(Task):
         self._model = model
         self.codes = codes
         self.mesh = mesh
-        self.num_classes = count_classes(config, codes.class_names, codes.name)
+        self.num_classes = count_classes(config, codes.facts.class_names, codes.facts.name)
         self._described = described
         self._others = None if others is None else others[0]
         learned = () if others is None else others[1]
-        self.names = level_names(len(codes.grids))
+        self.names = level_names(len(codes.facts.grids))
         trained = tuple(config["trained_levels"])
         if not trained or not set(trained) <= set(self.names):
             raise InputError(
@@ -85,16 +85,16 @@ class PriorTask(Task):
         """See `Task.title`."""
         maps = ", ".join(
             f"{name} {grid.height}x{grid.width}x{grid.channels} of {grid.levels}"
-            for name, grid in zip(self.names, self.codes.grids, strict=True)
+            for name, grid in zip(self.names, self.codes.facts.grids, strict=True)
         )
-        return f"codes of {self.codes.name} ({maps})"
+        return f"codes of {self.codes.facts.name} ({maps})"
 
     def describe(self) -> Mapping[str, Any]:
         """See `Task.describe`: of the images, and of their codes."""
         return {
             **self._described,
-            "tokenizer": self.codes.fingerprint,
-            "code_grids": [[*grid.shape, grid.levels] for grid in self.codes.grids],
+            "tokenizer": self.codes.facts.fingerprint,
+            "code_grids": [[*grid.shape, grid.levels] for grid in self.codes.facts.grids],
             "learned_levels": self.learned,
             "code_counts": [counts.tolist() for counts in self.codes.counts],
         }
@@ -105,7 +105,7 @@ class PriorTask(Task):
         prior = self._model or build_prior(
             config["models"],
             config["context"],
-            self.codes.grids,
+            self.codes.facts.grids,
             num_classes=self.num_classes,
             label_dropout=config["label_dropout"],
             seed=config["seed"],
@@ -136,7 +136,7 @@ class PriorTask(Task):
         nats, num_codes, metrics = jnp.zeros(()), 0, {}
         for number in self.trained:
             level = -model.level_log_prob(number, batch["codes"], label, dropout_key=key).mean()
-            size = self.codes.grids[number].size
+            size = self.codes.facts.grids[number].size
             metrics[f"{self.names[number]}_nats"] = level
             metrics[f"{self.names[number]}_bits_per_code"] = level / (size * math.log(2.0))
             nats, num_codes = nats + level, num_codes + size
@@ -155,7 +155,7 @@ class PriorTask(Task):
         )
         trained = [result.levels[number] for number in self.trained]
         nats = sum(level.nats for level in trained)
-        num_codes = sum(self.codes.grids[number].size for number in self.trained)
+        num_codes = sum(self.codes.facts.grids[number].size for number in self.trained)
         bits = nats / (num_codes * math.log(2.0))
         metrics = {"nats": nats, "bits_per_code": bits}
         for number in self.trained:
