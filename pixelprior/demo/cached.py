@@ -4,13 +4,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from pixelprior.demo.runs import open_run, run_path, version
-from pixelprior.errors import InputError
+import pixelprior as pp
+from pixelprior.demo.runs import run_path, version
 from pixelprior.runs.images import RunImages
-from pixelprior.runs.run import Run
 
 
-def trained_run(root: Path, name: str) -> Run:
+def trained_run(root: Path, name: str) -> pp.Run:
     """A run, read again only when it has a new checkpoint.
 
     Its model is the same object for everybody, so what JAX has compiled for it serves everybody.
@@ -23,8 +22,8 @@ def trained_run(root: Path, name: str) -> Run:
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the run ...")
-def _trained(path: Path, version: float) -> Run:
-    return open_run(path)
+def _trained(path: Path, version: float) -> pp.Run:
+    return pp.load_trained(path)
 
 
 def test_images(root: Path, name: str) -> RunImages | None:
@@ -37,5 +36,5 @@ def test_images(root: Path, name: str) -> RunImages | None:
 def _test_images(path: Path, version: float) -> RunImages | None:
     try:
         return RunImages(_trained(path, version), 0, None)
-    except InputError:
+    except pp.InputError:
         return None

@@ -2,21 +2,19 @@
 
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 import streamlit as st
 
-from pixelprior import jitted
+import pixelprior as pp
 from pixelprior.demo.shown import SIDE, show
 from pixelprior.demo.subject import choose_subject
 from pixelprior.figures.plots import as_colours
 from pixelprior.figures.sheets import above, png_bytes
 from pixelprior.runs.pictures import WALK, between, reconstructed
-from pixelprior.runs.run import Run
 from pixelprior.tokenizers.vqvae import level_names
 
 
-def reconstruct(root: Path, run: str, trained: Run) -> None:
+def reconstruct(root: Path, run: str, trained: pp.Run) -> None:
     """An image above what its codes keep of it, and the maps of its codes."""
     tokenizer = trained.vqvae
     assert tokenizer is not None  # the page offers this for no model of pixels
@@ -31,7 +29,7 @@ def reconstruct(root: Path, run: str, trained: Run) -> None:
         {"run": run, "weights": trained.provenance, "image": subject.name},
         f"the image above what its codes keep of it: MSE {error:.5f}",
     )
-    codes = jitted.encode(tokenizer, jnp.asarray(subject.pixels))
+    codes = pp.encode(trained, subject.pixels)
     for name, level, grid in zip(level_names(len(codes)), codes, tokenizer.code_grids, strict=True):
         # A picture for each codebook.
         maps = np.moveaxis(np.asarray(level)[0], -1, 0)
@@ -42,7 +40,7 @@ def reconstruct(root: Path, run: str, trained: Run) -> None:
         )
 
 
-def walk(root: Path, run: str, trained: Run) -> None:
+def walk(root: Path, run: str, trained: pp.Run) -> None:
     """Images on the way from one to another, by the vectors of their codes."""
     tokenizer = trained.vqvae
     assert tokenizer is not None  # the page offers this for no model of pixels

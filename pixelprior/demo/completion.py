@@ -12,13 +12,13 @@ from jaxtyping import Bool, Float, Int
 from PIL import Image
 from streamlit_drawable_canvas import st_canvas
 
+import pixelprior as pp
 from pixelprior.data import to_pixels
 from pixelprior.demo.controls import in_words, request_controls
 from pixelprior.demo.shown import button_and_picture
 from pixelprior.demo.subject import Subject, choose_subject
 from pixelprior.figures.sheets import as_shades, picture
 from pixelprior.runs.parts import grey_where_unknown, known_codes, known_mask, known_symbols
-from pixelprior.runs.run import Run
 from pixelprior.runs.samples import Known, Numbers, samples_of
 
 CANVAS = 320
@@ -40,7 +40,7 @@ class _Part(NamedTuple):
     name: str
 
 
-def complete(root: Path, run: str, trained: Run) -> None:
+def complete(root: Path, run: str, trained: pp.Run) -> None:
     """Draw the unknown part of an image, several times."""
     request = request_controls(trained)
     # By hand strokes are pixels; to a prior they would be parts of codes.
@@ -79,7 +79,7 @@ def complete(root: Path, run: str, trained: Run) -> None:
         st.rerun()
 
 
-def _of_an_image(root: Path, run: str, trained: Run, kind: str) -> _Part | None:
+def _of_an_image(root: Path, run: str, trained: pp.Run, kind: str) -> _Part | None:
     subject: Subject | None = choose_subject(root, run, trained, "Complete")
     if subject is None:
         return None
@@ -95,7 +95,7 @@ def _of_an_image(root: Path, run: str, trained: Run, kind: str) -> _Part | None:
     return _Part(subject.symbols, mask, subject.label, subject.name)
 
 
-def _by_hand(run: str, trained: Run) -> _Part | None:
+def _by_hand(run: str, trained: pp.Run) -> _Part | None:
     height, width, channels = trained.data["shape"]
     down_to = st.checkbox(
         "Dark counts too, down to my lowest stroke", value=True, key=f"{run}/down_to"

@@ -4,15 +4,15 @@ from typing import Any
 
 import streamlit as st
 
-from pixelprior.runs.run import Run
+import pixelprior as pp
 from pixelprior.runs.samples import Request
-from pixelprior.sampling.strategies import Strategy, Temperature, TopK, TopP
+from pixelprior.sampling.strategies import Strategy
 from pixelprior.tokenizers.vqvae import level_names
 
 IN_TURN = "all in turn"
 
 
-def request_controls(trained: Run) -> Request:
+def request_controls(trained: pp.Run) -> Request:
     """Asks for seed, class, temperature, top-k, top-p and guidance, as far as the run has them."""
     with st.sidebar:
         seed = st.number_input("Seed", 0, 2**32 - 1, 0, help="One seed, one picture.")
@@ -32,7 +32,7 @@ def request_controls(trained: Run) -> Request:
     return Request(int(seed), strategies, label, guidance, "auto")
 
 
-def adapted(request: Request, trained: Run) -> Request:
+def adapted(request: Request, trained: pp.Run) -> Request:
     """Keep the settings of a request that another run has too."""
     strategies = request.strategies
     if len(strategies) != len(_levels(trained)):
@@ -54,10 +54,10 @@ def _strategies(level: str, most: int) -> tuple[Strategy, ...]:
         f"Top-p{of}", 0.05, 1.0, 1.0, 0.05, help="Only the likeliest that make up this much."
     )
     # Always all three: with other numbers they are the same program.
-    return Temperature(temperature), TopK(top_k), TopP(top_p)
+    return pp.Temperature(temperature), pp.TopK(top_k), pp.TopP(top_p)
 
 
-def _levels(trained: Run) -> list[tuple[str, int]]:
+def _levels(trained: pp.Run) -> list[tuple[str, int]]:
     """Names and numbers of symbols of the levels that have strategies of their own."""
     if trained.task == "pixels":
         return [("", trained.model.grid.levels)]
@@ -66,13 +66,13 @@ def _levels(trained: Run) -> list[tuple[str, int]]:
     return [(name, grid.levels) for name, grid in zip(names, grids, strict=True)]
 
 
-def _can_be_guided(trained: Run) -> bool:
+def _can_be_guided(trained: pp.Run) -> bool:
     if trained.task == "prior":
         return bool(trained.model.label_dropout)
     return trained.model.context_shape.null_class
 
 
-def in_words(run: str, trained: Run, request: Request) -> dict[str, Any]:
+def in_words(run: str, trained: pp.Run, request: Request) -> dict[str, Any]:
     """The settings of a picture, to be kept in it."""
     return {
         "run": run,

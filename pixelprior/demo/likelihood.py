@@ -7,17 +7,16 @@ import numpy as np
 import streamlit as st
 from jaxtyping import Array, Int
 
+import pixelprior as pp
 from pixelprior import jitted
-from pixelprior.context import Context
 from pixelprior.demo.shown import show
 from pixelprior.demo.subject import Subject, choose_subject
 from pixelprior.figures.sheets import above
 from pixelprior.runs.pictures import shaded, uniform_bits
-from pixelprior.runs.run import Run
 from pixelprior.tokenizers.vqvae import level_names
 
 
-def likelihood(root: Path, run: str, trained: Run) -> None:
+def likelihood(root: Path, run: str, trained: pp.Run) -> None:
     """An image above a map of the bits of its pixels; of a prior, maps of those of its codes."""
     subject = choose_subject(root, run, trained, "Score")
     if subject is None:
@@ -26,7 +25,7 @@ def likelihood(root: Path, run: str, trained: Run) -> None:
     settings = {"run": run, "weights": trained.provenance, "image": subject.name}
     if trained.task == "pixels":
         model = trained.model
-        context = None if label is None else Context(label=label)
+        context = None if label is None else pp.Context(label=label)
         bits = np.asarray(jitted.pixel_bits(model, subject.symbols, context))
         original = np.broadcast_to(subject.pixels, (*bits.shape, 3))
         show(
@@ -39,7 +38,7 @@ def likelihood(root: Path, run: str, trained: Run) -> None:
         return
     prior, tokenizer = trained.model, trained.tokenizer
     assert tokenizer is not None  # every prior's folder carries one
-    codes = jitted.encode(tokenizer, jnp.asarray(subject.pixels))
+    codes = pp.encode(trained, subject.pixels)
     for number, name in enumerate(level_names(len(codes))):
         context = prior.context(number, codes[:number], label)
         bits = np.asarray(jitted.pixel_bits(prior.levels[number], codes[number], context))
@@ -52,7 +51,7 @@ def likelihood(root: Path, run: str, trained: Run) -> None:
         )
 
 
-def _class_of(run: str, trained: Run, subject: Subject) -> Int[Array, " 1"] | None:
+def _class_of(run: str, trained: pp.Run, subject: Subject) -> Int[Array, " 1"] | None:
     """The image's own class, or the one that the user says; None for an unconditional run."""
     names = list(trained.data["class_names"])
     if not trained.config["class_conditional"]:

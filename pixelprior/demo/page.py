@@ -6,6 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
+import pixelprior as pp
 from pixelprior.demo.cached import trained_run
 from pixelprior.demo.codes import reconstruct, walk
 from pixelprior.demo.completion import complete
@@ -13,11 +14,9 @@ from pixelprior.demo.likelihood import likelihood
 from pixelprior.demo.runs import find_runs
 from pixelprior.demo.sampling import compare, sample
 from pixelprior.demo.training import offer_training
-from pixelprior.errors import InputError
-from pixelprior.runs.run import Run
 from pixelprior.system.compilation_cache import keep_compiled_programs
 
-View = Callable[[Path, str, Run], None]
+View = Callable[[Path, str, pp.Run], None]
 
 OF_MODELS: dict[str, View] = {
     "Sample": sample,
@@ -41,7 +40,7 @@ def show_page() -> None:
     keep_compiled_programs()
     try:
         _show(_root())
-    except InputError as error:
+    except pp.InputError as error:
         st.error(str(error))
 
 
@@ -51,9 +50,9 @@ def _root() -> Path:
     try:
         arguments, unknown = parser.parse_known_args()
     except argparse.ArgumentError as error:
-        raise InputError(f"{error}; start it with -- --runs=FOLDER") from error
+        raise pp.InputError(f"{error}; start it with -- --runs=FOLDER") from error
     if unknown:
-        raise InputError(f"expected -- --runs=FOLDER, got {' '.join(unknown)}")
+        raise pp.InputError(f"expected -- --runs=FOLDER, got {' '.join(unknown)}")
     return arguments.runs.absolute()
 
 
@@ -74,7 +73,7 @@ def _show(root: Path) -> None:
     views[chosen](root, run, trained)
 
 
-def _views(trained: Run) -> dict[str, View]:
+def _views(trained: pp.Run) -> dict[str, View]:
     if trained.task == "pixels":
         return OF_MODELS
     if not trained.can_sample:

@@ -3,9 +3,7 @@
 import os
 from pathlib import Path
 
-from pixelprior.errors import InputError
-from pixelprior.runs.load import load_trained
-from pixelprior.runs.run import Run
+import pixelprior as pp
 from pixelprior.training.run_folder import RunFolder
 
 DEPTH = 3
@@ -39,18 +37,13 @@ def run_path(root: Path, name: str) -> Path:
         InputError: if it is none of those that `find_runs` finds.
     """
     if name not in find_runs(root):
-        raise InputError(f"there is no run {name!r} under {root} that can be opened")
+        raise pp.InputError(f"there is no run {name!r} under {root} that can be opened")
     return root / name
 
 
 def version(path: Path) -> float:
     """Changes whenever the run has a new checkpoint."""
     return max((entry.stat().st_mtime for entry in _checkpoints(path)), default=0.0)
-
-
-def open_run(path: Path) -> Run:
-    """Load a run. Raises as `load_trained` does."""
-    return load_trained(path)
 
 
 def _checkpoints(path: Path) -> list[Path]:

@@ -5,16 +5,15 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
+import pixelprior as pp
 from pixelprior.demo.cached import trained_run
 from pixelprior.demo.controls import adapted, in_words, request_controls
 from pixelprior.demo.runs import find_runs
 from pixelprior.demo.shown import button_and_picture
-from pixelprior.errors import InputError
-from pixelprior.runs.run import Run
 from pixelprior.runs.samples import Request, class_columns, samples_of
 
 
-def sample(root: Path, run: str, trained: Run) -> None:
+def sample(root: Path, run: str, trained: pp.Run) -> None:
     """Draws images, and lets them be watched."""
     request = request_controls(trained)
     num = st.slider("Images", 1, 64, 16)
@@ -32,7 +31,7 @@ def sample(root: Path, run: str, trained: Run) -> None:
         st.rerun()
 
 
-def compare(root: Path, run: str, trained: Run) -> None:
+def compare(root: Path, run: str, trained: pp.Run) -> None:
     """Draws from two runs by one key, side by side."""
     others = [name for name in find_runs(root) if name != run]
     if not others:
@@ -49,7 +48,7 @@ def compare(root: Path, run: str, trained: Run) -> None:
             st.subheader(name)
             try:
                 drawn |= _draw(root, run, name, request, num, pressed)
-            except InputError as error:
+            except pp.InputError as error:
                 st.error(str(error))
     if drawn:
         st.rerun()

@@ -10,11 +10,10 @@ import numpy as np
 import streamlit as st
 from jaxtyping import Float, Int
 
+import pixelprior as pp
 from pixelprior.data import Symbols, to_pixels
 from pixelprior.data.upload import FORMATS, decode_upload
 from pixelprior.demo.cached import test_images
-from pixelprior.errors import InputError
-from pixelprior.runs.run import Run
 
 TEST, UPLOAD = "a test image", "an upload"
 
@@ -41,7 +40,7 @@ class Subject(NamedTuple):
 
 
 def choose_subject(
-    root: Path, run: str, trained: Run, title: str, *, number: int = 0
+    root: Path, run: str, trained: pp.Run, title: str, *, number: int = 0
 ) -> Subject | None:
     """Asks for an image; None while there is none. ``number`` is of the first test image."""
     images = test_images(root, run)
@@ -64,13 +63,13 @@ def choose_subject(
         return None
     try:
         symbols = as_symbols(file.getvalue(), trained, invert=invert)
-    except InputError as error:
+    except pp.InputError as error:
         st.error(str(error))
         return None
     return Subject(symbols, trained.data["levels"], None, "an upload")
 
 
-def as_symbols(data: bytes, trained: Run, *, invert: bool) -> Int[np.ndarray, "1 h w c"]:
+def as_symbols(data: bytes, trained: pp.Run, *, invert: bool) -> Int[np.ndarray, "1 h w c"]:
     """A file's image in the symbols of a run.
 
     Raises:
