@@ -9,6 +9,7 @@ import pytest
 from notebooks.execute import execute, parameters, shorten
 from tests.shared_runs import of_all_workers
 from tests.test_documents import imported
+from tests.xla_flags import COMPILE_FAST, xla_flags
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 SHORTENED = {
@@ -112,7 +113,8 @@ def test_runs(name, tmp_path, monkeypatch, compiled):
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", compiled)
     # A test of this process may have chosen a backend that shows nothing.
     monkeypatch.delenv("MPLBACKEND", raising=False)
-    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+    for variable, flags in xla_flags(*COMPILE_FAST).items():
+        monkeypatch.setenv(variable, flags)
     notebook, kept = read(name), num_pictures(read(name))
     shorten(notebook, SHORTENED[name])
     execute(notebook, tmp_path)

@@ -20,6 +20,7 @@ import pytest
 from PIL import Image
 
 from tests.cli.conftest import ROOT, TINY
+from tests.xla_flags import COMPILE_FAST, xla_flags
 
 playwright = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("streamlit")
@@ -52,7 +53,11 @@ class Server:
         command += ["--server.headless=true", f"--server.port={self.port}", *flags]
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(
-                [*command, "--", f"--runs={runs}"], cwd=folder, stdout=log, stderr=log
+                [*command, "--", f"--runs={runs}"],
+                cwd=folder,
+                env=os.environ | xla_flags(*COMPILE_FAST),
+                stdout=log,
+                stderr=log,
             )
         self.url = f"http://localhost:{self.port}"
         for _ in range(600):
