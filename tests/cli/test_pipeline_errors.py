@@ -181,7 +181,7 @@ def test_images_that_have_changed_since(folder_run, prior, tmp_path):
     added = images / "40.png"
     save(added, np.zeros((8, 8), np.uint8))
     try:
-        message = "is not what the tokenizer in .* was trained on; find that data"
+        message = "is not the training data of the tokenizer in .*; give that data"
         refused(config_of(prior), tmp_path / "run", message, tokenizer=tokenizer)
     finally:
         added.unlink()
@@ -246,7 +246,7 @@ def test_priors_to_take_levels_from(prior, prior2, top_prior, vqvae2, digits, tm
 
 def test_going_on_without_the_other_prior(prior2, top_prior):
     # It was begun with --prior, so it needs it again.
-    refused(config_of(prior2), prior2, "was begun with --prior; give the same one again")
+    refused(config_of(prior2), prior2, "was started with --prior; give the same prior to resume")
 
 
 # Pictures and measurements.
