@@ -117,7 +117,7 @@ def test_a_tokenizer_that_was_never_finished(prior, vqvae, tmp_path):
     path = unfinished / "metrics.jsonl"
     *lines, _ = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines))
-    message = "never trained to its end; run the command that trains it again"
+    message = "is not complete; run its training command again to resume"
     refused(config_of(prior), tmp_path / "run", message, tokenizer=unfinished)
     # Or as one that was stopped early.
     shutil.rmtree(unfinished / "checkpoints")
@@ -272,12 +272,24 @@ COLD = strategies_from(temperature=0.8)
         ("digits", {"strategies": [COLD, COLD]}, "takes one temperature, got 2"),
         ("digits", {"guidance": 2.0}, "guidance needs a model that knows the null class"),
         ("vqvae", {}, "this run is a tokenizer, which has nothing to sample from"),
-        ("vqvae", {"mode": "reconstruct", "label": "3"}, "are for samples, not for --mode=recon"),
+        (
+            "vqvae",
+            {"mode": "reconstruct", "label": "3"},
+            "are for samples; leave them out with --mode=recon",
+        ),
         ("prior", {"label": "3"}, "label 3 was given, but this model is unconditional"),
         ("prior", {"guidance": 2.0}, "guidance needs a class-conditional prior"),
         ("prior", {"strategies": [COLD, COLD]}, r"one for each level \(top\), got 2"),
-        ("prior", {"mode": "reconstruct", "strategies": [COLD]}, "are for samples, not for --mode"),
-        ("prior", {"mode": "random_codes", "guidance": 1.0}, "are for samples, not for --mode"),
+        (
+            "prior",
+            {"mode": "reconstruct", "strategies": [COLD]},
+            "are for samples; leave them out with --mode",
+        ),
+        (
+            "prior",
+            {"mode": "random_codes", "guidance": 1.0},
+            "are for samples; leave them out with --mode",
+        ),
         ("prior2", {"strategies": [COLD] * 3}, r"\(top, bottom\), got 3"),
         ("prior2", {"label": "10"}, r"label must be in \[0, 10\), got 10"),
         ("prior2", {"label": "seven"}, "number or the name of a class .*'seven'"),
@@ -285,7 +297,7 @@ COLD = strategies_from(temperature=0.8)
         (
             "prior2",
             {"mode": "interpolate", "num": 8, "label": "1"},
-            "are for samples, not for --mode",
+            "are for samples; leave them out with --mode",
         ),
     ],
 )
