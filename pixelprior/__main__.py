@@ -1,13 +1,19 @@
-"""The commands without a clone: ``pixelprior train``, ``sample``, ``evaluate`` and ``configs``.
+"""Exact autoregressive models of images and of VQ-VAE codes.
 
-pixelprior configs
-pixelprior train --config=digits --workdir=runs/digits
-pixelprior sample --workdir=runs/digits --out=samples.png
-pixelprior evaluate --workdir=runs/digits
+  pixelprior configs    list the recipes, their variants and their results
+  pixelprior train      train a model, a tokenizer or a prior, or resume one
+  pixelprior sample     draw images from a run, or complete and reconstruct images
+  pixelprior evaluate   measure a run, or compare several
 
-The flags are those of train.py, sample.py and evaluate.py: ``pixelprior train --help``.
+For a first picture:
+
+  pixelprior train --config=digits --workdir=runs/digits
+  pixelprior sample --workdir=runs/digits --out=samples.png
+
+Each command lists its flags: pixelprior train --help
 """
 
+import difflib
 import importlib
 import sys
 
@@ -26,14 +32,12 @@ def main() -> None:
         case ["configs"]:
             # In one write: whoever reads may stop after a few lines, as head does.
             sys.stdout.write(_listing())
-        case ["--help" | "-h"]:
-            print(__doc__)
-        case other:
-            asked = f"got {' '.join(other)!r}" if other else "got nothing"
-            print(
-                f"error: expected one of {', '.join(SCRIPTS)} or configs first, {asked}",
-                file=sys.stderr,
-            )
+        case [] | ["--help" | "-h" | "help"]:
+            print((__doc__ or "").strip())
+        case [name, *_]:
+            near = difflib.get_close_matches(name, (*SCRIPTS, "configs"), n=1)
+            hint = f"did you mean {near[0]}?" if near else f"use {', '.join(SCRIPTS)} or configs"
+            print(f"error: there is no command {name!r}; {hint}", file=sys.stderr)
             sys.exit(2)
 
 

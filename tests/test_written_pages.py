@@ -3,13 +3,29 @@
 import importlib.util
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-spec = importlib.util.spec_from_file_location("write_pages", ROOT / "docs" / "write_pages.py")
-write_pages = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(write_pages)
+
+
+def script(name):
+    """A script of the documents, which are no package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+write_pages, draw_diagrams = script("write_pages"), script("draw_diagrams")
+
+
+@pytest.mark.parametrize("name", draw_diagrams.DIAGRAMS)
+def test_a_diagram_is_up_to_date(name):
+    drawn = draw_diagrams.DIAGRAMS[name]().svg()
+    assert (ROOT / "docs" / "images" / f"{name}.svg").read_text() == drawn
+    assert ElementTree.fromstring(drawn).tag.endswith("svg")
 
 
 @pytest.mark.slow

@@ -8,15 +8,23 @@ from typing import NoReturn
 from absl import app as absl_app
 from absl import flags, logging
 
+from pixelprior.cli.help import FlagGroups, help_text
 from pixelprior.errors import InputError
 from pixelprior.experiment.recipes import config_file, make_importable
 from pixelprior.system.compilation_cache import keep_compiled_programs
 
+HELP = {"--help", "-help", "-h"}
 
-def run(main: Callable[..., int | None], *, takes_names: bool = False) -> None:
-    """Parses the flags, calls ``main`` and exits with what it returns.
 
-    A script that takes names calls ``main`` with the list of all arguments that are no flags.
+def run(
+    main: Callable[..., int | None], flag_groups: FlagGroups, *, takes_names: bool = False
+) -> None:
+    """Parse the flags, call ``main`` and exit with the status it returns.
+
+    Args:
+        main: the command, in the module that defines its flags.
+        flag_groups: the flags of that module as ``--help`` lists them.
+        takes_names: call ``main`` with the list of all arguments that are not flags.
 
     An `InputError`, and a flag that does not exist or does not parse, end the process with a
     sentence on standard error and exit status 2.
@@ -34,16 +42,11 @@ def run(main: Callable[..., int | None], *, takes_names: bool = False) -> None:
         except InputError as error:
             _fail(str(error))
 
-    _tell_help_of(main.__module__)
+    if HELP & set(sys.argv[1:]):
+        print(help_text(sys.modules[main.__module__].__doc__ or "", flag_groups), end="")
+        sys.exit(0)
     make_importable()
     absl_app.run(call, flags_parser=_parse)
-
-
-def _tell_help_of(module: str) -> None:
-    """``--help`` is that of the module that has the flags, not of the script that was started."""
-    sys.modules["__main__"].__doc__ = sys.modules[module].__doc__
-    for flag in flags.FLAGS.flags_by_module_dict().get(module, []):
-        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
 
 
 def _parse(arguments: Sequence[str]) -> list[str]:

@@ -17,6 +17,7 @@ from pixelprior.cli import app
 from pixelprior.cli.compare import compare_runs
 from pixelprior.cli.cost import measure_cost
 from pixelprior.cli.evaluate_run import evaluate_run
+from pixelprior.cli.help import FlagGroups
 from pixelprior.cli.receptive_field import draw_receptive_field
 from pixelprior.cli.report.write import write_report
 from pixelprior.errors import InputError
@@ -58,6 +59,26 @@ _REPORT = flags.DEFINE_string(
     "report", None, "A folder for one page of all that is known of the runs of --compare."
 )
 _OUT = flags.DEFINE_string("out", "compare", "The folder for the figures of --compare.")
+
+FLAG_GROUPS: FlagGroups = {
+    "One run": {
+        "workdir": "runs/digits",
+        "split": "validation",
+        "checkpoint": "latest",
+        "averaged": "",
+        "baselines": "",
+        "cost": "",
+        "receptive_field": "field.png",
+    },
+    "Its samples": {
+        "num_samples": "1000",
+        "samples": "samples.npz",
+        "features": "inception",
+        "inception_weights": "inception.pth",
+    },
+    "Several runs": {"compare": "", "report": "report", "out": "compare"},
+    "Results and work": {"json": "results.json", "per_image": "nats.npz", "batch_size": "16"},
+}
 
 # What each of the things that this script does takes.
 _FLAGS = {
@@ -130,4 +151,4 @@ def main(folders: Sequence[str]) -> None:
 
 def run() -> None:
     """From the command line to the exit of the process."""
-    app.run(main, takes_names=True)
+    app.run(main, FLAG_GROUPS, takes_names=True)

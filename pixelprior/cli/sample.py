@@ -11,6 +11,7 @@ python sample.py --workdir=runs/prior --mode=reconstruct --out=reconstructions.p
 from absl import flags
 
 from pixelprior.cli import app
+from pixelprior.cli.help import FlagGroups
 from pixelprior.cli.sample_figures import FIGURES
 from pixelprior.cli.sample_files import sample_to_files
 from pixelprior.errors import InputError
@@ -64,6 +65,34 @@ _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Whether to write over what i
 _INDIVIDUAL = flags.DEFINE_bool("individual", False, "One file for each image, in a folder.")
 
 
+FLAG_GROUPS: FlagGroups = {
+    "The run": {
+        "workdir": "runs/digits",
+        "checkpoint": "latest",
+        "averaged": "",
+        "data_dir": "/data/tensorflow_datasets",
+    },
+    "The pictures": {
+        "mode": "complete",
+        "num": "64",
+        "seed": "1",
+        "label": "7",
+        "known": "left",
+        "images": "folder:my_images",
+    },
+    "The choice of symbols": {
+        "temperature": "0.9",
+        "top_k": "5",
+        "top_p": "0.95",
+        "min_p": "0.05",
+        "greedy": "",
+        "guidance": "2",
+    },
+    "The files": {"out": "samples.png", "individual": "", "grid": "", "overwrite": ""},
+    "The work": {"method": "fixed_point", "batch_size": "16"},
+}
+
+
 def main() -> None:
     """One call, from the flags."""
     split_cpu(min(_NUM.value, _BATCH_SIZE.value))
@@ -109,4 +138,4 @@ def _temperatures() -> list[float]:
 
 def run() -> None:
     """From the command line to the exit of the process."""
-    app.run(main)
+    app.run(main, FLAG_GROUPS)

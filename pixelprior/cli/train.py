@@ -14,6 +14,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from pixelprior.cli import app
+from pixelprior.cli.help import FlagGroups
 from pixelprior.errors import InputError
 from pixelprior.runs.train import plan_run, train_run
 from pixelprior.runs.train_list import plan_list, train_list
@@ -33,6 +34,23 @@ _COORDINATOR = flags.DEFINE_string("coordinator", None, "Of several processes, H
 _NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many processes there are.")
 _PROCESS_ID = flags.DEFINE_integer("process_id", None, "Which of them this one is, from 0.")
 flags.mark_flag_as_required("config")
+
+FLAG_GROUPS: FlagGroups = {
+    "The run": {
+        "config": "digits:pixel_snail",
+        "workdir": "runs/digits",
+        "tokenizer": "runs/digits_vqvae",
+        "prior": "runs/digits_prior_top",
+        "only": "pixel_cnn,row_lstm",
+    },
+    "Without training": {"plan": ""},
+    "Reports": {"profile": "20:25", "wandb": "my-project"},
+    "Several processes": {
+        "coordinator": "host0:1234",
+        "num_processes": "4",
+        "process_id": "0",
+    },
+}
 
 
 def main() -> int:
@@ -96,4 +114,4 @@ def _print(words: str) -> None:
 
 def run() -> None:
     """From the command line to the exit of the process."""
-    app.run(main)
+    app.run(main, FLAG_GROUPS)

@@ -90,8 +90,8 @@ class PcaCode:
             raise InputError(f"expected codes of shape [n, {len(self.bits)}], got {cells.shape}")
         if not np.issubdtype(cells.dtype, np.integer) or np.any((cells < 0) | (cells >> self.bits)):
             raise InputError(
-                "expected codes that are integers in [0, 2**bits) for each coefficient's bits; "
-                "decode only what encode gave"
+                "codes must be integers in [0, 2**bits) of each coefficient; decode the result of "
+                "encode"
             )
         coefficients = (cells + np.float32(0.5)) * self._widths() - self.ranges
         flat = coefficients.astype(np.float32) @ self.components + self.mean

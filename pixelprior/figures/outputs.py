@@ -267,6 +267,6 @@ def refused_in_words(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise InputError(
-            f"{path} cannot be written ({error.strerror}); what is there already is kept, and the "
-            "same command goes on after it"
+            f"{path} cannot be written ({error.strerror}); its finished part is kept, and the "
+            "same command resumes after it"
         ) from error

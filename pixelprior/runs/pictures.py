@@ -69,8 +69,8 @@ def pictures(mode: str, run: Run, request: Request, subject: Subject) -> Picture
         request.label is not None or request.guidance is not None or any(request.strategies)
     ):
         raise InputError(
-            f"label, guidance and what chooses symbols (temperature, top_k, ...) are for samples, "
-            f"not for --mode={mode}"
+            f"label, guidance and strategies (temperature, top_k, ...) are for samples; "
+            f"leave them out with --mode={mode}"
         )
     return KINDS[mode](run, request, subject)
 

@@ -94,7 +94,7 @@ def _tokenizer_of(
             raise InputError(
                 f"the prior in {carried.parent} is of another tokenizer (fingerprint "
                 f"{own.fingerprint[:16]}) than the one in {run.place} ({run.fingerprint[:16]}); "
-                "use another --workdir, or leave --tokenizer out to go on with its own"
+                "use another --workdir, or leave --tokenizer out to use its own"
             )
     return run
 
@@ -106,7 +106,7 @@ def _check_begun_without(folder: RunFolder, config: Mapping[str, Any]) -> None:
     trained, learned = list(config["trained_levels"]), folder.data().get("learned_levels", [])
     if folder.config().get("trained_levels") == trained and not set(learned) <= set(trained):
         raise InputError(
-            f"the run in {folder.path} was begun with --prior; give the same one again to go on"
+            f"the run in {folder.path} was started with --prior; give the same prior to resume"
         )
 
 

@@ -107,7 +107,7 @@ def read_samples(path: str | Path, run: Run) -> SampleSet:
     if made_by.get("data", run.data["name"]) != run.data["name"]:
         raise InputError(
             f"the samples in {path} are of a model of {made_by['data']}, but this run is of "
-            f"{run.data['name']}; compare samples with the data that they are to be like"
+            f"{run.data['name']}; compare samples with the data set of their model"
         )
     if images.dtype != np.uint8:
         # Written so that a NaN fails too.

@@ -89,8 +89,8 @@ def _check_finished(
         )
     if not any("best_step" in record for record in records):
         raise InputError(
-            f"the tokenizer in {place} was never trained to its end; run the command that trains "
-            "it again, and it goes on from its last checkpoint"
+            f"the training of the tokenizer in {place} is not complete; run its training command "
+            "again to resume"
         )
 
 
@@ -127,8 +127,8 @@ def make_codes(
         there = {key: value for key, value in data.items() if key in now}
         if differences(there, now, DATA_NEUTRAL):
             raise InputError(
-                f"the data set {images.dataset.name} is not what the tokenizer in "
-                f"{run.place} was trained on; find that data, or train a tokenizer on this"
+                f"the data set {images.dataset.name} is not the training data of the tokenizer in "
+                f"{run.place}; give that data, or train a tokenizer on this"
             )
         report(Message(f"encoding {images.dataset.name} with the tokenizer in {run.place}"))
         return {

@@ -129,7 +129,7 @@ def first_then_others() -> Iterator[None]:
         all_agree(True)
     if all_agree(refused is None):
         return
-    raise refused or InputError("another process cannot go on; what it prints says why")
+    raise refused or InputError("another process cannot continue; its own error message says why")
 
 
 def from_first(tree: Any) -> Any:

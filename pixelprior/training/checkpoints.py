@@ -189,9 +189,8 @@ class Checkpoints:
 
     def _none_readable(self) -> CheckpointError:
         return CheckpointError(
-            f"none of the checkpoints in {self._path} can be read, for the reasons given above, "
-            "and they were left as they are; if the program has changed since, use the one that "
-            "wrote them"
+            f"none of the checkpoints in {self._path} can be read (reasons above; nothing was "
+            "changed); use the version of the program that wrote them"
         )
 
     def _read(self, step: int, like: Mapping[str, Any]) -> dict[str, Any] | None:

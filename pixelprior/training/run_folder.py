@@ -119,7 +119,7 @@ class RunFolder:
             changed = differences(self.data(), data, DATA_NEUTRAL)
             if changed:
                 raise InputError(
-                    f"the data set is not what the run in {self.path} began with ({changed}); "
+                    f"the data set of the run in {self.path} has changed ({changed}); "
                     "use another --workdir, or the same data to resume"
                 )
 

@@ -171,6 +171,6 @@ def test_a_full_disk_stops_a_job_and_keeps_what_is_there(tmp_path, name, individ
         text=True,
         check=True,
     )
-    assert "cannot be written (File too large); what is there already is kept" in child.stdout
+    assert "cannot be written (File too large); its finished part is kept" in child.stdout
     output = open_(tmp_path / name, {}, individual=individual)
     assert output.done == 4

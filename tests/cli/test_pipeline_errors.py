@@ -117,7 +117,7 @@ def test_a_tokenizer_that_was_never_finished(prior, vqvae, tmp_path):
     path = unfinished / "metrics.jsonl"
     *lines, _ = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines))
-    message = "never trained to its end; run the command that trains it again"
+    message = "is not complete; run its training command again to resume"
     refused(config_of(prior), tmp_path / "run", message, tokenizer=unfinished)
     # Or as one that was stopped early.
     shutil.rmtree(unfinished / "checkpoints")
@@ -181,7 +181,7 @@ def test_images_that_have_changed_since(folder_run, prior, tmp_path):
     added = images / "40.png"
     save(added, np.zeros((8, 8), np.uint8))
     try:
-        message = "is not what the tokenizer in .* was trained on; find that data"
+        message = "is not the training data of the tokenizer in .*; give that data"
         refused(config_of(prior), tmp_path / "run", message, tokenizer=tokenizer)
     finally:
         added.unlink()
@@ -246,7 +246,7 @@ def test_priors_to_take_levels_from(prior, prior2, top_prior, vqvae2, digits, tm
 
 def test_going_on_without_the_other_prior(prior2, top_prior):
     # It was begun with --prior, so it needs it again.
-    refused(config_of(prior2), prior2, "was begun with --prior; give the same one again")
+    refused(config_of(prior2), prior2, "was started with --prior; give the same prior to resume")
 
 
 # Pictures and measurements.
@@ -272,12 +272,24 @@ COLD = strategies_from(temperature=0.8)
         ("digits", {"strategies": [COLD, COLD]}, "takes one temperature, got 2"),
         ("digits", {"guidance": 2.0}, "guidance needs a model that knows the null class"),
         ("vqvae", {}, "this run is a tokenizer, which has nothing to sample from"),
-        ("vqvae", {"mode": "reconstruct", "label": "3"}, "are for samples, not for --mode=recon"),
+        (
+            "vqvae",
+            {"mode": "reconstruct", "label": "3"},
+            "are for samples; leave them out with --mode=recon",
+        ),
         ("prior", {"label": "3"}, "label 3 was given, but this model is unconditional"),
         ("prior", {"guidance": 2.0}, "guidance needs a class-conditional prior"),
         ("prior", {"strategies": [COLD, COLD]}, r"one for each level \(top\), got 2"),
-        ("prior", {"mode": "reconstruct", "strategies": [COLD]}, "are for samples, not for --mode"),
-        ("prior", {"mode": "random_codes", "guidance": 1.0}, "are for samples, not for --mode"),
+        (
+            "prior",
+            {"mode": "reconstruct", "strategies": [COLD]},
+            "are for samples; leave them out with --mode",
+        ),
+        (
+            "prior",
+            {"mode": "random_codes", "guidance": 1.0},
+            "are for samples; leave them out with --mode",
+        ),
         ("prior2", {"strategies": [COLD] * 3}, r"\(top, bottom\), got 3"),
         ("prior2", {"label": "10"}, r"label must be in \[0, 10\), got 10"),
         ("prior2", {"label": "seven"}, "number or the name of a class .*'seven'"),
@@ -285,7 +297,7 @@ COLD = strategies_from(temperature=0.8)
         (
             "prior2",
             {"mode": "interpolate", "num": 8, "label": "1"},
-            "are for samples, not for --mode",
+            "are for samples; leave them out with --mode",
         ),
     ],
 )

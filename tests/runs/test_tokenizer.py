@@ -246,6 +246,6 @@ def test_how_training_cut_its_batches_does_not_matter(workdir):
 def test_codes_of_other_images_are_not_made(images, finished, tmp_path):
     workdir = shutil.copytree(finished, tmp_path / "copy")
     edit(workdir / "data.json", lambda data: data["splits"]["train"].update(images=7))
-    with pytest.raises(InputError, match="is not what the tokenizer in .* was trained on"):
+    with pytest.raises(InputError, match="is not the training data of the tokenizer in"):
         make_codes(open_tokenizer_run(workdir), data_dir="")
     assert not list((workdir / "codes").rglob("*"))

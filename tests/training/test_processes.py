@@ -228,7 +228,7 @@ def test_configs_that_differ_are_refused_by_both(tmp_path, start):
     ]
     statuses, (first, second) = ends(processes)
     assert statuses == [2, 2]
-    assert "another process cannot go on" in first
+    assert "another process cannot continue" in first
     assert "another config (seed: 0 there, 1 now)" in second
 
 
@@ -305,7 +305,7 @@ with joined(sys.argv[2], 2, number):
     assert all_agree(True) and not all_agree(number == 1)
     np.testing.assert_array_equal(from_first(np.full(3, number)), [0, 0, 0])
     # Where one refuses, both do, and can go on.
-    others = ["another process cannot go on", "a file system that all processes share"]
+    others = ["another process cannot continue", "a file system that all processes share"]
     refused(others[number], CONFIG, folder / str(number))
     refused("none is not a run folder", PRIOR, folder / "prior", tokenizer=folder / "none")
     assert not (folder / "prior").exists()

@@ -1,0 +1,44 @@
+"""Help of a command: its purpose, examples, and its own flags in groups."""
+
+import textwrap
+from collections.abc import Mapping
+
+from absl import flags
+
+FlagGroups = Mapping[str, Mapping[str, str]]
+"""Title of a group to its flags; each flag's name to an example value, "" for a switch."""
+
+WIDTH, INDENT = 88, " " * 6
+
+
+def help_text(about: str, groups: FlagGroups) -> str:
+    """Describe a command and its flags.
+
+    Args:
+        about: the purpose of the command and examples of it, as its module says.
+        groups: all flags of the command.
+    """
+    lines = [about.strip()]
+    for title, examples in groups.items():
+        lines += ["", f"{title}:"]
+        for name, example in examples.items():
+            lines += _flag_lines(flags.FLAGS[name], example)
+    lines += ["", "--helpfull lists the flags of the libraries too."]
+    return "\n".join(lines) + "\n"
+
+
+def _flag_lines(flag: flags.Flag, example: str) -> list[str]:
+    words = flag.help or ""
+    if flag.boolean:
+        shown, default = f"--[no]{flag.name}", "on" if flag.default else "off"
+    else:
+        shown, default = f"--{flag.name}={example}", (flag.default_as_str or "").strip("'")
+    if isinstance(flag, flags.EnumFlag):
+        # absl puts the values before the words.
+        words = f"{words.partition('>: ')[2]} One of: {', '.join(flag.parser.enum_values)}."
+    if default:
+        words += f" Default: {default}."
+    return [
+        f"  {shown}",
+        *textwrap.wrap(words, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT),
+    ]

@@ -1,0 +1,52 @@
+"""Help: every flag of a command is listed once, with an example; commands are suggested."""
+
+import re
+import sys
+
+import pytest
+
+from pixelprior.__main__ import main
+
+# Longer than a newcomer reads to its end.
+MOST_LINES = 120
+
+
+@pytest.mark.parametrize("name", ["train", "sample", "evaluate"])
+def test_every_flag_of_a_command_is_listed_once(name, script):
+    said = script(name, "--help")
+    assert said.status == 0 and not said.errors
+    assert len(said.output.splitlines()) < MOST_LINES
+    listed = re.findall(r"^  --(?:\[no\])?(\w+)", said.output, flags=re.MULTILINE)
+    # absl lists the flags of all modules, this one's among them.
+    section = f"pixelprior.cli.{name}:\n"
+    own = script(name, "--helpfull").output.partition(section)[2].partition("\n\n")[0]
+    assert sorted(listed) == re.findall(r"^  --(?:\[no\])?(\w+)", own, flags=re.MULTILINE)
+    for flag in listed:
+        # A switch, or a flag with an example value; then at least one line of words.
+        assert re.search(rf"^  --(\[no\]{flag}|{flag}=\S+)\n {{6}}\w", said.output, re.MULTILINE)
+
+
+def test_without_a_command_it_says_what_there_is(monkeypatch, capsys):
+    for arguments in ([], ["--help"], ["help"]):
+        monkeypatch.setattr(sys, "argv", ["pixelprior", *arguments])
+        main()
+        said = capsys.readouterr().out
+        for name in ("configs", "train", "sample", "evaluate"):
+            assert re.search(rf"^  pixelprior {name}  ", said, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("trian", "there is no command 'trian'; did you mean train?"),
+        ("evaluation", "did you mean evaluate?"),
+        ("draw", "there is no command 'draw'; use train, sample, evaluate or configs"),
+    ],
+)
+def test_a_wrong_command_suggests_one(monkeypatch, capsys, name, words):
+    monkeypatch.setattr(sys, "argv", ["pixelprior", name, "--workdir=runs/digits"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    said = capsys.readouterr()
+    assert ended.value.code == 2 and not said.out
+    assert words in said.err and len(said.err.splitlines()) == 1
