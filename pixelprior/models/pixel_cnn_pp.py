@@ -46,7 +46,7 @@ from pixelprior.nn.two_streams import Layer, Scale
 
 
 class _ScaleCache(NamedTuple):
-    """State of one resolution from the rows above; ``coarse`` is that of the next coarser one."""
+    """State of one resolution from the rows above; ``coarse`` is the next coarser one's state."""
 
     pasts: list[Any]  # of each vertical block, down and up
     inputs: list[Any]  # of each horizontal block in the row above, down and up

@@ -4,14 +4,14 @@ Legend: b batch, h height, w width, c channels, d features.
 
 A block of the network is a few gated residual convolutions, then one attention layer over all
 earlier positions. The attention reads the features together with the input itself [1, figure 2].
-Without attention, the network is the lighter one that VQ-VAE-2 uses for finer codes [2, appendix B].
+Without attention, it is the lighter network that VQ-VAE-2 uses for finer codes [2, appendix B].
 
 Where we deviate from [1]:
 
 - A residual block has one masked 3x3 convolution and a 1x1 convolution for the gate. In [1] it has
   two 2x2 convolutions. On the CPU, an extra output channel costs less than an extra tap.
 - The attention reads the result of the stem (`RasterStem`) together with the features. The stem
-  contains near symbols, and a learned position instead of two linear coordinates.
+  covers near symbols, and a learned position replaces two linear coordinates.
 - A position may attend to itself, because the stem does not contain its own symbol. The attention
   therefore always has at least one position to read.
 - Keys are as wide as values.
@@ -157,7 +157,8 @@ class PixelSNAIL(AutoregressiveModel):
         first_kernel_size: size of the first convolution's kernel; odd.
         attention: use attention.
         num_heads: number of heads of each attention layer.
-        window_rows: number of rows above its own that a position attends to; all rows if fewer.
+        window_rows: number of rows above its own that a position attends to; all of them, if the
+            grid has fewer.
         rngs: random number generators for the initial weights.
         common: settings of every model; see `AutoregressiveModel`.
     """

@@ -8,8 +8,8 @@ are in raster order, as in [3] and [4].
 Where we deviate from them:
 
 - Positions are pixels, not channels. The head applies the chain rule to the channels of a pixel.
-- The input is a small masked convolution (see `RasterStem`), not the previous pixel alone. In a
-  training of minutes, most time would otherwise go into learning that neighbours matter.
+- The input is a small masked convolution (see `RasterStem`), not the previous pixel alone. Without
+  it, a training of a few minutes spends most of its time on learning that neighbours matter.
 - Position embeddings are learned vectors, one per row and one per column.
 - The context is added to the inputs of each block's attention and perceptron.
 - An attention window is a number of rows. Keys and values are stored for this number of rows.
@@ -104,7 +104,8 @@ class Transformer(AutoregressiveModel):
         features: number of features of the residual stream; a multiple of ``num_heads``.
         num_layers: number of blocks of attention and perceptron.
         num_heads: number of heads of each attention layer.
-        window_rows: number of rows above its own that a position attends to; all rows if fewer.
+        window_rows: number of rows above its own that a position attends to; all of them, if the
+            grid has fewer.
         first_kernel_size: size of the kernel of the convolution before the blocks; odd.
         rngs: random number generators for the initial weights.
         common: settings of every model; see `AutoregressiveModel`.
@@ -160,7 +161,7 @@ class Transformer(AutoregressiveModel):
         )
 
     def start_row(self, cache: _Cache, row: Int[Array, ""]) -> tuple[_Cache, Any, Any]:
-        """See `AutoregressiveModel.start_row`; the stem's part in the rows above, and the context."""
+        """See `AutoregressiveModel.start_row`; the stem's rows above, and the context."""
         context, blocks = row_of(cache.context, row), self.blocks.unstack()
         above, stem, past = self.stem.start_row(self.embedding(cache.pixels), cache.stem, row)
         conditions = [block.condition(context) for block in blocks]
