@@ -165,7 +165,7 @@ class AutoregressiveModel(GridModel):
         num_mixtures: number of logistics in a mixture.
         dropout_rate: share of a layer's hidden features dropped in training.
         num_classes: number of classes; 0 for a model without classes.
-        null_class: add a class for grids of no class, which guidance needs.
+        null_class: add a null class, for grids without a class; guidance needs it.
         map_features: size of the vectors of the context's map; 0 for no map.
         dtype: type that the network computes in, "float32" or "bfloat16". The stored weights and
             the head stay float32.

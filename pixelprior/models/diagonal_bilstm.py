@@ -129,7 +129,7 @@ class DiagonalBiLSTMBlock(nnx.Module):
         hidden: Float[Array, "b h w d"],
         dropout_key: Array | None = None,
     ) -> Float[Array, "b h w 2*d"]:
-        """The layer's result, given its hidden states."""
+        """Return the layer's result, given its hidden states."""
         hidden = self.dropout(hidden, deterministic=dropout_key is None, rngs=dropout_key)
         return x + self.expand(hidden)
 

@@ -9,7 +9,7 @@ blind spot to the upper right [1, section 2.2]. The vertical stream covers it he
 Where we deviate from [1]:
 
 - The network's input is shifted: down for the vertical stream, right for the horizontal one. Every
-  layer then reads its own position and earlier ones, and no kernel is masked.
+  layer can then read its own row or column, and no kernel is masked.
 - Only the head conditions channels on each other (see `SoftmaxHead`).
 - The context enters each block once, before the link, and reaches the gates of both streams.
 - Symbols enter as learned embeddings, which suit codes as well as intensities.

@@ -1,6 +1,6 @@
 """Classifier-free guidance, as a separate model.
 
-Legend: b batch, h height, w width, c channels, d features, v levels.
+Legend: b batch, h height, w width, c channels, d features, v values per symbol.
 
 A class-conditional model, trained with a null class in place of some labels, contains two
 distributions of the next symbol. One is given the class, the other is given no class. Guidance

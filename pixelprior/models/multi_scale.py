@@ -1,6 +1,6 @@
 """Multi-scale generation: a small picture first, then the full one around it.
 
-Legend: b batch, h height, w width, c channels, v levels.
+Legend: b batch, h height, w width, c channels, v values per symbol.
 
 Every ``factor``-th pixel of every ``factor``-th row forms a small grid. A first model draws the
 small grid. A second model then draws all other pixels in raster order. It receives the small grid

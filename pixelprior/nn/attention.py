@@ -22,9 +22,9 @@ from pixelprior.errors import InputError
 from pixelprior.nn.initializers import linear
 
 CHUNKS = 7
-"""Number of row chunks that attention over a whole grid is divided into; it depends on the height
-and on the window. A chunk reads only up to its own last row. With 7 chunks, 57% of the scores are
-computed; 50% are needed."""
+"""Target number of row chunks for attention over a whole grid. The height and the window determine
+the actual number. A chunk reads only up to its own last row. With 7 equal chunks and all rows in
+the window, 57% of the scores are computed, and 50% are needed."""
 
 
 class AttentionCache(NamedTuple):

@@ -2,10 +2,10 @@
 
 Legend: b batch, h height, w width, d features in, e features out, r rows and k columns of a kernel.
 
-Both layers read their own position and earlier ones. `Above` reads its own row and the rows above
-it. `Left` reads its own column and the columns to the left. Their kernels have no other taps, and
-therefore need no mask. A network becomes causal only by a shift of its input, with `shift_down` or
-`shift_right`. After the shift, a layer's "own" position holds the pixel before it.
+`Above` reads its own row and the rows above it. `Left` reads its own column and the columns to the
+left of it. Their kernels have no other taps, and therefore need no mask. A network becomes causal
+only by a shift of its input, with `shift_down` or `shift_right`. After the shift, a layer's own row
+or column holds the row or column before it.
 
 Both layers work on a *chunk*: some rows, or some columns, with the ``past`` before them. A whole
 grid is one chunk with a past of zeros. A sampler passes chunks of one row or of one column, and

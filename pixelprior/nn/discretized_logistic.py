@@ -34,7 +34,7 @@ def log_mass(
     """
     # Here a unit is one step between symbols, counted from the middle one. In this unit, float32
     # holds the edges between symbols exactly. Two neighbours agree on the edge between them to the
-    # last bit, and their masses add up.
+    # last bit, and their masses add up to 1.
     half = 0.5 * (levels - 1)
     inverse = jnp.exp(-log_scale) / half
     above = inverse * ((symbols - half + 0.5) - mean * half)

@@ -1,6 +1,6 @@
 """Embedding of symbols as vectors.
 
-Legend: n any leading axes, c channels, v levels, d features.
+Legend: n any leading axes, c channels, v values per symbol, d features.
 """
 
 import jax

@@ -1,6 +1,6 @@
 """Base of all heads: the distribution of one pixel, by the chain rule over its channels.
 
-Legend: n any leading axes, d features, c channels, v levels.
+Legend: n any leading axes, d features, c channels, v values per symbol.
 """
 
 import abc

@@ -1,7 +1,7 @@
 """Head for intensities, which have an order: a mixture of discretised logistics.
 
-Legend: n any leading axes, d features, c channels, k earlier channels, v levels, m components of
-the mixture, q = c (c - 1) / 2 pairs of channels.
+Legend: n any leading axes, d features, c channels, k earlier channels, v values per symbol, m
+components of the mixture, q = c (c - 1) / 2 pairs of channels.
 """
 
 import math
