@@ -1,4 +1,4 @@
-"""The models, one file per paper; `MODELS` names them for configs."""
+"""Models, one file per paper; `MODELS` maps the names in configs to classes."""
 
 from pixelprior.models.base import AutoregressiveModel, GridModel
 from pixelprior.models.diagonal_bilstm import DiagonalBiLSTM

@@ -1,15 +1,15 @@
-"""What every model is: an exact distribution over grids, factored in raster order.
+"""Base of all models: an exact distribution over grids, factored in raster order.
 
 Legend: b batch, h height, w width, c channels, d features.
 
-A model's network runs two ways with the same weights.
+A model's network runs in two ways with the same weights.
 
-*The grid*, to learn and to score: `AutoregressiveModel.features` gives one vector per position,
-and the head turns each into the log-probability of the pixel there.
+*Whole grids*, for training and scoring. `AutoregressiveModel.features` returns one vector per
+position. The head turns each vector into the log-probability of the pixel at that position.
 
-*The position*, to sample and to code. What the network computes splits into work that looks at
-the rows above, done once per row for the whole row, and work that looks along the current row,
-done for the columns that are next, one or several:
+*Position by position*, for sampling and coding. The work has two parts. One part reads the rows
+above, and runs once per row for the whole row. The other part reads the current row, and runs for
+the next columns, one or several at a time:
 
     cache = model.init_cache(batch, context)
     for row in range(h):
@@ -19,10 +19,10 @@ done for the columns that are next, one or several:
             ...pixels drawn from the head, given these features...
         cache = model.end_row(cache, pixels, traces)
 
-Both loops are scans, and ``traces`` is what the inner one puts side by side: nothing is written
-into a buffer position by position, and what is remembered is a few rows, not the image times the
-depth. All states are plain pytrees, given and returned: so columns can be evaluated again, from the
-same state, with other pixels.
+Both loops are scans, and ``traces`` holds the traces of the inner loop side by side. Nothing is
+written into a buffer position by position. A layer keeps a few rows in memory (attention: the rows
+of its window), not the whole image. All states are plain pytrees, passed in and returned. The same
+columns can therefore be evaluated again, from the same state, with other pixels.
 """
 
 import abc
@@ -55,15 +55,15 @@ LeftState = Any
 Trace = Any
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
-"""What a network may compute in."""
+"""Data types that a network can compute in, by name."""
 
 
 class GridModel(Constructed, nnx.Module, metaclass=abc.ABCMeta):
     """An exact distribution over the grids of one kind, given a context.
 
     Attributes:
-        grid: what it is a distribution over.
-        context_shape: what it is conditioned on.
+        grid: size, channels and values per symbol of the grids.
+        context_shape: kind and size of the context that the model is conditioned on.
     """
 
     grid: Grid
@@ -71,18 +71,18 @@ class GridModel(Constructed, nnx.Module, metaclass=abc.ABCMeta):
 
     @abc.abstractmethod
     def stages(self) -> Sequence["Stage"]:
-        """What is drawn one after the other, the last of it the whole grid."""
+        """Return the stages of sampling, in order; the last one draws the whole grid."""
 
     @abc.abstractmethod
     def log_prob(
         self, x: Symbols, context: Context | None = None, *, dropout_key: Array | None = None
     ) -> Float[Array, " b"]:
-        """The log-probability of each grid, in nats.
+        """Return the log-probability of each grid, in nats.
 
         Args:
             x: symbols in ``[0, levels)``.
-            context: what the distribution is conditioned on; must fit what the model was built for.
-            dropout_key: training draws its dropout from this key; without one there is none.
+            context: condition of the distribution; must fit the model's ``context_shape``.
+            dropout_key: key for the dropout of training; without a key there is no dropout.
 
         Raises:
             InputError: if ``x`` is not a batch of the model's grids, or the context does not fit.
@@ -90,21 +90,23 @@ class GridModel(Constructed, nnx.Module, metaclass=abc.ABCMeta):
 
     @abc.abstractmethod
     def logits(self, x: Symbols, context: Context | None = None) -> Float[Array, "b h w c v"]:
-        """The distribution of each symbol, given those before it in the model's own order.
+        """Return the logits of each symbol, given the symbols before it in the model's own order.
 
-        Unnormalised; for grids that are looked at one by one: all levels of all symbols are kept.
-        Arguments and errors as for `log_prob`.
+        The logits are unnormalised. The result holds every value of every symbol, and therefore
+        suits small numbers of grids. Arguments and errors are those of `log_prob`.
         """
 
 
 class Stage(NamedTuple):
-    """A part of a grid that is drawn in raster order, given what the stage before it has drawn.
+    """A part of a grid that is drawn in raster order, given the pixels of the stage before it.
 
     Attributes:
-        model: of the stage's grid. What the stage before has drawn is part of it, and is known.
-        stride: the stage's grid is every so many-th pixel of every so many-th row.
-        context: what the stage's model is conditioned on, from the context of the whole model and
-            the stage's grids with what earlier stages have drawn; those are None for the first.
+        model: model of the stage's grid. This grid includes the pixels that the stage before has
+            drawn; they are known.
+        stride: step between the stage's pixels in the whole grid, along rows and along columns.
+        context: function that returns the context of the stage's model. Its arguments are the
+            context of the whole model, and the stage's grids with the pixels of earlier stages.
+            These grids are None for the first stage.
     """
 
     model: "AutoregressiveModel"
@@ -113,13 +115,13 @@ class Stage(NamedTuple):
 
 
 def check_grids(model: GridModel, x: Symbols, context: Context | None = None, **_: Any) -> None:
-    """Raise an InputError unless ``x`` and the context are what the model takes."""
+    """Raise an InputError unless the model accepts ``x`` and the context."""
     model.grid.check(x)
     model.context_shape.check(context, x.shape[0])
 
 
 class CommonSettings(TypedDict, total=False):
-    """What every model's constructor takes; see `AutoregressiveModel`."""
+    """Settings that the constructor of every model accepts; see `AutoregressiveModel`."""
 
     embedding_features: int
     head: str
@@ -150,30 +152,30 @@ COMMON_DEFAULTS: CommonSettings = {
 class AutoregressiveModel(GridModel):
     """A model in raster order: row by row, left to right, channel by channel.
 
-    A model supplies the network, in its two ways, and a head; everything else is written once,
-    here, in `pixelprior.sampling` and in `pixelprior.evaluation`.
+    A subclass supplies the network, in both ways, and a head. Everything else is written once, in
+    this class, in `pixelprior.sampling` and in `pixelprior.evaluation`.
 
     Args:
-        grid: what it is a distribution over.
-        features: size of the vectors that stand for the context.
-        rngs: where the initial weights come from.
-        embedding_features: size of a symbol's vector.
+        grid: size, channels and values per symbol of the grids.
+        features: size of the vectors of the encoded context.
+        rngs: random number generators for the initial weights.
+        embedding_features: size of the vector that embeds a symbol.
         head: "softmax" for any symbols, "logistic_mixture" for intensities.
-        head_features: hidden units of the head.
-        num_mixtures: logistics of a mixture.
+        head_features: number of hidden units of the head.
+        num_mixtures: number of logistics in a mixture.
         dropout_rate: share of a layer's hidden features dropped in training.
-        num_classes: 0 for a model without classes.
-        null_class: whether a grid may be of none of them, as guidance needs it.
+        num_classes: number of classes; 0 for a model without classes.
+        null_class: add a null class, for grids without a class; guidance needs it.
         map_features: size of the vectors of the context's map; 0 for no map.
-        dtype: "float32", or "bfloat16" for what the network computes in; weights and the head stay
-            float32.
-        remat: compute what layers hold anew in the backward pass, instead of keeping it.
+        dtype: type that the network computes in, "float32" or "bfloat16". The stored weights and
+            the head stay float32.
+        remat: recompute the values inside layers in the backward pass, instead of storing them.
 
     Attributes:
-        context_features: size of the vectors that stand for the context; 0 if there is none.
+        context_features: size of the vectors of the encoded context; 0 without a context.
 
     Raises:
-        InputError: if there is no such head, or ``dtype`` is not one of `DTYPES`.
+        InputError: if the head is unknown, or ``dtype`` is not one of `DTYPES`.
     """
 
     head: Head
@@ -206,32 +208,35 @@ class AutoregressiveModel(GridModel):
     def stack(
         self, depth: int, block: Callable[..., Any], *sizes: Any, rngs: nnx.Rngs, **settings: Any
     ) -> Stack[Any]:
-        """Blocks of one kind, conditioned, with dropout and recomputed as the model is."""
+        """Return blocks of one kind, with the model's context size, dropout and ``remat``."""
         settings |= {"context_features": self.context_features, "dropout_rate": self.dropout_rate}
         return Stack(
             lambda rngs: block(*sizes, **settings, rngs=rngs), depth, remat=self.remat, rngs=rngs
         )
 
     def stages(self) -> Sequence[Stage]:
-        """See `GridModel.stages`: the model itself."""
+        """See `GridModel.stages`; the only stage is the model itself."""
         return [Stage(self, 1, lambda context, _: context)]
 
     # The whole grid.
 
     @abc.abstractmethod
     def network(self, x: Embedded, context: EncodedContext, dropout_key: Array | None) -> Features:
-        """`features`, of embedded symbols and an encoded context, in the dtype of the weights."""
+        """Return the features, given embedded symbols and an encoded context.
+
+        The result has the dtype of the weights.
+        """
 
     @compiled(check_grids)
     def features(
         self, x: Symbols, context: Context | None = None, *, dropout_key: Array | None = None
     ) -> Float[Array, "b h w d"]:
-        """One vector per position, which depends only on the pixels before it in raster order.
+        """Return one vector per position, which depends only on earlier pixels in raster order.
 
-        Arguments and errors as for `log_prob`.
+        Arguments and errors are those of `log_prob`.
         """
         model = self.in_dtype()
-        # Bytes hold neither `OUTSIDE` nor the places of several channels in one table.
+        # A byte cannot hold `OUTSIDE`, nor an index into the joint table of several channels.
         embedded = model.embedding(x.astype(jnp.int32))
         encoded = model.context_encoder(context, x.shape[0])
         return model.network(embedded, encoded, dropout_key).astype(jnp.float32)
@@ -247,9 +252,9 @@ class AutoregressiveModel(GridModel):
     def pixel_log_prob(
         self, x: Symbols, context: Context | None = None, *, dropout_key: Array | None = None
     ) -> Float[Array, "b h w"]:
-        """The log-probability of each pixel, given those before it, in nats.
+        """Return the log-probability of each pixel, given the pixels before it, in nats.
 
-        Arguments and errors as for `log_prob`.
+        Arguments and errors are those of `log_prob`.
         """
         features = self.features(x, context, dropout_key=dropout_key)
         return self.head.log_prob(features, x.astype(jnp.int32))
@@ -263,10 +268,10 @@ class AutoregressiveModel(GridModel):
         return jnp.stack(channels, axis=-2)
 
     def in_dtype(self) -> Self:
-        """This model with the network's weights rounded to what it computes in.
+        """Return this model with the network's weights rounded to ``dtype``.
 
-        Activations follow the weights. The head is left in float32, and the weights that are
-        trained are not touched: what comes of them does not get lost in their rounding.
+        Activations have the type of the weights. The head stays in float32. The trained weights
+        also stay in float32, so that rounding does not lose small updates.
         """
         dtype = DTYPES[self.dtype]
         if dtype == jnp.float32:
@@ -279,15 +284,15 @@ class AutoregressiveModel(GridModel):
 
     @abc.abstractmethod
     def init_cache(self, batch: int, context: Context | None = None) -> Cache:
-        """What is known before the first row: the encoded context, and nothing above."""
+        """Return the cache before the first row: the encoded context, and empty rows above."""
 
     @abc.abstractmethod
     def start_row(self, cache: Cache, row: Int[Array, ""]) -> tuple[Cache, AboveTerms, LeftState]:
-        """All work of one row that looks only at the rows above it.
+        """Do the part of a row's work that depends only on the rows above.
 
         Returns:
-            The cache; what the rows above contribute to every position of this one, arrays
-            ``[..., w, d]``; and the state before the first column.
+            The cache, the contribution of the rows above to every position of this row (arrays
+            ``[..., w, d]``), and the state before the first column.
         """
 
     @abc.abstractmethod
@@ -297,44 +302,52 @@ class AutoregressiveModel(GridModel):
         left: LeftState,
         previous: Int[Array, "b k c"],
     ) -> tuple[Float[Array, "b k d"], LeftState, Trace]:
-        """The features of the next ``k`` columns, if the pixels to their left are as given.
+        """Return the features of the next ``k`` columns, given the pixels to their left.
 
         Args:
-            above: these columns, as a chunk ``[..., k, d]``, of what `start_row` gave.
-            left: what the columns to the left have left behind.
-            previous: for each of them the pixel just left of it; `OUTSIDE` at the first of a row.
+            above: contribution of the rows above, from `start_row`, for these columns: a chunk
+                ``[..., k, d]``.
+            left: state after the columns to the left.
+            previous: pixel just to the left of each column; `OUTSIDE` for the first column of a
+                row.
 
         Returns:
-            The features; the state after these columns; and what `end_row` needs of them, arrays
-            ``[..., k, d]``.
+            The features, the state after these columns, and the trace of these columns that
+            `end_row` needs (arrays ``[..., k, d]``).
         """
 
     @abc.abstractmethod
     def end_row(self, cache: Cache, pixels: Int[Array, "b 1 w c"], traces: Trace) -> Cache:
-        """Takes a finished row in: its pixels, and the traces of `step`, arrays ``[..., w, d]``."""
+        """Add a finished row to the cache.
+
+        Args:
+            cache: cache that `start_row` returned.
+            pixels: pixels of the row.
+            traces: traces of `step`, side by side: arrays ``[..., w, d]``.
+        """
 
     @property
     def column_multiple(self) -> int:
-        """Where `step` may begin, if it is for more than one column: at multiples of this."""
+        """A `step` of several columns must begin at a multiple of this number of columns."""
         return 1
 
     def outside_row(self, batch: int) -> Int[Array, "b 1 w c"]:
-        """The row of pixels above the first: there are none."""
+        """Return the row above the first row, which has no pixels: `OUTSIDE` everywhere."""
         return jnp.full((batch, 1, self.grid.width, self.grid.channels), OUTSIDE, jnp.int32)
 
     def outside_pixel(self, batch: int) -> Int[Array, "b 1 c"]:
-        """The pixel to the left of the first column: there is none."""
+        """Return the pixel to the left of the first column, which does not exist: `OUTSIDE`."""
         return jnp.full((batch, 1, self.grid.channels), OUTSIDE, jnp.int32)
 
 
 def row_of(context: EncodedContext, row: Int[Array, ""]) -> Float[Array, "b 1 #w e"] | None:
-    """One row of an encoded context."""
+    """Return one row of an encoded context."""
     if context is None or context.shape[1] == 1:
         return context
     return jax.lax.dynamic_slice_in_dim(context, row, 1, axis=1)
 
 
 def side_by_side(blocks: Float[Array, "n ... k d"]) -> Float[Array, "... n*k d"]:
-    """A row, from the chunks of its blocks of columns."""
+    """Join the chunks of a row's blocks of columns into the whole row."""
     row = jnp.moveaxis(blocks, 0, -3)
     return row.reshape(*row.shape[:-3], -1, row.shape[-1])

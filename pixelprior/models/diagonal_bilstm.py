@@ -2,23 +2,25 @@
 
 Legend: b batch, h height, w width, d features, l layers, c features of the context.
 
-A 7x7 convolution that does not see its own position, then residual layers of two LSTMs each
-[1, section 3.2]. The one that runs *rightwards* takes its states from the left and from above; the
-one that runs *leftwards* takes them from the right and from above. The output of the latter is
-moved down by a row before the two are added: at a position it has then seen what is above and to
-the right of the row above, and nothing that is yet to come.
+The network is a 7x7 convolution that excludes its own position, then residual layers of two LSTMs
+each [1, section 3.2]. The *rightwards* LSTM takes its states from the left and from above. The
+*leftwards* LSTM takes its states from the right and from above. The output of the leftwards LSTM
+moves down by one row before the two outputs are added. At a position, this output then depends on
+pixels above and to the upper right. It depends on no later pixel.
 
-Of the pixels before it a position sees all but, at times, one, however many layers there are: the
-last of the row above. Features see what is before their own pixel, so in the row above none has
-seen its last pixel; those of the own row, with the 7x7 convolution, have if it is near enough.
+The receptive field of a position is all earlier pixels, except sometimes one: the last pixel of the
+row above. More layers do not change this. Features depend only on pixels before their own pixel.
+The features of the row above therefore do not depend on the last pixel of that row. The features of
+the current row depend on it if it is within reach of the 7x7 convolution.
 
 Where we deviate from [1]:
 
-- Channels are conditioned on each other in the head alone, see `SoftmaxHead`.
+- Only the head conditions channels on each other (see `SoftmaxHead`).
 - Forget gates start open, with a bias of 1.
-- Context, which [1] does not have, enters the gates of each LSTM; dropout falls on the sum of both
-  on its way out of a layer, not on states on their way to the next diagonal.
-- Symbols enter as learned embeddings, so that codes are as welcome as intensities.
+- Context, which [1] does not have, enters the gates of each LSTM.
+- Dropout applies to the sum of both LSTMs at the output of a layer. It does not apply to the states
+  that go to the next diagonal.
+- Symbols enter as learned embeddings, which suit codes as well as intensities.
 
 [1] van den Oord et al. 2016a, Pixel Recurrent Neural Networks, figure 5 and table 1.
 """
@@ -50,11 +52,11 @@ from pixelprior.nn.masked_conv import MaskedConv
 from pixelprior.nn.skew import skew, unskew
 
 ABOVE, BESIDE = 0, 1
-"""The two taps on the diagonal before: the position above, and the one to the left (or right)."""
+"""Two taps on the previous diagonal: the position above, and the one to the left (or right)."""
 
 
 class DiagonalLSTM(nnx.Module):
-    """The LSTM of one direction; ``2 d`` features in, states of ``d``."""
+    """LSTM of one direction, with ``2 d`` input features and states of size ``d``."""
 
     def __init__(self, d: int, *, context_features: int, rngs: nnx.Rngs):
         self.inputs = linear(2 * d, 4 * d, use_bias=False, rngs=rngs)
@@ -63,13 +65,16 @@ class DiagonalLSTM(nnx.Module):
     def terms(
         self, x: Float[Array, "b h w 2*d"], context: EncodedContext
     ) -> Float[Array, "b h w 4*d"]:
-        """What the gates are made of besides the states before."""
+        """Return the gates' terms from the input and the context, without the previous states."""
         return self.inputs(x) + self.lstm.condition(context)
 
     def terms_from_above(
         self, hidden: Float[Array, "b 1 w d"], context: EncodedContext
     ) -> Float[Array, "b 1 w 4*d"]:
-        """What the gates of a row are made of besides its input and the states beside."""
+        """Return the gates' terms from the row above and the context.
+
+        The terms from the row's input, and from the states beside, are not included.
+        """
         return hidden @ self.lstm.kernel[ABOVE] + self.lstm.condition(context)
 
     def walk(
@@ -77,7 +82,11 @@ class DiagonalLSTM(nnx.Module):
         terms: Float[Array, "b 1 k 4*d"],
         state: tuple[Float[Array, "b 1 1 d"], Float[Array, "b 1 1 d"]],
     ) -> tuple[tuple[Float[Array, "b 1 1 d"], Float[Array, "b 1 1 d"]], Float[Array, "b 1 k d"]]:
-        """Along the columns of a row: the last state and cell, and the states of all."""
+        """Run the LSTM along the columns of a row.
+
+        Returns:
+            The hidden state and the cell of the last column, and the hidden states of all columns.
+        """
         kernel = self.lstm.kernel[BESIDE]
 
         def column(state: Any, terms: Any) -> tuple[Any, Any]:
@@ -91,7 +100,7 @@ class DiagonalLSTM(nnx.Module):
 
 
 class DiagonalBiLSTMBlock(nnx.Module):
-    """Both LSTMs of a layer, added, 1x1 back to ``2 d`` features; added to the input."""
+    """Residual layer: the sum of both LSTMs, then a 1x1 convolution back to ``2 d`` features."""
 
     def __init__(self, d: int, *, context_features: int, dropout_rate: float, rngs: nnx.Rngs):
         self.rightwards = DiagonalLSTM(d, context_features=context_features, rngs=rngs)
@@ -102,14 +111,14 @@ class DiagonalBiLSTMBlock(nnx.Module):
     def hidden(
         self, x: Float[Array, "b h w 2*d"], context: EncodedContext
     ) -> Float[Array, "b h w d"]:
-        """The hidden states of both directions over whole grids, added."""
-        # The leftwards one is a rightwards one on the mirrored grid. In the skewed grid zeros are
-        # to the left of each row, so the states there are zero, as if nothing was there; what is to
-        # the right of a row is never looked at by another one.
+        """Return the sum of the hidden states of both directions, over whole grids."""
+        # The leftwards LSTM is a rightwards one on the mirrored grid. The skewed grid has zeros to
+        # the left of each row. The states there are therefore zero, as before the first column. No
+        # row reads the places to the right of another row.
         mirrored = self.leftwards.terms(x, context)[:, :, ::-1]
         terms = jnp.stack([skew(self.rightwards.terms(x, context)), skew(mirrored)], axis=1)
         kernels = jnp.stack([self.rightwards.lstm.kernel[...], self.leftwards.lstm.kernel[...]])
-        # One scan for both.
+        # One scan serves both directions.
         hidden = jax.vmap(line_lstm, in_axes=(1, 0), out_axes=1)(terms, kernels)
         rightwards, mirrored = unskew(hidden[:, 0]), unskew(hidden[:, 1])
         return rightwards + shift_down(mirrored[:, :, ::-1])
@@ -120,7 +129,7 @@ class DiagonalBiLSTMBlock(nnx.Module):
         hidden: Float[Array, "b h w d"],
         dropout_key: Array | None = None,
     ) -> Float[Array, "b h w 2*d"]:
-        """The layer's result, given its hidden states."""
+        """Return the layer's result, given its hidden states."""
         hidden = self.dropout(hidden, deterministic=dropout_key is None, rngs=dropout_key)
         return x + self.expand(hidden)
 
@@ -131,7 +140,7 @@ class _Cache(NamedTuple):
     first: Float[Array, "b rows-1 w e"]  # the rows above that one, embedded
     rightwards: list[Float[Array, "b 1 w d"]]  # each layer's hidden states in the row above
     leftwards: list[Float[Array, "b 1 w d"]]
-    # What the leftwards gates of this row are made of, its input and the states beside left out.
+    # The terms of this row's leftwards gates, without its input and the states beside.
     leftwards_terms: list[Float[Array, "b 1 #w 4*d"]]
 
 
@@ -139,12 +148,12 @@ class DiagonalBiLSTM(AutoregressiveModel):
     """The Diagonal BiLSTM of van den Oord et al. (2016a).
 
     Args:
-        grid: what it is a distribution over.
+        grid: size, channels and values per symbol of the grids.
         features: size of hidden states and cells (h of the paper; the residual stream has 2 h).
-        num_layers: residual layers, of two LSTMs each.
-        first_kernel_size: of the first convolution (odd).
-        rngs: where the initial weights come from.
-        common: see `AutoregressiveModel`.
+        num_layers: number of residual layers, of two LSTMs each.
+        first_kernel_size: size of the first convolution's kernel; odd.
+        rngs: random number generators for the initial weights.
+        common: settings of every model; see `AutoregressiveModel`.
     """
 
     def __init__(
@@ -178,7 +187,7 @@ class DiagonalBiLSTM(AutoregressiveModel):
         """See `AutoregressiveModel.init_cache`."""
         width, blocks = self.grid.width, self.blocks.unstack()
         states = [block.rightwards.lstm.init_state(batch, 1, width) for block in blocks]
-        # Of the first row they are made when it starts; until then only their shape matters.
+        # `start_row` replaces these terms before their first use. Only their shape matters here.
         terms = [jnp.tile(state, 4) for state in states]
         return _Cache(
             self.context_encoder(context, batch),
@@ -190,7 +199,7 @@ class DiagonalBiLSTM(AutoregressiveModel):
         )
 
     def start_row(self, cache: _Cache, row: Int[Array, ""]) -> tuple[_Cache, Any, Any]:
-        """See `AutoregressiveModel.start_row`: what comes of the states of the row above."""
+        """See `AutoregressiveModel.start_row`; computes the terms from the row above."""
         context = row_of(cache.context, row)
         batch = cache.pixels.shape[0]
         first, first_left, first_past = self.first.start_row(
@@ -214,7 +223,7 @@ class DiagonalBiLSTM(AutoregressiveModel):
     def step(
         self, above: Any, left: Any, previous: Int[Array, "b k c"]
     ) -> tuple[Float[Array, "b k d"], Any, Any]:
-        """See `AutoregressiveModel.step`: the rightwards LSTMs."""
+        """See `AutoregressiveModel.step`; runs the rightwards LSTMs."""
         first, terms, leftwards = above
         past, states = left
         x, past = self.first.step(self.embedding(previous)[:, None], first, past)
@@ -232,9 +241,9 @@ class DiagonalBiLSTM(AutoregressiveModel):
 
     @compiled()
     def end_row(self, cache: _Cache, pixels: Int[Array, "b 1 w c"], traces: Any) -> _Cache:
-        """See `AutoregressiveModel.end_row`: the leftwards LSTMs, now that the row is known.
+        """See `AutoregressiveModel.end_row`; runs the leftwards LSTMs, as the row is now known.
 
-        What goes into each layer is known too, so that one scan serves all of them.
+        The input of each layer is also known, and one scan therefore serves all layers.
         """
         inputs, rightwards = traces
         blocks = self.blocks.unstack()

@@ -1,19 +1,18 @@
-"""Gated PixelCNN: two streams, so that every earlier pixel is seen.
+"""Gated PixelCNN: two streams of convolutions, without a blind spot.
 
 Legend: b batch, h height, w width, d features, l layers, k kernel columns.
 
-The *vertical* stream looks at whole rows above and never at the current one; the *horizontal*
-stream looks along the current row and takes in the vertical one at every layer. A masked
-convolution alone leaves a blind spot to the upper right [1, section 2.2]; here the vertical stream
-covers it.
+The *vertical* stream reads the rows above and never the current row. The *horizontal* stream reads
+the current row, and takes in the vertical stream at every layer. Masked convolutions alone leave a
+blind spot to the upper right [1, section 2.2]. The vertical stream covers it here.
 
 Where we deviate from [1]:
 
-- The network's input is shifted (down for the vertical stream, right for the horizontal one), and
-  every layer then looks at and before its own position; no kernel is masked.
-- Channels are conditioned on each other in the head alone, see `SoftmaxHead`.
-- The context enters each block once, before the link: the gates of both streams see it.
-- Symbols enter as learned embeddings, so that codes are as welcome as intensities.
+- The network's input is shifted: down for the vertical stream, right for the horizontal one. Every
+  layer can then read its own row or column, and no kernel is masked.
+- Only the head conditions channels on each other (see `SoftmaxHead`).
+- The context enters each block once, before the link, and reaches the gates of both streams.
+- Symbols enter as learned embeddings, which suit codes as well as intensities.
 
 [1] van den Oord et al. 2016b, Conditional Image Generation with PixelCNN Decoders, figure 2.
 """
@@ -37,11 +36,10 @@ from pixelprior.nn.stack import Stack
 
 
 class GatedBlock(nnx.Module):
-    """One layer of both streams, ``d`` features in and ``e`` out.
+    """One layer of both streams, with ``d`` features in and ``e`` features out.
 
-    ``rows``, ``columns`` and ``left`` are the sizes of the three kernels: how many rows the
-    vertical one covers (its own included), how wide it is, and how many columns the horizontal one
-    covers (its own included).
+    The vertical kernel covers ``rows`` rows, its own included, and is ``columns`` wide. The
+    horizontal kernel covers ``left`` columns, its own included.
     """
 
     def __init__(
@@ -72,7 +70,7 @@ class GatedBlock(nnx.Module):
         past: Float[Array, "b rows-1 w d"],
         context: EncodedContext,
     ) -> tuple[Float[Array, "b h w e"], Float[Array, "b h w 2*e"], Float[Array, "b rows-1 w d"]]:
-        """Returns the vertical stream, its link to the horizontal one, and the next rows' past."""
+        """Return the vertical stream, its link to the horizontal one, and the next rows' past."""
         y, past = self.above(v, past)
         y = add_context(y + self.above_bias, self.context, context)
         return gated_activation(y), self.link(y), past
@@ -84,7 +82,7 @@ class GatedBlock(nnx.Module):
         past: Float[Array, "b h left-1 d"],
         dropout_key: Array | None = None,
     ) -> tuple[Float[Array, "b h w e"], Float[Array, "b h left-1 d"]]:
-        """Returns the horizontal stream, and the next columns' past."""
+        """Return the horizontal stream, and the next columns' past."""
         y, past = self.left(x, past)
         y = self.dropout(
             gated_activation(y + link), deterministic=dropout_key is None, rngs=dropout_key
@@ -96,20 +94,23 @@ class GatedBlock(nnx.Module):
 class _Cache(NamedTuple):
     context: EncodedContext
     pixels: Int[Array, "b 1 w c"]  # the row above
-    pasts: list[Float[Array, "b rows-1 w d"]]  # of each layer's vertical stream
+    pasts: list[Float[Array, "b rows-1 w d"]]  # rows above, for each layer's vertical stream
 
 
 class GatedPixelCNN(AutoregressiveModel):
     """The Gated PixelCNN of van den Oord et al. (2016b).
 
     Args:
-        grid: what it is a distribution over.
-        features: width of both streams.
-        num_layers: gated blocks after the first.
-        kernel_size: of the blocks (odd).
-        first_kernel_size: of the first, which does not see its own position (odd).
-        rngs: where the initial weights come from.
-        common: see `AutoregressiveModel`.
+        grid: size, channels and values per symbol of the grids.
+        features: number of features of each stream.
+        num_layers: number of gated blocks after the first.
+        kernel_size: size of the blocks' kernels; odd.
+        first_kernel_size: size of the first block's kernel, which excludes its own position; odd.
+        rngs: random number generators for the initial weights.
+        common: settings of every model; see `AutoregressiveModel`.
+
+    Raises:
+        InputError: if a kernel size is even or below 3.
     """
 
     def __init__(
@@ -133,8 +134,8 @@ class GatedPixelCNN(AutoregressiveModel):
             dropout_rate=self.dropout_rate,
         )
         half, first_half = kernel_size // 2, first_kernel_size // 2
-        # The shifts of the input have taken the first block one row up and one column left, so
-        # its kernels end there: nothing of its own row or column is left to cover.
+        # The shifted input already moves the first block one row up and one column to the left.
+        # Its kernels end there, and do not cover the own row or the own column.
         self.first = block(
             self.embedding.features,
             features,
@@ -193,7 +194,7 @@ class GatedPixelCNN(AutoregressiveModel):
         )
 
     def start_row(self, cache: _Cache, row: Int[Array, ""]) -> tuple[_Cache, Any, Any]:
-        """See `AutoregressiveModel.start_row`: the whole vertical stream."""
+        """See `AutoregressiveModel.start_row`; runs the whole vertical stream."""
         context = row_of(cache.context, row)
         v = self.embedding(cache.pixels)
         links, pasts, left = [], [], []
@@ -207,7 +208,7 @@ class GatedPixelCNN(AutoregressiveModel):
     def step(
         self, above: Any, left: Any, previous: Int[Array, "b k c"]
     ) -> tuple[Float[Array, "b k d"], Any, None]:
-        """See `AutoregressiveModel.step`: the horizontal stream at one position."""
+        """See `AutoregressiveModel.step`; runs the horizontal stream at the next columns."""
         x = self.embedding(previous)[:, None]
         pasts = []
         for block, link, past in zip(self._unstack(), above, left, strict=True):
@@ -220,5 +221,5 @@ class GatedPixelCNN(AutoregressiveModel):
         return cache._replace(pixels=pixels)
 
     def _unstack(self) -> list[GatedBlock]:
-        """All layers, one by one."""
+        """Return all layers as a list."""
         return [self.first, *self.blocks.unstack()]

@@ -1,18 +1,19 @@
-"""Classifier-free guidance, as a model of its own.
+"""Classifier-free guidance, as a separate model.
 
-Legend: b batch, h height, w width, c channels, d features, v levels.
+Legend: b batch, h height, w width, c channels, d features, v values per symbol.
 
-A class-conditional model that was trained with a null class in place of some labels holds two
-distributions of the next symbol: given the class, and given none. Guidance moves further in the
-direction from the second to the first: with scale s, the logits are ``null + s * (class - null)``,
-renormalised symbol by symbol. Scale 1 is the model itself, 0 the model without a class.
+A class-conditional model, trained with a null class in place of some labels, contains two
+distributions of the next symbol. One is given the class, the other is given no class. Guidance
+moves the logits from the second distribution towards the first, and beyond it for scales above 1.
+With scale s, the logits are ``null + s * (class - null)``, renormalised symbol by symbol. Scale 1
+is the model itself. Scale 0 is the model without a class.
 
-What comes out is again an exact distribution over grids, so it is a model like any other: it can be
-scored, sampled from by every sampler, and shaped by every strategy. Its network is the given one,
-run for both conditions, and its features are those of both, side by side.
+The result is again an exact distribution over grids, and therefore a model like any other. Scoring
+and every sampler and strategy work on it. The given network runs once for each condition. The
+features of both runs are concatenated.
 
-Ho and Salimans 2021, Classifier-Free Diffusion Guidance, equation 6, with scale = 1 + their w; on
-the logits of each symbol, as for autoregressive models of tokens.
+Reference: Ho and Salimans 2021, Classifier-Free Diffusion Guidance, equation 6, with scale = 1 + w.
+The equation is applied to the logits of each symbol, as for autoregressive models of tokens.
 """
 
 from typing import Any
@@ -30,14 +31,14 @@ from pixelprior.nn.head import Head
 
 
 class Guided(AutoregressiveModel):
-    """A class-conditional model, guided. It shares the weights of the model that it is made from.
+    """A class-conditional model with guidance; it shares the weights of the given model.
 
     Args:
-        model: conditioned on classes, the null class among them.
-        scale: how far to go; may be traced.
+        model: model conditioned on classes, with a null class.
+        scale: guidance scale; may be a traced value.
 
     Raises:
-        InputError: if the model knows no null class, or is of several scales.
+        InputError: if the model has no classes, no null class, or several scales.
     """
 
     context_encoder: "_BothConditions"
@@ -66,7 +67,7 @@ class Guided(AutoregressiveModel):
         context: Float[Array, "b #h #w 2*f"] | None,
         dropout_key: Array | None,
     ) -> Float[Array, "b h w 2*d"]:
-        """See `AutoregressiveModel.network`; given the class, then given none."""
+        """See `AutoregressiveModel.network`; features with the class, then without it."""
         assert context is not None  # there is a class
         halves = jnp.split(context, 2, axis=-1)
         return jnp.concatenate(
@@ -107,7 +108,7 @@ class Guided(AutoregressiveModel):
 
 
 class _BothConditions(ContextEncoder):
-    """The encoded context, and beside it the same without the class."""
+    """Encoder that concatenates the encoded context and the same context without the class."""
 
     def __init__(self, encoder: ContextEncoder):
         self.encoder = encoder
@@ -119,14 +120,14 @@ class _BothConditions(ContextEncoder):
         return jnp.concatenate([given, null], axis=-1)
 
     def conditions(self, context: Context | None, batch: int) -> tuple[Context, Context]:
-        """The context, and the same with the null class."""
+        """Return the context, and the same context with the null class."""
         self.shape.check(context, batch)
         context = context or Context()
         return context, Context(map=context.map)
 
 
 class _GuidedHead(Head):
-    """The two distributions of a channel, combined and renormalised."""
+    """Head that combines and renormalises the two distributions of a channel."""
 
     def __init__(self, head: Head, scale: float | Float[Array, ""]):
         self.grid = head.grid
@@ -137,7 +138,7 @@ class _GuidedHead(Head):
         self, features: Float[Array, "*n 2*d"], earlier: Int[Array, "*n k"]
     ) -> Float[Array, "*n v"]:
         given, null = (
-            # Normalised, so that the logits mean the same on both sides.
+            # Normalised, so that the logits of both conditions are comparable.
             jax.nn.log_softmax(self.head.logits(half, earlier))
             for half in jnp.split(features, 2, axis=-1)
         )

@@ -1,21 +1,21 @@
 """Multi-scale generation: a small picture first, then the full one around it.
 
-Legend: b batch, h height, w width, c channels, v levels.
+Legend: b batch, h height, w width, c channels, v values per symbol.
 
-Every ``factor``-th pixel of every ``factor``-th row makes a small grid. It is drawn first, by a
-model of its own; then all other pixels, in raster order, by a model that is given the small grid as
-a map and, while drawing, as the pixels that are already there:
+Every ``factor``-th pixel of every ``factor``-th row forms a small grid. A first model draws the
+small grid. A second model then draws all other pixels in raster order. It receives the small grid
+as a context map, and during drawing also as the pixels that are already known:
 
     log p(x) = log p(small) + sum over the other pixels of log p(pixel | those before it, small)
 
-which is exact, since every pixel is drawn once, given what was drawn before it [1, section 3.6].
+This is exact, because every pixel is drawn once, given the pixels drawn before it [1, section 3.6].
 
 Where we deviate from [1]:
 
 - Both models are Gated PixelCNNs.
-- In [1] the conditional model predicts the small grid's pixels too; here they are taken as given.
-- The small grid becomes features by a residual network and sub-pixel convolutions, `CodeContext`.
-- The small grid may itself be of several scales.
+- The small grid's pixels are given to the conditional model. In [1] it predicts them again.
+- A residual network and sub-pixel convolutions turn the small grid into features (`CodeContext`).
+- The small grid can itself have several scales.
 
 [1] van den Oord et al. 2016a, Pixel Recurrent Neural Networks.
 """
@@ -51,19 +51,19 @@ class MultiScale(GridModel):
     """A chain of Gated PixelCNNs, from the smallest grid to the full one.
 
     Args:
-        grid: what it is a distribution over.
-        num_scales: grids in the chain, the full one included.
-        factor: how many times smaller each is than the next, in both directions.
-        context_num_blocks: residual blocks of the network that reads a smaller grid.
-        features: see `GatedPixelCNN`, as all that follow; of every model of the chain.
-        num_layers: see `GatedPixelCNN`.
-        kernel_size: see `GatedPixelCNN`.
-        first_kernel_size: see `GatedPixelCNN`.
-        rngs: where the initial weights come from.
-        common: see `AutoregressiveModel`; of every model of the chain.
+        grid: size, channels and values per symbol of the full grid.
+        num_scales: number of grids in the chain, the full grid included.
+        factor: ratio of each grid's height and width to those of the next smaller grid.
+        context_num_blocks: number of residual blocks of the network that reads a smaller grid.
+        features: features of every model of the chain; see `GatedPixelCNN`.
+        num_layers: layers of every model of the chain; see `GatedPixelCNN`.
+        kernel_size: kernel size of every model of the chain; see `GatedPixelCNN`.
+        first_kernel_size: first kernel size of every model of the chain; see `GatedPixelCNN`.
+        rngs: random number generators for the initial weights.
+        common: settings of every model of the chain; see `AutoregressiveModel`.
 
     Raises:
-        InputError: if there are not at least two scales, or ``factor`` is below 2.
+        InputError: if there are fewer than two scales, or ``factor`` is below 2.
     """
 
     def __init__(
@@ -114,7 +114,8 @@ class MultiScale(GridModel):
                 **sizes,
             )
         )
-        # Where the factor does not divide the grid, what is made for a larger one is cut off.
+        # If the factor does not divide the grid's sides, the map is made for a larger grid, and
+        # the surplus is cut off.
         whole = dataclasses.replace(grid, height=small.height * factor, width=small.width * factor)
         self.small_map = CodeContext(
             [small], whole, features=features, num_blocks=context_num_blocks, rngs=rngs
@@ -143,7 +144,7 @@ class MultiScale(GridModel):
         return logits.at[:, :: self.factor, :: self.factor].set(of_coarse)
 
     def stages(self) -> Sequence[Stage]:
-        """See `GridModel.stages`: those of the small grid, then the full grid."""
+        """See `GridModel.stages`; the stages of the small grid, then the full grid."""
         small = [
             stage._replace(
                 stride=self.factor * stage.stride,
@@ -160,17 +161,17 @@ class MultiScale(GridModel):
         return self.fine_context(context, self.coarse_part(given))
 
     def coarse_part(self, x: Shaped[Array, "b h w _"]) -> Shaped[Array, "b H W _"]:
-        """What is at the positions of the small grid."""
+        """Return the entries of ``x`` at the positions of the small grid."""
         return x[:, :: self.factor, :: self.factor]
 
     def coarse_context(self, context: Context | None) -> Context | None:
-        """What the small grid's model is conditioned on."""
+        """Return the context of the small grid's model."""
         if context is None or context.map is None:
             return context
         return Context(label=context.label, map=self.coarse_part(context.map))
 
     def fine_context(self, context: Context | None, coarse: Int[Array, "b H W c"]) -> Context:
-        """What the full grid's model is conditioned on: the small grid, and the context."""
+        """Return the context of the full grid's model: the small grid, and the given context."""
         context = context or Context()
         map_ = self.small_map([coarse])[:, : self.grid.height, : self.grid.width]
         if context.map is not None:

@@ -2,16 +2,18 @@
 
 Legend: b batch, h height, w width, d features, l layers.
 
-A 7x7 convolution that does not see its own position, then residual blocks (1x1 down, 3x3 that
-does, 1x1 up) [1, figure 5 and table 1]. Simple, and blind to a triangle of pixels to the upper
-right that grows with the depth [2, figure 1]; `GatedPixelCNN` has no such blind spot.
+The network is a 7x7 convolution that excludes its own position, then residual blocks [1, figure 5
+and table 1]. A block reduces the features with a 1x1 convolution, applies a 3x3 convolution that
+includes its own position, and expands with a 1x1 convolution. The model is simple, but it has a
+blind spot: a triangle of pixels to the upper right that grows with the depth [2, figure 1].
+`GatedPixelCNN` has no such blind spot.
 
 Where we deviate from [1]:
 
-- A masked tap is a tap that is not there, see `MaskedConv`.
-- Channels are conditioned on each other in the head alone, see `SoftmaxHead`.
+- Taps that a mask would set to zero do not exist (see `MaskedConv`).
+- Only the head conditions channels on each other (see `SoftmaxHead`).
 - Context, which [1] does not have, enters each block as in [2, section 2.3].
-- Symbols enter as learned embeddings, so that codes are as welcome as intensities.
+- Symbols enter as learned embeddings, which suit codes as well as intensities.
 
 [1] van den Oord et al. 2016a, Pixel Recurrent Neural Networks.
 [2] van den Oord et al. 2016b, Conditional Image Generation with PixelCNN Decoders.
@@ -32,7 +34,10 @@ from pixelprior.nn.masked_conv import ConditionedConv, MaskedConv
 
 
 class ResidualBlock(ConditionedConv):
-    """relu, 1x1 to ``d`` features, relu, masked convolution, relu, 1x1 back to ``2 d``; added."""
+    """Residual block: relu, 1x1 to ``d`` features, relu, masked convolution, relu, 1x1 to ``2 d``.
+
+    The result is added to the input.
+    """
 
     def __init__(
         self,
@@ -49,7 +54,7 @@ class ResidualBlock(ConditionedConv):
         self.expand = linear(d, 2 * d, rngs=rngs)
 
     def hidden(self, x: Float[Array, "b h w 2*d"]) -> Float[Array, "b h w d"]:
-        """What the masked convolution looks at."""
+        """Return the input of the masked convolution."""
         return jax.nn.relu(self.reduce(jax.nn.relu(x)))
 
     def output(
@@ -58,7 +63,7 @@ class ResidualBlock(ConditionedConv):
         convolved: Float[Array, "b h w d"],
         dropout_key: Array | None = None,
     ) -> Float[Array, "b h w 2*d"]:
-        """The block's result, given that of its (conditioned) convolution."""
+        """Return the block's result, given the result of its (conditioned) convolution."""
         y = self.dropout(
             jax.nn.relu(convolved), deterministic=dropout_key is None, rngs=dropout_key
         )
@@ -77,13 +82,13 @@ class PixelCNN(AutoregressiveModel):
     """The PixelCNN of van den Oord et al. (2016a).
 
     Args:
-        grid: what it is a distribution over.
-        features: width of the masked convolutions (h of the paper; the residual stream has 2 h).
-        num_layers: residual blocks.
-        kernel_size: of the blocks (odd).
-        first_kernel_size: of the first convolution (odd).
-        rngs: where the initial weights come from.
-        common: see `AutoregressiveModel`.
+        grid: size, channels and values per symbol of the grids.
+        features: features of the masked convolutions (h of the paper; the residual stream has 2 h).
+        num_layers: number of residual blocks.
+        kernel_size: size of the blocks' masked kernels; odd.
+        first_kernel_size: size of the first convolution's kernel; odd.
+        rngs: random number generators for the initial weights.
+        common: settings of every model; see `AutoregressiveModel`.
     """
 
     def __init__(
@@ -128,7 +133,7 @@ class PixelCNN(AutoregressiveModel):
         )
 
     def start_row(self, cache: _Cache, row: Int[Array, ""]) -> tuple[_Cache, Any, Any]:
-        """See `AutoregressiveModel.start_row`: every convolution's rows above."""
+        """See `AutoregressiveModel.start_row`; the part of every convolution in the rows above."""
         context = row_of(cache.context, row)
         above, left, first_past = self.first.start_row(self.embedding(cache.pixels), cache.first)
         aboves, lefts, pasts = [above], [left], []
@@ -144,7 +149,7 @@ class PixelCNN(AutoregressiveModel):
     def step(
         self, above: Any, left: Any, previous: Int[Array, "b k c"]
     ) -> tuple[Float[Array, "b k d"], Any, Any]:
-        """See `AutoregressiveModel.step`: every convolution's current row."""
+        """See `AutoregressiveModel.step`; the part of every convolution in the current row."""
         x, past = self.first.step(self.embedding(previous)[:, None], above[0], left[0])
         pasts, trace = [past], []
         for block, block_above, past in zip(

@@ -2,23 +2,24 @@
 
 Legend: b batch, h height, w width, d features, k blocks, H and W: h and w halved, rounded up.
 
-A *vertical* stream ``v`` looks at the rows above, a *horizontal* one ``x`` at what else comes
-before in raster order. Both go down through ever coarser resolutions and up again; on the way up
-each block also sees what one on the way down has made, the last one first [1, section 2.4].
+A *vertical* stream ``v`` reads the rows above. A *horizontal* stream ``x`` reads all other earlier
+positions in raster order. Both streams follow a *downward path* to coarser resolutions, then an
+*upward path* back. Each block of the upward path also receives one result of the downward path, the
+last result first [1, section 2.4].
 
-A coarse position (I, J) stands for (2 I, 2 J) of the next finer grid and knows only what comes
-before that one. So while sampling, a coarse row changes on every second row only, and a coarse
-position on every second column: in between, what is known of it is used again.
+A coarse position (I, J) stands for (2 I, 2 J) of the next finer grid, and depends only on positions
+before that one. During sampling, a coarse row therefore changes only on every second row, and a
+coarse position only on every second column. Between these changes its stored values are reused.
 
 Where we deviate from [1]:
 
-- Steps between resolutions are 2x2 in both streams, where the vertical one's are 2x3: windows do
-  not overlap, so that each step is one matrix product and a rearrangement.
-- No weight normalisation, no initialisation from data, and no smaller initial weights for what a
-  block adds.
-- The head has a hidden layer, see `LogisticMixtureHead`; `SoftmaxHead` serves as well.
-- Symbols enter as learned embeddings, so that codes are as welcome as intensities.
-- A context may be a map; a coarse position takes it from the fine one that it stands for.
+- Steps between resolutions are 2x2 in both streams, while the vertical steps of [1] are 2x3. The
+  windows do not overlap, and each step is one matrix product and a rearrangement.
+- There is no weight normalisation, no initialisation from data, and no smaller initial weights for
+  the output of a block.
+- The head has a hidden layer (see `LogisticMixtureHead`), and `SoftmaxHead` is also supported.
+- Symbols enter as learned embeddings, which suit codes as well as intensities.
+- A context may be a map. A coarse position takes it from the fine position that it stands for.
 
 [1] Salimans et al. 2017, PixelCNN++: Improving the PixelCNN with Discretized Logistic Mixture
     Likelihood and Other Modifications, figure 2; details as in the code published with it.
@@ -45,13 +46,13 @@ from pixelprior.nn.two_streams import Layer, Scale
 
 
 class _ScaleCache(NamedTuple):
-    """What one resolution remembers of the rows above; ``coarse`` is the next coarser one's."""
+    """State of one resolution from the rows above; ``coarse`` is the next coarser one's state."""
 
     pasts: list[Any]  # of each vertical block, down and up
     inputs: list[Any]  # of each horizontal block in the row above, down and up
-    # All [b, 1, w, d], and None at the coarsest resolution. In the row above, what the way down has
-    # come to in both streams; and what the step up says of an odd row, known since the even one
-    # above it.
+    # These four are [b, 1, w, d], or None at the coarsest resolution. `v` and `x` are both streams
+    # of the row above, at the end of the downward path. `v_odd` and `x_odd` are the result of the
+    # step up for an odd row, which is known since the even row above it.
     v: Any
     x: Any
     v_odd: Any
@@ -68,25 +69,25 @@ class _Cache(NamedTuple):
 
 
 class _ScaleAbove(NamedTuple):
-    """What the rows above give to one resolution's row."""
+    """Contribution of the rows above to a row of one resolution."""
 
     layers: list[list[Float[Array, "b 1 w e"]]]  # to each horizontal block, down and up
-    # [b, 1, w, d], and None at the coarsest resolution: to the step down; and what the step up
-    # gives, if the row is odd.
+    # Both are [b, 1, w, d], or None at the coarsest resolution. `down` is the contribution to the
+    # step down. `odd` is the result of the step up, for odd rows.
     down: Any
     odd: Any
     coarse: Any
 
 
 class _ScaleLeft(NamedTuple):
-    """What one resolution remembers of columns: of the last one (k = 1), or as a trace of all.
+    """State of one resolution after its last column (k = 1), or the trace of several columns.
 
-    A trace has what belongs to a coarse column at both fine ones.
+    A trace holds the values of a coarse column twice: at both of its fine columns.
     """
 
     inputs: list[list[Float[Array, "b 1 k 2*d"]]]  # of each horizontal block, down and up
-    # None at the coarsest resolution: what the way down has come to, [b, 1, k, d]; and the
-    # result of the step up, for all four places, [b, 1, k, 4 * d].
+    # Both are None at the coarsest resolution. `x`, [b, 1, k, d], is the stream at the end of the
+    # downward path. `up`, [b, 1, k, 4 * d], is the result of the step up for all four fine places.
     x: Any
     up: Any
     coarse: Any
@@ -96,14 +97,17 @@ class PixelCNNPP(AutoregressiveModel):
     """The PixelCNN++ of Salimans et al. (2017).
 
     Args:
-        grid: what it is a distribution over.
-        features: width of both streams.
-        num_blocks: layers of one resolution on the way down, and one more on the way up (5 in the
-            paper).
-        num_scales: resolutions, each half as fine as the one before it (3 in the paper).
-        rngs: where the initial weights come from.
-        common: see `AutoregressiveModel`. The head is a logistic mixture, if none is named; the
-            paper's dropout_rate is 0.5.
+        grid: size, channels and values per symbol of the grids.
+        features: number of features of each stream.
+        num_blocks: number of layers of one resolution on the downward path (5 in the paper). The
+            upward path has one more, except at the coarsest resolution.
+        num_scales: number of resolutions, each half as fine as the one before it (3 in the paper).
+        rngs: random number generators for the initial weights.
+        common: settings of every model; see `AutoregressiveModel`. The default head is a logistic
+            mixture. The paper's dropout_rate is 0.5.
+
+    Raises:
+        InputError: if ``num_blocks`` or ``num_scales`` is below 1.
     """
 
     def __init__(
@@ -121,8 +125,8 @@ class PixelCNNPP(AutoregressiveModel):
                 raise InputError(f"{name} must be at least 1, got {size}")
         settings: CommonSettings = {"head": "logistic_mixture", **common}
         super().__init__(grid, features, rngs=rngs, **settings)
-        # The input is shifted: the vertical stream begins with the two rows above, the horizontal
-        # one with three places of the row above and the one to the left.
+        # The input is shifted. The vertical stream begins with the two rows above. The horizontal
+        # stream begins with three places of the row above, and the place to the left.
         self.first_vertical = Above(2, 3, self.embedding.features, features, rngs=rngs)
         self.first_above = Above(1, 3, self.embedding.features, features, rngs=rngs)
         self.first_left = Left(1, self.embedding.features, features, rngs=rngs)
@@ -145,7 +149,10 @@ class PixelCNNPP(AutoregressiveModel):
 
     @property
     def column_multiple(self) -> int:
-        """See `AutoregressiveModel.column_multiple`: where a column of the coarsest grid begins."""
+        """See `AutoregressiveModel.column_multiple`; fine columns per column of the coarsest grid.
+
+        A `step` of several columns must begin where a column of the coarsest grid begins.
+        """
         return 2 ** (len(self.scales) - 1)
 
     # The whole grid.
@@ -169,7 +176,7 @@ class PixelCNNPP(AutoregressiveModel):
         context: EncodedContext,
         dropout_key: Array | None,
     ) -> tuple[Float[Array, "b h w d"], Float[Array, "b h w d"]]:
-        """Both streams through one resolution and all coarser ones, down and up."""
+        """Run both streams through one resolution and all coarser ones, down and up."""
         scale = self.scales[index]
         down_keys = up_keys = None
         if dropout_key is not None:
@@ -178,7 +185,7 @@ class PixelCNNPP(AutoregressiveModel):
             up_keys = jax.random.split(up_key, scale.up.depth)
 
         def down(layer: Layer, streams: Any, key: Array | None) -> tuple[Any, Any]:
-            # What a layer is given is kept, to be skipped to.
+            # The input of each layer is kept for the skip connections.
             return layer(streams, (None, None), context, key), streams
 
         def up(layer: Layer, streams: Any, inputs: Any) -> tuple[Any, None]:
@@ -228,7 +235,7 @@ class PixelCNNPP(AutoregressiveModel):
     def start_row(
         self, cache: _Cache, row: Int[Array, ""]
     ) -> tuple[_Cache, tuple[Float[Array, "b 1 w d"], _ScaleAbove], Any]:
-        """See `AutoregressiveModel.start_row`: the vertical stream, and all that looks up."""
+        """See `AutoregressiveModel.start_row`; includes the whole vertical stream."""
         embedded = self.embedding(cache.pixels)
         batch = embedded.shape[0]
         v, first = self.first_vertical(embedded, cache.first)
@@ -248,7 +255,7 @@ class PixelCNNPP(AutoregressiveModel):
         context: EncodedContext,
         row: Int[Array, ""],
     ) -> tuple[Float[Array, "b 1 w d"], _ScaleCache, _ScaleAbove]:
-        """The vertical stream's row through one resolution and all coarser ones, down and up."""
+        """Run a row of the vertical stream through this resolution and all coarser ones."""
         scale, layers = self.scales[index], self._layers(index)
         depth = scale.down.depth
         above, pasts, skips = [], [], []
@@ -284,7 +291,7 @@ class PixelCNNPP(AutoregressiveModel):
                 return both[:, :1], both[:, 1:], coarse, wide
 
             def odd_row() -> Any:
-                # Nothing coarse is computed in an odd row, so nothing looks at this.
+                # An odd row computes nothing at coarser resolutions, and never reads these zeros.
                 unused = jax.tree.map(
                     lambda y: jnp.zeros(y.shape, y.dtype), jax.eval_shape(even_row)[3]
                 )
@@ -312,11 +319,11 @@ class PixelCNNPP(AutoregressiveModel):
     def step(
         self, above: Any, left: Any, previous: Int[Array, "b k c"]
     ) -> tuple[Float[Array, "b k d"], Any, _ScaleLeft]:
-        """See `AutoregressiveModel.step`: the horizontal stream."""
+        """See `AutoregressiveModel.step`; runs the horizontal stream."""
         (from_above, scale_above), (row, column, scale_left) = above, left
         embedded = self.embedding(previous)[:, None]
         x, _ = self.first_left(embedded, self.first_left.init_past(embedded.shape[0], 1))
-        # Taken out of their stacks here, where all loops can share it, not in a branch.
+        # The layers are unstacked here, and not in a branch, so that all loops share this work.
         layers = [self._layers(index) for index in range(len(self.scales))]
         x, scale_left, trace = self._step(
             0, layers, x + from_above, scale_above, scale_left, row, column
@@ -333,7 +340,11 @@ class PixelCNNPP(AutoregressiveModel):
         row: Int[Array, ""],
         column: Int[Array, ""],
     ) -> tuple[Float[Array, "b 1 k d"], _ScaleLeft, _ScaleLeft]:
-        """Columns through one resolution and all coarser ones, down and up; state and trace."""
+        """Run columns through this resolution and all coarser ones, down and up.
+
+        Returns:
+            The stream, the state after these columns, and their trace.
+        """
         scale, num = self.scales[index], x.shape[2]
         depth = scale.down.depth
         inputs, skips = [], []
@@ -363,13 +374,15 @@ class PixelCNNPP(AutoregressiveModel):
                 return scale.horizontal_up.linear(coarse_x), coarse, coarse_trace
 
             def odd() -> tuple[Float[Array, "b 1 K 4*d"], _ScaleLeft, _ScaleLeft]:
-                # Nothing coarse is computed here, so nothing looks at this trace.
+                # This branch computes nothing at coarser resolutions. `end_row` never reads this
+                # trace.
                 up, _, unused = jax.tree.map(
                     lambda y: jnp.zeros(y.shape, y.dtype), jax.eval_shape(even)
                 )
                 return jnp.broadcast_to(left.up, up.shape), left.coarse, unused
 
-            # Many columns begin at an even one, see `column_multiple`; a single one may be odd.
+            # Several columns always begin at an even column (see `column_multiple`). A single
+            # column may be odd.
             odd_row, odd_column = row % 2 == 1, column % 2 == 1
             up, coarse, coarse_trace = lax.cond(
                 odd_row | odd_column if num == 1 else odd_row, odd, even
@@ -395,7 +408,7 @@ class PixelCNNPP(AutoregressiveModel):
         return cache._replace(pixels=pixels, scale=self._end_row(cache.scale, traces, cache.row))
 
     def _end_row(self, cache: _ScaleCache, traces: _ScaleLeft, row: Int[Array, ""]) -> _ScaleCache:
-        """Takes a row in, at one resolution and, if the row is even, at all coarser ones."""
+        """Add a row to the cache of one resolution and, if the row is even, of all coarser ones."""
         cache = cache._replace(inputs=traces.inputs)
         if traces.coarse is None:
             return cache
@@ -410,16 +423,16 @@ class PixelCNNPP(AutoregressiveModel):
         return cache._replace(x=traces.x, x_odd=x_odd, coarse=coarse)
 
     def _layers(self, index: int) -> list[Layer]:
-        """One resolution's layers, down and up, one by one."""
+        """Return the layers of one resolution as a list, down and then up."""
         scale = self.scales[index]
         return [*scale.down.unstack(), *scale.up.unstack()]
 
     def _nothing(self, batch: int, width: int) -> Float[Array, "b 1 w d"]:
-        """What lies outside the grid."""
+        """Return the features of places outside the grid: zeros."""
         d = self.first_bias.shape[-1]
         return jnp.zeros((batch, 1, width, d), self.first_bias.dtype)
 
 
 def _for_both_columns(coarse: Any, width: int) -> Any:
-    """What belongs to coarse columns, arrays ``[..., K, d]``, given to both fine ones of each."""
+    """Repeat the values of coarse columns, arrays ``[..., K, d]``, at both fine columns of each."""
     return jax.tree.map(lambda y: jnp.repeat(y, 2, axis=-2)[..., :width, :], coarse)

@@ -1,20 +1,21 @@
-"""PixelSNAIL: causal convolutions for what is near, attention for all that came before.
+"""PixelSNAIL: causal convolutions for near pixels, attention for all earlier pixels.
 
 Legend: b batch, h height, w width, c channels, d features.
 
-Each of the network's blocks is a few gated residual convolutions and then one attention over all
-earlier positions, which reads the features beside the input itself [1, figure 2]. Without its
-attention it is the lighter network that VQ-VAE-2 has for finer codes [2, appendix B].
+A block of the network is a few gated residual convolutions, then one attention layer over all
+earlier positions. The attention reads the features together with the input itself [1, figure 2].
+Without attention, it is the lighter network that VQ-VAE-2 uses for finer codes [2, appendix B].
 
 Where we deviate from [1]:
 
-- A residual block has one masked 3x3 convolution and a 1x1 for the gate, where [1] has two of
-  2x2: on the CPU an output channel more costs less than a tap more.
-- The input that attention reads beside the features is the stem's result, `RasterStem`: what is
-  near, and the learned place instead of two linear coordinates. Nothing in it is the position's
-  own symbol, so a position may attend to itself, and there is always something to attend to.
+- A residual block has one masked 3x3 convolution and a 1x1 convolution for the gate. In [1] it has
+  two 2x2 convolutions. On the CPU, an extra output channel costs less than an extra tap.
+- The attention reads the result of the stem (`RasterStem`) together with the features. The stem
+  covers near symbols, and a learned position replaces two linear coordinates.
+- A position may attend to itself, because the stem does not contain its own symbol. The attention
+  therefore always has at least one position to read.
 - Keys are as wide as values.
-- Channels are conditioned on each other in the head alone, and symbols enter as learned embeddings.
+- Only the head conditions channels on each other, and symbols enter as learned embeddings.
 
 [1] Chen et al. 2018, PixelSNAIL: An Improved Autoregressive Generative Model.
 [2] Razavi et al. 2019, Generating Diverse High-Fidelity Images with VQ-VAE-2.
@@ -40,7 +41,10 @@ from pixelprior.nn.stack import Stack
 
 
 class GatedResidual(ConditionedConv):
-    """elu, masked 3x3 convolution, elu, 1x1 to value and gate; their product is added."""
+    """Residual block: elu, masked convolution, elu, 1x1 to a value and a gate.
+
+    The product of the value and the gate is added to the input.
+    """
 
     def __init__(
         self,
@@ -61,13 +65,13 @@ class GatedResidual(ConditionedConv):
         convolved: Float[Array, "b h w d"],
         dropout_key: Array | None = None,
     ) -> Float[Array, "b h w d"]:
-        """The block's result, given that of its (conditioned) convolution."""
+        """Return the block's result, given the result of its (conditioned) convolution."""
         y = self.dropout(jax.nn.elu(convolved), deterministic=dropout_key is None, rngs=dropout_key)
         return gated_residual(x, self.gate(y))
 
 
 class AttentionBlock(nnx.Module):
-    """Attention that reads features and stem; a gated 1x1 residual block takes it in."""
+    """Attention over features and stem; a gated 1x1 residual block takes in its result."""
 
     def __init__(
         self, d: int, *, num_heads: int, window_rows: int, dropout_rate: float, rngs: nnx.Rngs
@@ -86,14 +90,14 @@ class AttentionBlock(nnx.Module):
         attended: Float[Array, "b h w d"],
         dropout_key: Array | None = None,
     ) -> Float[Array, "b h w d"]:
-        """The block's result, given that of its attention."""
+        """Return the block's result, given the result of its attention."""
         y = self.features(jax.nn.elu(x)) + self.attended(jax.nn.elu(attended))
         y = self.dropout(jax.nn.elu(y), deterministic=dropout_key is None, rngs=dropout_key)
         return gated_residual(x, self.gate(y))
 
 
 class SnailBlock(nnx.Module):
-    """Some residual blocks, and one attention unless there is to be none."""
+    """Several residual blocks, then one attention layer if ``attention`` is true."""
 
     def __init__(
         self,
@@ -136,8 +140,8 @@ class _Cache(NamedTuple):
     context: EncodedContext
     pixels: Int[Array, "b 1 w c"]  # the row above
     stem: Float[Array, "b r w e"]  # the rows above that one, embedded
-    hidden: list[list[Float[Array, "b 1 w d"]]]  # what each convolution saw of the row above
-    pasts: list[list[Float[Array, "b r w d"]]]  # and of the rows above that one
+    hidden: list[list[Float[Array, "b 1 w d"]]]  # each convolution's input in the row above
+    pasts: list[list[Float[Array, "b r w d"]]]  # and in the rows above that one
     attention: list[Any]  # an `AttentionCache` for each block; None without attention
 
 
@@ -145,17 +149,18 @@ class PixelSNAIL(AutoregressiveModel):
     """The PixelSNAIL of Chen et al. (2018).
 
     Args:
-        grid: what it is a distribution over.
-        features: width of the network; a multiple of ``num_heads``.
-        num_layers: blocks of convolutions and attention.
-        num_residuals: gated residual convolutions in each.
-        kernel_size: of these (odd).
-        first_kernel_size: of the first convolution (odd).
-        attention: whether there is any.
-        num_heads: of each attention.
-        window_rows: how many rows above its own a position attends to; all, if there are no more.
-        rngs: where the initial weights come from.
-        common: see `AutoregressiveModel`.
+        grid: size, channels and values per symbol of the grids.
+        features: number of features of the network; a multiple of ``num_heads``.
+        num_layers: number of blocks of convolutions and attention.
+        num_residuals: number of gated residual convolutions in each block.
+        kernel_size: size of the residual convolutions' kernels; odd.
+        first_kernel_size: size of the first convolution's kernel; odd.
+        attention: use attention.
+        num_heads: number of heads of each attention layer.
+        window_rows: number of rows above its own that a position attends to; all of them, if the
+            grid has fewer.
+        rngs: random number generators for the initial weights.
+        common: settings of every model; see `AutoregressiveModel`.
     """
 
     def __init__(
@@ -231,7 +236,7 @@ class PixelSNAIL(AutoregressiveModel):
         )
 
     def start_row(self, cache: _Cache, row: Int[Array, ""]) -> tuple[_Cache, Any, Any]:
-        """See `AutoregressiveModel.start_row`: every convolution's rows above."""
+        """See `AutoregressiveModel.start_row`; the part of every convolution in the rows above."""
         context = row_of(cache.context, row)
         stem, stem_left, stem_past = self.stem.start_row(
             self.embedding(cache.pixels), cache.stem, row
@@ -259,7 +264,7 @@ class PixelSNAIL(AutoregressiveModel):
     def step(
         self, above: Any, left: Any, previous: Int[Array, "b k c"]
     ) -> tuple[Float[Array, "b k d"], Any, Any]:
-        """See `AutoregressiveModel.step`: all blocks at one position."""
+        """See `AutoregressiveModel.step`; runs all blocks at the next columns."""
         (stem_above, aboves), (stem_left, lefts, states) = above, left
         previous_vector = self.embedding(previous)[:, None]
         stem, stem_left = self.stem.step(previous_vector, stem_above, stem_left)
@@ -300,5 +305,5 @@ class PixelSNAIL(AutoregressiveModel):
         )
 
     def _unstack(self) -> list[tuple[list[GatedResidual], AttentionBlock | None]]:
-        """The layers of each block, one by one."""
+        """Return the layers of each block: its residual blocks, and its attention."""
         return [(block.residuals.unstack(), block.attention) for block in self.blocks.unstack()]

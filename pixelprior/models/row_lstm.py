@@ -1,21 +1,23 @@
-"""Row LSTM: an LSTM down the rows, whole rows at a time.
+"""Row LSTM: an LSTM that runs down the rows, a whole row at a time.
 
 Legend: b batch, h height, w width, d features, k columns of the state kernel, c features of the
 context.
 
-A 7x7 convolution that does not see its own position, then residual LSTM layers. A layer's state at
-a position comes from its input there and to the left, and from the states of k columns of the row
-above [1, section 3.1]. So a position sees a triangle that opens upwards, as high as the image; what
-lies to the right of it, in the rows just above, is a blind spot. `DiagonalBiLSTM` all but has none.
+The network is a 7x7 convolution that excludes its own position, then residual LSTM layers. A
+layer's state at a position comes from the layer's input there and to the left, and from the states
+of k columns of the row above [1, section 3.1]. The receptive field of a position is a triangle that
+widens upwards, to the top of the image. The pixels to the right of this triangle, in the rows just
+above, are a blind spot. `DiagonalBiLSTM` has almost none.
 
 Where we deviate from [1]:
 
-- A masked tap is a tap that is not there, see `Left` and `MaskedConv`.
-- Channels are conditioned on each other in the head alone, see `SoftmaxHead`.
+- Taps that a mask would set to zero do not exist (see `Left` and `MaskedConv`).
+- Only the head conditions channels on each other (see `SoftmaxHead`).
 - Forget gates start open, with a bias of 1.
-- Context, which [1] does not have, enters the gates of each layer; dropout falls on hidden states
-  on their way out of a layer, not on their way to the next row.
-- Symbols enter as learned embeddings, so that codes are as welcome as intensities.
+- Context, which [1] does not have, enters the gates of each layer.
+- Dropout applies to the hidden states at the output of a layer. It does not apply to the states
+  that go to the next row.
+- Symbols enter as learned embeddings, which suit codes as well as intensities.
 
 [1] van den Oord et al. 2016a, Pixel Recurrent Neural Networks, figure 5 and table 1.
 """
@@ -37,7 +39,7 @@ from pixelprior.nn.masked_conv import MaskedConv
 
 
 class RowLSTMBlock(nnx.Module):
-    """One LSTM layer, ``2 d`` features in, ``d`` inside, 1x1 back to ``2 d``; added."""
+    """Residual LSTM layer: ``2 d`` features in, ``d`` inside, a 1x1 convolution back to ``2 d``."""
 
     def __init__(
         self,
@@ -48,7 +50,7 @@ class RowLSTMBlock(nnx.Module):
         dropout_rate: float,
         rngs: nnx.Rngs,
     ):
-        # What a masked kernel of this size has left: the own column, and those before it.
+        # These are the taps that a masked kernel keeps: the own column, and the columns before it.
         self.inputs = Left(kernel_size // 2 + 1, 2 * d, 4 * d, rngs=rngs)
         self.lstm = LineLSTM(kernel_size, d, context_features=context_features, rngs=rngs)
         self.dropout = nnx.Dropout(dropout_rate)
@@ -60,7 +62,7 @@ class RowLSTMBlock(nnx.Module):
         context: Float[Array, "#h b #w c"] | None,
         dropout_key: Array | None = None,
     ) -> Float[Array, "h b w 2*d"]:
-        """The layer over whole grids; rows lead."""
+        """Apply the layer to whole grids; rows are the leading axis."""
         terms, _ = self.inputs(x, self.inputs.init_past(*x.shape[:2]))
         hidden = self.lstm(terms + self.lstm.condition(context))
         return self.output(x, hidden, dropout_key)
@@ -71,7 +73,7 @@ class RowLSTMBlock(nnx.Module):
         hidden: Float[Array, "*n d"],
         dropout_key: Array | None = None,
     ) -> Float[Array, "*n 2*d"]:
-        """The layer's result, given its hidden states."""
+        """Return the layer's result, given its hidden states."""
         hidden = self.dropout(hidden, deterministic=dropout_key is None, rngs=dropout_key)
         return x + self.expand(hidden)
 
@@ -88,14 +90,17 @@ class RowLSTM(AutoregressiveModel):
     """The Row LSTM of van den Oord et al. (2016a).
 
     Args:
-        grid: what it is a distribution over.
+        grid: size, channels and values per symbol of the grids.
         features: size of hidden states and cells (h of the paper; the residual stream has 2 h).
-        num_layers: residual LSTM layers.
-        kernel_size: columns of the row above that a state comes from (odd); the input is seen as
-            far to the left.
-        first_kernel_size: of the first convolution (odd).
-        rngs: where the initial weights come from.
-        common: see `AutoregressiveModel`.
+        num_layers: number of residual LSTM layers.
+        kernel_size: number of columns of the row above that a state depends on; odd. The kernel
+            over the input reaches as far to the left.
+        first_kernel_size: size of the first convolution's kernel; odd.
+        rngs: random number generators for the initial weights.
+        common: settings of every model; see `AutoregressiveModel`.
+
+    Raises:
+        InputError: if ``kernel_size`` is even or below 3.
     """
 
     def __init__(
@@ -123,7 +128,7 @@ class RowLSTM(AutoregressiveModel):
     def network(self, x: Embedded, context: EncodedContext, dropout_key: Array | None) -> Features:
         """See `AutoregressiveModel.network`."""
         keys = self.blocks.split_key(dropout_key)
-        # Rows lead from here on, as a scan over them wants it: turned once, not in every layer.
+        # The scan over rows needs them as the leading axis. Transpose once, not in every layer.
         rows = self.first(x).swapaxes(0, 1)
         context_rows = None if context is None else context.swapaxes(0, 1)
 
@@ -146,7 +151,7 @@ class RowLSTM(AutoregressiveModel):
         )
 
     def start_row(self, cache: _Cache, row: Int[Array, ""]) -> tuple[_Cache, Any, Any]:
-        """See `AutoregressiveModel.start_row`: what comes of the states of the row above."""
+        """See `AutoregressiveModel.start_row`; computes the terms from the row above."""
         context = row_of(cache.context, row)
         batch = cache.pixels.shape[0]
         first, first_left, first_past = self.first.start_row(
@@ -162,7 +167,7 @@ class RowLSTM(AutoregressiveModel):
     def step(
         self, above: Any, left: Any, previous: Int[Array, "b k c"]
     ) -> tuple[Float[Array, "b k d"], Any, Any]:
-        """See `AutoregressiveModel.step`: the input's part of the gates, and the cells."""
+        """See `AutoregressiveModel.step`; adds the input's part of the gates, updates the cells."""
         first, terms, cells = above
         x, past = self.first.step(self.embedding(previous)[:, None], first, left[0])
         pasts, hiddens, new_cells = [past], [], []

@@ -1,18 +1,18 @@
-"""A transformer over the raster order.
+"""Transformer over the positions of a grid, in raster order.
 
 Legend: b batch, h height, w width, c channels, d features.
 
-Pre-norm blocks of causal attention and a two-layer perceptron [1; 2, section 2.3], over positions
-in raster order as in [3] and [4].
+Each block is pre-norm: causal attention, then a two-layer perceptron [1; 2, section 2.3]. Positions
+are in raster order, as in [3] and [4].
 
 Where we deviate from them:
 
-- Positions are pixels, not channels: the channels of a pixel are chained in the head.
-- What enters is not the previous pixel alone but a small masked convolution, see `RasterStem`. On
-  budgets of minutes, learning from nothing that neighbours matter takes longer than all the rest.
-- Places are learned vectors, one per row and one per column.
-- The context is added to what each block's attention and perceptron look at.
-- A window, where there is one, is a number of rows: keys and values of so many are remembered.
+- Positions are pixels, not channels. The head applies the chain rule to the channels of a pixel.
+- The input is a small masked convolution (see `RasterStem`), not the previous pixel alone. Without
+  it, a training of a few minutes spends most of its time on learning that neighbours matter.
+- Position embeddings are learned vectors, one per row and one per column.
+- The context is added to the inputs of each block's attention and perceptron.
+- An attention window is a number of rows. Keys and values are stored for this number of rows.
 
 [1] Vaswani et al. 2017, Attention Is All You Need.
 [2] Radford et al. 2019, Language Models are Unsupervised Multitask Learners.
@@ -35,11 +35,11 @@ from pixelprior.nn.initializers import layer_norm, linear
 from pixelprior.nn.raster_stem import RasterStem
 
 EXPANSION = 4
-"""Hidden features of a block's perceptron, per feature: that of [1], section 3.3."""
+"""Hidden features of a block's perceptron, per input feature; the value of [1], section 3.3."""
 
 
 class TransformerBlock(nnx.Module):
-    """Attention, then a perceptron, each after a norm and added to what it looked at."""
+    """Attention, then a perceptron; both are residual, with a layer norm before them."""
 
     def __init__(
         self,
@@ -62,13 +62,13 @@ class TransformerBlock(nnx.Module):
         self.dropout = nnx.Dropout(dropout_rate)
 
     def condition(self, context: EncodedContext) -> Float[Array, "b #h #w 2*d"] | None:
-        """What the context adds, for the attention and for the perceptron."""
+        """Return the context's terms for the inputs of the attention and of the perceptron."""
         return None if self.context is None or context is None else self.context(context)
 
     def attention_input(
         self, x: Float[Array, "b h w d"], condition: Float[Array, "b #h #w 2*d"] | None
     ) -> Float[Array, "b h w d"]:
-        """What the attention looks at."""
+        """Return the input of the attention."""
         y = self.attention_norm(x)
         return y if condition is None else y + condition[..., : y.shape[-1]]
 
@@ -79,7 +79,7 @@ class TransformerBlock(nnx.Module):
         condition: Float[Array, "b #h #w 2*d"] | None,
         dropout_key: Array | None = None,
     ) -> Float[Array, "b h w d"]:
-        """The block's result, given that of its attention."""
+        """Return the block's result, given the result of its attention."""
         keys = (None, None) if dropout_key is None else jax.random.split(dropout_key)
         x = x + self.dropout(attended, deterministic=keys[0] is None, rngs=keys[0])
         y = self.norm(x)
@@ -100,14 +100,15 @@ class Transformer(AutoregressiveModel):
     """A decoder-only transformer over the positions of a grid.
 
     Args:
-        grid: what it is a distribution over.
-        features: width of the residual stream; a multiple of ``num_heads``.
-        num_layers: blocks of attention and perceptron.
-        num_heads: of each attention.
-        window_rows: how many rows above its own a position attends to; all, if there are no more.
-        first_kernel_size: of the convolution before the blocks (odd).
-        rngs: where the initial weights come from.
-        common: see `AutoregressiveModel`.
+        grid: size, channels and values per symbol of the grids.
+        features: number of features of the residual stream; a multiple of ``num_heads``.
+        num_layers: number of blocks of attention and perceptron.
+        num_heads: number of heads of each attention layer.
+        window_rows: number of rows above its own that a position attends to; all of them, if the
+            grid has fewer.
+        first_kernel_size: size of the kernel of the convolution before the blocks; odd.
+        rngs: random number generators for the initial weights.
+        common: settings of every model; see `AutoregressiveModel`.
     """
 
     def __init__(
@@ -160,7 +161,7 @@ class Transformer(AutoregressiveModel):
         )
 
     def start_row(self, cache: _Cache, row: Int[Array, ""]) -> tuple[_Cache, Any, Any]:
-        """See `AutoregressiveModel.start_row`: the stem's rows above, and the context."""
+        """See `AutoregressiveModel.start_row`; the stem's rows above, and the context."""
         context, blocks = row_of(cache.context, row), self.blocks.unstack()
         above, stem, past = self.stem.start_row(self.embedding(cache.pixels), cache.stem, row)
         conditions = [block.condition(context) for block in blocks]
@@ -173,7 +174,7 @@ class Transformer(AutoregressiveModel):
     def step(
         self, above: Any, left: Any, previous: Int[Array, "b k c"]
     ) -> tuple[Float[Array, "b k d"], Any, Any]:
-        """See `AutoregressiveModel.step`: all blocks at one position."""
+        """See `AutoregressiveModel.step`; runs all blocks at the next columns."""
         (stem_above, conditions), (stem, states) = above, left
         x, stem = self.stem.step(self.embedding(previous)[:, None], stem_above, stem)
         after, traces = [], []
@@ -187,7 +188,7 @@ class Transformer(AutoregressiveModel):
         return self.norm(x)[:, 0], (stem, after), traces
 
     def end_row(self, cache: _Cache, pixels: Int[Array, "b 1 w c"], traces: Any) -> _Cache:
-        """See `AutoregressiveModel.end_row`: remembers the row's keys and values."""
+        """See `AutoregressiveModel.end_row`; stores the row's keys and values."""
         return cache._replace(
             pixels=pixels,
             blocks=[

@@ -1,1 +1,1 @@
-"""Layers: what models are made of."""
+"""Layers that the models are built from."""

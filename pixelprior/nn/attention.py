@@ -1,10 +1,11 @@
-"""Causal attention over a grid: each position looks at its own and at those before it.
+"""Causal attention over a grid: each position attends to itself and to earlier positions.
 
 Legend: b batch, h height, w width, d features, n heads, f features of a head, r rows of the window,
 q queries, k keys.
 
-Over whole grids the layer takes and gives ``[b, h, w, d]``. Some columns at a time, the keys and
-values of finished rows lie in an `AttentionCache`, those of the current row in a `RowOfKeys`.
+For whole grids, the layer maps ``[b, h, w, d]`` to ``[b, h, w, e]``, with e features out. It also
+runs on some columns at a time. An `AttentionCache` then holds the keys and values of finished rows,
+and a `RowOfKeys` also holds those of the current row.
 """
 
 import functools
@@ -21,39 +22,41 @@ from pixelprior.errors import InputError
 from pixelprior.nn.initializers import linear
 
 CHUNKS = 7
-"""Whole grids are attended to in at least so many parts, each looking only as far as its own end:
-so 57% of the scores are computed, where 50% are needed."""
+"""Target number of row chunks for attention over a whole grid. The height and the window determine
+the actual number. A chunk reads only up to its own last row. With 7 equal chunks and all rows in
+the window, 57% of the scores are computed, and 50% are needed."""
 
 
 class AttentionCache(NamedTuple):
-    """Keys and values of the ``r`` rows before the one that is next, the nearest last."""
+    """Keys and values of the ``r`` rows above the next row, the nearest row last."""
 
     keys: Float[Array, "b n r w f"]
     values: Float[Array, "b n r w f"]
 
 
 class RowOfKeys(NamedTuple):
-    """What positions leave to the next: all earlier keys and values, and how many there are."""
+    """State between columns of a row: all earlier keys and values, and their number."""
 
     above: AttentionCache
-    rows: Int[Array, ""]  # of `above`, how many are rows of the grid
+    rows: Int[Array, ""]  # number of rows in `above` that are rows of the grid
     keys: Float[Array, "b n w f"]
     values: Float[Array, "b n w f"]
-    columns: Int[Array, ""]  # of `keys`, how many are known
+    columns: Int[Array, ""]  # number of columns in `keys` that are known
 
 
 class CausalAttention(nnx.Module):
     """Multi-head attention (Vaswani et al. 2017, section 3.2.2) in raster order.
 
     Args:
-        d: features in.
-        e: features out.
-        num_heads: must divide ``e``.
-        window_rows: how many rows above the own one are looked at; in a grid of fewer, all.
-        rngs: where the initial weights come from.
+        d: number of features in.
+        e: number of features out.
+        num_heads: number of heads; must divide ``e``.
+        window_rows: number of rows above its own that a position attends to; all of them, if the
+            grid has fewer.
+        rngs: random number generators for the initial weights.
 
     Raises:
-        InputError: if the heads do not divide the features.
+        InputError: if ``num_heads`` does not divide ``e``.
     """
 
     def __init__(self, d: int, e: int, *, num_heads: int, window_rows: int, rngs: nnx.Rngs):
@@ -65,20 +68,20 @@ class CausalAttention(nnx.Module):
         self.output = linear(e, e, rngs=rngs)
 
     def __call__(self, x: Float[Array, "b h w d"]) -> Float[Array, "b h w e"]:
-        """Attention over whole grids."""
+        """Apply attention to whole grids."""
         query, key, value = self._heads(x)
         attended = attend(query, key, value, self.window_rows)
         return self.output(attended.reshape(*x.shape[:-1], -1))
 
     def init_cache(self, batch: int, height: int, width: int) -> AttentionCache:
-        """Before the first row: places for as many rows as are ever looked at."""
+        """Return the empty cache before the first row, with room for the rows of the window."""
         rows = min(self.window_rows, height - 1)
         features = self.output.kernel.shape[0] // self.num_heads
         empty = jnp.zeros((batch, self.num_heads, rows, width, features), self.project.kernel.dtype)
         return AttentionCache(empty, empty)
 
     def start_row(self, cache: AttentionCache, row: Int[Array, ""]) -> RowOfKeys:
-        """The state before the first column of a row."""
+        """Return the state before the first column of a row."""
         batch, heads, rows, width, features = cache.keys.shape
         empty = jnp.zeros((batch, heads, width, features), cache.keys.dtype)
         return RowOfKeys(cache, jnp.minimum(row, rows), empty, empty, jnp.zeros((), jnp.int32))
@@ -90,9 +93,9 @@ class CausalAttention(nnx.Module):
         RowOfKeys,
         tuple[Float[Array, "b n q f"], Float[Array, "b n q f"]],
     ]:
-        """The next columns; returns their result, the state after them, their keys and values."""
+        """Return the next columns' result, the state after them, and their keys and values."""
         query, key, value = (jnp.moveaxis(part[:, 0], 1, 2) for part in self._heads(x))
-        # How many keys of the row each column looks at: its own is the last.
+        # Number of keys of the row that each column reads; its own key is the last.
         known_columns = state.columns + 1 + jnp.arange(x.shape[2])
         state = state._replace(
             keys=lax.dynamic_update_slice_in_dim(state.keys, key, state.columns, axis=2),
@@ -109,7 +112,7 @@ class CausalAttention(nnx.Module):
             ],
             axis=-1,
         ).astype(jnp.float32)
-        # The nearest rows are last, so those that are not rows of the grid come first.
+        # The nearest rows are last. Rows outside the grid therefore come first.
         above = jnp.arange(rows * width) >= (rows - state.rows) * width
         known = jnp.concatenate(
             [
@@ -129,7 +132,7 @@ class CausalAttention(nnx.Module):
         cache: AttentionCache,
         trace: tuple[Float[Array, "b n w f"], Float[Array, "b n w f"]],
     ) -> AttentionCache:
-        """Takes a finished row in, and forgets the one that falls out of the window."""
+        """Add a finished row to the cache, and drop the row that leaves the window."""
         keys, values = (part[:, :, None] for part in trace)
         return AttentionCache(
             jnp.concatenate([cache.keys, keys], axis=2)[:, :, 1:],
@@ -137,7 +140,7 @@ class CausalAttention(nnx.Module):
         )
 
     def _heads(self, x: Float[Array, "b h w d"]) -> list[Float[Array, "b h w n f"]]:
-        """Queries, keys and values."""
+        """Return queries, keys and values."""
         parts = jnp.split(self.project(x), 3, axis=-1)
         return [part.reshape(*x.shape[:-1], self.num_heads, -1) for part in parts]
 
@@ -149,12 +152,14 @@ def attend(
     value: Float[Array, "b h w n f"],
     window_rows: int,
 ) -> Float[Array, "b h w n f"]:
-    """Each position attends to itself, and to those before it in its row and the window above.
+    """Let each position attend to itself, to earlier positions in its row, and to the window above.
 
-    Chunk of rows by chunk of rows, each of which looks no further than it may. The gradient
-    computes the scores anew: kept, they would be most of what training a network needs of memory.
-    With heads before positions all products run along contiguous features; on CPUs this is three
-    times as fast as `jax.nn.dot_product_attention`, which has them the other way round.
+    The rows are processed in chunks. A chunk reads no keys outside its window or after its last
+    row. The gradient recomputes the scores. Stored scores would take most of the memory that
+    training needs.
+
+    Heads come before positions, so that all products run along contiguous features. On CPUs this is
+    three times as fast as `jax.nn.dot_product_attention`, which has positions before heads.
     """
     _, height, width, _, features = query.shape
     query, key, value = (

@@ -1,16 +1,16 @@
-"""The two primitives that every causal convolution here is made of: `Above` and `Left`.
+"""The two primitives of every causal convolution in this package: `Above` and `Left`.
 
 Legend: b batch, h height, w width, d features in, e features out, r rows and k columns of a kernel.
 
-Both layers look *at and before* their own position: `Above` at its own row and the rows above it,
-`Left` at its own column and the columns to the left. Neither can look anywhere else, since a tap
-that would is not there; so no kernel is ever masked. What makes a network causal is only where its
-input is shifted, by `shift_down` and `shift_right`, so that "own" means "the one before".
+`Above` reads its own row and the rows above it. `Left` reads its own column and the columns to the
+left of it. Their kernels have no other taps, and therefore need no mask. A network becomes causal
+only by a shift of its input, with `shift_down` or `shift_right`. After the shift, a layer's own row
+or column holds the row or column before it.
 
-Both layers work on a *chunk*: some rows, or some columns, with the `past` that came before it. The
-whole grid is one chunk with nothing before it; a sampler feeds chunks of one row, or of one column,
-and carries the past along. It is the same code and the same weights either way, which is why the
-two ways agree.
+Both layers work on a *chunk*: some rows, or some columns, with the ``past`` before them. A whole
+grid is one chunk with a past of zeros. A sampler passes chunks of one row or of one column, and
+carries the past from chunk to chunk. The code and the weights are the same in both cases, and
+therefore the results agree.
 """
 
 import jax
@@ -23,17 +23,17 @@ from pixelprior.nn.initializers import kernel
 
 
 def shift_down(x: Shaped[Array, "b h w c"], fill: int = 0) -> Shaped[Array, "b h w c"]:
-    """Moves every row one down: position (i, j) holds what was at (i - 1, j), row 0 ``fill``."""
+    """Move every row down by one: (i, j) receives the value of (i - 1, j), row 0 ``fill``."""
     return jnp.pad(x[:, :-1], ((0, 0), (1, 0), (0, 0), (0, 0)), constant_values=fill)
 
 
 def shift_right(x: Shaped[Array, "b h w c"], fill: int = 0) -> Shaped[Array, "b h w c"]:
-    """Moves every column one right: (i, j) holds what was at (i, j - 1), column 0 ``fill``."""
+    """Move every column right by one: (i, j) receives that of (i, j - 1), column 0 ``fill``."""
     return jnp.pad(x[:, :, :-1], ((0, 0), (0, 0), (1, 0), (0, 0)), constant_values=fill)
 
 
 def _taps(x: Float[Array, "b H W d"], rows: int, columns: int) -> list[Float[Array, "b h w d"]]:
-    """The views of ``x`` under each tap of a kernel, in the kernel's row-major order."""
+    """Return the views of ``x`` under each tap of a kernel, in the kernel's row-major order."""
     height, width = x.shape[1] - rows + 1, x.shape[2] - columns + 1
     return [x[:, i : i + height, j : j + width] for i in range(rows) for j in range(columns)]
 
@@ -44,11 +44,14 @@ def correlate(
 ) -> Float[Array, "b h w e"]:
     """``y[i, j] = sum over (m, n) of x[i + m, j + n] @ kernel[m, n]``, wherever all taps exist.
 
-    One matrix product over all taps side by side. On CPUs this is far ahead of
-    ``lax.conv_general_dilated``, whose gradient falls off the fast path there. The gradient is
-    written out, which makes a training step about a tenth faster than autodiff does: the taps are
-    gathered again rather than kept (r * k times the memory), the gradient of ``x`` is one product
-    and then shifts, and that of ``kernel`` transposes the smaller operand.
+    All taps are placed side by side, for one matrix product. On CPUs this is much faster than
+    ``lax.conv_general_dilated``, whose gradient has no fast implementation there.
+
+    The gradient is written by hand, and a training step is about a tenth faster than with autodiff:
+
+    - The backward pass gathers the taps again. Stored taps would take r * k times the memory.
+    - The gradient of ``x`` is one product, followed by shifts.
+    - The gradient of ``kernel`` transposes the smaller operand.
     """
     rows, columns, d, e = kernel.shape
     if (rows, columns) == (1, 1):
@@ -78,7 +81,11 @@ correlate.defvjp(_correlate_forward, _correlate_backward)
 
 
 class Above(nnx.Module):
-    """A convolution over the own row and the ``rows - 1`` rows above it, ``columns`` wide."""
+    """Convolution over the own row and the ``rows - 1`` rows above it, ``columns`` wide.
+
+    Raises:
+        InputError: if ``columns`` is even.
+    """
 
     def __init__(self, rows: int, columns: int, d: int, e: int, *, rngs: nnx.Rngs):
         if columns % 2 == 0:
@@ -86,14 +93,14 @@ class Above(nnx.Module):
         self.kernel = kernel(rows, columns, d, e, rngs=rngs)
 
     def init_past(self, batch: int, width: int) -> Float[Array, "b rows-1 w d"]:
-        """What lies above the grid: zeros."""
+        """Return the past of the first row: zeros, for the rows above the grid."""
         rows, _, d, _ = self.kernel.shape
         return jnp.zeros((batch, rows - 1, width, d), self.kernel.dtype)
 
     def __call__(
         self, x: Float[Array, "b h w d"], past: Float[Array, "b rows-1 w d"]
     ) -> tuple[Float[Array, "b h w e"], Float[Array, "b rows-1 w d"]]:
-        """Returns the outputs for the rows of ``x``, and the past of the rows that follow."""
+        """Return the outputs for the rows of ``x``, and the past of the rows that follow."""
         margin = self.kernel.shape[1] // 2
         extended = jnp.concatenate([past, x], axis=1)
         wide = jnp.pad(extended, ((0, 0), (0, 0), (margin, margin), (0, 0)))
@@ -101,19 +108,19 @@ class Above(nnx.Module):
 
 
 class Left(nnx.Module):
-    """A convolution over the own column and the ``columns - 1`` columns to the left of it."""
+    """Convolution over the own column and the ``columns - 1`` columns to the left of it."""
 
     def __init__(self, columns: int, d: int, e: int, *, rngs: nnx.Rngs):
         self.kernel = kernel(1, columns, d, e, rngs=rngs)
 
     def init_past(self, batch: int, height: int) -> Float[Array, "b h columns-1 d"]:
-        """What lies to the left of the grid: zeros."""
+        """Return the past of the first column: zeros, for the columns to the left of the grid."""
         _, columns, d, _ = self.kernel.shape
         return jnp.zeros((batch, height, columns - 1, d), self.kernel.dtype)
 
     def __call__(
         self, x: Float[Array, "b h w d"], past: Float[Array, "b h columns-1 d"]
     ) -> tuple[Float[Array, "b h w e"], Float[Array, "b h columns-1 d"]]:
-        """Returns the outputs for the columns of ``x``, and the past of those that follow."""
+        """Return the outputs for the columns of ``x``, and the past of the columns that follow."""
         extended = jnp.concatenate([past, x], axis=2)
         return correlate(extended, self.kernel[...]), extended[:, :, x.shape[2] :]

@@ -1,4 +1,4 @@
-"""Codes of coarser grids as a map of features on a finer one.
+"""Codes of coarser grids, turned into a map of features on a finer grid.
 
 Legend: b batch, h height, w width, c channels (codebooks), m features.
 """
@@ -17,20 +17,22 @@ from pixelprior.nn.residual import ResidualTower, Upsample
 
 
 class CodeContext(nnx.Module):
-    """A residual network that carries coarser codes up to the grid of finer ones.
+    """Residual network that upsamples coarser codes to the grid of finer codes.
 
-    It starts from the coarsest codes, and on every grid on the way up takes in the codes there, so
-    that the finest level is told of all the levels above it. Razavi et al. 2019, section 3.2.
+    The network starts from the coarsest codes. On every grid on the way up, it adds the codes of
+    that grid. The finest level is therefore conditioned on all levels above it (Razavi et al. 2019,
+    section 3.2).
 
     Args:
-        coarser: the grids whose codes are known, the coarsest first.
-        grid: the grid that the map is for.
-        features: of the map, and of everything on the way.
-        num_blocks: residual blocks on every grid.
-        rngs: where the initial weights come from.
+        coarser: grids whose codes are known, the coarsest first.
+        grid: grid of the resulting map.
+        features: number of features of the map, and of all layers.
+        num_blocks: number of residual blocks on every grid.
+        rngs: random number generators for the initial weights.
 
     Raises:
-        InputError: if a grid is not a multiple of the one before it, equally in both directions.
+        InputError: if a grid's height and width are not the same multiple of those of the coarser
+            grid before it.
     """
 
     def __init__(
@@ -64,14 +66,15 @@ class CodeContext(nnx.Module):
         )
 
     def __call__(self, codes: Sequence[Int[Array, "b _ _ _"]]) -> Float[Array, "b h w m"]:
-        """The map, given the codes of all coarser grids, the coarsest first."""
+        """Return the map, given the codes of all coarser grids, the coarsest first."""
         for known, values in zip(self.coarser, codes, strict=True):
             known.check(values)
         x: Any = None
         for embedding, tower, upsample, values in zip(
             self.embeddings, self.towers, self.upsamples, codes, strict=True
         ):
-            # As for a model's own symbols: bytes do not hold the places of several channels.
+            # A byte cannot hold an index into the joint table of several channels. Models convert
+            # their own symbols for the same reason.
             here = embedding(values.astype(jnp.int32))
             x = upsample(tower(here if x is None else x + here))
         return x

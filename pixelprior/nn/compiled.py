@@ -1,7 +1,8 @@
-"""Methods that are compiled where they are called from outside of compiled code.
+"""Methods that compile themselves when they are called from outside of compiled code.
 
-Run operation by operation, a loop over layers is compiled anew in every call, since what it loops
-over is a new function each time: JAX finds nothing in its cache, and keeps every program.
+Without this, operations run one by one, and JAX compiles a loop over layers anew in every call. The
+body of the loop is a new function each time. JAX does not find it in its cache, and keeps every
+compiled program.
 """
 
 import functools
@@ -18,14 +19,15 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 def compiled(
     check: Callable[..., None] | None = None, *, static: Sequence[str] = ()
 ) -> Callable[[Method], Method]:
-    """A decorator for methods of modules: one program per graph and shapes.
+    """Make a decorator for methods of modules: one compiled program per graph and shapes.
 
-    Inside of other traced code the method runs as it is, as a part of that code. It must not change
-    its module.
+    Inside other traced code, the method runs directly, as a part of that code. The method must not
+    change its module.
 
     Args:
-        check: called first, with the method's own arguments, while their values can be looked at.
-        static: arguments that are no arrays, by name.
+        check: function that is called first, with the method's own arguments. Their values can
+            still be read at that time.
+        static: names of the arguments that are not arrays.
     """
 
     def decorate(method: Method) -> Method:

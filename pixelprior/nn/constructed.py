@@ -6,13 +6,13 @@ import weakref
 from collections.abc import Mapping
 from typing import Any
 
-# Beside the models, not in them: an attribute would become a part of their graph, and two equal
-# models would compile twice.
+# The arguments are stored outside the models. An attribute would become a part of a model's graph,
+# and two equal models would compile twice.
 _ARGUMENTS: weakref.WeakKeyDictionary[Any, Mapping[str, Any]] = weakref.WeakKeyDictionary()
 
 
 class Constructed:
-    """Base of classes whose constructor arguments are remembered."""
+    """Base of classes whose constructor arguments are stored."""
 
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
@@ -22,7 +22,7 @@ class Constructed:
 
         @functools.wraps(construct)
         def __init__(self: Any, *args: Any, **settings: Any) -> None:
-            # The outermost constructor comes first: those of base classes do not count.
+            # The outermost constructor runs first. Constructors of base classes do not count.
             if self not in _ARGUMENTS:
                 bound = inspect.signature(construct).bind(self, *args, **settings)
                 _ARGUMENTS[self] = bound.arguments
@@ -35,7 +35,7 @@ def constructor_arguments(model: Any) -> dict[str, Any] | None:
     """Return the arguments that a model was constructed with, by name, without ``rngs``.
 
     Returns:
-        None for a model that was not made by its constructor but by `nnx.merge`, for example.
+        The arguments, or None for a model that another function made, for example `nnx.merge`.
     """
     if model not in _ARGUMENTS:
         return None

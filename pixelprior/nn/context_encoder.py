@@ -1,4 +1,4 @@
-"""Context as one array of features that broadcasts over the grid.
+"""Encoder of a context as one array of features that broadcasts over the grid.
 
 Legend: b batch, h height, w width, m features of the context map, d features out.
 """
@@ -12,9 +12,9 @@ from pixelprior.nn.initializers import embed, linear
 
 
 class ContextEncoder(nnx.Module):
-    """Turns a `Context` into features ``[b, h or 1, w or 1, d]``, or ``None`` for no context.
+    """Encode a `Context` as features ``[b, h or 1, w or 1, d]``; ``None`` without a context.
 
-    A class alone stays one vector per grid, so that conditioning on it costs next to nothing.
+    A class without a map stays one vector per grid. Conditioning on it costs almost nothing.
     """
 
     def __init__(self, shape: ContextShape, d: int, *, rngs: nnx.Rngs):
@@ -24,10 +24,10 @@ class ContextEncoder(nnx.Module):
         self.map = linear(shape.map_features, d, rngs=rngs) if shape.map_features else None
 
     def __call__(self, context: Context | None, batch: int) -> Float[Array, "b #h #w d"] | None:
-        """Encodes the context of ``batch`` grids.
+        """Encode the context of ``batch`` grids.
 
         Raises:
-            InputError: if the context is not what the model was built for.
+            InputError: if the context does not fit ``shape``.
         """
         self.shape.check(context, batch)
         context = context or Context()
@@ -36,7 +36,7 @@ class ContextEncoder(nnx.Module):
             label = context.label
             if label is None:
                 label = jnp.full(batch, self.shape.num_classes, jnp.int32)
-            # An embedding keeps the dtype that it was made in, whatever its weights are cast to.
+            # `nnx.Embed` returns the dtype that it was made with, even after a cast of its weights.
             vectors = self.label(label).astype(self.label.embedding.dtype)
             parts.append(vectors[:, None, None, :])
         if self.map is not None and context.map is not None:

@@ -1,6 +1,6 @@
-"""What a head is: the distribution of one pixel, by the chain rule over its channels.
+"""Base of all heads: the distribution of one pixel, by the chain rule over its channels.
 
-Legend: n any leading axes, d features, c channels, v levels.
+Legend: n any leading axes, d features, c channels, v values per symbol.
 """
 
 import abc
@@ -14,8 +14,8 @@ from pixelprior.grid import Grid
 class Head(nnx.Module, metaclass=abc.ABCMeta):
     """p(pixel | features) = product over channels of p(channel | features, earlier channels).
 
-    ``logits`` is all that sampling, completing and coding ever ask for; ``log_prob`` is what
-    training asks for, and need not build every level's mass.
+    Sampling, completion and coding call only ``logits``. Training calls ``log_prob``, which does
+    not need to compute the mass of every value.
     """
 
     grid: Grid
@@ -24,10 +24,10 @@ class Head(nnx.Module, metaclass=abc.ABCMeta):
     def logits(
         self, features: Float[Array, "*n d"], earlier: Int[Array, "*n k"]
     ) -> Float[Array, "*n v"]:
-        """The distribution of channel ``k``, given the ``k`` channels before it, unnormalised."""
+        """Return the unnormalised logits of channel ``k``, given the ``k`` channels before it."""
 
     @abc.abstractmethod
     def log_prob(
         self, features: Float[Array, "*n d"], pixel: Int[Array, "*n c"]
     ) -> Float[Array, "*n"]:
-        """The log-probability of whole pixels, in nats."""
+        """Return the log-probability of whole pixels, in nats."""

@@ -1,4 +1,4 @@
-"""The heads that a model may have, by name."""
+"""Heads of the models, by name."""
 
 import dataclasses
 
@@ -15,15 +15,16 @@ HEADS = ("softmax", "logistic_mixture")
 
 @dataclasses.dataclass(frozen=True)
 class HeadSettings:
-    """Which head, and how large.
+    """Kind and size of a head.
 
     Attributes:
-        name: "softmax" for any symbols; "logistic_mixture" for intensities, which have an order.
-        hidden_features: of the head's own layer, for each channel.
-        num_mixtures: logistics in the mixture; the softmax has no use for it.
+        name: "softmax" for any symbols, "logistic_mixture" for intensities, which have an order.
+        hidden_features: number of units of the hidden layer; the softmax has one such layer for
+            each channel.
+        num_mixtures: number of logistics in the mixture; the softmax does not use it.
 
     Raises:
-        InputError: if there is no such head.
+        InputError: if the head is unknown.
     """
 
     name: str
@@ -35,7 +36,7 @@ class HeadSettings:
             raise InputError(f"head must be one of {', '.join(HEADS)}, got {self.name!r}")
 
     def make(self, grid: Grid, d: int, *, rngs: nnx.Rngs) -> Head:
-        """The head of a network with ``d`` features."""
+        """Return the head of a network with ``d`` features."""
         if self.name == "softmax":
             return SoftmaxHead(grid, d, hidden_features=self.hidden_features, rngs=rngs)
         return LogisticMixtureHead(

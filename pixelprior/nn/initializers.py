@@ -1,11 +1,11 @@
-"""Initial weights, without a compilation for each of their shapes.
+"""Initial weights, without a compilation for each shape.
 
-JAX compiles a random function anew for every shape, which takes a tenth of a second and more each
-time: a network has dozens of shapes. Bit n of a key's random numbers is a function of the key and n
-alone, so the numbers of any shape are the first ones of a longer vector. A few lengths serve all
-shapes, and the numbers are the same bit for bit. Everything else is done by NumPy.
+JAX compiles a random function anew for every shape. Each compilation takes a tenth of a second or
+more, and a network has dozens of shapes. Bit n of a key's random numbers depends only on the key
+and on n. The numbers of any shape are therefore the first numbers of a longer vector. A few vector
+lengths serve all shapes, and the numbers are the same bit for bit. NumPy does the rest of the work.
 
-`linear`, `conv`, `embed` and `layer_norm` make layers of Flax that start from these weights.
+`linear`, `conv`, `embed` and `layer_norm` make Flax layers that start from these weights.
 """
 
 import functools
@@ -22,29 +22,29 @@ from jaxtyping import Array, Float
 Draw = Callable[[Array, tuple[int, ...]], Array]
 
 FEWEST, GROWTH = 65_536, 16
-"""Vectors of random numbers are as long as ``FEWEST`` times a power of ``GROWTH``."""
+"""Lengths of the vectors of random numbers: ``FEWEST`` times a power of ``GROWTH``."""
 
 TRUNCATED_STDDEV = 0.87962566103423978
-"""The standard deviation of a standard normal between -2 and 2."""
+"""Standard deviation of a standard normal distribution, truncated to [-2, 2]."""
 
 
 def on_host(x: Any) -> Any:
-    """The array as one of NumPy, whose operations compile nothing; a traced one as it is."""
+    """Convert an array to NumPy, whose operations compile nothing; return a traced one as it is."""
     return x if isinstance(x, jax.core.Tracer) else np.asarray(x)
 
 
 def random_values(draw: Draw, key: Array, shape: Sequence[int]) -> Any:
-    """``draw(key, shape)``, by NumPy where nothing is traced.
+    """Return ``draw(key, shape)``, as a NumPy array unless it is traced.
 
     Args:
-        draw: makes each number from its own random bits, as functions of `jax.random` do.
-        key: a typed JAX key.
-        shape: of the result.
+        draw: function that makes each number from its own random bits, as those of `jax.random` do.
+        key: typed JAX key.
+        shape: shape of the result.
     """
     shape = tuple(shape)
     if (
         isinstance(key, jax.core.Tracer)
-        # Without these the first numbers of a longer vector are other ones.
+        # Without this option and this generator, the first numbers of a longer vector differ.
         or not jax.config.jax_threefry_partitionable  # type: ignore[attr-defined]
         or str(jax.random.key_impl(key)) != "threefry2x32"
     ):
@@ -56,7 +56,7 @@ def random_values(draw: Draw, key: Array, shape: Sequence[int]) -> Any:
 
 
 def normal(key: Array, shape: Sequence[int]) -> Any:
-    """Standard normal numbers."""
+    """Draw standard normal numbers."""
     return random_values(jax.random.normal, key, shape)
 
 
@@ -65,15 +65,16 @@ def _truncated_normal(key: Array, shape: tuple[int, ...]) -> Array:
 
 
 def uniform(key: Array, shape: Sequence[int], *, bound: float) -> Float[Array, "..."]:
-    """Numbers between ``-bound`` and ``bound``."""
+    """Draw uniform numbers between ``-bound`` and ``bound``."""
     draw = functools.partial(jax.random.uniform, minval=-bound, maxval=bound)
     return jnp.asarray(random_values(draw, key, shape), jnp.float32)
 
 
 def fan_in(scale: float = 1.0) -> Callable[..., Float[Array, "..."]]:
-    """Truncated normal weights with a variance of ``scale`` over the numbers that each sums up.
+    """Make an initialiser of truncated normal weights with the variance ``scale / fan_in``.
 
-    The last axis of a weight is that of the features out.
+    The last axis of a weight is the features out. The fan-in is the product of all other axes: the
+    number of inputs that each output sums up.
     """
 
     def initialize(key: Array, shape: Sequence[int], dtype: Any = jnp.float32) -> Array:
@@ -85,20 +86,20 @@ def fan_in(scale: float = 1.0) -> Callable[..., Float[Array, "..."]]:
 
 
 def kernel(*shape: int, rngs: nnx.Rngs) -> nnx.Param:
-    """A fresh kernel, see `fan_in`."""
+    """Make a new kernel with the weights of `fan_in`."""
     return nnx.Param(fan_in()(rngs.params(), shape))
 
 
 def embedding_init(key: Array, shape: Sequence[int], dtype: Any = jnp.float32) -> Array:
-    """Normal vectors of a length of one, on average: the default of `nnx.Embed`."""
+    """Draw normal vectors with an average length of one: the default of `nnx.Embed`."""
     rows, features = shape
-    # Rounded as JAX rounds it.
+    # This expression rounds as JAX does.
     variance = np.float32(1.0 / (rows * (rows * features / rows / rows)))
     return jnp.asarray(normal(key, shape) * np.sqrt(variance), dtype)
 
 
 def zeros(*shape: int) -> Float[Array, "..."]:
-    """Zeros, in float32."""
+    """Make an array of zeros in float32."""
     return jnp.asarray(np.zeros(shape), jnp.float32)
 
 
@@ -117,8 +118,8 @@ layer_norm = functools.partial(nnx.LayerNorm, bias_init=_filled(0.0), scale_init
 
 
 def stack(arrays: Sequence[Array]) -> Array:
-    """The arrays, along a new leading axis."""
+    """Stack arrays along a new leading axis."""
     if any(isinstance(array, jax.core.Tracer) for array in arrays):
         return jnp.stack(arrays)
-    # With a type, since JAX compiles for a shape otherwise.
+    # The explicit type avoids a compilation for each shape.
     return jnp.asarray(np.stack([np.asarray(array) for array in arrays]), arrays[0].dtype)

@@ -1,7 +1,7 @@
-"""A head for intensities, which have an order: a mixture of discretised logistics.
+"""Head for intensities, which have an order: a mixture of discretised logistics.
 
-Legend: n any leading axes, d features, c channels, k earlier channels, v levels, m components of
-the mixture, q = c (c - 1) / 2 pairs of channels.
+Legend: n any leading axes, d features, c channels, k earlier channels, v values per symbol, m
+components of the mixture, q = c (c - 1) / 2 pairs of channels.
 """
 
 import math
@@ -22,20 +22,22 @@ from pixelprior.nn.initializers import fan_in, linear
 
 class _Mixture(NamedTuple):
     log_weights: Float[Array, "*n m"]
-    means: Float[Array, "*n c m"]  # before the earlier channels shift them; levels are in [-1, 1]
+    means: Float[Array, "*n c m"]  # before the shift by earlier channels; symbols are in [-1, 1]
     log_scales: Float[Array, "*n c m"]
     coefficients: Float[Array, "*n q m"]  # of channel 1 on 0, of 2 on 0, of 2 on 1, ...
 
 
 class LogisticMixtureHead(Head):
-    """A mixture over whole pixels: given its component, a pixel's channels are logistics.
+    """Mixture over whole pixels; given a component, each channel is a discretised logistic.
 
-    The mean of each channel is shifted by a linear function of the channels before it (Salimans et
-    al. 2017, PixelCNN++, section 2.1 and equation 3), here for any number of channels. Neighbouring
-    levels share what is learned, and a 256-level pixel takes a few numbers where a softmax takes
-    256 for each channel.
+    A linear function of the earlier channels shifts the mean of each channel (Salimans et al. 2017,
+    PixelCNN++, section 2.1 and equation 3). This head extends that to any number of channels.
 
-    Per pixel: relu, 1x1, relu, 1x1, as in `SoftmaxHead`; the paper has one linear layer alone.
+    Neighbouring values share parameters. A pixel with 256 values per channel needs a few numbers,
+    while a softmax needs 256 for each channel.
+
+    The layers per pixel are relu, 1x1, relu, 1x1, as in `SoftmaxHead`. The paper has a single
+    linear layer.
 
     Raises:
         InputError: if ``num_mixtures`` is below 1.
@@ -50,8 +52,9 @@ class LogisticMixtureHead(Head):
         self.num_mixtures = num_mixtures
         c, m = grid.channels, num_mixtures
         self.hidden = linear(d, hidden_features, rngs=rngs)
-        # A fresh head is close to uniform, for one channel or many: its components have equal
-        # weights, are wide enough for the whole range, and apart enough to go different ways.
+        # A new head is close to uniform, for one channel or many. Its components have equal
+        # weights, and are wide enough for the whole range. They are far enough apart to learn
+        # different things.
         bias = np.zeros((1 + 2 * c + c * (c - 1) // 2, m))
         bias[1 : 1 + c] = 0.5 * ((2.0 * np.arange(m) + 1.0) / m - 1.0)
         bias[1 + c : 1 + 2 * c] = math.log(0.35)
@@ -66,9 +69,9 @@ class LogisticMixtureHead(Head):
     def logits(
         self, features: Float[Array, "*n d"], earlier: Int[Array, "*n k"]
     ) -> Float[Array, "*n v"]:
-        """See `Head.logits`: log-masses, which add up to one."""
+        """See `Head.logits`; returns log-masses, and the masses add up to one."""
         mixture = self._mixture(features)
-        # What the earlier channels say of the component is in its weight.
+        # The weight of a component includes the probability of the earlier channels under it.
         log_weights = jax.nn.log_softmax(self._joint(mixture, earlier), axis=-1)
         mean, log_scale = self._logistics(mixture, earlier)
         every_level = jnp.arange(self.grid.levels)[:, None]
@@ -80,7 +83,7 @@ class LogisticMixtureHead(Head):
     def log_prob(
         self, features: Float[Array, "*n d"], pixel: Int[Array, "*n c"]
     ) -> Float[Array, "*n"]:
-        """See `Head.log_prob`: no level but the pixel's own is ever looked at."""
+        """See `Head.log_prob`; computes the mass of the pixel's own values only."""
         return jax.nn.logsumexp(self._joint(self._mixture(features), pixel), axis=-1)
 
     def _mixture(self, features: Float[Array, "*n d"]) -> _Mixture:
@@ -91,10 +94,10 @@ class LogisticMixtureHead(Head):
         weights, means, log_scales, coefficients = jnp.split(
             parameters, [1, 1 + c, 1 + 2 * c], axis=-2
         )
-        # A scale below a twentieth of a level would put all mass on one level, and the gradient of
-        # the mean, which is up to one over the scale, would grow without end. Far above the range
-        # all mass is at the two ends already, and exp(-log_scale) would go to zero, of which a
-        # logarithm is taken.
+        # A scale below a twentieth of a step between symbols would put all mass on one symbol. The
+        # gradient of the mean is up to 1 / scale, and would grow without bound. A scale far above
+        # the range already puts all mass on the two end values. There exp(-log_scale) would go to
+        # zero, and `log_mass` takes a logarithm that would diverge.
         lowest = math.log(0.05 * 2.0 / (self.grid.levels - 1))
         return _Mixture(
             jax.nn.log_softmax(weights[..., 0, :], axis=-1),
@@ -104,7 +107,7 @@ class LogisticMixtureHead(Head):
         )
 
     def _joint(self, mixture: _Mixture, symbols: Int[Array, "*n k"]) -> Float[Array, "*n m"]:
-        """The log-probability of each component together with the first ``k`` channels."""
+        """Return the joint log-probability of each component and the first ``k`` channels."""
         total = mixture.log_weights
         for channel in range(symbols.shape[-1]):
             mean, log_scale = self._logistics(mixture, symbols[..., :channel])
@@ -115,7 +118,7 @@ class LogisticMixtureHead(Head):
     def _logistics(
         self, mixture: _Mixture, earlier: Int[Array, "*n k"]
     ) -> tuple[Float[Array, "*n m"], Float[Array, "*n m"]]:
-        """Mean and log-scale of channel ``k`` in each component, given the channels before it."""
+        """Return mean and log-scale of channel ``k`` per component, given the earlier channels."""
         channel = earlier.shape[-1]
         first = channel * (channel - 1) // 2
         coefficients = mixture.coefficients[..., first : first + channel, :]

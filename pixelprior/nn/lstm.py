@@ -1,16 +1,16 @@
-"""Convolutional LSTMs that run over the lines of a grid (van den Oord et al. 2016a, section 3).
+"""Convolutional LSTMs over the lines of a grid (van den Oord et al. 2016a, section 3).
 
 Legend: n lines, b batch, p positions of a line, d features, k taps, c features of the context.
 
-A *line* is a row, or a diagonal. The gates at a position are the sum of *terms*, which are known
-for all lines beforehand (what the input contributes, the context, a bias), and of a convolution
-over k positions of the hidden states of the line before [equation 3 there]:
+A *line* is a row or a diagonal. The gates at a position are a sum of two parts. The *terms* are
+known for all lines in advance: they come from the input, the context and a bias. The second part is
+a convolution over k positions of the previous line's hidden states [equation 3 of the paper]:
 
     output, forget, input, candidate = terms + kernel * hidden of the line before
     cell   = sigmoid(forget) cell + sigmoid(input) tanh(candidate)
     hidden = sigmoid(output) tanh(cell)
 
-The taps are centred for odd k; for k = 2 they are the position before and the own one.
+For odd k the taps are centred. For k = 2 they are the previous position and the own position.
 """
 
 import functools
@@ -36,14 +36,14 @@ def _activate(gates: Float[Array, "*n 4*d"]) -> Float[Array, "*n 4*d"]:
 def lstm_cell(
     gates: Float[Array, "*n 4*d"], cell: Float[Array, "*n d"]
 ) -> tuple[Float[Array, "*n d"], Float[Array, "*n d"]]:
-    """The hidden state and the cell, from the gates before they are activated and the last cell."""
+    """Return the hidden state and the cell, given the gates before activation and the last cell."""
     output, forget, input_, candidate = jnp.split(_activate(gates), 4, axis=-1)
     cell = forget * cell + input_ * candidate
     return output * jnp.tanh(cell), cell
 
 
 def line_taps(hidden: Float[Array, "*m p d"], taps: int) -> Float[Array, "*m p taps*d"]:
-    """What the taps at each position see, side by side; zeros beyond the line's ends."""
+    """Concatenate the states under the taps at each position; zeros beyond the line's ends."""
     before = taps // 2
     margins = [(0, 0)] * (hidden.ndim - 2) + [(before, taps - 1 - before), (0, 0)]
     wide, p = jnp.pad(hidden, margins), hidden.shape[-2]
@@ -54,20 +54,20 @@ def line_taps(hidden: Float[Array, "*m p d"], taps: int) -> Float[Array, "*m p t
 def line_lstm(
     terms: Float[Array, "n b p 4*d"], kernel: Float[Array, "k d 4*d"]
 ) -> Float[Array, "n b p d"]:
-    """The hidden states of all lines, one after the other, from states of zero before the first.
+    """Compute the hidden states of all lines in order; the states before the first line are zero.
 
-    Where the terms of a position and of all that its state comes from are zero, its state is zero:
-    the candidate is, and the cell never leaves it.
+    A state is zero if the terms are zero at its position and at all positions that it comes from.
+    The candidate is then zero, and the cell stays zero.
 
-    The gradient is written out. Left to autodiff, every line would add its share to the gradient of
-    the kernel; here the gradients of the gates are stacked up, as they are needed for the terms
-    anyway, and that of the kernel is one matrix product over all lines.
+    The gradient is written by hand. With autodiff, every line would add its share to the gradient
+    of the kernel. The hand-written version stacks the gradients of the gates, which the terms need
+    in any case. The gradient of the kernel is then one matrix product over all lines.
     """
     return _line_lstm_forward(terms, kernel)[0]
 
 
-# Compiled where they stand outside of compiled code: what their loops run over are new functions
-# in every call.
+# `jax.jit` is for calls from outside of compiled code. The bodies of the loops are new functions in
+# every call, and JAX would compile each of them anew.
 @functools.partial(jax.jit, inline=True)
 def _line_lstm_forward(terms, kernel):
     taps, d, _ = kernel.shape
@@ -89,7 +89,7 @@ def _line_lstm_forward(terms, kernel):
 def _line_lstm_backward(residuals, d_hiddens):
     hiddens, last_cells, gates, kernel = residuals
     taps, d, _ = kernel.shape
-    # Linear, so that its transpose is what carries gradients back through the taps.
+    # The taps are a linear function. Its transpose carries gradients back through them.
     see = functools.partial(line_taps, taps=taps)
     spread = jax.linear_transpose(see, hiddens[0])
 
@@ -114,7 +114,7 @@ def _line_lstm_backward(residuals, d_hiddens):
 
     start = jnp.zeros((*hiddens.shape[1:-1], 2 * d), hiddens.dtype)
     _, d_terms = lax.scan(line, start, (d_hiddens, last_cells, gates), reverse=True)
-    # The first line has nothing before it.
+    # The first line has no line before it.
     d_kernel = jnp.einsum("nbpt,nbpg->tg", see(hiddens[:-1]), d_terms[1:])
     return d_terms, d_kernel.reshape(kernel.shape)
 
@@ -123,36 +123,36 @@ line_lstm.defvjp(_line_lstm_forward, _line_lstm_backward)
 
 
 class LineLSTM(nnx.Module):
-    """All of a convolutional LSTM but its input-to-state part, which depends on what a line is.
+    """Convolutional LSTM without its input-to-state part, which depends on the kind of line.
 
     Args:
-        taps: positions of the line before that a state comes from.
+        taps: number of positions of the previous line that a state depends on.
         d: size of the hidden state and of the cell.
-        context_features: size of the vectors that stand for the context; 0 for none.
-        rngs: where the initial weights come from.
+        context_features: size of the vectors of the encoded context; 0 for no context.
+        rngs: random number generators for the initial weights.
     """
 
     def __init__(self, taps: int, d: int, *, context_features: int, rngs: nnx.Rngs):
         self.kernel = kernel(taps, d, 4 * d, rngs=rngs)
-        # Cells start by remembering: their forget gates are open.
+        # Forget gates start open, so that new cells keep their content.
         bias = np.zeros(4 * d)
         bias[d : 2 * d] = 1.0
         self.bias = nnx.Param(jnp.asarray(bias, jnp.float32))
         self.context = context_layer(context_features, 4 * d, rngs=rngs)
 
     def condition(self, context: EncodedContext) -> Float[Array, "..."]:
-        """The terms that are there whatever the pixels are."""
+        """Return the terms that do not depend on the pixels: the bias and the context."""
         return add_context(self.bias[...], self.context, context)
 
     def from_line_before(self, hidden: Float[Array, "*m p d"]) -> Float[Array, "*m p 4*d"]:
-        """What the states of one line contribute to the gates of the next."""
+        """Return the contribution of one line's states to the gates of the next line."""
         taps, d, gates = self.kernel.shape
         return line_taps(hidden, taps) @ self.kernel[...].reshape(taps * d, gates)
 
     def __call__(self, terms: Float[Array, "n b p 4*d"]) -> Float[Array, "n b p d"]:
-        """The hidden states of all lines, see `line_lstm`."""
+        """Compute the hidden states of all lines; see `line_lstm`."""
         return line_lstm(terms, self.kernel[...])
 
     def init_state(self, *shape: int) -> Float[Array, "*shape d"]:
-        """What is before the first line, hidden state or cell: zeros."""
+        """Return the hidden state, or the cell, before the first line: zeros."""
         return jnp.zeros((*shape, self.kernel.shape[1]), self.kernel.dtype)

@@ -1,4 +1,4 @@
-"""What a position knows before any attention: its place, what is nearby, and what came last.
+"""Input features for attention: near symbols, the row above's last symbol, and the position.
 
 Legend: b batch, h height, w width, c embedded features in, d features out.
 """
@@ -15,19 +15,19 @@ from pixelprior.nn.masked_conv import MaskedConv
 
 
 class RasterStem(nnx.Module):
-    """A masked convolution that does not see its own position, and a learned place.
+    """Masked convolution that excludes its own position, plus learned position embeddings.
 
-    Attention that looks at and before a position cannot know the last symbol of the row above
-    from the row's own features, since none of them is to its right: a narrow convolution reaches it
-    only where that symbol is near. So every position of a row is told the last symbol of the row
-    above, and then all earlier symbols can be seen from everywhere.
+    A feature depends only on symbols before its own position. The features of the row above
+    therefore do not contain the last symbol of that row. In the current row, a narrow convolution
+    reaches this symbol only if it is near. The stem adds it to every position of the current row.
+    Attention can then reach all earlier symbols from every position.
 
     Args:
-        grid: whose rows and columns have learned places.
-        kernel_size: of the convolution (odd).
-        d: features of an embedded symbol.
-        e: features out.
-        rngs: where the initial weights come from.
+        grid: grid whose rows and columns have learned embeddings.
+        kernel_size: size of the convolution's kernel; odd.
+        d: number of features of an embedded symbol.
+        e: number of features out.
+        rngs: random number generators for the initial weights.
     """
 
     def __init__(self, grid: Grid, kernel_size: int, d: int, e: int, *, rngs: nnx.Rngs):
@@ -37,12 +37,12 @@ class RasterStem(nnx.Module):
         self.columns = _places(grid.width, e, rngs)
 
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w d"]:
-        """The stem over whole grids."""
+        """Apply the stem to whole grids."""
         places = self.rows[...][:, None] + self.columns[...]
         return self.conv(x) + self.last(shift_down(x)[:, :, -1:]) + places
 
     def init_cache(self, batch: int) -> Float[Array, "b r w c"]:
-        """What lies above the row above the first: zeros."""
+        """Return the ``past`` that `start_row` needs for the first row: zeros."""
         return self.conv.init_cache(batch, self.columns.shape[0])
 
     def start_row(
@@ -51,7 +51,12 @@ class RasterStem(nnx.Module):
         past: Float[Array, "b r w c"],
         row: Int[Array, ""],
     ) -> tuple[Float[Array, "b 1 w d"], Float[Array, "b 1 s c"], Float[Array, "b r w c"]]:
-        """What the row above gives each position; the state before column 0; and the past."""
+        """Start a row, given the row above it and the past of that row.
+
+        Returns:
+            The contribution of the rows above and of the embeddings to each position, the state
+            before column 0, and the past for the next row.
+        """
         convolved, left, past = self.conv.start_row(above, past)
         place = lax.dynamic_index_in_dim(self.rows[...], row, keepdims=False) + self.columns[...]
         return convolved + self.last(above[:, :, -1:]) + place, left, past
@@ -62,7 +67,10 @@ class RasterStem(nnx.Module):
         above: Float[Array, "b 1 k d"],
         left: Float[Array, "b 1 s c"],
     ) -> tuple[Float[Array, "b 1 k d"], Float[Array, "b 1 s c"]]:
-        """Columns, given the embedded ones to their left; and the state after them."""
+        """Return the stem at some columns, and the state after them.
+
+        ``previous`` holds the embedded symbol to the left of each of these columns.
+        """
         return self.conv.step(previous, above, left)
 
 

@@ -1,8 +1,9 @@
-"""Residual networks that see everything around them, for encoders, decoders and contexts.
+"""Residual networks that are not causal, for encoders, decoders and contexts.
 
 Legend: b batch, h height, w width, c channels in, d features, r hidden features, s stride.
 
-The causal layers of `pixelprior.nn.causal` are for what must not look ahead; these may.
+These layers read positions in all directions. Networks that must not read later positions use the
+causal layers of `pixelprior.nn.causal`.
 """
 
 from collections.abc import Sequence
@@ -15,14 +16,14 @@ from pixelprior.nn.initializers import conv, linear
 
 
 class ResidualBlock(nnx.Module):
-    """relu, 3x3 to ``r`` features, relu, 1x1 back to ``d``, added to the input."""
+    """Residual block: relu, 3x3 to ``r`` features, relu, 1x1 back to ``d``."""
 
     def __init__(self, d: int, r: int, *, rngs: nnx.Rngs):
         self.wide = conv(d, r, (3, 3), rngs=rngs)
         self.back = linear(r, d, rngs=rngs)
 
     def __call__(self, x: Float[Array, "b h w d"]) -> Float[Array, "b h w d"]:
-        """Returns the input and what the block adds to it."""
+        """Return the sum of the input and the block's result."""
         return x + self.back(jax.nn.relu(self.wide(jax.nn.relu(x))))
 
 
@@ -34,7 +35,7 @@ class ResidualTower(nnx.Module):
         self.blocks = nnx.List([ResidualBlock(d, r, rngs=rngs) for _ in range(depth)])
 
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w d"]:
-        """Returns features, none of them negative."""
+        """Return non-negative features."""
         x = self.first(x)
         for block in self.blocks:
             x = block(x)
@@ -44,8 +45,9 @@ class ResidualTower(nnx.Module):
 class Downsample(nnx.Module):
     """Strided convolutions, one for each prime factor of ``stride``, with a relu after each.
 
-    A factor f has a kernel of 2f x 2f, so that neighbouring outputs overlap (for 2 the 4x4 kernel
-    of van den Oord et al. 2017, section 4.1). All but the last have half of the ``d`` features.
+    The kernel of a factor f is 2f x 2f, so that the inputs of neighbouring outputs overlap. For
+    f = 2 it is the 4x4 kernel of van den Oord et al. 2017, section 4.1. The last convolution
+    returns ``d`` features, all others half as many.
     """
 
     def __init__(self, c: int, d: int, stride: int, *, rngs: nnx.Rngs):
@@ -59,7 +61,7 @@ class Downsample(nnx.Module):
         )
 
     def __call__(self, x: Float[Array, "b s*h s*w c"]) -> Float[Array, "b h w d"]:
-        """Returns the features of the coarser grid."""
+        """Return the features of the coarser grid."""
         for layer in self.convs:
             x = jax.nn.relu(layer(x))
         return x
@@ -68,11 +70,12 @@ class Downsample(nnx.Module):
 class Upsample(nnx.Module):
     """Sub-pixel convolutions, one for each prime factor of ``stride``, with a relu between them.
 
-    A factor f is a 3x3 convolution to f*f times the features, each of which is one of the f x f
-    pixels that its place becomes (Shi et al. 2016, section 2.2). That is as much as a transposed
-    convolution of kernel 3f can do, and on CPUs its gradient takes a third of the time.
+    For a factor f, a 3x3 convolution returns f*f times the features. They become the features of
+    the f x f pixels that replace a position (Shi et al. 2016, section 2.2). This computes the same
+    functions as a transposed convolution with a kernel of 3f. On CPUs its gradient takes a third of
+    the time.
 
-    ``d`` features in, half of them on the way, ``out`` at the end.
+    The input has ``d`` features, the result ``out``, and the layers between ``d // 2``.
     """
 
     def __init__(self, d: int, out: int, stride: int, *, rngs: nnx.Rngs):
@@ -86,26 +89,26 @@ class Upsample(nnx.Module):
         )
 
     def __call__(self, x: Float[Array, "b h w d"]) -> Float[Array, "b s*h s*w out"]:
-        """Returns the features of the finer grid."""
+        """Return the features of the finer grid."""
         for number, (factor, layer) in enumerate(zip(self.factors, self.convs, strict=True)):
             x = spread(layer(jax.nn.relu(x) if number else x), factor)
         return x
 
 
 def spread(x: Float[Array, "b h w f*f*d"], factor: int) -> Float[Array, "b f*h f*w d"]:
-    """Every position's features as those of ``factor * factor`` positions, row by row."""
+    """Split every position's features over ``factor * factor`` positions, row by row."""
     b, h, w, _ = x.shape
     x = x.reshape(b, h, w, factor, factor, -1).swapaxes(2, 3)
     return x.reshape(b, h * factor, w * factor, -1)
 
 
 def _halved(d: int, factors: Sequence[int]) -> list[int]:
-    """The features between one convolution and the next."""
+    """Return the number of features between each convolution and the next."""
     return [max(1, d // 2)] * (len(factors) - 1)
 
 
 def _prime_factors(stride: int) -> list[int]:
-    """The prime factors in ascending order; [1] for 1, which still is one convolution."""
+    """Return the prime factors in ascending order; [1] for 1, so that one convolution remains."""
     factors, rest, factor = [], stride, 2
     while rest > 1:
         while rest % factor == 0:

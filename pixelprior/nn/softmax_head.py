@@ -1,6 +1,6 @@
-"""A head for any symbols, ordered or not.
+"""Head for any symbols, ordered or not.
 
-Legend: n any leading axes, d features, c channels, v levels, u hidden units.
+Legend: n any leading axes, d features, c channels, v values per symbol, u hidden units.
 """
 
 import jax
@@ -15,12 +15,12 @@ from pixelprior.nn.initializers import linear
 
 
 class SoftmaxHead(Head):
-    """A categorical over all levels for each channel (van den Oord et al. 2016a, section 3.3).
+    """Categorical distribution over all values, for each channel.
 
-    Per channel: relu, 1x1, relu, 1x1, as in the paper. The channels already known enter the
-    hidden layer as embeddings, where the paper splits the features of the whole network into
-    groups of channels and masks them. So the network below is evaluated once per pixel, not once
-    per channel.
+    Reference: van den Oord et al. 2016a, section 3.3. The layers per channel are relu, 1x1, relu,
+    1x1, as in the paper. The known channels enter the hidden layer as embeddings. The paper instead
+    splits the features of the whole network into groups of channels and masks them. Here the
+    network below the head runs once per pixel, not once per channel.
     """
 
     def __init__(self, grid: Grid, d: int, *, hidden_features: int, rngs: nnx.Rngs):

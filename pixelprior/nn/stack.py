@@ -1,4 +1,4 @@
-"""Equal layers with stacked weights: one scan over whole grids, one by one to sample."""
+"""Equal layers with stacked weights: one scan for whole grids, single layers for sampling."""
 
 import operator
 from collections.abc import Callable
@@ -17,10 +17,10 @@ Node = TypeVar("Node")
 
 
 class Stack(nnx.Module, Generic[Layer]):
-    """``depth`` layers of one kind; each weight has a leading axis of that length.
+    """``depth`` layers of one kind; each weight has a leading axis of length ``depth``.
 
-    With ``remat``, a gradient keeps only what goes from layer to layer, and computes what is inside
-    them once more: less memory for more time.
+    With ``remat``, a gradient stores only the values between layers, and recomputes the values
+    inside layers. This takes less memory and more time.
     """
 
     def __init__(
@@ -37,22 +37,22 @@ class Stack(nnx.Module, Generic[Layer]):
         self.remat = remat
         with nnx.split_rngs(rngs, splits=depth):
             layers = [make(layer_rngs) for layer_rngs in _unstacked(rngs, depth)]
-        # One by one and by NumPy, since `nnx.vmap` would compile every weight.
+        # Layers are made one by one, with NumPy, because `nnx.vmap` would compile every weight.
         graph, *weights = *nnx.split(layers[0]), *map(nnx.state, layers[1:])
         self.layers = nnx.merge(graph, jax.tree.map(lambda *xs: stack(xs), *weights))
 
     def split_key(self, key: Array | None) -> Array | None:
-        """A key for each layer; none from none."""
+        """Return one key per layer; None for None."""
         return None if key is None else jax.random.split(key, self.depth)
 
     def scan(
         self, apply: Callable[[Layer, Any, Any], tuple[Any, Any]], carry: Any, xs: Any = None
     ) -> tuple[Any, Any]:
-        """``lax.scan`` over the layers: ``apply(layer, carry, x) -> (carry, y)``.
+        """Run ``lax.scan`` over the layers: ``apply(layer, carry, x) -> (carry, y)``.
 
-        What is compiled is one layer, so that the time to compile does not grow with the depth; on
-        CPUs all layers, one after the other. The leading axis of everything in ``xs``, and in what
-        is returned for the ``y``, is the layer.
+        JAX compiles a single layer, and the compile time does not grow with the depth. On CPUs
+        without ``remat``, the scan is unrolled, and JAX compiles all layers. The leading axis of
+        ``xs``, and of the stacked ``y``, is the layer.
         """
         graph, weights = nnx.split(self.layers)
 
@@ -61,26 +61,26 @@ class Stack(nnx.Module, Generic[Layer]):
             return apply(nnx.merge(graph, layer_weights), carry, x)
 
         if self.remat:
-            # Inside a scan nothing could be merged with the first computation, so nothing need be
-            # kept from it.
+            # Inside a scan, XLA cannot merge the second computation with the first one, and no
+            # protection against this is needed.
             body = jax.checkpoint(body, prevent_cse=False)
-        # A gradient of a loop keeps what it needs of each layer in arrays for all of them, which
-        # are filled with zeros first and then copied into and out of: on CPUs a fifth of a
-        # training step, for a program that compiles a little faster.
+        # The gradient of a loop stores the values of each layer in arrays for all layers. These
+        # arrays are first filled with zeros, then copied into and out of. On CPUs this takes a
+        # fifth of a training step, and the program compiles only a little faster.
         unroll = jax.default_backend() == "cpu" and not self.remat
         return lax.scan(body, carry, (weights, xs), length=self.depth, unroll=unroll)
 
     def unstack(self) -> list[Layer]:
-        """The layers one by one, for sampling.
+        """Return the layers as a list, for sampling.
 
-        There a layer's work is so small that a scan's own, cutting out the layer's weights and
-        packing up its states, would be a quarter of the time.
+        In sampling, the work of a layer is small. A scan would also slice the layer's weights and
+        stack its states, which would take a quarter of the time.
         """
         return _unstacked(self.layers, self.depth)
 
 
 def _unstacked(node: Node, depth: int) -> list[Node]:
-    """What is stacked along the leading axes of a node's arrays."""
+    """Return the nodes that are stacked along the leading axes of a node's arrays."""
     graph, weights = nnx.split(node)
     return [
         nnx.merge(graph, jax.tree.map(operator.itemgetter(index), weights))

@@ -1,9 +1,9 @@
-"""The blocks of PixelCNN++: a vertical and a horizontal stream, and one resolution of both.
+"""Blocks of PixelCNN++: a vertical and a horizontal stream, and one resolution of both.
 
 Legend: b batch, h height, w width, d features, c features of the context.
 
-Salimans et al. 2017 (PixelCNN++), sections 2.3 to 2.5 and figure 2; details as in the code that was
-published with it.
+Reference: Salimans et al. 2017 (PixelCNN++), sections 2.3 to 2.5 and figure 2. Details follow the
+code published with the paper.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ from pixelprior.nn.stack import Stack
 
 
 class VerticalBlock(nnx.Module):
-    """A gated residual block of the vertical stream: two convolutions of 2 rows and 3 columns."""
+    """Gated residual block of the vertical stream: two convolutions of 2 rows and 3 columns."""
 
     def __init__(
         self, d: int, *, skips: bool, context_features: int, dropout_rate: float, rngs: nnx.Rngs
@@ -36,7 +36,7 @@ class VerticalBlock(nnx.Module):
         self.context = context_layer(context_features, 2 * d, rngs=rngs)
 
     def init_pasts(self, batch: int, width: int) -> list[Float[Array, "b 1 w 2*d"]]:
-        """What lies above the grid, for either convolution."""
+        """Return the past of the first row, for each of the two convolutions: zeros."""
         return [self.input.init_past(batch, width), self.output.init_past(batch, width)]
 
     def __call__(
@@ -47,7 +47,7 @@ class VerticalBlock(nnx.Module):
         context: EncodedContext,
         dropout_key: Array | None = None,
     ) -> tuple[Float[Array, "b h w d"], list[Float[Array, "b 1 w 2*d"]]]:
-        """Returns the stream and the pasts of the rows that follow."""
+        """Return the stream and the pasts of the rows that follow."""
         y, input_past = self.input(concat_elu(v), pasts[0])
         y = y + self.input_bias[...]
         if self.skip is not None and skip is not None:
@@ -60,11 +60,11 @@ class VerticalBlock(nnx.Module):
 
 
 class HorizontalBlock(nnx.Module):
-    """The same for the horizontal stream, by `DownRightConv`; it takes the vertical one in.
+    """Gated residual block of the horizontal stream, which takes in the vertical stream.
 
-    Over whole grids at once, or some columns at a time: then `from_above` first does for a whole
-    row all that looks at the row above and at the vertical stream. What both convolutions look at,
-    their *inputs*, is all that has to be remembered.
+    Its two convolutions are `DownRightConv`. The block runs over whole grids, or over some columns
+    at a time. In the second case, `from_above` first does the work on the row above and on the
+    vertical stream, for a whole row. Only the *inputs* of both convolutions have to be stored.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class HorizontalBlock(nnx.Module):
         context: EncodedContext,
         dropout_key: Array | None,
     ) -> Float[Array, "b h w d"]:
-        """The block over whole grids."""
+        """Apply the block to whole grids."""
         y = self.input(concat_elu(x)) + self.link(concat_elu(v))
         if self.skip is not None and skip is not None:
             y = y + self.skip(concat_elu(skip))
@@ -95,7 +95,7 @@ class HorizontalBlock(nnx.Module):
         return gated_residual(x, y)
 
     def init_inputs(self, batch: int, width: int) -> list[Float[Array, "b 1 w 2*d"]]:
-        """What lies above the grid, or to the left of it, for either convolution."""
+        """Return the inputs of both convolutions above the grid, or to the left of it: zeros."""
         shapes = [conv.kernel.shape for conv in (self.input, self.output)]
         dtype = self.link.kernel.dtype
         return [jnp.zeros((batch, 1, width, shape[2]), dtype) for shape in shapes]
@@ -106,7 +106,7 @@ class HorizontalBlock(nnx.Module):
         v: Float[Array, "b 1 w d"],
         context: EncodedContext,
     ) -> list[Float[Array, "b 1 w e"]]:
-        """What is added to either convolution, given the inputs in the row above."""
+        """Return the terms to add to each convolution, given the inputs in the row above."""
         first = self.input.from_above(inputs[0]) + self.link(concat_elu(v))
         second = self.output.from_above(inputs[1])
         second = add_context(second, self.context, context)
@@ -119,7 +119,10 @@ class HorizontalBlock(nnx.Module):
         above: list[Float[Array, "b 1 k e"]],
         past: list[Float[Array, "b 1 1 2*d"]],
     ) -> tuple[Float[Array, "b 1 k d"], list[Float[Array, "b 1 k 2*d"]]]:
-        """The block at some columns, and its inputs there; ``past`` are those just left of them."""
+        """Return the block's result at some columns, and the inputs of both convolutions there.
+
+        ``past`` holds the inputs in the column just to the left of them.
+        """
         first = concat_elu(x)
         y = self.input.from_left(first, past[0]) + above[0]
         if self.skip is not None and skip is not None:
@@ -130,7 +133,7 @@ class HorizontalBlock(nnx.Module):
 
 
 class Layer(nnx.Module):
-    """A block of each stream."""
+    """One block of each stream."""
 
     def __init__(self, d: int, *, rngs: nnx.Rngs, **settings: Any):
         self.vertical = VerticalBlock(d, rngs=rngs, **settings)
@@ -143,7 +146,7 @@ class Layer(nnx.Module):
         context: EncodedContext,
         dropout_key: Array | None,
     ) -> tuple[Float[Array, "b h w d"], Float[Array, "b h w d"]]:
-        """Both streams over whole grids."""
+        """Apply both blocks to whole grids."""
         (v, x), (v_skip, x_skip) = streams, skips
         v_key = x_key = None
         if dropout_key is not None:
@@ -154,11 +157,12 @@ class Layer(nnx.Module):
 
 
 class Scale(nnx.Module):
-    """The layers of one resolution, on the way down and up, and the steps to the next coarser one.
+    """Layers of one resolution, on the downward and upward path, and steps to the next coarser one.
 
-    On the way up every layer has its skip connection, so there are as many as there are results on
-    the way down: what comes in, and that of each layer. At the coarsest resolution the last of them
-    is not skipped to but where the way up begins.
+    Every layer of the upward path has a skip connection from the downward path. The upward path
+    therefore has one layer for each result of the downward path: its input, and the result of each
+    layer. At the coarsest resolution, the last result has no skip connection, because the upward
+    path starts from it.
     """
 
     def __init__(
