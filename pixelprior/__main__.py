@@ -1,4 +1,4 @@
-"""The commands without a clone: ``pixelprior train``, ``sample``, ``evaluate`` and ``configs``.
+"""Commands of the installed package: ``pixelprior train``, ``sample``, ``evaluate``, ``configs``.
 
 pixelprior configs
 pixelprior train --config=digits --workdir=runs/digits
@@ -17,14 +17,14 @@ SCRIPTS = ("train", "sample", "evaluate")
 
 
 def main() -> None:
-    """Hands over to one of the scripts, or lists the configs."""
+    """Run one of the scripts, or list the configs."""
     match sys.argv[1:]:
         case [name, *_] if name in SCRIPTS:
-            # Their usage is to be that of this command.
+            # The usage text of the script then names this command.
             sys.argv[:2] = [f"pixelprior {name}"]
             importlib.import_module(f"pixelprior.cli.{name}").run()
         case ["configs"]:
-            # In one write: whoever reads may stop after a few lines, as head does.
+            # In one write: a reader such as head may stop after a few lines.
             sys.stdout.write(_listing())
         case ["--help" | "-h"]:
             print(__doc__)
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def _listing() -> str:
-    """The recipes, each above its variants with their results."""
+    """List the recipes, each above its variants with their results."""
     lines, variants = [], all_variants()
     for recipe, module in recipes().items():
         lines.append((module.__doc__ or recipe).partition("\n")[0])

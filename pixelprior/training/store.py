@@ -38,7 +38,7 @@ class Store(abc.ABC):
     def __exit__(  # noqa: B027 - memory has nothing to finish
         self, kind: type[BaseException] | None, *_: object
     ) -> None:
-        """Finish what is being written."""
+        """Finish pending writes."""
 
     @abc.abstractmethod
     def restore_latest(self, like: TrainState) -> TrainState | None:
@@ -50,7 +50,7 @@ class Store(abc.ABC):
 
     @abc.abstractmethod
     def begin(self, resume_step: int) -> None:
-        """Open the records. Records of steps after ``resume_step`` are forgotten."""
+        """Open the records. Records of steps after ``resume_step`` are dropped."""
 
     @abc.abstractmethod
     def save(self, state: TrainState, *, validation_loss: float | None = None) -> None:
@@ -79,12 +79,12 @@ class Store(abc.ABC):
     @property
     @abc.abstractmethod
     def place(self) -> str:
-        """The place of the results, in words."""
+        """Place of the results, as a clause of a message."""
 
     @property
     @abc.abstractmethod
     def how_to_resume(self) -> str:
-        """The way to continue after an interruption, in words."""
+        """Instruction for resuming after an interruption, as a clause of a message."""
 
 
 class FolderStore(Store):
