@@ -1,8 +1,9 @@
 """Jitted functions of models, compiled once per structure of a model and shapes of its input.
 
-A plain method of a model runs operation by operation, and compiles parts of itself anew at every
-call. The functions here run all of it as one program. The weights are arguments of this program.
-Models of one structure therefore share it, and it keeps no model alive.
+A method without the decorator `pixelprior.nn.compiled.compiled` runs operation by operation. It
+compiles parts of itself anew at every call. The functions here run all of it as one program. The
+weights are arguments of this program. Models of one structure therefore share it, and it keeps no
+model alive.
 
 Legend: b batch, h height, w width, c channels, g codebooks.
 """

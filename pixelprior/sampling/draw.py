@@ -30,9 +30,9 @@ def grid_noise(key: Array, images: Int[Array, " b"], grid: Grid) -> Float[Array,
 def draw_symbol(logits: Float[Array, "*n v"], noise: Float[Array, "*n"]) -> Int[Array, "*n"]:
     """Find the value at which the cumulative distribution passes the noise (inverse transform).
 
-    Each symbol takes one variate. The Gumbel-max trick would take one per value: 256 times more
-    randomness for a pixel with 256 values. A slightly different distribution moves the symbol to a
-    neighbouring value at most.
+    Each symbol takes one variate. The Gumbel-max trick would take one per value: 256 times as many
+    for a pixel with 256 values. With one variate, a slightly different distribution moves the
+    symbol to a neighbouring value at most.
     """
     # Unnormalised, in float32, shifted by the largest logit. Nothing overflows, and only values
     # without a chance of being drawn underflow.

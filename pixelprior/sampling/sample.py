@@ -52,13 +52,13 @@ def sample(
     Image n depends only on ``(key, n)``, its own context and its own known symbols. Drawing 64
     images at once, or 16 with ``first_image`` 0, 16, 32 and 48, gives the same images.
 
-    Sampling compiles once per model, shape and method, and may be called inside jitted code.
-    Outside it, the images are split over all devices if they divide evenly. They are then moved
-    back to the model's device.
+    The function compiles once per model, shape and method, and may be called inside jitted code.
+    Outside jitted code, the images are split over all devices if they divide evenly. They are then
+    moved back to the model's device.
 
     Known symbols stay unchanged. All others are drawn one after the other, given the earlier
-    symbols in the model's order. Known symbols therefore condition only later symbols. The results
-    are samples given all known symbols only if the known symbols come first.
+    symbols in the model's order. Known symbols therefore condition only later symbols. The unknown
+    symbols are conditioned on all known ones only if those come first.
 
     Args:
         model: model to draw from.
@@ -68,8 +68,9 @@ def sample(
         strategy: strategy for choosing symbols, or several that are applied in turn; none draws
             from the model itself.
         known: symbols that are not drawn, and `UNKNOWN` everywhere else.
-        method: "auto" for the fastest sampler; "cached", "fixed_point", "whole_grids" or "naive",
-            see `METHODS`; or any `Sampler`. All methods give the same grids.
+        method: name of a sampler, or any `Sampler`. "auto" is the fastest. The other names are
+            "cached", "fixed_point", "whole_grids" and "naive", see `METHODS`. All methods give the
+            same grids.
         first_image: number n of the first grid.
 
     Returns:

@@ -1,8 +1,8 @@
 """Samplers turn noise into the grids that it determines. All samplers give the same grids.
 
 A symbol is a function of its own noise and of the earlier symbols. A grid is therefore the only
-solution of ``x = symbols(x, noise)``, and there are several ways to find it. `Naive`, and
-`InColumns` with one column, draw symbol by symbol. The others guess many symbols at once, and
+solution of ``x = symbols(x, noise)``, and there are several ways to find it. The samplers `Naive`,
+and `InColumns` with one column, draw symbol by symbol. The others guess many symbols at once, and
 replace the guess by the function's result until nothing changes.
 
 After n rounds the first n symbols are right for every guess. Usually far fewer rounds than symbols

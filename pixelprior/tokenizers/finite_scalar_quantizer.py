@@ -43,7 +43,7 @@ class FiniteScalarQuantizer(Quantizer):
         levels: number of values of each feature of a code, each at least 2. A codebook has as many
             codes as their product; the first feature runs fastest.
         num_codebooks: number of such codebooks side by side.
-        rngs: unused; it makes all quantizers alike to construct.
+        rngs: unused; present so that all quantizers are built alike.
 
     Raises:
         InputError: if a setting is not as described, or int32 cannot count the codes.

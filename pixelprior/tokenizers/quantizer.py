@@ -40,10 +40,10 @@ class Quantized(NamedTuple):
         vectors: chosen codes, codebook after codebook, in the type of the input. Their gradient
             goes straight to the input, as if nothing had been rounded.
         indices: indices of the chosen codes, int32 in ``[0, k)``.
-        commitment_loss: pulls the encoder to its codes; already times its weight. Its gradient
-            flows to the input alone.
-        codebook_loss: pulls the codes to the vectors that chose them. Its gradient flows to the
-            codebook alone. It is 0 if the codebook learns in another way, or not at all.
+        commitment_loss: loss that pulls the encoder to its codes; already times its weight. Its
+            gradient flows to the input alone.
+        codebook_loss: loss that pulls the codes to the vectors that chose them. Its gradient flows
+            to the codebook alone. It is 0 if the codebook learns in another way, or not at all.
         statistics: input of `Quantizer.update`.
     """
 

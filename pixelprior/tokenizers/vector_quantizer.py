@@ -73,7 +73,7 @@ def k_means(
     """
     g, d = z.shape[-2:]
     z = z.reshape(-1, g, d)
-    # Different vectors of the batch, if there are enough.
+    # Vectors with different numbers in the batch, if there are enough.
     draw = functools.partial(
         jax.random.choice, a=z.shape[0], shape=(codebook_size,), replace=z.shape[0] < codebook_size
     )
@@ -100,11 +100,11 @@ class VectorQuantizer(Quantizer):
 
     - ``"moving_average"`` (appendix A.1): `update` moves each code towards the mean of the vectors
       that chose it. The paper keeps running averages N of the counts and m of the sums, and its
-      codes are m / N. This class keeps N and the codes themselves, which move by ``(1 - decay) *
-      (sum - count * code) / N``. The update is the same, since m = N * code. Only one variable
-      defines a code. A code set by `start` or by a restart therefore stays there until vectors
-      choose it. Running sums would pull it back to its old place. The paper's smoothing of N
-      affects only the step, and pulls no code towards zero.
+      codes are m / N. This class keeps N and the codes themselves, which move by
+      ``(1 - decay) * (sum - count * code) / N``. The update is the same, since m = N * code. Only
+      one variable defines a code. A code set by `start` or by a restart therefore stays there until
+      vectors choose it. Running sums would pull it back to its old place. The paper's smoothing of
+      N affects only the step, and pulls no code towards zero.
 
     - ``"loss"`` (equation 3): the codebook is an ordinary parameter, with a loss of its own.
 
@@ -211,7 +211,7 @@ class VectorQuantizer(Quantizer):
         )
 
     def start(self, z: Float[Array, "*n g*d"], key: Array) -> None:
-        """Set the codes by k-means on some vectors, and the counts to the counts of these vectors.
+        """Set the codes by k-means on some vectors, and the counts to the sizes of the clusters.
 
         The first codes are vectors drawn without replacement, if there are enough. A code that no
         vector chooses stays unchanged.
@@ -258,8 +258,8 @@ class VectorQuantizer(Quantizer):
         smoothed = (counts + self.epsilon) / (total + self.codebook_size * self.epsilon) * total
         chosen = statistics.counts[..., None]
         distance = statistics.sums - chosen * codes
-        # A code that no vector chose does not move at all. Its count may be zero and cannot
-        # divide. With `cosine`, even scaling it to its own length would round it.
+        # A code that no vector chose does not move at all. Its count may be zero and cannot be a
+        # divisor. With `cosine`, even rescaling it to its own length would round it.
         step = (1.0 - self.decay) / jnp.where(statistics.counts > 0, smoothed, 1.0)
         moved = codes + step[..., None] * distance
         return jnp.where(chosen > 0, unit_length(moved) if self.cosine else moved, codes)

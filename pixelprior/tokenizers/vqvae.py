@@ -361,7 +361,7 @@ class VQVAE(Constructed, nnx.Module):
 
 
 class VQVAE2(VQVAE):
-    """`VQVAE` with at least two levels; by default four times coarser, then two times."""
+    """`VQVAE` with at least two levels, by default with strides (4, 2)."""
 
     def __init__(self, grid: Grid, *, strides: Sequence[int] = (4, 2), **settings: Any):
         if len(strides) < 2:

@@ -1,7 +1,7 @@
 """Checkpoints through Orbax: the latest, the one before it, and the best.
 
-All code for Orbax checkpoints is in this module. A checkpoint has three parts, so that sampling
-reads only the weights it needs: ``weights``, ``averaged`` and ``optimizer``. The file
+All code for Orbax checkpoints is in this module. A checkpoint has three parts: ``weights``,
+``averaged`` and ``optimizer``. Sampling therefore reads only the weights it needs. The file
 ``checksums.json`` covers all files of these parts. It is written last and read first. Decoders do
 not always notice a damaged file, and Orbax reports one in a thousand lines.
 """
@@ -233,7 +233,10 @@ class Checkpoints:
         write_atomically(folder / _CHECKSUMS, json.dumps(checksums, indent=2) + "\n")
 
     def _set_unreadable_metrics_aside(self) -> None:
-        """Keeps Orbax, which reads the metrics of every checkpoint, from failing at one of them."""
+        """Move unreadable metrics aside.
+
+        Orbax reads the metrics of every checkpoint, and would fail at one of them.
+        """
         for metrics in self._path.glob("[0-9]*/metrics"):
             step = metrics.parent.name
             # Other names belong to checkpoints that are still being written.
@@ -269,7 +272,7 @@ def copy_averaged(path: Path, step: int, into: Path) -> None:
 
 
 def _tried(function: Callable[[], _Result]) -> tuple[str | None, _Result | None]:
-    """Call a function; return the reason of a failure in any process, or None, and the result."""
+    """Call a function; return the reason for a failure in any process, or None, and the result."""
     result, reason = None, None
     try:
         result = function()
@@ -280,7 +283,10 @@ def _tried(function: Callable[[], _Result]) -> tuple[str | None, _Result | None]
 
 
 def _parts(state: TrainState) -> dict[str, Any]:
-    """A state as plain trees, whose paths do not depend on how Flax or Optax name their nodes."""
+    """Turn a state into plain trees.
+
+    Their paths do not depend on the names that Flax or Optax give their nodes.
+    """
     return {
         "weights": nnx.to_pure_dict(state.weights),
         "averaged": nnx.to_pure_dict(state.averaged),
@@ -299,7 +305,7 @@ def _placed(leaf: jax.Array, like: Any) -> jax.Array:
 
 
 def _verify(folder: Path, parts: Iterable[str]) -> None:
-    """Raises a ValueError or an OSError if a file of these parts is not as it was written."""
+    """Raise a ValueError or an OSError if a file of these parts differs from the one written."""
     for name, checksum in json.loads((folder / _CHECKSUMS).read_text()).items():
         if name.split("/")[0] in parts and _checksum(folder / name) != checksum:
             raise ValueError(f"its file {name} is not as it was written")

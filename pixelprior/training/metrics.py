@@ -31,7 +31,7 @@ class MetricsFile:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Read all records of a file; return none if the file is missing.
+    """Read all records of a file; return an empty list if the file is missing.
 
     A killed run may leave an incomplete last line, which is skipped.
     """

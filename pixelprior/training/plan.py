@@ -21,7 +21,8 @@ class Plan(NamedTuple):
         title: description of the data.
         num_devices: number of devices of the run.
         num_parameters: number of trainable parameters.
-        flops_per_image: floating-point operations of a step's products, see `product_flops`.
+        flops_per_image: floating-point operations of a step's products per image, see
+            `product_flops`.
         state_bytes: memory on each device for the weights, their average, and the optimizer's
             state.
         step_bytes: memory on each device for a step, including the state; None if the backend does

@@ -62,7 +62,7 @@ class Profile:
     def before(self, number: int, state: Any) -> None:
         """Call before each step, with its input state."""
         if self._steps is not None and number == self._steps.first:
-            # Work that began before the step is not part of it.
+            # Work that began before this step is not part of the profile.
             jax.block_until_ready(state)
             jax.profiler.start_trace(self._path, create_perfetto_trace=True)
             self._tracing = self._traced = True

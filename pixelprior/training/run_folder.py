@@ -31,7 +31,7 @@ from pixelprior.system.atomic import probe_folder, write_atomically
 from pixelprior.system.processes import is_first
 
 EVALUATION_FORMAT = 1
-"""Format of kept results. Raise it with every change that makes older results unreadable."""
+"""Format of kept results. Raise it with every change after which reports cannot read older ones."""
 
 
 class RunFolder:
@@ -62,7 +62,10 @@ class RunFolder:
             )
 
     def kept_evaluation(self, name: str) -> dict[str, Any] | None:
-        """What was kept by that name; None if nothing was, or it cannot be read or is older."""
+        """Return the result kept under a name.
+
+        It is None if the result is missing, unreadable or of another format.
+        """
         try:
             kept = json.loads((self.evaluation / f"{name}.json").read_text())
             return kept if kept.pop("format", None) == EVALUATION_FORMAT else None

@@ -11,7 +11,7 @@ import optax
 def make_schedule(
     name: str, *, num_steps: int, learning_rate: float, warmup_steps: int
 ) -> Callable[[Any], Any]:
-    """Make the learning rate of each step, from step 0 on.
+    """Make the schedule: the learning rate of each step, from 0 on.
 
     The rate rises linearly to its peak. Then "constant" keeps it, and "plateau" keeps it until the
     optimizer lowers it. "cosine" and "linear" fall to 0. "inverse_sqrt" is the peak times the root
@@ -31,5 +31,5 @@ def make_schedule(
 
 
 def _inverse_sqrt(peak: float, offset: int) -> Callable[[Any], Any]:
-    """Make the rate of the steps after the peak (Vaswani et al. 2017, section 5.3)."""
+    """Make the schedule of the steps after the peak (Vaswani et al. 2017, section 5.3)."""
     return lambda step: peak * math.sqrt(offset) / jnp.sqrt(offset + step)

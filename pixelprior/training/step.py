@@ -1,4 +1,4 @@
-"""The training step: a pure function of state and batch."""
+"""Training step: a pure function of state and batch."""
 
 import time
 from collections.abc import Callable

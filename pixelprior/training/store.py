@@ -1,4 +1,4 @@
-"""The place where a run keeps its states, records and pictures: a folder, or memory.
+"""Storage of a run's states, records and pictures: a folder, or memory.
 
 Legend: n images, h height, w width, c channels.
 """
@@ -24,10 +24,10 @@ from pixelprior.training.wandb_run import WandbRun
 
 
 class Store(abc.ABC):
-    """Keeps all that training produces. Use as a context manager.
+    """Storage of everything that training produces. Use as a context manager.
 
     Attributes:
-        takes_pictures: pictures are kept, so they are worth drawing.
+        takes_pictures: True if pictures are kept, so that they are worth drawing.
     """
 
     takes_pictures: bool
@@ -88,11 +88,11 @@ class Store(abc.ABC):
 
 
 class FolderStore(Store):
-    """Keeps a run in its folder: checkpoints through Orbax, records and pictures as files.
+    """Storage of a run in its folder: checkpoints through Orbax, records and pictures as files.
 
     Args:
         folder: the run folder, claimed for this run.
-        config: the experiment.
+        config: config of the experiment.
         wandb_project: project of Weights & Biases that receives the records; None for none.
         report: receives a caution for each damaged checkpoint.
 
@@ -183,7 +183,7 @@ class FolderStore(Store):
 
 
 class MemoryStore(Store):
-    """Keeps the best averaged weights and the records in memory.
+    """Storage of the best averaged weights and the records in memory.
 
     Attributes:
         records: the records, as `read_metrics` returns those of a folder.

@@ -75,7 +75,10 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def loss(self, model: Any, batch: Mapping[str, Any], key: Array) -> Loss:
-        """The loss of a batch, a pure function: jitted, and differentiated by `trainable`."""
+        """Compute the loss of a batch.
+
+        It is a pure function, jitted, and differentiated by `trainable`.
+        """
 
     def after_step(self, model: Any, statistics: Any) -> None:  # noqa: B027 - most do nothing
         """Change a model's other variables after a step, in a jitted function.
