@@ -1,7 +1,7 @@
 """A small convolutional classifier for judging samples; it trains in a minute or two.
 
-A classifier trained on real images measures if samples of a class look like that class. A
-classifier trained on samples and tested on real images gives the Classification Accuracy Score.
+A classifier trained on real images tests if samples of a class look like that class. A classifier
+trained on samples and tested on real images gives the Classification Accuracy Score.
 Samples that lack variety or have wrong labels teach it less than the same number of real images.
 
 It serves to measure samples, not to compete: three convolutions and one linear layer, small enough
@@ -150,8 +150,8 @@ def train_classifier(
     images. On a CPU the result is a pure function of the arguments.
 
     Args:
-        images: ``[n, h, w, c]``, at least 8x8, with 1 or 3 channels: uint8, or floats in ``[0,
-            1]``.
+        images: ``[n, h, w, c]``, at least 8x8, with 1 or 3 channels: uint8, or floats in
+            ``[0, 1]``.
         labels: ``[n]`` in ``[0, num_classes)``.
         num_classes: number of classes; not all of them need occur.
         seed: selects the first weights, the order of the images, and the dropout.

@@ -18,8 +18,8 @@ class Memorisation(NamedTuple):
     Attributes:
         nearest: number of the nearest training image of each sample ``[n]``.
         distances: distance to it ``[n]``.
-        copies: share of samples that are nearer than almost all test images: nearer than the
-            nearest hundredth of them. For samples that are like test images, 0.01.
+        copies: share of samples that are nearer to a training image than 99% of the test images
+            are. For samples that are like test images, 0.01.
         nearer: probability that a random sample is nearer to the training images than a random test
             image, with ties counted half. For samples that are like test images, 0.5.
     """
