@@ -2,7 +2,8 @@
 
     import pixelprior as pp
 
-Public names are loaded when they are first used, so importing costs little and sets nothing.
+Public names are loaded on first use. Importing the package is therefore fast and changes no
+settings.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""What a distribution is conditioned on: a class, a map of features, or both."""
+"""Conditions of a distribution: a class, a map of features, or both."""
 
 import dataclasses
 
@@ -14,13 +14,13 @@ from pixelprior.grid import Grid
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Context:
-    """The condition of a batch of grids; a field that the model does not use stays ``None``.
+    """Condition of a batch of grids; a field that the model does not use stays ``None``.
 
     Attributes:
-        label: one class per grid, in ``[0, num_classes)``; of a model that knows the null class,
-            also ``num_classes``, or none for that of all grids.
-        map: a vector of features for every position of the grid, for example an upsampled map
-            of coarser codes.
+        label: one class per grid, in ``[0, num_classes)``. A model with a null class also takes
+            ``num_classes``; no label gives all grids the null class.
+        map: a vector of features for every position of the grid, for example an upsampled map of
+            coarser codes.
     """
 
     label: Int[Array, " b"] | None = None
@@ -29,13 +29,13 @@ class Context:
 
 @dataclasses.dataclass(frozen=True)
 class ContextShape:
-    """What contexts a model takes.
+    """Kinds of context that a model takes.
 
     Attributes:
-        grid: of the model.
-        num_classes: 0 for a model without classes.
+        grid: grid of the model.
+        num_classes: number of classes; 0 if unconditional.
         map_features: size of the vectors of the map; 0 for no map.
-        null_class: whether a grid may be of no class: that took the place of some labels in
+        null_class: True if a grid may have no class. The null class replaced some labels in
             training, see `hide_labels`.
     """
 
@@ -46,11 +46,11 @@ class ContextShape:
 
     @property
     def takes_any(self) -> bool:
-        """Whether the model is conditioned on anything."""
+        """True if the model is conditioned on anything."""
         return bool(self.num_classes or self.map_features)
 
     def check(self, context: Context | None, batch: int) -> None:
-        """Raises an InputError unless the context is one of ``batch`` grids of this model."""
+        """Raise an InputError unless the context fits ``batch`` grids of this model."""
         context = Context() if context is None else context
         if not isinstance(context, Context):
             raise InputError(
@@ -84,7 +84,7 @@ class ContextShape:
             raise InputError(f"expected a context map of shape {expected}, got {map_.shape}")
 
     def check_label(self, label: Int[Array, " b"], batch: int) -> None:
-        """Raises an InputError unless these are classes of ``batch`` grids."""
+        """Raise an InputError unless the labels are classes of ``batch`` grids."""
         if not hasattr(label, "dtype"):
             raise InputError(
                 f"expected an array of one integer label per grid, shape ({batch},), got "
@@ -95,7 +95,7 @@ class ContextShape:
                 f"expected one integer label per grid, shape ({batch},), got {label.dtype} "
                 f"{label.shape}"
             )
-        # Inside a transformation the values are unknown; they were checked on their way in.
+        # Inside a transformation the values are unknown. They were checked before it.
         if not isinstance(label, jax.core.Tracer) and batch > 0:
             values = np.asarray(label)
             low, high = int(values.min()), int(values.max())
@@ -106,7 +106,7 @@ class ContextShape:
 def hide_labels(
     label: Int[Array, " b"] | None, num_classes: int, rate: float, key: Array
 ) -> Int[Array, " b"] | None:
-    """Puts the null class in the place of some labels, so that a model learns it too.
+    """Replace some labels by the null class, so that a model learns it too.
 
     Ho and Salimans 2021, Classifier-Free Diffusion Guidance, algorithm 1.
     """

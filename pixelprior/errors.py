@@ -1,9 +1,9 @@
-"""The one kind of error that is not a bug: something handed in cannot be used."""
+"""The one error that is not a bug: the user's input cannot be used."""
 
 
 class InputError(ValueError):
-    """Something a user handed in cannot be used.
+    """User input that cannot be used.
 
-    The message says what was expected, what came, and what to do, and is shown as it is by the
-    command lines. Everything else that goes wrong keeps its traceback.
+    The message states what was expected, the input that was found, and the remedy. The command
+    lines show it unchanged. All other errors keep their traceback.
     """

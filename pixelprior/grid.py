@@ -1,4 +1,4 @@
-"""The grid of symbols: the one kind of thing that every model here is a distribution over."""
+"""Grids of symbols: every model here is a distribution over grids."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ from pixelprior.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
-    """The shape of a picture, or of a map of codes, and how many values each symbol can take.
+    """Shape of an image or of a map of codes, and the number of values per symbol.
 
-    A grid of this kind is an integer array ``[batch, height, width, channels]`` of symbols in
-    ``[0, levels)``. Its raster order is row by row, left to right, channel by channel.
+    A batch of such grids is an integer array ``[batch, height, width, channels]`` of symbols in
+    ``[0, levels)``. The raster order is row by row, left to right, channel by channel.
 
     Raises:
         InputError: if a size is not a positive integer, or ``levels`` is below 2.
@@ -36,19 +36,19 @@ class Grid:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """``(height, width, channels)``: the shape of one grid."""
+        """Shape of one grid: ``(height, width, channels)``."""
         return (self.height, self.width, self.channels)
 
     @property
     def size(self) -> int:
-        """The number of symbols in one grid: what bits per dimension divide by."""
+        """Number of symbols in one grid: the divisor in bits per dimension."""
         return self.height * self.width * self.channels
 
     def check(self, x: Int[Array, "b h w c"] | Int[np.ndarray, "b h w c"]) -> None:
-        """Raises a InputError unless ``x`` is a batch of such grids.
+        """Raise an InputError unless ``x`` is a batch of such grids.
 
-        Under a JAX transformation the values are not known, so there only shape and type are
-        checked; data that comes from outside is checked where it enters, as concrete arrays.
+        Under a JAX transformation the values are unknown, and only shape and type are checked.
+        Outside data is checked where it enters, as concrete arrays.
         """
         if not hasattr(x, "dtype"):
             raise InputError(
@@ -64,7 +64,7 @@ class Grid:
             )
         if isinstance(x, jax.core.Tracer) or x.size == 0:
             return
-        # Through NumPy: a concrete array met while tracing must not become part of the trace.
+        # With NumPy: a concrete array met while tracing must not become part of the trace.
         values = np.asarray(x)
         low, high = int(values.min()), int(values.max())
         if low < 0 or high >= self.levels:

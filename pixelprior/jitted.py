@@ -1,8 +1,9 @@
-"""The jitted entry of each verb: compiled once for a model's structure and the shapes of its input.
+"""Jitted functions of models, compiled once per structure of a model and shapes of its input.
 
-Called directly, a method of a model runs operation by operation, and compiles parts of itself anew
-at every call. The functions here run all of it as one program. Weights are arguments of this
-program, so models of one structure share it, and none is kept alive by it.
+A method without the decorator `pixelprior.nn.compiled.compiled` runs operation by operation. It
+compiles parts of itself anew at every call. The functions here run all of it as one program. The
+weights are arguments of this program. Models of one structure therefore share it, and it keeps no
+model alive.
 
 Legend: b batch, h height, w width, c channels, g codebooks.
 """
@@ -30,8 +31,8 @@ def log_prob(model: GridModel | Prior, x: Any, context: Any = None) -> Float[Arr
     """Compute the log-probability of each grid, or of the codes of each image, in nats.
 
     Args:
-        model: a model of pixels, or a prior.
-        x: the symbols ``[b, h, w, c]``; for a prior the maps of codes, the coarsest first.
+        model: a pixel model, or a prior.
+        x: symbols ``[b, h, w, c]``; for a prior the maps of codes, the coarsest first.
         context: a `Context`, or None; for a prior the labels, or None.
     """
     return call(_log_prob, model, _as_list(x), context)
@@ -47,7 +48,7 @@ def level_log_probs(
 def pixel_bits(
     model: GridModel, x: Int[Array | np.ndarray, "b h w c"], context: Context | None = None
 ) -> Float[Array, "b h w"]:
-    """Compute the bits that each pixel costs, given those before it in the model's order."""
+    """Compute the bits of each pixel, given the earlier pixels in the model's order."""
     return call(_pixel_bits, model, x, context)
 
 
@@ -57,12 +58,12 @@ def encode(tokenizer: VQVAE, pixels: Pixels) -> list[Int[Array, "b _ _ g"]]:
 
 
 def decode(tokenizer: VQVAE, codes: Codes) -> Float[Array, "b h w c"]:
-    """Compute the pixels in [0, 1] that codes stand for."""
+    """Compute the pixels in [0, 1] from codes."""
     return call(_decode, tokenizer, _as_list(codes))
 
 
 def reconstruct(tokenizer: VQVAE, pixels: Pixels) -> Float[Array, "b h w c"]:
-    """Compute the pixels that the codes of pixels stand for."""
+    """Encode pixels, and decode their codes."""
     return call(_reconstruct, tokenizer, pixels)
 
 
@@ -70,7 +71,7 @@ def call(function: Callable[..., Any], model: nnx.Module, *arguments: Any) -> An
     """Call ``function(model, *arguments)``, jitted.
 
     Args:
-        function: a pure function at the top of a module: it is the key of what is compiled.
+        function: a pure function at the top of a module; it is the key of the compiled program.
         model: the model.
         arguments: pytrees of arrays.
     """

@@ -1,14 +1,14 @@
-"""The distribution of an image's codes, level by level: P(top) P(bottom | top).
+"""Distribution of an image's codes, level by level: P(top) P(bottom | top).
 
 Legend: b batch, l levels, h height, w width, g codebooks (the channels of a code grid).
 
-A level of codes is a grid of symbols, so its model is any `GridModel`: given the class,
-and below the top also given a map that carries all coarser codes up to the level's grid. The
-product over the levels is exact, and each factor is learned by itself. Razavi et al. 2019, section
-3.2; with one level this is the prior of van den Oord et al. 2017, section 3.3.
+A level of codes is a grid of symbols, so its model is any `GridModel`. The model is given the
+class. Below the top it is also given a map that carries all coarser codes up to the level's grid.
+The product over the levels is exact, and each factor is learned separately. See Razavi et al. 2019,
+section 3.2. With one level this is the prior of van den Oord et al. 2017, section 3.3.
 
-For classifier-free guidance (Ho and Salimans 2021) the models know one class more than there are,
-the null class, which takes the place of some labels in training.
+For classifier-free guidance (Ho and Salimans 2021) the models have one more class, the null class.
+It replaces some labels in training.
 """
 
 import functools
@@ -40,7 +40,7 @@ Codes = Sequence[Int[Array, "b _ _ _"]]
 
 
 def _check_codes(prior: "Prior", codes: Codes, label: Int[Array, " b"] | None = None) -> None:
-    """Raise an InputError unless the codes are maps of all levels, and the labels their classes."""
+    """Raise an InputError unless codes are maps of all levels, and labels are their classes."""
     Grid.check_maps(codes, prior.grids)
     prior.check_label(label, len(codes[0]))
 
@@ -48,23 +48,24 @@ def _check_codes(prior: "Prior", codes: Codes, label: Int[Array, " b"] | None = 
 def _check_level(
     prior: "Prior", number: int, codes: Codes, label: Int[Array, " b"] | None = None, **_: Any
 ) -> None:
-    """The same of the codes down to a level."""
+    """Check the codes down to a level, as `_check_codes` does."""
     Grid.check_maps(codes[: number + 1], prior.grids[: number + 1])
     prior.check_label(label, len(codes[0]))
 
 
 class Prior(Constructed, nnx.Module):
-    """An exact distribution over the codes of all levels of a tokenizer.
+    """Exact distribution over the codes of all levels of a tokenizer.
 
     Args:
-        grids: of the codes, the coarsest first: a tokenizer's ``code_grids``.
-        models: makes each level's model, called with a grid, ``num_classes``, ``null_class``,
-            ``map_features`` and ``rngs``: a model's class will do, or a `functools.partial` of it.
-        num_classes: 0 for a prior without classes; the null class is not counted.
-        label_dropout: share of the labels hidden in training; without any there is no guidance.
+        grids: grids of the codes, the coarsest first: a tokenizer's ``code_grids``.
+        models: constructors of the levels' models, called with a grid, ``num_classes``,
+            ``null_class``, ``map_features`` and ``rngs``. A model's class works, or a
+            `functools.partial` of it.
+        num_classes: number of classes, without the null class; 0 if unconditional.
+        label_dropout: share of the labels hidden in training; at 0 there is no guidance.
         context_features: width of the networks that carry coarser codes up.
-        context_num_blocks: their residual blocks, on every grid on the way.
-        rngs: where the initial weights come from.
+        context_num_blocks: number of their residual blocks, on every grid on the way.
+        rngs: source of the initial weights.
 
     Raises:
         InputError: if the grids do not fit each other, or there is not one model for each.
@@ -100,7 +101,7 @@ class Prior(Constructed, nnx.Module):
                 for number, (make, grid) in enumerate(zip(models, grids, strict=True))
             ]
         )
-        # The first one's place is empty: nothing is coarser than the top.
+        # None for the top level: nothing is coarser.
         self.contexts = nnx.List(
             [
                 CodeContext(
@@ -116,11 +117,11 @@ class Prior(Constructed, nnx.Module):
 
     @property
     def num_codes(self) -> int:
-        """How many codes an image has, on all levels together."""
+        """Number of codes of an image, on all levels together."""
         return sum(grid.size for grid in self.grids)
 
     def check_guidance(self, guidance: float | None) -> None:
-        """Raises an InputError if there is to be guidance, but no null class was learned."""
+        """Raise an InputError if guidance is requested, but no null class was learned."""
         if guidance is not None and not self.label_dropout:
             raise InputError(
                 "guidance needs a class-conditional prior that was trained with label_dropout "
@@ -128,7 +129,7 @@ class Prior(Constructed, nnx.Module):
             )
 
     def check_label(self, label: Int[Array, " b"] | None, num: int) -> None:
-        """Raise an InputError unless these are classes of ``num`` images, or None."""
+        """Raise an InputError unless the labels are classes of ``num`` images, or None."""
         if label is None:
             return
         if not self.num_classes:
@@ -138,13 +139,13 @@ class Prior(Constructed, nnx.Module):
     def context(
         self, number: int, coarser: Codes, label: Int[Array, " b"] | None
     ) -> Context | None:
-        """What the model of a level is conditioned on.
+        """Build the condition of a level's model.
 
         Args:
-            number: of the level, 0 for the coarsest.
-            coarser: the codes of the levels before it.
-            label: classes, ``num_classes`` being the null class; None for no class, which is the
-                null class of every image if the prior is class-conditional.
+            number: number of the level, 0 for the coarsest.
+            coarser: codes of the coarser levels.
+            label: classes, with ``num_classes`` as the null class. None means no class: the null
+                class of every image if the prior is class-conditional.
 
         Raises:
             InputError: if labels are given to a prior without classes, or the codes do not fit.
@@ -163,13 +164,13 @@ class Prior(Constructed, nnx.Module):
         *,
         dropout_key: Array | None = None,
     ) -> Float[Array, " b"]:
-        """The log-probability of one level's codes, given those of all coarser levels, in nats.
+        """Compute the log-probability of one level's codes, given all coarser codes, in nats.
 
         Args:
-            number: of the level, 0 for the coarsest.
-            codes: the maps of all levels, the coarsest first; finer ones than this play no part.
+            number: number of the level, 0 for the coarsest.
+            codes: maps of all levels, the coarsest first; levels finer than ``number`` are ignored.
             label: see `context`.
-            dropout_key: training draws from it what is dropped: features, and whole labels.
+            dropout_key: in training, key for the dropout of features and of whole labels.
 
         Raises:
             InputError: as `context` does.
@@ -184,7 +185,7 @@ class Prior(Constructed, nnx.Module):
 
     @compiled(_check_codes)
     def log_prob(self, codes: Codes, label: Int[Array, " b"] | None = None) -> Float[Array, " b"]:
-        """The log-probability of the codes of all levels together, in nats.
+        """Compute the log-probability of the codes of all levels together, in nats.
 
         Raises:
             InputError: if there is not one map for each level, or as `context` does.
@@ -207,23 +208,23 @@ class Prior(Constructed, nnx.Module):
         first_image: int | Int[Array, ""] = 0,
         tokenizer: VQVAE | None = None,
     ) -> list[Int[Array, "num _ _ g"]] | Float[Array, "num h w c"]:
-        """Draws the codes of images or, with a tokenizer, the images.
+        """Draw the codes of images or, with a tokenizer, the images.
 
-        Image n depends on ``(key, n)`` and its own class alone, as for `pixelprior.sample`.
-        Compiles once per prior, number, method and kind of strategies; may be called inside other
-        jitted code.
+        Image n depends only on ``(key, n)``, its own class and its own known codes, as for
+        `pixelprior.sample`. Sampling compiles once per prior, number, method and kind of
+        strategies. It may be called inside other jitted code.
 
         Args:
             key: a typed JAX key.
-            num: how many images.
-            label: their classes; None draws from a class-conditional prior without a class.
-            strategy: what every level draws with, see `pixelprior.sample`; or one such sequence
-                for each level, the coarsest first.
+            num: number of images.
+            label: classes of the images; None draws from a class-conditional prior without a class.
+            strategy: strategies for every level, see `pixelprior.sample`; or one such sequence for
+                each level, the coarsest first.
             guidance: see `Guided`; None for none.
-            known: for each level, codes that are not to be drawn, see `pixelprior.sample`.
+            known: for each level, codes that are not drawn, see `pixelprior.sample`.
             method: see `pixelprior.sample`.
-            first_image: the number n of the first image.
-            tokenizer: what the codes are of.
+            first_image: number n of the first image.
+            tokenizer: tokenizer of the codes.
 
         Returns:
             The maps of all levels, the coarsest first; with a tokenizer, pixels in [0, 1].
@@ -257,13 +258,13 @@ class Prior(Constructed, nnx.Module):
         known: Codes | None = None,
         first_image: int | Int[Array, ""] = 0,
     ) -> Iterator[list[Int[Array, "num _ _ g"]]]:
-        """The codes that `sample` draws, as they fill up: all maps anew after every row of one.
+        """Yield the codes that `sample` draws while they fill up: all maps after every row.
 
-        The coarsest level comes first. Where nothing is drawn yet the maps are `UNKNOWN`; see
-        `pixelprior.sampling.sample_rows`. Arguments are those of `sample`.
+        The coarsest level comes first. Codes that are not drawn yet are `UNKNOWN`, see
+        `pixelprior.sampling.sample_rows`. The arguments are those of `sample`.
 
         Raises:
-            InputError: as `sample` does, at once and not with the first row.
+            InputError: as `sample` does, at the call and not at the first row.
         """
         by_level, given = self._check_wanted(num, label, strategy, guidance, known)
 
@@ -294,7 +295,7 @@ class Prior(Constructed, nnx.Module):
     def _check_wanted(
         self, num: int, label: Any, strategy: Any, guidance: float | None, known: Codes | None
     ) -> tuple[tuple[tuple[Strategy, ...], ...], list[Array | None]]:
-        """The strategies and what is known of each level, if all that is asked for fits."""
+        """Check the request; return the strategies and the known codes of each level."""
         if num < 1:
             raise InputError(f"num must be at least 1, got {num}")
         self.check_guidance(guidance)
@@ -345,7 +346,7 @@ def _decode(graph, weights, codes):
 
 
 def _by_level(strategies: Any, num_levels: int) -> tuple[tuple[Strategy, ...], ...]:
-    """Each level's strategies, whether they were given for each or for all."""
+    """Return each level's strategies, given for each level or once for all."""
     strategies = as_strategies(strategies)
     if not any(isinstance(entry, Sequence) for entry in strategies):
         return (strategies,) * num_levels

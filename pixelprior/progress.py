@@ -1,7 +1,7 @@
 """Progress of long work, reported through one callback.
 
 Library functions take ``report``, a function of one `Event`. They never print. The command line
-turns events into lines and bars; a notebook may ignore them.
+turns events into lines and bars. A notebook may ignore them.
 """
 
 import warnings
@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 
 class Message(NamedTuple):
-    """A sentence for whoever watches."""
+    """A sentence for the user."""
 
     text: str
 
@@ -25,14 +25,14 @@ class Caution(NamedTuple):
 
 
 class Advance(NamedTuple):
-    """Part of a countable job is done.
+    """Progress of a countable job.
 
     Attributes:
-        job: the name of the job.
-        done: the number of units done so far.
-        total: the number of units in all.
-        unit: the name of one unit, like "image".
-        note: the latest figures, in words.
+        job: name of the job.
+        done: number of units done so far.
+        total: number of units in all.
+        unit: name of one unit, like "image".
+        note: the latest figures, as text.
     """
 
     job: str
@@ -43,7 +43,7 @@ class Advance(NamedTuple):
 
 
 class Finished(NamedTuple):
-    """A countable job has ended, early or not."""
+    """End of a countable job, early or not."""
 
     job: str
 

@@ -1,1 +1,1 @@
-"""Evaluation: how good a model is, and how good that is."""
+"""Evaluation: measures of a model, and baselines for them."""

@@ -1,17 +1,20 @@
-"""Three yardsticks for likelihoods: what an exact model must beat to have learnt anything.
+"""Three baselines for likelihoods: an exact model that has learned anything must beat them.
 
-- **uniform**: every symbol equally likely; knows nothing but the number of levels.
+- **uniform**: every symbol is equally likely. It uses only the number of values per symbol.
+
 - **histogram**: every position has its own categorical, independent of the others.
-- **mixture**: a latent class per picture, and given the class a histogram; fitted by EM. It knows
-  what whole pictures look like, but nothing that holds between neighbours wherever they lie.
 
-The histogram is the mixture of one component, and is fitted by the same code. Counts are smoothed
-by a symmetric Dirichlet prior, so no symbol is ever impossible and what EM climbs is a posterior.
+- **mixture**: each image has a latent class, and each class a histogram; fitted by EM. It models
+  whole images, but no relation between neighbours that holds at every position.
 
-Legend: n images, h height, w width, c channels, p = h*w*c positions, v levels, k components.
+The histogram is the mixture of one component, and is fitted by the same code. A symmetric Dirichlet
+prior smooths the counts, so no symbol is ever impossible. EM therefore maximises a posterior.
+
+Legend: n images, h height, w width, c channels, p = h*w*c positions, v values per symbol, k
+components.
 
 Source: Bishop, "Pattern Recognition and Machine Learning" (2006), section 9.3.3: EM for a mixture
-of independent Bernoulli pixels; here the pixels are categorical, and there is a prior.
+of independent Bernoulli pixels. Here the pixels are categorical, and there is a prior.
 """
 
 import dataclasses
@@ -40,16 +43,17 @@ Symbols = Int[Array, "n h w c"] | Int[np.ndarray, "n h w c"]
 )
 @dataclasses.dataclass(frozen=True)
 class PixelMixture:
-    """A mixture over grids whose components draw every position independently.
+    """Mixture over grids whose components draw every position independently.
 
     Attributes:
-        grid: the kind of grid it is a distribution over.
+        grid: kind of grid that it is a distribution over.
         log_weights: ``[k]``, log probability of each component.
         log_tables: ``[p, v, k]``, log probability of each symbol at each position, in raster order.
-        smoothing: the count added to that of every symbol, and of every component.
-        images: how many training images it was fitted to.
-        objective: ``[iterations + 1]``, what EM climbs, in nats per image: the mean log-likelihood
-            of the training images plus the log prior (without its constant) over their number.
+        smoothing: count that is added for every symbol, and for every component.
+        images: number of training images that it was fitted to.
+        objective: ``[iterations + 1]``, the objective of EM in nats per image. It is the mean
+            log-likelihood of the training images, plus the log prior (without its constant) over
+            their number.
     """
 
     grid: Grid
@@ -60,7 +64,7 @@ class PixelMixture:
     objective: Float[Array, " t"]
 
     def log_prob(self, x: Symbols) -> Float[Array, " n"]:
-        """Returns the log probability of each grid ``[n]``, in nats.
+        """Return the log probability of each grid ``[n]``, in nats.
 
         Raises:
             InputError: if ``x`` is not a batch of such grids.
@@ -70,7 +74,7 @@ class PixelMixture:
 
 
 def uniform_log_prob(x: Symbols, levels: int) -> Float[Array, " n"]:
-    """Returns the log probability of each grid ``[n]`` in nats when all grids are equally likely.
+    """Return the log probability of each grid ``[n]`` in nats if all grids are equally likely.
 
     Raises:
         InputError: if ``x`` is not a batch of grids of symbols in ``[0, levels)``.
@@ -80,12 +84,12 @@ def uniform_log_prob(x: Symbols, levels: int) -> Float[Array, " n"]:
 
 
 def fit_histogram(train: Symbols, levels: int, *, smoothing: float = 1.0) -> PixelMixture:
-    """Counts how often each symbol stands at each position and channel.
+    """Count how often each symbol occurs at each position and channel.
 
     Args:
         train: symbols ``[n, h, w, c]`` in ``[0, levels)``; all of them are used.
-        levels: how many values a symbol can take.
-        smoothing: the count added to that of every symbol; 1 is Laplace's rule of succession.
+        levels: number of values per symbol.
+        smoothing: count that is added for every symbol; 1 is Laplace's rule of succession.
 
     Raises:
         InputError: if there is no image, a symbol is out of range, or smoothing is not positive.
@@ -105,25 +109,28 @@ def fit_mixture(
     iterations: int = 30,
     seed: int = 0,
 ) -> PixelMixture:
-    """Fits the mixture by EM once for each of ``SMOOTHINGS`` and keeps the best on validation.
+    """Fit the mixture by EM once for each of ``SMOOTHINGS``; keep the best on validation.
 
-    Component j starts as the histogram of one training image, image j of a random choice, so the
-    first E-step gives every image to the chosen one with which it shares most symbols: a start in
-    the manner of k-means, for symbols that need not have an order. On a CPU the result is a pure
-    function of the arguments; a GPU adds up counts in no fixed order, so there it is to rounding.
+    The training images are put in random order, and component j starts as the histogram of image j.
+    The first E-step then gives every image to the component with which it shares most symbols. This
+    resembles a k-means start, for symbols that need not have an order. On a CPU the result is a
+    pure function of the arguments. A GPU adds up counts in no fixed order, so its results vary by
+    rounding.
 
     Args:
-        train: symbols ``[n, h, w, c]`` in ``[0, levels)``. Of more than ``MAX_MIXTURE_IMAGES`` a
-            random choice of that many is used; ``images`` of the result says how many were.
+        train: symbols ``[n, h, w, c]`` in ``[0, levels)``. If there are more than
+            ``MAX_MIXTURE_IMAGES`` images, a random choice of that many is used. ``images`` of the
+            result is the number used.
         validation: symbols ``[m, h, w, c]`` on which the smoothing is chosen.
-        levels: how many values a symbol can take.
-        components: how many components.
-        iterations: how many times to assign the images to components and count again.
-        seed: names the choice of images, and the images that components start from.
+        levels: number of values per symbol.
+        components: number of components.
+        iterations: number of times to assign the images to components and count again.
+        seed: selects the random order of the images, which also selects the starts of the
+            components.
 
     Raises:
-        InputError: if there are fewer training images than components, none for validation, or if
-            a symbol is out of range.
+        InputError: if there are fewer training images than components, none for validation, or if a
+            symbol is out of range.
     """
     grid = _grid_of(train, levels)
     grid.check(validation)
@@ -134,25 +141,25 @@ def fit_mixture(
     images = min(len(train), MAX_MIXTURE_IMAGES)
     order = np.random.default_rng(seed).permutation(len(train))[:images]
     symbols = _by_position(train)[:, order]
-    # The order is random already, so the first images are as good a choice as any.
+    # The order is random already, so the first images are a random choice.
     start = jnp.eye(images, components, dtype=jnp.float32)
     fitted = [_fit(grid, symbols, start, smoothing, iterations) for smoothing in SMOOTHINGS]
     return max(fitted, key=lambda mixture: float(mixture.log_prob(validation).mean()))
 
 
 def baselines(train: Symbols, validation: Symbols, test: Symbols, levels: int) -> dict[str, float]:
-    """Measures the three yardsticks on a test split.
+    """Measure the three baselines on a test split.
 
     Args:
         train: symbols ``[n, h, w, c]`` in ``[0, levels)`` to fit to.
         validation: symbols ``[m, h, w, c]`` to choose the mixture's smoothing on.
         test: symbols ``[t, h, w, c]`` to measure on.
-        levels: how many values a symbol can take.
+        levels: number of values per symbol.
 
     Returns:
         The mean negative log-likelihood of ``test`` in nats per image by name, the weakest first:
-        ``uniform``, ``histogram`` and ``mixture``, which has 50 components, or as many as there
-        are training images if these are fewer.
+        ``uniform``, ``histogram`` and ``mixture``. The mixture has 50 components, or one per
+        training image if there are fewer images.
 
     Raises:
         InputError: if a split is empty, the splits differ in shape, or a symbol is out of range.
@@ -191,14 +198,14 @@ def _expectation_maximisation(
     levels: int,
     iterations: int,
 ) -> tuple[Float[Array, " k"], Float[Array, "p v k"], Float[Array, " t"]]:
-    """Alternates the two steps from soft assignments ``start``; the last step is an M-step."""
+    """Alternate the two steps from soft assignments ``start``; the last step is an M-step."""
 
     def sweep(assignments):
-        """An M-step, and on the way the joint log probability of every image and component.
+        """Take an M-step; also compute the joint log probability of every image and component.
 
-        One pass over the positions does both, since a position's table is all that its share of
-        the log probability needs. Symbols index into tables and are never made one-hot: that
-        would cost a product of n*v*k where n*k additions do.
+        One pass over the positions does both: the share of a position in the log probability needs
+        only its table. Symbols index into tables and are never made one-hot. One-hot symbols would
+        cost a product of n*v*k where n*k additions are enough.
         """
 
         def position(carry, column):
@@ -239,7 +246,7 @@ def _log_prob(
 
 
 def _by_position(x: Symbols) -> Int[Array, "p n"]:
-    """One row per position: what a scan over positions reads."""
+    """Arrange symbols with one row per position, for a scan over positions."""
     return jnp.asarray(x, jnp.int32).reshape(len(x), -1).T
 
 

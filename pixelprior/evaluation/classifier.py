@@ -1,12 +1,12 @@
-"""What a classifier sees in samples: a small convolutional network, trained in a minute or two.
+"""A small convolutional classifier for judging samples; it trains in a minute or two.
 
-Trained on real images it tells whether samples of a class look like that class. Trained on samples
-and tested on real images it gives the Classification Accuracy Score: samples that lack variety, or
-whose labels are wrong, teach it less than as many real images would.
+A classifier trained on real images tests if samples of a class look like that class. A classifier
+trained on samples and tested on real images gives the Classification Accuracy Score.
+Samples that lack variety or have wrong labels teach it less than the same number of real images.
 
-It is a yardstick and not a contestant: three convolutions and one linear layer, small enough to be
-trained on two CPU cores. No scan stands around the convolutions: on CPUs
-their gradients hang inside one.
+It serves to measure samples, not to compete: three convolutions and one linear layer, small enough
+for training on two CPU cores. No scan surrounds the convolutions: on CPUs their gradients hang
+inside one.
 
 Legend: n images, b batch, h height, w width, c channels, d features, k classes.
 
@@ -30,13 +30,13 @@ from pixelprior.evaluation.features import Features
 from pixelprior.system.prng import named_key
 
 LEAST_SIZE = 8
-"""The least height and width, in pixels: below it, two halvings leave next to nothing."""
+"""Least height and width, in pixels: two halvings of less leave next to nothing."""
 
 PREDICTION_BATCH = 256
-"""Predictions are made in batches of this shape; the last one is filled up."""
+"""Size of the batches of predictions; the last batch is filled up."""
 
 NUM_FEATURES = 128
-"""How many features distances are measured between: those of the last convolution."""
+"""Number of features for distances: those of the last convolution."""
 
 Images = Float[Array, "n h w c"] | Int[Array, "n h w c"] | Float[np.ndarray, "n h w c"]
 Labels = Int[Array, " n"] | Int[np.ndarray, " n"]
@@ -45,7 +45,8 @@ Labels = Int[Array, " n"] | Int[np.ndarray, " n"]
 class ClassifierNetwork(nnx.Module):
     """Three convolutions, the first two with a stride of 2, and a linear layer for the logits.
 
-    The linear layer sees every position, since where a stroke or a sleeve is tells what it is.
+    The linear layer reads every position, since the place of a stroke or a sleeve helps to identify
+    it.
     """
 
     def __init__(
@@ -63,11 +64,11 @@ class ClassifierNetwork(nnx.Module):
     def __call__(
         self, images: Float[Array, "b h w c"], dropout_key: Array | None = None
     ) -> tuple[Float[Array, "b k"], Float[Array, "b d"]]:
-        """The logits of each class, and the last convolution's features, a mean over positions.
+        """Compute the logits of each class, and the mean over positions of the last features.
 
         Args:
-            images: in ``[0, 1]``.
-            dropout_key: for training alone; without one there is no dropout.
+            images: pixels in ``[0, 1]``.
+            dropout_key: key for training; without one there is no dropout.
         """
         x = images
         for conv in (self.first, self.second, self.third):
@@ -86,12 +87,12 @@ class _State(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Classifier:
-    """A trained classifier.
+    """Trained classifier.
 
     Attributes:
-        shape: ``(h, w, c)`` of its images.
-        num_classes: how many classes it tells apart.
-        graph: its network without the weights, as `nnx.split` gives it.
+        shape: shape ``(h, w, c)`` of its images.
+        num_classes: number of its classes.
+        graph: its network without the weights, as `nnx.split` returns it.
         weights: its weights.
     """
 
@@ -101,7 +102,7 @@ class Classifier:
     weights: Any
 
     def extract(self, images: Images) -> Features:
-        """Returns the features of each image, and the logits of its classes.
+        """Return the features of each image, and the logits of its classes.
 
         Args:
             images: ``[n, h, w, c]`` of the classifier's shape: uint8, or floats in ``[0, 1]``.
@@ -113,7 +114,7 @@ class Classifier:
         parts = [Features(np.zeros((0, NUM_FEATURES), np.float32), self._no_logits())]
         for start in range(0, len(images), PREDICTION_BATCH):
             batch = _to_floats(images[start : start + PREDICTION_BATCH])
-            # One compiled shape serves all: the last batch is filled up with black.
+            # One compiled shape suffices: the last batch is filled up with black.
             filling = ((0, PREDICTION_BATCH - len(batch)), (0, 0), (0, 0), (0, 0))
             logits, vectors = _apply(self.graph, self.weights, np.pad(batch, filling))
             here = slice(len(batch))
@@ -124,9 +125,9 @@ class Classifier:
         return np.zeros((0, self.num_classes), np.float32)
 
     def predict(self, images: Images) -> Int64[np.ndarray, " n"]:
-        """Returns the likeliest class of each image, in ``[0, num_classes)``.
+        """Return the likeliest class of each image, in ``[0, num_classes)``.
 
-        Arguments and errors as for `extract`.
+        The arguments and errors are those of `extract`.
         """
         return self.extract(images).logits.argmax(axis=1)
 
@@ -143,23 +144,23 @@ def train_classifier(
     weight_decay: float = 1e-2,
     dropout_rate: float = 0.3,
 ) -> Classifier:
-    """Trains a classifier with AdamW, for so many steps however many images there are.
+    """Train a classifier with AdamW. The number of steps does not depend on the number of images.
 
-    Equal steps for all make equal costs, and a score from 1,000 samples comparable with one from
-    54,000 images. On a CPU the result is a pure function of the arguments.
+    Equal steps give equal costs. A score from 1,000 samples is then comparable with one from 54,000
+    images. On a CPU the result is a pure function of the arguments.
 
     Args:
         images: ``[n, h, w, c]``, at least 8x8, with 1 or 3 channels: uint8, or floats in
             ``[0, 1]``.
         labels: ``[n]`` in ``[0, num_classes)``.
-        num_classes: how many classes there are; not all of them need occur.
-        seed: names the first weights, the order of the images, and the dropout.
-        num_steps: how many batches to learn from.
-        batch_size: how many images a batch has, or all of them if there are fewer.
-        learning_rate: the highest; it rises to it for a tenth of the steps, then falls to 0 along a
-            cosine.
-        weight_decay: how much of a weight is taken away in a step, times the learning rate.
-        dropout_rate: the share of the last features that is left out in a training step.
+        num_classes: number of classes; not all of them need occur.
+        seed: selects the first weights, the order of the images, and the dropout.
+        num_steps: number of batches to train on.
+        batch_size: number of images in a batch, or all of them if there are fewer.
+        learning_rate: highest learning rate. The rate rises for a tenth of the steps, then falls to
+            0 along a cosine.
+        weight_decay: share of a weight that a step removes, times the learning rate.
+        dropout_rate: share of the last features that a training step leaves out.
 
     Raises:
         InputError: if images or labels are not as above, or a number is out of its range.
@@ -190,12 +191,12 @@ def train_classifier(
 
 
 def accuracy(classifier: Classifier, images: Images, labels: Labels) -> float:
-    """Returns the share of images that a classifier gives their label, in ``[0, 1]``.
+    """Return the share of images whose label the classifier predicts, in ``[0, 1]``.
 
     Args:
-        classifier: a trained one.
-        images: ``[n, h, w, c]`` of its shape: uint8, or floats in ``[0, 1]``.
-        labels: ``[n]``; one that the classifier does not know is never predicted.
+        classifier: trained classifier.
+        images: ``[n, h, w, c]`` of the classifier's shape: uint8, or floats in ``[0, 1]``.
+        labels: ``[n]``; a label that is not a class of the classifier is never predicted.
 
     Raises:
         InputError: if there is no image, or images or labels are not as above.
@@ -209,14 +210,14 @@ def accuracy(classifier: Classifier, images: Images, labels: Labels) -> float:
 @functools.lru_cache(maxsize=2)
 def _epoch(n: int, seed: int, epoch: int) -> Int64[np.ndarray, " n"]:
     order = np.random.default_rng((seed, epoch)).permutation(n)
-    order.flags.writeable = False  # What is cached is handed out more than once.
+    order.flags.writeable = False  # A cached array is returned more than once.
     return order
 
 
 def batch_indices(n: int, batch_size: int, *, seed: int, step: int) -> Int64[np.ndarray, " b"]:
-    """Returns which of n images are in a step's batch: a pure function of its arguments.
+    """Return the numbers of the images, of n, in a step's batch: a pure function of its arguments.
 
-    Every epoch has an order of its own, and leaves out the images that would not fill a batch.
+    Every epoch has its own order, and leaves out the images that would not fill a batch.
     """
     size = min(batch_size, n)
     epoch, place = divmod(step, n // size)
@@ -227,8 +228,8 @@ def batch_indices(n: int, batch_size: int, *, seed: int, step: int) -> Int64[np.
 def _make_optimizer(
     num_steps: int, learning_rate: float, weight_decay: float
 ) -> optax.GradientTransformation:
-    """AdamW. Equal arguments give one and the same optimizer, so that a step compiles only once."""
-    # A rate that starts at 0 would waste the first step, and all of a run of one.
+    """Make AdamW. Equal arguments give the same object, so that a step compiles only once."""
+    # A rate that starts at 0 would waste the first step, and a whole run of one step.
     warmup = max(num_steps // 10, 1)
     schedule = optax.warmup_cosine_decay_schedule(
         learning_rate / warmup, learning_rate, warmup, max(num_steps, warmup + 1)
@@ -245,7 +246,10 @@ def _step(
     images: Float[Array, "b h w c"],
     labels: Int[Array, " b"],
 ) -> _State:
-    """A pure function of state and batch; step n draws its dropout from ``(dropout_key, n)``."""
+    """Take a training step: a pure function of state and batch.
+
+    Step n draws its dropout from ``(dropout_key, n)``.
+    """
 
     def loss(weights: Any) -> Float[Array, ""]:
         key = jax.random.fold_in(dropout_key, state.step)

@@ -1,6 +1,6 @@
-"""The features of a data set's own classifier, trained once and kept.
+"""Features of a data set's own classifier, trained once and kept.
 
-It needs no download, and knows what tells the classes of just these images apart.
+It needs no download. Its features distinguish the classes of this data set.
 
 Legend: n images, h height, w width, c channels.
 """
@@ -24,19 +24,19 @@ from pixelprior.system.atomic import save_arrays
 from pixelprior.system.cache_folder import cache_folder
 
 MAX_TRAINING_IMAGES = 60_000
-"""At most so many training images, the first ones, teach the classifier."""
+"""Largest number of training images of the classifier; the first ones are used."""
 
 RECOGNISED = 1000
-"""By so many of its training images, the first ones, a data set is known again."""
+"""Number of training images, the first ones, by which a data set is recognised."""
 
-VERSION = 1  # to be raised with every change that makes another classifier of the same images
+VERSION = 1  # raise it with every change that gives another classifier for the same images
 
 
 def open_classifier(dataset: Dataset, report: Report = only_warnings) -> Classifier:
-    """The classifier of a data set: trained on its training split as it is stored, or read.
+    """Return the classifier of a data set: read it, or train it on the training split as stored.
 
-    Kept in the user's folder for caches, not beside the data, which are often shared and cannot be
-    written to. On a CPU the same data always give the same one.
+    It is kept in the user's cache folder, not beside the data, which are often shared and
+    read-only. On a CPU the same data always give the same classifier.
 
     Raises:
         InputError: if the data have no classes.
@@ -51,7 +51,7 @@ def open_classifier(dataset: Dataset, report: Report = only_warnings) -> Classif
     if path.is_file():
         try:
             return _read(path, dataset.shape, classes)
-        # Not a zip file, cut short, of other arrays.
+        # The file is not a zip file, is cut short, or has other arrays.
         except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             report(Caution(f"{path} cannot be read and is made again: {error}"))
     report(Message(f"training the classifier of {dataset.name}, once"))
@@ -62,7 +62,7 @@ def open_classifier(dataset: Dataset, report: Report = only_warnings) -> Classif
 
 
 def classifier_extractor(dataset: Dataset, report: Report = only_warnings) -> Extractor:
-    """The features of a data set's own classifier. Raises as `open_classifier` does."""
+    """Return the features of a data set's own classifier. Raises as `open_classifier` does."""
     classifier = open_classifier(dataset, report)
     digest = hashlib.sha256()
     for name, leaf in _arrays(classifier.weights).items():
@@ -76,7 +76,7 @@ def classifier_extractor(dataset: Dataset, report: Report = only_warnings) -> Ex
 
 
 def _stored(dataset: Dataset) -> Symbols:
-    """Pixels as they are, whatever a run makes of them: so runs share one classifier."""
+    """Return the symbols of pixels as stored, not as a run uses them: runs share one classifier."""
     return Symbols(dataset.native_levels, "none")
 
 
@@ -108,7 +108,7 @@ def _read(path: Path, shape: tuple[int, int, int], num_classes: int) -> Classifi
             lambda: ClassifierNetwork(shape, num_classes, dropout_rate=0.0, rngs=nnx.Rngs(0))
         )
     )
-    # Opened here, since NumPy leaves a file open that it cannot read.
+    # Opened here, since NumPy does not close a file that it cannot read.
     with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
         leaves = {name: arrays[name] for name in arrays.files}
 

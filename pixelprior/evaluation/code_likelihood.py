@@ -1,4 +1,4 @@
-"""How well a prior predicts codes, level by level.
+"""Likelihood of codes under a prior, level by level.
 
 Legend: b batch, l levels, n images.
 """
@@ -18,11 +18,11 @@ from pixelprior.system.devices import put_batch, to_host
 
 
 class LevelLikelihood(NamedTuple):
-    """How well one level's codes are predicted, given those of all coarser levels.
+    """Likelihood of one level's codes, given those of all coarser levels.
 
     Attributes:
         nats: mean negative log-likelihood of the level's codes of an image.
-        nats_error: the standard error of that mean, over images.
+        nats_error: standard error of that mean, over images.
         bits_per_code: the same mean in bits per code.
     """
 
@@ -32,14 +32,14 @@ class LevelLikelihood(NamedTuple):
 
 
 class CodeLikelihood(NamedTuple):
-    """How well a prior predicts the codes of a split.
+    """Likelihood of the codes of a split under a prior.
 
     Attributes:
-        levels: the coarsest first.
+        levels: likelihoods of the levels, the coarsest first.
         nats: mean negative log-likelihood of all codes of an image, all levels together.
-        nats_error: the standard error of that mean, over images.
-        num_images: how many images.
-        per_image: the nats of each level of each image, in the order of the split.
+        nats_error: standard error of that mean, over images.
+        num_images: number of images.
+        per_image: nats of each level of each image, in the order of the split.
     """
 
     levels: list[LevelLikelihood]
@@ -52,15 +52,15 @@ class CodeLikelihood(NamedTuple):
 def evaluate_codes(
     prior: Prior, batches: Iterable[Mapping[str, Any]], what: str, *, mesh: Mesh
 ) -> CodeLikelihood:
-    """Scores every image's codes once.
+    """Score every image's codes once.
 
-    A class-conditional prior is told each image's class. Means are taken in float64 on the host.
+    A class-conditional prior is given each image's class. Means are taken in float64 on the host.
 
     Args:
-        prior: what is measured.
-        batches: "codes", a map for each level, "label", and "mask", False for what is not to count;
-            of each batch the rows that go to this process, see `rows_here`.
-        what: the description of the images.
+        prior: prior to evaluate.
+        batches: "codes", a map for each level, "label", and "mask", which is False for rows that do
+            not count. Each batch has the rows of this process, see `rows_here`.
+        what: description of the images.
         mesh: the devices.
 
     Raises:

@@ -1,9 +1,9 @@
-"""How much of its codebooks a tokenizer uses, over a whole pass.
+"""Use of a tokenizer's codebooks, over a whole pass.
 
-A codebook of which few codes are used carries few bits: "codebook collapse". A prior trained on it
-reaches a fine likelihood, because there is nothing to predict, and gives poor pictures. Counts come
-from all images together: perplexities of batches, averaged, would be too low, for a batch has room
-for few codes.
+A codebook with few used codes carries few bits: "codebook collapse". A prior trained on it has a
+good likelihood, because there is nothing to predict, and gives poor images. Counts are added up
+over all images. An average of batch perplexities would be too low, since a batch is too small to
+use many codes.
 
 Legend: n images, h height, w width, g codebooks (or channels) of one level, k codes of each.
 """
@@ -17,23 +17,23 @@ from jaxtyping import Array, Int, Int64
 from pixelprior.errors import InputError
 
 COLLAPSED_SHARE = 0.05
-"""Of a codebook: a perplexity below this share of its size is a collapse, however large it is."""
+"""Share of a codebook's size, large or small: a perplexity below it is a collapse."""
 
 COLLAPSED_PERPLEXITY = 2.0
-"""A perplexity below this is a collapse too: a code then tells less than one bit."""
+"""Perplexity below which a codebook has collapsed too: a code then carries less than one bit."""
 
 Counts = Int[Array, "g k"] | Int[np.ndarray, "g k"]
 
 
 class CodeUse(NamedTuple):
-    """How the codes of one level are used; each a mean over the level's codebooks.
+    """Use of the codes of one level; each value is a mean over the level's codebooks.
 
     Attributes:
-        perplexity: exp of the entropy of a codebook's code frequencies: how many codes, equally
-            used, would be as hard to guess. From 1 to the codebook's size.
-        used: the share of a codebook's codes that occur at all, in ``[0, 1]``.
-        entropy_bits: the entropy of the code frequencies, in bits per code: what a code costs when
-            nothing is known but the frequencies.
+        perplexity: exp of the entropy of a codebook's code frequencies, from 1 to the codebook's
+            size. It is the number of equally used codes that would be as hard to guess.
+        used: share of a codebook's codes that occur at all, in ``[0, 1]``.
+        entropy_bits: entropy of the code frequencies, in bits per code: the cost of a code if only
+            the frequencies are known.
     """
 
     perplexity: float
@@ -44,11 +44,13 @@ class CodeUse(NamedTuple):
 def code_counts(
     indices: Int[Array, "n h w g"] | Int[np.ndarray, "n h w g"], codebook_size: int
 ) -> Int64[np.ndarray, "g k"]:
-    """Counts how often each code of each codebook occurs. Counts of batches add up to a pass's.
+    """Count how often each code of each codebook occurs.
+
+    Counts of batches add up to the counts of a pass.
 
     Args:
         indices: codes ``[n, h, w, g]`` in ``[0, codebook_size)``.
-        codebook_size: k, how many codes each codebook has.
+        codebook_size: number k of codes in each codebook.
 
     Raises:
         InputError: if the indices have another shape, are not integers, or are out of range.
@@ -63,18 +65,18 @@ def code_counts(
             f"expected codes in [0, {codebook_size}), got codes from {by_codebook.min()} to "
             f"{by_codebook.max()}; give the size of the codebook that they came from"
         )
-    # Empty batches are welcome, and bincount is particular about their type.
+    # Empty batches are allowed, and bincount requires the right type for them.
     counts = [np.bincount(codes.astype(np.int64), minlength=codebook_size) for codes in by_codebook]
     return np.stack(counts).astype(np.int64)
 
 
 def code_use(counts: Counts) -> CodeUse:
-    """Measures the use of one level's codebooks.
+    """Measure the use of one level's codebooks.
 
-    Means hide a single collapsed codebook among many; ``counts[i : i + 1]`` asks about one alone.
+    Means hide a single collapsed codebook among many; ``counts[i : i + 1]`` measures one alone.
 
     Args:
-        counts: ``[g, k]``, as `code_counts` gives them, added up over a whole pass.
+        counts: ``[g, k]``, from `code_counts`, added up over a whole pass.
 
     Raises:
         InputError: if a codebook has no counts, or a count is negative.
@@ -93,13 +95,13 @@ def code_use(counts: Counts) -> CodeUse:
 
 
 def is_collapsed(use: CodeUse, codebook_size: int) -> bool:
-    """Whether so little of a level's codebooks is used that a prior over it is hardly worth while.
+    """Return True if a level uses so few codes that a prior over it is hardly worthwhile.
 
-    It is when the perplexity is below ``COLLAPSED_SHARE`` of the codebook, or below
-    ``COLLAPSED_PERPLEXITY``: a code tells less than one bit. Codebooks of 2 or 3 codes could tell
-    one bit or little more to begin with, so theirs must be below ``sqrt(codebook_size)``: half of
-    the bits that a code could have. It is a rule of thumb, to warn by; learnt codebooks in use are
-    far above it.
+    The perplexity is then below ``COLLAPSED_SHARE`` of the codebook, or below
+    ``COLLAPSED_PERPLEXITY``, where a code carries less than one bit. A codebook of 2 or 3 codes can
+    carry only one bit or little more. Its limit is ``sqrt(codebook_size)``: half of the bits that a
+    code could carry. This is a rule of thumb for warnings. Learned codebooks in use are far above
+    it.
 
     Raises:
         InputError: if the codebook has fewer than 2 codes, or fewer than are used.
@@ -117,15 +119,15 @@ def is_collapsed(use: CodeUse, codebook_size: int) -> bool:
 
 
 def unigram_cross_entropy_bits(train_counts: Counts, test_counts: Counts) -> float:
-    """Returns what a code of the test images costs under the training images' code frequencies.
+    """Return the bits per code of test images under the code frequencies of training images.
 
-    It is the yardstick for a prior over codes, which must be below it to know more than how often
-    each code occurs. Every training count is raised by one (Laplace's rule of succession), so no
-    code is impossible.
+    This is the baseline for a prior over codes. A prior below it has learned more than the
+    frequency of each code. Every training count is raised by one (Laplace's rule of succession), so
+    no code is impossible.
 
     Args:
-        train_counts: ``[g, k]``, as `code_counts` gives them, of the training images.
-        test_counts: the same of the test images.
+        train_counts: ``[g, k]``, from `code_counts`, of the training images.
+        test_counts: the same for the test images.
 
     Returns:
         Bits per code: the mean over a codebook's test codes, then over codebooks.

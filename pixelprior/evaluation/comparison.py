@@ -1,6 +1,6 @@
-"""Runs side by side: what their records say of training, and one table of all.
+"""Compare runs: training figures from their records, and one table of all runs.
 
-Everything here is a pure function of what was read and measured elsewhere.
+Everything here is a pure function of values that were read and measured elsewhere.
 """
 
 import math
@@ -12,15 +12,15 @@ from pixelprior.errors import InputError
 
 
 class Training(NamedTuple):
-    """What the records of a run say of its training.
+    """Training figures of a run, from its records.
 
     Attributes:
-        steps: how many were taken.
-        minutes: spent on taking them; not on compiling, validating, saving and drawing.
-        images_per_second: the median over the records.
-        memory_bytes: that the compiled step needs on each device; None if it was not recorded.
-        compile_seconds: that compiling it took; None if it was not recorded.
-        curve: at each validation the step, the minutes until then and what was validated.
+        steps: number of steps taken.
+        minutes: time spent on these steps, without compiling, validating, saving and drawing.
+        images_per_second: median over the records.
+        memory_bytes: memory of the compiled step on each device; None if it was not recorded.
+        compile_seconds: time to compile it; None if it was not recorded.
+        curve: at each validation the step, the minutes until then and the validated value.
     """
 
     steps: int
@@ -34,10 +34,10 @@ class Training(NamedTuple):
 def training_of(
     records: Sequence[Mapping[str, Any]], batch_size: int, validated: str = "validation_nats"
 ) -> Training:
-    """Reads the records of a run (``metrics.jsonl``), in their order, and one of their values.
+    """Read the records of a run (``metrics.jsonl``), in their order, and one validated value.
 
-    Each record of training says how fast the images since the one before went by, so the seconds
-    spent on them follow, however often the run was interrupted.
+    Each training record has the rate of the images since the record before. These rates give the
+    seconds spent on images, for any number of interruptions.
     """
     step, seconds = 0, 0.0
     rates, curve = [], []
@@ -63,9 +63,9 @@ def training_of(
 
 
 def recorded_test(records: Sequence[Mapping[str, Any]]) -> tuple[float, float] | None:
-    """Nats and bits per dimension of the test split, if the run was complete enough to be tested.
+    """Return nats and bits per dimension of the test split; None if the run was not tested.
 
-    They are those of the averaged weights of the best checkpoint.
+    They belong to the averaged weights of the best checkpoint.
     """
     for record in reversed(records):
         if "test_nats" in record:
@@ -74,10 +74,10 @@ def recorded_test(records: Sequence[Mapping[str, Any]]) -> tuple[float, float] |
 
 
 def check_comparable(runs: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]]) -> None:
-    """Raises an InputError unless all runs are of the same images as the same symbols.
+    """Raise an InputError unless all runs use the same images as the same symbols.
 
     Args:
-        runs: the config and the data of each, by name, as `RunFolder` gives them.
+        runs: config and data of each run, by name, as `RunFolder` returns them.
     """
     (first, (_, theirs)), *others = runs.items()
     for name, (config, _) in runs.items():
@@ -104,7 +104,7 @@ def check_comparable(runs: Mapping[str, tuple[Mapping[str, Any], Mapping[str, An
 
 
 def _difference(ours: Any, theirs: Any) -> tuple[Any, Any]:
-    """Of two mappings, the first values that are not the same."""
+    """Return the first values that differ between two mappings."""
     while isinstance(ours, Mapping) and isinstance(theirs, Mapping):
         keys = [key for key in [*ours, *theirs] if ours.get(key) != theirs.get(key)]
         ours, theirs = ours.get(keys[0]), theirs.get(keys[0])
@@ -115,14 +115,14 @@ class Row(NamedTuple):
     """One run of a comparison.
 
     Attributes:
-        run: its name.
-        model: the name of its architecture.
-        parameters: how many are trained.
+        run: name of the run.
+        model: name of its architecture.
+        parameters: number of trainable parameters.
         training: see `Training`.
-        num_steps: how many were asked for.
+        num_steps: number of steps requested.
         nats: mean negative log-likelihood of an image of the split.
         bits_per_dim: the same in bits per symbol.
-        samples_per_second: images of the cached sampler.
+        samples_per_second: images per second of the cached sampler.
     """
 
     run: str
@@ -136,5 +136,5 @@ class Row(NamedTuple):
 
 
 def ranked(rows: Sequence[Row]) -> list[Row]:
-    """The best first; a run whose likelihood is not a number comes last."""
+    """Sort rows, the best first; a run whose likelihood is not a number comes last."""
     return sorted(rows, key=lambda row: (math.isnan(row.bits_per_dim), row.bits_per_dim))

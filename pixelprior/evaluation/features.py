@@ -1,7 +1,7 @@
-"""Features of images, and what makes two sets of them comparable.
+"""Features of images, and conditions for comparing two sets of them.
 
-Every figure that is computed from features names the network that they come from, by name and
-fingerprint: figures of two networks have nothing to do with each other.
+Every figure from features names their network, by name and fingerprint. Figures of different
+networks are not comparable.
 
 Legend: n images, h height, w width, c channels, d features, k classes.
 """
@@ -20,36 +20,36 @@ Images = UInt8[np.ndarray, "n h w c"]
 
 
 class Features(NamedTuple):
-    """What a network makes of images.
+    """Features and class logits of images.
 
     Attributes:
-        vectors: what distances are measured between.
-        logits: of its classes.
+        vectors: feature vectors, for distances.
+        logits: logits of the network's classes.
     """
 
     vectors: Float[np.ndarray, "n d"]
     logits: Float[np.ndarray, "n k"]
 
     def of(self, places: Int[np.ndarray, " m"]) -> "Features":
-        """Those of some of the images."""
+        """Select the features of some images."""
         return Features(self.vectors[places], self.logits[places])
 
     @property
     def fingerprint(self) -> str:
-        """Of the vectors, in their order: what results that name a reference are tied to."""
+        """Hash of the vectors in their order. It identifies the reference of a result."""
         about = f"{self.vectors.dtype}{self.vectors.shape}".encode()
         return hashlib.sha256(about + np.ascontiguousarray(self.vectors).tobytes()).hexdigest()
 
 
 @dataclasses.dataclass(frozen=True)
 class Extractor:
-    """A network whose features are compared.
+    """Network whose features are compared.
 
     Attributes:
         name: "classifier" or "inception".
-        description: what it is, in words to print beside every result.
-        fingerprint: of its weights.
-        extract: from images to their features.
+        description: description of the network, printed beside every result.
+        fingerprint: hash of its weights.
+        extract: function from images to their features.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Extractor:
 
 
 def check_comparable(real: Float[np.ndarray, "n d"], fake: Float[np.ndarray, "m d"]) -> None:
-    """Raises an InputError unless these are finite features of one network, of 2 images or more."""
+    """Raise an InputError unless these are finite features of one network, of 2 images or more."""
     for name, vectors in (("real", real), ("generated", fake)):
         if vectors.ndim != 2 or len(vectors) < 2:
             raise InputError(

@@ -1,4 +1,4 @@
-"""The Fréchet distance of two sets of features: "FID", where those are Inception's.
+"""Fréchet distance of two sets of features: "FID", if they are Inception's.
 
 Legend: n images, d features.
 
@@ -13,11 +13,11 @@ from pixelprior.evaluation.features import check_comparable
 
 
 def frechet_distance(real: Float[np.ndarray, "n d"], fake: Float[np.ndarray, "m d"]) -> float:
-    """The squared 2-Wasserstein distance of the Gaussians fitted to two sets of features.
+    """Compute the squared 2-Wasserstein distance of Gaussians fitted to two sets of features.
 
-    ``|mean - mean'|^2 + tr(S + S' - 2 (S S')^(1/2))``, in float64. It is biased upwards, the more
-    so the fewer images there are, and most of all with fewer images than features: compare only
-    figures of equally many images.
+    It is ``|mean - mean'|^2 + tr(S + S' - 2 (S S')^(1/2))``, in float64. It is biased upwards, and
+    more so with fewer images. The bias is largest with fewer images than features. Compare only
+    figures of the same number of images.
 
     Raises:
         InputError: if the features are not comparable, see `check_comparable`.
@@ -25,8 +25,8 @@ def frechet_distance(real: Float[np.ndarray, "n d"], fake: Float[np.ndarray, "m 
     check_comparable(real, fake)
     mean, covariance = _moments(real)
     other_mean, other_covariance = _moments(fake)
-    # The eigenvalues of S S' are those of the symmetric R S' R, R being the root of S. Those of
-    # the product itself would come out complex, by rounding.
+    # The eigenvalues of S S' are those of the symmetric R S' R, where R is the root of S.
+    # Computed from S S' itself, rounding would make them complex.
     values, vectors = np.linalg.eigh(covariance)
     root = (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
     between = np.sqrt(np.linalg.eigvalsh(root @ other_covariance @ root).clip(min=0)).sum()

@@ -1,7 +1,8 @@
-"""The features that the "FID" of the literature is measured in.
+"""Inception features, in which the "FID" of the literature is measured.
 
-The network is torch-fidelity's, with the weights of 2015 that everybody compares by. It takes
-grey images as colour ones, and scales all to 299x299 itself, as TensorFlow 1 did.
+The network is torch-fidelity's, with the weights of 2015 that are standard for comparisons. Grey
+images are turned into colour images. The network itself scales all images to 299x299, as TensorFlow
+1 did.
 
 Legend: n images, h height, w width, c channels.
 """
@@ -25,18 +26,18 @@ AT_ONCE = 64  # images
 
 
 def inception_extractor(weights: str | Path | None = None) -> Extractor:
-    """The features before the last layer, 2048 of them, and the 1008 logits without their bias.
+    """Return the 2048 features before the last layer, and the 1008 logits without their bias.
 
     Args:
-        weights: the file of the weights; by default the one that was downloaded, by now or once.
+        weights: file of the weights; by default a downloaded file, which is downloaded once.
 
     Raises:
-        InputError: if torch-fidelity is not installed, or the weights cannot be had or are others.
+        InputError: if torch-fidelity is not installed, or the weights are unavailable or different.
     """
     if find_spec("torch_fidelity") is None:
         raise InputError('Inception needs torch-fidelity: pip install "pixelprior[metrics]"')
     path = _downloaded() if weights is None else Path(weights)
-    # They are unpickled, so not before they are known to be these very ones.
+    # The weights are unpickled, so they are first checked to be exactly these.
     _check(path)
     import torch
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
@@ -69,7 +70,7 @@ def _downloaded() -> Path:
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Written to its name only when it is complete.
+        # The file gets its name only when it is complete.
         torch.hub.download_url_to_file(URL, str(path), progress=False)
     # URLError is an OSError.
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The Inception Score, of the classes that a network sees in images.
+"""Inception Score, from the classes that a network predicts for images.
 
 Legend: n images, k classes.
 
@@ -18,16 +18,17 @@ PARTS = 10
 
 
 class InceptionScore(NamedTuple):
-    """Mean and standard deviation over the parts of the images."""
+    """Mean and standard deviation of the score over the parts of the images."""
 
     mean: float
     deviation: float
 
 
 def inception_score(logits: Float[np.ndarray, "n k"]) -> InceptionScore:
-    """``exp`` of the mean divergence, in nats, of an image's classes from those of all images.
+    """Compute ``exp`` of the mean divergence of an image's classes from those of all images.
 
-    From 1 to k. As is usual, the images are taken in 10 parts, in their order.
+    The divergence is in nats, and the score is from 1 to k. As is usual, the images are split into
+    10 parts, in their order.
 
     Raises:
         InputError: if there are fewer than 10 images, or logits are not finite.

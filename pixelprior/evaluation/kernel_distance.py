@@ -1,4 +1,4 @@
-"""The kernel distance of two sets of features: "KID", where those are Inception's.
+"""Kernel distance of two sets of features: "KID", if they are Inception's.
 
 Legend: n images, d features.
 
@@ -12,14 +12,14 @@ from sklearn.metrics.pairwise import polynomial_kernel
 
 from pixelprior.evaluation.features import check_comparable
 
-ROWS = 1000  # of a kernel matrix at once, for the memory it takes
+ROWS = 1000  # rows of a kernel matrix at once, to limit memory
 
 
 def kernel_distance(real: Float[np.ndarray, "n d"], fake: Float[np.ndarray, "m d"]) -> float:
-    """The squared maximum mean discrepancy under the kernel ``(x.y / d + 1)^3``, without bias.
+    """Compute the squared maximum mean discrepancy under ``(x.y / d + 1)^3``, without bias.
 
-    So it may come out below 0 for sets that are alike. All pairs of images count: there are no
-    random subsets, whose mean has the same expectation.
+    Without bias, it may be below 0 for similar sets. All pairs of images count, without random
+    subsets. The mean over random subsets has the same expectation.
 
     Raises:
         InputError: if the features are not comparable, see `check_comparable`.
@@ -33,7 +33,7 @@ def kernel_distance(real: Float[np.ndarray, "n d"], fake: Float[np.ndarray, "m d
 
 
 def _total(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "m d"], *, with_itself: bool) -> float:
-    """The sum of the kernel over all pairs, or all of an image and another one."""
+    """Add up the kernel over all pairs, or over all pairs of two different images."""
     total = sum(
         polynomial_kernel(a[row : row + ROWS], b, degree=3, coef0=1).sum()
         for row in range(0, len(a), ROWS)

@@ -19,14 +19,14 @@ from pixelprior.system.devices import put_batch, rows_here, to_host
 
 
 class Likelihood(NamedTuple):
-    """How well a model predicts a split.
+    """Likelihood of a split under a model.
 
     Attributes:
         nats: mean negative log-likelihood of an image.
-        nats_error: the standard error of that mean, over images.
+        nats_error: standard error of that mean, over images.
         bits_per_dim: the same mean in bits per symbol.
-        num_images: how many images.
-        per_image: the nats of each, in the order of the split.
+        num_images: number of images.
+        per_image: nats of each image, in the order of the split.
     """
 
     nats: float
@@ -37,17 +37,20 @@ class Likelihood(NamedTuple):
 
 
 def standard_error(values: Float64[np.ndarray, " n"]) -> float:
-    """Of the mean of values, one for each image; NaN for a single one."""
+    """Compute the standard error of the mean of values, one for each image.
+
+    It is NaN for a single image.
+    """
     return float(values.std(ddof=1) / math.sqrt(values.size)) if values.size > 1 else math.nan
 
 
 def check_labels(num_classes: int, label: Int[np.ndarray, " b"], what: str) -> None:
-    """Raises an InputError if a model of so many classes cannot be told one of these labels.
+    """Raise an InputError if one of these labels is not a class of the model.
 
     Args:
-        num_classes: 0 for a model that is told none.
+        num_classes: number of classes; 0 for an unconditional model, which takes any label.
         label: the labels.
-        what: the description of the images that they are of.
+        what: description of the images with these labels.
     """
     if num_classes and (label.min() < 0 or label.max() >= num_classes):
         raise InputError(
@@ -60,9 +63,9 @@ def check_labels(num_classes: int, label: Int[np.ndarray, " b"], what: str) -> N
 def evaluate_likelihood(
     model: GridModel, split: Split, symbols: Symbols, *, batch_size: int, mesh: Mesh
 ) -> Likelihood:
-    """Scores every image of a split once.
+    """Score every image of a split once.
 
-    A class-conditional model is told each image's class. Means are taken in float64 on the host.
+    A class-conditional model is given each image's class. Means are taken in float64 on the host.
 
     Raises:
         InputError: if the model is class-conditional and an image has none of its classes.

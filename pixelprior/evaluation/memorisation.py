@@ -1,4 +1,4 @@
-"""Whether samples are copies of training images.
+"""Check samples for copies of training images.
 
 Legend: n samples, t training images, e test images, d features (or pixels).
 """
@@ -13,15 +13,15 @@ from pixelprior.evaluation.neighbours import nearest_of
 
 
 class Memorisation(NamedTuple):
-    """How near samples are to their nearest training images.
+    """Distances of samples to their nearest training images.
 
     Attributes:
-        nearest: which training image is the nearest to each sample ``[n]``.
-        distances: how far away it is ``[n]``.
-        copies: the share of samples that are as near as a test image hardly ever is: nearer than
-            all but the nearest hundredth of them. For samples that are like test images, 0.01.
-        nearer: how often a random sample is nearer to the training images than a random test image
-            is, ties counted half. For samples that are like test images, 0.5.
+        nearest: number of the nearest training image of each sample ``[n]``.
+        distances: distance to it ``[n]``.
+        copies: share of samples that are nearer to a training image than 99% of the test images
+            are. For samples that are like test images, 0.01.
+        nearer: probability that a random sample is nearer to the training images than a random test
+            image, with ties counted half. For samples that are like test images, 0.5.
     """
 
     nearest: Int[np.ndarray, " n"]
@@ -38,7 +38,7 @@ def memorisation(
     test: Float[np.ndarray, "e d"],
     samples: Float[np.ndarray, "n d"],
 ) -> Memorisation:
-    """Compares the distances of samples and of test images to their nearest training images."""
+    """Compare the distances of samples and of test images to their nearest training images."""
     distances, nearest = nearest_of(train, samples)
     usual, _ = nearest_of(train, test)
     # Mann and Whitney's statistic, by ranks.

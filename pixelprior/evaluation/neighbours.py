@@ -1,10 +1,11 @@
-"""Nearest neighbours among features: how true samples are, and how much of the data they cover.
+"""Nearest neighbours among features: precision of samples, and their coverage of the data.
 
 Legend: n real images, m generated ones, d features.
 
 Sources: Kynkäänniemi et al., "Improved Precision and Recall Metric for Assessing Generative Models"
-(2019), section 2, https://arxiv.org/abs/1904.06991; Naeem et al., "Reliable Fidelity and Diversity
-Metrics for Generative Models" (2020), section 3, https://arxiv.org/abs/2002.09797.
+(2019), section 2, https://arxiv.org/abs/1904.06991.
+Naeem et al., "Reliable Fidelity and Diversity Metrics for Generative Models" (2020), section 3,
+https://arxiv.org/abs/2002.09797.
 """
 
 from typing import NamedTuple
@@ -18,20 +19,22 @@ from pixelprior.errors import InputError
 from pixelprior.evaluation.features import check_comparable
 
 NEAREST = 5
-"""By default a ball reaches to its image's fifth nearest neighbour, as Naeem et al. have it."""
+"""By default a ball reaches to its image's fifth nearest neighbour, as in Naeem et al."""
 
-ROWS = 500  # of a matrix of distances at once, for the memory it takes
+ROWS = 500  # rows of a matrix of distances at once, to limit memory
 
 
 class Neighbours(NamedTuple):
-    """Each in [0, 1], but for the density, whose expectation for real images is 1.
+    """Precision, recall, density and coverage of generated images.
+
+    Each is in [0, 1], except the density, whose expectation for real images is 1.
 
     Attributes:
-        precision: the share of generated images in the ball of a real one.
-        recall: the share of real images in the ball of a generated one.
-        density: in how many balls of real images a generated one lies, over the number of
-            neighbours that a ball holds.
-        coverage: the share of real images whose ball holds a generated one.
+        precision: share of generated images in the ball of a real one.
+        recall: share of real images in the ball of a generated one.
+        density: mean number of real images' balls that contain a generated image, over the number
+            of neighbours in a ball.
+        coverage: share of real images whose ball contains a generated one.
     """
 
     precision: float
@@ -43,12 +46,12 @@ class Neighbours(NamedTuple):
 def neighbours(
     real: Float[np.ndarray, "n d"], fake: Float[np.ndarray, "m d"], *, nearest: int = NEAREST
 ) -> Neighbours:
-    """Precision, recall, density and coverage, by Euclidean distance.
+    """Compute precision, recall, density and coverage, by Euclidean distance.
 
-    Around every image is a ball that reaches to its ``nearest``-th neighbour of its own set.
+    Every image has a ball around it that reaches to its ``nearest``-th neighbour of its own set.
 
     Raises:
-        InputError: if the features are not comparable, or there are no so many neighbours.
+        InputError: if the features are not comparable, or there are too few neighbours.
     """
     check_comparable(real, fake)
     if not 1 <= nearest < min(len(real), len(fake)):
@@ -56,7 +59,7 @@ def neighbours(
             f"expected 1 to {min(len(real), len(fake)) - 1} neighbours, as there are other images, "
             f"got {nearest}"
         )
-    # In float64: in float32 the distance of an image to itself may come out above that to another.
+    # In float64: in float32 the distance of an image to itself may exceed that to another.
     real, fake = np.asarray(real, np.float64), np.asarray(fake, np.float64)
     real_radii, fake_radii = _radii(real, nearest), _radii(fake, nearest)
     inside = np.zeros(len(fake), np.int64)
@@ -78,14 +81,14 @@ def neighbours(
 def nearest_of(
     points: Float[np.ndarray, "n d"], queries: Float[np.ndarray, "m d"]
 ) -> tuple[Float[np.ndarray, " m"], Int[np.ndarray, " m"]]:
-    """The distance of each query to the nearest of the points, and which one that is."""
+    """Find the nearest point of each query; return its distance and its number."""
     search = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(points)
     distances, places = search.kneighbors(queries)
     return distances[:, 0], places[:, 0]
 
 
 def _radii(vectors: Float64[np.ndarray, "n d"], nearest: int) -> Float64[np.ndarray, " n"]:
-    """The distance of each image to its so-manyth neighbour of the same set."""
-    # Each is asked for with itself, which is its own nearest.
+    """Compute the distance of each image to its ``nearest``-th neighbour of the same set."""
+    # One more neighbour, since each image is its own nearest.
     search = NearestNeighbors(n_neighbors=nearest + 1, algorithm="brute").fit(vectors)
     return search.kneighbors(vectors)[0][:, -1]

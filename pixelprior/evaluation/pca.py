@@ -1,21 +1,22 @@
-"""The yardstick for a tokenizer's reconstructions: PCA with the same number of bits per image.
+"""Baseline for a tokenizer's reconstructions: PCA with the same number of bits per image.
 
-A learnt tokenizer turns an image into so many bits and back. So does this code, with nothing but
-linear algebra: the image's principal components, each rounded to one of ``2**b`` values. Its mean
-squared error is what a tokenizer of as many bits must stay below to have learnt anything that is
-not linear. Neither side pays for its decoder: weights there; mean, components and ranges here.
+A learned tokenizer turns an image into a number of bits and back. This code does the same with
+linear algebra alone. It rounds each of the image's principal components to one of ``2**b`` values.
+A tokenizer of as many bits has learned something that is not linear only if its mean squared error
+is lower. The decoders are not counted: weights for the tokenizer, and mean, components and ranges
+for PCA.
 
-The bits are not spent evenly. Starting from none, they go one after the other where they lower the
-training error most, so high-variance components get several and most get none. This is the
-"reverse water-filling" of rate-distortion theory in whole bits, and a stronger opponent than equal
-bits for each of the first components.
+The bits are not spread evenly. They are assigned step by step where they lower the training error
+most. Components of high variance get several bits, and most components get none. This is the
+"reverse water-filling" of rate-distortion theory in whole bits. It is a stronger baseline than
+equal bits for each of the first components.
 
 Legend: n images, h height, w width, c channels, d = h*w*c dimensions, k components that have bits,
 b bits of one component, r candidate ranges.
 
-Sources: Jolliffe, "Principal Component Analysis" (2002), chapter 3; Gersho and Gray, "Vector
-Quantization and Signal Compression" (1992), section 5.4 on uniform quantisers that overload, and
-section 8.3 on allocating bits to the components of a transform.
+Sources: Jolliffe, "Principal Component Analysis" (2002), chapter 3.
+Gersho and Gray, "Vector Quantization and Signal Compression" (1992): section 5.4 on uniform
+quantisers that overload, and section 8.3 on allocating bits to the components of a transform.
 """
 
 import dataclasses
@@ -27,32 +28,33 @@ from jaxtyping import Array, Float, Float64, Int
 from pixelprior.errors import InputError
 
 MAX_IMAGES = 20_000
-"""How many images a code is fitted to at most."""
+"""Largest number of images that a code is fitted to."""
 
 MAX_BITS = 8
-"""How many bits one coefficient gets at most: as many as a pixel has."""
+"""Largest number of bits of one coefficient: as many as a pixel has."""
 
 RANGES = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5, 2.75, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0)
-"""Half the width of a quantiser, in standard deviations of its component: the candidates."""
+"""Candidates for half the width of a quantiser, in standard deviations of its component."""
 
-_ROWS = 2_000  # Images are taken to float64 this many at a time, for the memory it takes.
-_LEAST_VARIANCE = 1e-12  # Relative to the first component's: what is below is rounding.
+_ROWS = 2_000  # Images are converted to float64 this many at a time, to limit memory.
+_LEAST_VARIANCE = 1e-12  # Relative to the first component's: anything below is rounding.
 
 Images = Float[Array, "n h w c"] | Float[np.ndarray, "n h w c"]
 
 
 @dataclasses.dataclass(frozen=True)
 class PcaCode:
-    """A code of a fixed number of bits for images of one shape.
+    """Code of a fixed number of bits for images of one shape.
 
     Attributes:
-        shape: ``(h, w, c)`` of the images.
+        shape: shape ``(h, w, c)`` of the images.
         mean: ``[d]``, the mean training image.
         components: ``[k, d]``, orthonormal; only those that have bits, by falling variance.
-        bits: ``[k]``, how many bits each coefficient has, all of them positive.
-        ranges: ``[k]``, half the width of each coefficient's quantiser, in units of a pixel: it has
-            ``2**bits`` equal cells in ``[-range, range]``, and the outermost take what is beyond.
-        images: how many training images it was fitted to.
+        bits: ``[k]``, number of bits of each coefficient, all of them positive.
+        ranges: ``[k]``, half the width of each coefficient's quantiser, in units of a pixel. It has
+            ``2**bits`` equal cells in ``[-range, range]``. The outermost cells also take everything
+            beyond.
+        images: number of training images that it was fitted to.
     """
 
     shape: tuple[int, int, int]
@@ -64,11 +66,11 @@ class PcaCode:
 
     @property
     def total_bits(self) -> int:
-        """How many bits the code of one image has: the budget, or less if more were of no use."""
+        """Number of bits of the code of one image: the budget, or less if more were of no use."""
         return int(self.bits.sum())
 
     def encode(self, images: Images) -> Int[np.ndarray, "n k"]:
-        """Returns the number of each coefficient's cell, in ``[0, 2**bits)``.
+        """Return the number of each coefficient's cell, in ``[0, 2**bits)``.
 
         Raises:
             InputError: if these are not images of the code's shape in ``[0, 1]``.
@@ -79,12 +81,12 @@ class PcaCode:
         return np.clip(cells, 0, 2**self.bits - 1).astype(np.int32)
 
     def decode(self, cells: Int[np.ndarray, "n k"]) -> Float[np.ndarray, "n h w c"]:
-        """Returns the images of which these are the codes: float32, clipped to ``[0, 1]``.
+        """Return the images of these codes: float32, clipped to ``[0, 1]``.
 
         Each coefficient becomes the middle of its cell.
 
         Raises:
-            InputError: if these are not codes as `encode` gives them.
+            InputError: if these are not codes from `encode`.
         """
         if cells.ndim != 2 or cells.shape[1] != len(self.bits):
             raise InputError(f"expected codes of shape [n, {len(self.bits)}], got {cells.shape}")
@@ -98,7 +100,7 @@ class PcaCode:
         return np.clip(flat, 0.0, 1.0).reshape(len(cells), *self.shape)
 
     def reconstruct(self, images: Images) -> Float[np.ndarray, "n h w c"]:
-        """Returns what is left of images ``[n, h, w, c]`` after encoding and decoding.
+        """Encode and decode images ``[n, h, w, c]``.
 
         Raises:
             InputError: if these are not images of the code's shape in ``[0, 1]``.
@@ -106,19 +108,19 @@ class PcaCode:
         return self.decode(self.encode(images))
 
     def _widths(self) -> Float[np.ndarray, " k"]:
-        """The width of each coefficient's cells."""
+        """Width of each coefficient's cells."""
         return (2 * self.ranges / 2**self.bits).astype(np.float32)
 
 
 def fit_pca_code(train: Images, bits: int, *, seed: int = 0) -> PcaCode:
-    """Fits the components, their ranges, and how the bits are spread over them.
+    """Fit the components, their ranges, and the spread of the bits over them.
 
     Args:
-        train: images ``[n, h, w, c]`` in ``[0, 1]``. Of more than ``MAX_IMAGES`` a random choice of
-            that many is used; ``images`` of the result says how many were.
-        bits: how many bits the code of one image may have. Fewer are used when there is nothing
-            left to tell: at most ``MAX_BITS`` for each of ``min(n - 1, d)`` components.
-        seed: names the choice of images.
+        train: images ``[n, h, w, c]`` in ``[0, 1]``. If there are more than ``MAX_IMAGES``, a
+            random choice of that many is used. ``images`` of the result is the number used.
+        bits: largest number of bits of the code of one image. Fewer are used if more are of no use:
+            at most ``MAX_BITS`` for each of ``min(n - 1, d)`` components.
+        seed: selects the random choice of images.
 
     Raises:
         InputError: if there are fewer than 2 images, or not in ``[0, 1]``, or no bits.
@@ -134,7 +136,7 @@ def fit_pca_code(train: Images, bits: int, *, seed: int = 0) -> PcaCode:
     mean = flat.mean(axis=0, dtype=np.float64)
     components = _principal_components(flat, mean, count=bits)
 
-    # By component, from here on. Every coefficient is one of a training image, in float64.
+    # One row per component, from here on: the float64 coefficients of the training images.
     coefficients = np.concatenate(
         [components @ (flat[i : i + _ROWS] - mean).T for i in range(0, len(flat), _ROWS)], axis=1
     )
@@ -154,25 +156,26 @@ def fit_pca_code(train: Images, bits: int, *, seed: int = 0) -> PcaCode:
 
 
 def spend_bits(errors: Float[np.ndarray, "k b"], bits: int) -> Int[np.ndarray, " k"]:
-    """Spreads a budget over components, greedily by what lowers the error most per bit.
+    """Spread a budget over components, greedily by the largest fall of the error per bit.
 
-    A component may take several bits at once, so one that gains nothing by its first bit and much
-    by its second is not passed over. Where every bit of a component gains less than the one before,
-    as is common, bits come one at a time and no other spread of the same budget has less error.
+    A component may take several bits at once. A component that gains nothing by its first bit and
+    much by its second is therefore not passed over. Usually every bit of a component gains less
+    than the one before. Bits are then spent one at a time, and no other spread of the same budget
+    has a lower error.
 
     Args:
         errors: ``[k, b]``, the error of each component when it has 0, 1, ... b - 1 bits.
         bits: the budget.
 
     Returns:
-        How many bits each component gets ``[k]``; those that would not lower the error stay unused.
+        Number of bits of each component ``[k]``; bits that would not lower the error stay unused.
     """
     spent = np.zeros(len(errors), np.int64)
     left = bits
     best: list[tuple[float, int, int]] = []
 
     def consider(component: int) -> None:
-        """Notes the best that a component can do next with what is left, if that is a gain."""
+        """Queue the best next bits of a component within the rest of the budget, if they gain."""
         now = spent[component]
         more = np.arange(1, min(errors.shape[1] - 1 - now, left) + 1)
         if len(more):
@@ -193,12 +196,12 @@ def spend_bits(errors: Float[np.ndarray, "k b"], bits: int) -> Int[np.ndarray, "
 
 
 def pca_mse(train: Images, test: Images, bits: int) -> float:
-    """Returns the mean squared error of ``test``, in squared units of a pixel whose range is 1.
+    """Return the mean squared error of ``test``, in squared units of a pixel whose range is 1.
 
     Args:
         train: images ``[n, h, w, c]`` in ``[0, 1]`` to fit a `PcaCode` to.
         test: images ``[m, h, w, c]`` in ``[0, 1]`` to measure on.
-        bits: how many bits the code of one image may have.
+        bits: largest number of bits of the code of one image.
 
     Raises:
         InputError: if an image is not in ``[0, 1]``, the shapes differ, there is none to measure
@@ -215,10 +218,10 @@ def pca_mse(train: Images, test: Images, bits: int) -> float:
 def _principal_components(
     flat: Float[np.ndarray, "n d"], mean: Float64[np.ndarray, " d"], count: int
 ) -> Float64[np.ndarray, "k d"]:
-    """The first ``count`` principal components, fewer if the images do not span so many.
+    """Compute the first ``count`` principal components, fewer if the images do not span so many.
 
-    They come from the smaller of two matrices with the same non-zero eigenvalues: the covariance
-    ``[d, d]``, or the inner products of the images ``[n, n]``.
+    They come from the smaller of two matrices with the same non-zero eigenvalues. One is the
+    covariance ``[d, d]``, the other the inner products of the images ``[n, n]``.
     """
     n, d = flat.shape
     if d <= n:
@@ -236,7 +239,7 @@ def _principal_components(
 
 
 def _leading(values: Float64[np.ndarray, " k"], count: int) -> Int[np.ndarray, " m"]:
-    """Where the largest eigenvalues are, the largest first, of those that are not rounding."""
+    """Find the largest eigenvalues, the largest first, without those that are only rounding."""
     order = np.argsort(values)[::-1][:count]
     return order[values[order] > max(_LEAST_VARIANCE * values.max(), 0.0)]
 
@@ -244,11 +247,12 @@ def _leading(values: Float64[np.ndarray, " k"], count: int) -> Int[np.ndarray, "
 def _quantiser_errors(
     coefficients: Float64[np.ndarray, " n"],
 ) -> tuple[Float64[np.ndarray, " b"], Float64[np.ndarray, " b"]]:
-    """The mean squared error of one component for 0 to ``MAX_BITS`` bits, and the ranges for it.
+    """Compute the mean squared error of one component for 0 to ``MAX_BITS`` bits, and the ranges.
 
-    Each number of bits has the range, of ``RANGES``, with the least error. After one sort a cell's
-    error follows from how many coefficients are in it, their sum and the sum of their squares: all
-    three are differences of running totals, so that no quantiser has to look at every image.
+    Each number of bits has the range, of ``RANGES``, with the least error. After one sort, the
+    error follows from three values: the count and the sum of the coefficients in each cell, and the
+    sum of all squares. Counts and sums of cells are differences of positions and of running totals.
+    No quantiser therefore has to read every image.
     """
     values = np.sort(coefficients)
     squares = np.square(values).sum()
@@ -259,7 +263,7 @@ def _quantiser_errors(
         cells = 2**bits
         candidates = deviation * np.array(RANGES)
         widths = 2 * candidates[:, None] / cells
-        # Without the two outer edges: the outermost cells take all that is beyond.
+        # Without the two outer edges: the outermost cells take everything beyond.
         inner = np.searchsorted(values, np.arange(1, cells) * widths - candidates[:, None])
         edges = np.pad(inner, ((0, 0), (1, 0)))
         edges = np.pad(edges, ((0, 0), (0, 1)), constant_values=len(values))

@@ -1,4 +1,4 @@
-"""How alike originals and reconstructions look: SSIM and LPIPS.
+"""Perceptual similarity of originals and reconstructions: SSIM and LPIPS.
 
 Legend: n images.
 """
@@ -17,16 +17,16 @@ from pixelprior.tokenizers import VQVAE
 from pixelprior.tokenizers.likelihoods import as_pixels
 
 WINDOW = 11
-"""SSIM is a mean over windows of this size, in pixels: smaller images have none."""
+"""Size of the windows that SSIM is averaged over, in pixels: smaller images have none."""
 
 
 class Perception(NamedTuple):
-    """Image by image, in the order of the split.
+    """Similarities of each image, in the order of the split.
 
     Attributes:
         ssim: structural similarity, up to 1; None for images that are smaller than its window.
-        lpips: see `pixelprior.evaluation.lpips`, from 0 up; None where that is not installed, or
-            images are neither grey nor of three colours.
+        lpips: see `pixelprior.evaluation.lpips`, from 0 up. None if the package is not installed,
+            or images are neither grey nor of three colours.
     """
 
     ssim: Float64[np.ndarray, " n"] | None
@@ -42,7 +42,7 @@ def _reconstruct(model: VQVAE, x: Any) -> Any:
 
 
 def perception(model: VQVAE, split: Split, symbols: Symbols, *, batch_size: int) -> Perception:
-    """Compares all images of a split with what their codes keep of them."""
+    """Compare all images of a split with their reconstructions."""
     distance = lpips_distance() if has_lpips() and model.grid.channels in (1, 3) else None
     ssim, lpips = [], []
     for batch in evaluation_batches(split, symbols, batch_size=batch_size):

@@ -1,4 +1,4 @@
-"""Whole splits in memory, for what needs all of their images at once.
+"""Read whole splits into memory, for measures that need all images at once.
 
 Legend: n images, h height, w width, c channels.
 """
@@ -13,7 +13,7 @@ from pixelprior.figures.sheets import as_shades
 def read_symbols(
     split: Split, symbols: Symbols, *, limit: int | None = None
 ) -> tuple[Int[np.ndarray, "n h w c"], Int[np.ndarray, " n"]]:
-    """The first ``limit`` images of a split as symbols, or all of them, and their labels."""
+    """Read the first ``limit`` images of a split as symbols, or all of them, and their labels."""
     wanted = len(split) if limit is None else min(limit, len(split))
     images, labels, read = [], [], 0
     for batch in evaluation_batches(split, symbols, batch_size=min(512, wanted)):
@@ -29,6 +29,6 @@ def read_symbols(
 def read_shades(
     split: Split, symbols: Symbols, limit: int | None = None
 ) -> tuple[UInt8[np.ndarray, "n h w c"], Int[np.ndarray, " n"]]:
-    """The same as pictures in 256 shades: what the symbols look like, as `sample.py` writes it."""
+    """Read the same images in 256 shades, as `sample.py` writes them."""
     images, labels = read_symbols(split, symbols, limit=limit)
     return as_shades(to_pixels(images, symbols.levels)).astype(np.uint8), labels

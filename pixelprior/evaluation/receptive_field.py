@@ -1,11 +1,11 @@
-"""The receptive field, measured: which earlier positions move the prediction at one position.
+"""Measure the receptive field: the earlier positions that move the prediction at one position.
 
-Legend: b batch, h height, w width, c channels, e embedding, d features, v levels.
+Legend: b batch, h height, w width, c channels, e embedding, d features, v values per symbol.
 
-Measured is the gradient of the logits at the position, added up with random weights, with respect
-to the embedded symbols at every position: its mean absolute value. Where the network has no path
-the gradient is not small but exactly zero, in any precision. Luo et al. 2016, Understanding the
-Effective Receptive Field in Deep Convolutional Neural Networks, section 2, measure it likewise.
+The logits at the position are added up with random weights. The measure is the gradient of this sum
+with respect to the embedded symbols at every position: its mean absolute value. Without a path in
+the network the gradient is exactly zero, in any precision. Luo et al. 2016, Understanding the
+Effective Receptive Field in Deep Convolutional Neural Networks, section 2, use the same measure.
 """
 
 import functools
@@ -24,11 +24,11 @@ from pixelprior.sampling import sample
 from pixelprior.sampling.labels import label_context
 
 PROJECTIONS = 4
-"""How many random sums of the logits stand for all of them."""
+"""Number of random sums of the logits, which stand for all logits."""
 
 
 def centre(height: int, width: int) -> tuple[int, int]:
-    """The position whose receptive field is asked for by default: (row, column)."""
+    """Return the position that is measured by default: (row, column)."""
     return height // 2, width // 2
 
 
@@ -41,20 +41,20 @@ def receptive_field(
     images: Int[Array, "b h w c"] | None = None,
     context: Context | None = None,
 ) -> Float[np.ndarray, "h w"]:
-    """How strongly the symbols at every position move the logits at one.
+    """Measure how strongly the symbols at every position move the logits at one position.
 
     Args:
-        model: trained or fresh.
+        model: trained or fresh model.
         position: (row, column); by default the centre.
-        num_images: how many images to average over, if none are given.
-        key: a typed key, of the images and the projections.
-        images: where to measure; by default samples of the model itself, since that is where its
-            predictions matter.
-        context: of the images, for a model that takes one; if none are given, all classes in turn.
+        num_images: number of images to average over, if none are given.
+        key: a typed key, for the images and the projections.
+        images: images to measure on; by default samples of the model, since its predictions matter
+            there.
+        context: condition of the images, for a conditional model; by default all classes in turn.
 
     Returns:
-        The mean absolute gradient for every position: 0 at the position, after it, and wherever
-        else no path leads from.
+        The mean absolute gradient for every position. It is 0 at the position itself, at all later
+        positions, and wherever the network has no path.
 
     Raises:
         InputError: if the position is not on the grid, or images or context do not fit.
@@ -77,7 +77,7 @@ def receptive_field(
         _absolute_gradient(graph, weights, images, context, row, column, projection)
         for projection in jax.random.split(projection_key, PROJECTIONS)
     ]
-    # Added up in more than the float32 of each, whose smallest are far below the largest.
+    # Averaged in float64: the smallest float32 gradients are far below the largest.
     return np.mean([np.asarray(gradient, np.float64) for gradient in gradients], axis=(0, 1))
 
 
@@ -91,7 +91,7 @@ def _absolute_gradient(
     column: Int[Array, ""],
     key: Array,
 ) -> Float[Array, "b h w"]:
-    """The gradient's absolute value, for one random sum of logits; its mean over the embedding."""
+    """Compute the absolute gradient of one random sum of logits, a mean over the embedding."""
     model = nnx.merge(graph, weights).in_dtype()
     images = images.astype(jnp.int32)
     encoded = model.context_encoder(context, images.shape[0])
@@ -101,12 +101,12 @@ def _absolute_gradient(
         pixel = images[:, row, column]
         total = jnp.zeros(())
         for channel in range(model.grid.channels):
-            # The channels before it are given: at the position itself there is nothing to see.
+            # The earlier channels are given, so the position itself has no gradient.
             logits = model.head.logits(features, pixel[:, :channel])
             direction = jax.random.normal(jax.random.fold_in(key, channel), logits.shape)
             total += jnp.sum(direction * logits)
         return total
 
     gradient = jax.grad(projected)(model.embedding(images))
-    # Not squared: in float32 the square of a small gradient would be zero, as if nothing was seen.
+    # Not squared: in float32 the square of a small gradient would be zero, as without a path.
     return jnp.abs(gradient.astype(jnp.float32)).mean(axis=-1)

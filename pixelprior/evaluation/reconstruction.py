@@ -1,4 +1,4 @@
-"""What is left of images after they were codes, and how much of the codebooks that takes.
+"""Quality of a tokenizer's reconstructions, and its use of the codebooks.
 
 Legend: n images, b batch, h height, w width, c channels, g codebooks, k codes of each.
 """
@@ -27,21 +27,21 @@ NO_BITS = (
 
 
 class Reconstruction(NamedTuple):
-    """How well a tokenizer keeps a split.
+    """Reconstruction of a split by a tokenizer.
 
     Attributes:
         loss: see `Likelihood.loss`.
         squared_error: mean over images, pixels and channels, in squared units of [0, 1].
-        squared_error_error: the standard error of that mean, over images.
-        decoder_bits_per_dim: what the decoder needs for a symbol, given the codes; None for a
-            decoder that gives no probabilities.
-        code_bits: what the codes of an image take, each code of a codebook as dear as any other.
-        use: how much of its codebooks each level uses, the coarsest first.
-        num_images: how many images.
-        num_dims: how many symbols an image has.
-        counts: how often each code of each level occurs.
-        squared_errors: of each image, in the order of the split.
-        decoder_nats: what the decoder needs for each image, given the codes; None as above.
+        squared_error_error: standard error of that mean, over images.
+        decoder_bits_per_dim: bits of the decoder for a symbol, given the codes; None for a decoder
+            that gives no probabilities.
+        code_bits: bits of the codes of an image, all codes of a codebook equally likely.
+        use: use of the codebooks of each level, the coarsest first.
+        num_images: number of images.
+        num_dims: number of symbols of an image.
+        counts: number of times that each code of each level occurs.
+        squared_errors: squared error of each image, in the order of the split.
+        decoder_nats: nats of the decoder for each image, given the codes; None as above.
     """
 
     loss: float
@@ -63,16 +63,17 @@ class Reconstruction(NamedTuple):
 
     @property
     def bits_per_dim(self) -> float | None:
-        """An upper bound of what an image takes, codes included, in bits per symbol.
+        """Upper bound on the bits per symbol of an image, codes included.
 
-        The codes cost what they would under a uniform prior; a learned one brings that down.
+        The codes cost as much as under a uniform prior. A learned prior lowers that. The bound is
+        None for a decoder that gives no probabilities.
         """
         if self.decoder_bits_per_dim is None:
             return None
         return self.decoder_bits_per_dim + self.code_bits / self.num_dims
 
     def metrics(self) -> dict[str, float]:
-        """By name, for records."""
+        """Return the values by name, for records."""
         metrics = {"loss": self.loss, "squared_error": self.squared_error, "psnr": self.psnr}
         if self.bits_per_dim is not None:
             metrics["bits_per_dim"] = self.bits_per_dim
@@ -81,7 +82,7 @@ class Reconstruction(NamedTuple):
         return metrics
 
     def words(self) -> str:
-        """The same for people."""
+        """Return the values as text for people."""
         bits = "" if self.bits_per_dim is None else f", {self.bits_per_dim:.4f} bits/dim"
         levels = "; ".join(
             f"{name} perplexity {use.perplexity:.1f}, {use.used:.0%} of codes used"
@@ -112,14 +113,14 @@ def evaluate_reconstruction(
     batch_size: int,
     mesh: Mesh,
 ) -> Reconstruction:
-    """Takes every image of a split through its codes once.
+    """Encode and decode every image of a split once.
 
     Args:
         model: the tokenizer.
         split: the images.
-        symbols: how they become symbols.
-        variance: of the training images' pixels, see `Likelihood.loss`.
-        batch_size: of all devices together.
+        symbols: conversion of the images to symbols.
+        variance: variance of the training images' pixels, see `Likelihood.loss`.
+        batch_size: number of images in a batch, on all devices together.
         mesh: the devices.
 
     Raises:
@@ -159,5 +160,5 @@ def evaluate_reconstruction(
 
 
 def code_bits(model: VQVAE) -> float:
-    """How many bits the codes of an image take, each code as dear as any other."""
+    """Compute the bits of the codes of an image, all codes of a codebook equally likely."""
     return sum(grid.size * math.log2(grid.levels) for grid in model.code_grids)

@@ -1,4 +1,4 @@
-"""What a classifier sees in samples whose classes were asked for.
+"""Judge samples of requested classes with a classifier.
 
 Legend: n images, h height, w width, c channels.
 """
@@ -24,13 +24,13 @@ Labels = Int[np.ndarray, " n"]
 
 
 class SampleClasses(NamedTuple):
-    """Shares of images whose class a classifier names as it should.
+    """Accuracies of classifiers on real images and on samples.
 
     Attributes:
-        real_accuracy: on the real test images.
-        sample_accuracy: on class-conditional samples, by the class asked for.
-        classification_accuracy_score: of a classifier taught by the samples, on the real test
-            images. Ravuri and Vinyals 2019.
+        real_accuracy: accuracy on the real test images.
+        sample_accuracy: accuracy on class-conditional samples, for the requested classes.
+        classification_accuracy_score: accuracy on the real test images of a classifier trained on
+            the samples. Ravuri and Vinyals 2019.
     """
 
     real_accuracy: float
@@ -39,12 +39,12 @@ class SampleClasses(NamedTuple):
 
 
 class CodeClasses(NamedTuple):
-    """The same of what a tokenizer makes of codes.
+    """Accuracies of a classifier on images decoded by a tokenizer.
 
     Attributes:
-        reconstruction_accuracy: on the real test images, after the tokenizer: what bounds the
+        reconstruction_accuracy: accuracy on reconstructions of the real test images. It bounds the
             accuracy of samples.
-        random_accuracy: on images of uniformly random codes, by a class in turn: chance.
+        random_accuracy: accuracy on images of uniformly random codes, with classes in turn: chance.
     """
 
     reconstruction_accuracy: float
@@ -60,15 +60,15 @@ def judge_samples(
     *,
     seed: int,
 ) -> SampleClasses:
-    """Has a classifier name the classes of samples, and samples teach another one.
+    """Classify samples, and train another classifier on them.
 
     Args:
-        classifier: taught by real images.
-        samples: all of them.
-        asked: the class that each was asked to be of.
-        test: real images that no classifier has learned from.
-        test_labels: their classes.
-        seed: of the weights of the classifier that the samples teach.
+        classifier: classifier trained on real images.
+        samples: all samples.
+        asked: requested class of each sample.
+        test: real images that no classifier was trained on.
+        test_labels: classes of these images.
+        seed: seed of the classifier that is trained on the samples.
     """
     taught = train_classifier(samples, asked, classifier.num_classes, seed=seed)
     return SampleClasses(
@@ -87,15 +87,15 @@ def judge_codes(
     num: int,
     seed: int,
 ) -> CodeClasses:
-    """Has a classifier name the classes of reconstructions, and of ``num`` images of random codes.
+    """Classify reconstructions, and ``num`` images of random codes.
 
     Args:
-        classifier: taught by real images.
-        tokenizer: whose codes they are.
-        test: real images that it has not learned from, as the tokenizer's symbols.
-        test_labels: their classes.
-        num: how many random ones.
-        seed: of the random codes.
+        classifier: classifier trained on real images.
+        tokenizer: tokenizer of the codes.
+        test: real images that the classifier was not trained on, as the tokenizer's symbols.
+        test_labels: classes of these images.
+        num: number of images of random codes.
+        seed: seed of the random codes.
     """
     pixels = to_pixels(test, tokenizer.grid.levels)
     key = named_key(seed, "random codes")
@@ -105,7 +105,7 @@ def judge_codes(
         return jitted.decode(tokenizer, codes)
 
     def reconstruction(first: int) -> Any:
-        # The last ones are filled up with the first, and cut off again.
+        # The last batch is filled up with the first images, which are cut off again.
         here = pixels[np.arange(first, first + AT_ONCE) % len(pixels)]
         return jitted.reconstruct(tokenizer, here)
 
@@ -122,6 +122,6 @@ def judge_codes(
 
 
 def _collect(make: Callable[[int], Any], num: int) -> Float[np.ndarray, "n h w c"]:
-    """``num`` images, made batch by batch."""
+    """Make ``num`` images, batch by batch."""
     batches = [np.asarray(make(first)) for first in range(0, num, AT_ONCE)]
     return np.concatenate(batches)[:num]

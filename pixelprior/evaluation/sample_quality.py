@@ -1,4 +1,4 @@
-"""How good samples are, by the features of a network: all figures that compare two sets of images.
+"""Quality of samples in a network's features: all figures that compare two sets of images.
 
 Legend: n images, d features.
 """
@@ -13,12 +13,12 @@ from pixelprior.evaluation.neighbours import neighbours
 
 
 class Quality(NamedTuple):
-    """What is measured of images against reference images, in the features of one network.
+    """Figures of images against reference images, in the features of one network.
 
     Attributes:
         frechet_distance: see `pixelprior.evaluation.frechet`; lower is better.
         kernel_distance: see `pixelprior.evaluation.kernel_distance`; lower is better.
-        inception_score: of the images alone; higher is better.
+        inception_score: score of the images alone; higher is better.
         precision: see `pixelprior.evaluation.neighbours`, as for the next three; higher is better.
         recall: higher is better.
         density: higher is better, up to 1 or a little more.
@@ -35,7 +35,7 @@ class Quality(NamedTuple):
 
 
 def sample_quality(reference: Features, images: Features) -> Quality:
-    """Everything that is measured of images against reference images.
+    """Compute all figures of images against reference images.
 
     Raises:
         InputError: if the features are not comparable, or there are too few.
@@ -50,7 +50,7 @@ def sample_quality(reference: Features, images: Features) -> Quality:
 
 
 def rank_note(reference: Features, images: Features) -> str | None:
-    """Why a Fréchet distance cannot be trusted at all, in words; None if it can."""
+    """Return a message if a Fréchet distance cannot be trusted at all; None if it can."""
     (n, d), m = reference.vectors.shape, len(images.vectors)
     if min(n, m) > d:
         return None

@@ -1,4 +1,4 @@
-"""Plain statistics of images: what anybody can check by eye, of samples beside real images.
+"""Plain statistics of images, of samples beside real images. Anybody can check them by eye.
 
 Legend: n images, h height, w width, c channels.
 """
@@ -15,17 +15,17 @@ SHADES = 256
 
 
 class Statistics(NamedTuple):
-    """Of images in 256 shades.
+    """Statistics of images in 256 shades.
 
     Attributes:
-        histogram: the share of each shade, for each channel ``[c, 256]``.
-        horizontal: the correlation of a pixel with its right neighbour, for each channel ``[c]``;
-            NaN where pixels do not vary.
-        vertical: the same, with the one below.
-        diversity: the standard deviation of a pixel over the images, a mean over pixels and
-            channels, in units of [0, 1].
-        constant: the share of images of a single colour.
-        repeated: the share of images that are equal to an earlier one.
+        histogram: share of each shade, for each channel ``[c, 256]``.
+        horizontal: correlation of a pixel with its right neighbour, for each channel ``[c]``; NaN
+            where pixels do not vary.
+        vertical: the same with the pixel below.
+        diversity: standard deviation of a pixel over the images, a mean over pixels and channels,
+            in units of [0, 1].
+        constant: share of images of a single colour.
+        repeated: share of images that are equal to an earlier one.
     """
 
     histogram: Float64[np.ndarray, "c s"]
@@ -36,7 +36,7 @@ class Statistics(NamedTuple):
     repeated: float
 
     def as_json(self) -> dict[str, Any]:
-        """By name, with lists for arrays and None for NaN."""
+        """Return the values by name, with lists for arrays and None for NaN."""
         values = self._asdict() | {"histogram": self.histogram.tolist()}
         for name in ("horizontal", "vertical"):
             values[name] = [None if np.isnan(x) else float(x) for x in values[name]]
@@ -44,7 +44,7 @@ class Statistics(NamedTuple):
 
 
 def sample_statistics(images: Images) -> Statistics:
-    """Measures images ``[n, h, w, c]``.
+    """Measure images ``[n, h, w, c]``.
 
     Raises:
         InputError: if there are none.
@@ -66,12 +66,12 @@ def sample_statistics(images: Images) -> Statistics:
 
 
 def histogram_distance(a: Statistics, b: Statistics) -> float:
-    """The total variation distance of two histograms, a mean over channels: from 0 to 1."""
+    """Compute the total variation distance of two histograms, a mean over channels, in [0, 1]."""
     return float(np.abs(a.histogram - b.histogram).sum(axis=1).mean() / 2)
 
 
 def flags(samples: Statistics, real: Statistics) -> list[str]:
-    """What is wrong with samples at first sight, in words."""
+    """List obvious faults of samples, as messages."""
     return [
         f"{share:.1%} of the samples {words}, but {among:.1%} of the real images"
         for share, among, words in (
@@ -83,7 +83,7 @@ def flags(samples: Statistics, real: Statistics) -> list[str]:
 
 
 def _correlations(a: np.ndarray, b: np.ndarray) -> Float64[np.ndarray, " c"]:
-    """The correlation of two arrays of the same shape, for each place of the first axis."""
+    """Compute the correlation of two arrays of the same shape, for each index of the first axis."""
     values = []
     for x, y in zip(a, b, strict=True):
         x, y = x.ravel().astype(np.float64), y.ravel().astype(np.float64)

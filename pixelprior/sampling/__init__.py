@@ -1,4 +1,4 @@
-"""Drawing grids from a model."""
+"""Draw grids from a model."""
 
 from pixelprior.sampling.in_columns import InColumns
 from pixelprior.sampling.known import UNKNOWN

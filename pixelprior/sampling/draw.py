@@ -1,6 +1,8 @@
-"""The one place where chance comes in: noise per symbol, and symbols from logits and noise.
+"""Noise for each symbol, and symbols from logits and noise.
 
-Legend: b batch, h height, w width, c channels, d features, v levels, n any leading axes.
+All randomness of sampling enters here.
+
+Legend: b batch, h height, w width, c channels, d features, v values per symbol, n any leading axes.
 """
 
 from collections.abc import Sequence
@@ -16,29 +18,29 @@ from pixelprior.sampling.strategies import Strategy, apply_strategies
 
 
 def grid_noise(key: Array, images: Int[Array, " b"], grid: Grid) -> Float[Array, "b h w c"]:
-    """One uniform variate in [0, 1) per symbol.
+    """Draw one uniform variate in [0, 1) per symbol.
 
-    It depends on the key, the number of the image and the position alone: so image n of a key is
-    the same picture in every batch, on any number of devices, and for every sampler.
+    It depends only on the key, the number of the image and the position. Image n of a key is
+    therefore the same for every batch size, number of devices and sampler.
     """
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, images)
     return jax.vmap(lambda k: jax.random.uniform(k, grid.shape))(keys)
 
 
 def draw_symbol(logits: Float[Array, "*n v"], noise: Float[Array, "*n"]) -> Int[Array, "*n"]:
-    """The level at which the cumulative distribution passes the noise (inverse transform).
+    """Find the value at which the cumulative distribution passes the noise (inverse transform).
 
-    One variate per symbol, where the Gumbel-max trick would take one per level: a 256-level pixel
-    costs 256 times less randomness, and a slightly different distribution moves the symbol to a
-    neighbouring level at most.
+    Each symbol takes one variate. The Gumbel-max trick would take one per value: 256 times as many
+    for a pixel with 256 values. With one variate, a slightly different distribution moves the
+    symbol to a neighbouring value at most.
     """
-    # Unnormalised, in float32, shifted by the largest logit: nothing over- or underflows but what
-    # has no chance to be drawn.
+    # Unnormalised, in float32, shifted by the largest logit. Nothing overflows, and only values
+    # without a chance of being drawn underflow.
     mass = jnp.exp(logits - logits.max(axis=-1, keepdims=True)).astype(jnp.float32)
     cumulative = jnp.cumsum(mass, axis=-1)
     target = noise[..., None] * cumulative[..., -1:]
-    # Sums of many levels are added up in parts, so rounding may raise or lower the cumulative at a
-    # level without any mass, and no level may pass noise close to 1: so only levels with mass
+    # Long sums are computed in parts. Rounding may raise or lower the cumulative sum at a value
+    # without mass, and perhaps no value passes noise close to 1. Therefore only values with mass
     # count, and the last of them is taken if none passes.
     levels, possible = jnp.arange(mass.shape[-1], dtype=jnp.int32), mass > 0
     last = jnp.max(jnp.where(possible, levels, 0), axis=-1, keepdims=True)
@@ -52,7 +54,10 @@ def draw_pixel(
     strategies: Sequence[Strategy],
     given: Int[Array, "*n c"] | None = None,
 ) -> Int[Array, "*n c"]:
-    """Draws a pixel channel by channel, each given those before it; takes what is given."""
+    """Draw a pixel channel by channel, each channel given the earlier ones.
+
+    Symbols in ``given`` are taken instead of drawn, except where it is `OUTSIDE`.
+    """
     pixel = jnp.zeros((*noise.shape[:-1], 0), jnp.int32)
     for channel in range(noise.shape[-1]):
         logits = apply_strategies(strategies, head.logits(features, pixel))

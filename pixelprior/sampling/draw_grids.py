@@ -1,4 +1,4 @@
-"""From noise to grids, stage by stage of what a model draws.
+"""Draw grids from noise, one stage of the model after another.
 
 Legend: b batch, h height, w width, c channels, H and W: height and width of a stage's grid.
 """
@@ -14,9 +14,9 @@ from pixelprior.sampling.sampler import Drawn, Inputs, Sampler
 
 
 def draw_grids(model: GridModel, inputs: Inputs, sampler: Sampler) -> Drawn:
-    """Draw grids, each stage of the model by the sampler that is asked for.
+    """Draw grids; the sampler draws each stage of the model.
 
-    Every symbol has its own noise, so one key is one image for every model.
+    Every symbol has its own noise. For every model, a key therefore determines the images.
     """
     grids, evaluations = inputs.given, jnp.zeros(len(inputs.noise), jnp.int32)
     for stage in model.stages():
@@ -27,7 +27,7 @@ def draw_grids(model: GridModel, inputs: Inputs, sampler: Sampler) -> Drawn:
 
 
 def stage_inputs(stage: Stage, inputs: Inputs) -> Inputs:
-    """The part of the inputs that a stage draws; what earlier stages have drawn is given."""
+    """Select the inputs of one stage; symbols drawn by earlier stages are given."""
     noise, given = jax.tree.map(
         lambda x: x[:, :: stage.stride, :: stage.stride], (inputs.noise, inputs.given)
     )
@@ -40,7 +40,7 @@ def with_part(
     part: Int[Array, "b H W c"],
     shape: tuple[int, ...],
 ) -> Int[Array, "b h w c"]:
-    """Grids with a stage's part in its place, which holds what is given there too."""
+    """Put a stage's part into the grids; the part includes the symbols given there."""
     if stride == 1:
         return part
     if grids is None:
@@ -49,7 +49,7 @@ def with_part(
 
 
 def draw_order(model: GridModel) -> Int[np.ndarray, "h w"]:
-    """When each pixel is drawn: 0 for the first one."""
+    """Compute the order in which pixels are drawn; 0 is the first."""
     order = np.full(model.grid.shape[:2], OUTSIDE)
     for stage in model.stages():
         drawn = order[:: stage.stride, :: stage.stride]

@@ -1,4 +1,4 @@
-"""Sampling row by row, some columns at a time.
+"""Sample row by row, several columns at a time.
 
 Legend: b batch, h height, w width, c channels, d features, k columns of a block, n blocks.
 """
@@ -21,14 +21,16 @@ from pixelprior.sampling.strategies import Strategy
 
 @dataclasses.dataclass(frozen=True)
 class InColumns:
-    """*Above* once a row, *left* for some columns at once, until they do not change any more.
+    """Sampler that draws each row in blocks of columns, by fixed-point iteration.
 
-    With one column at a time there is nothing to guess: every position is evaluated once, so an
-    image costs one evaluation of the network in all. More columns take fewer steps, each of which
-    does more; their first guess is the row above. What is settled is not computed again.
+    *Above* runs once per row. *Left* runs on a block of columns until their symbols stop changing.
+
+    With one column at a time nothing is guessed. Every position is evaluated once, so an image
+    costs one evaluation of the network in all. Wider blocks take fewer steps, but each step does
+    more work. Their first guess is the row above. A finished block is not computed again.
 
     Attributes:
-        columns: how many at once; None for all of a row.
+        columns: number of columns in a block; None for a whole row.
 
     Raises:
         InputError: if ``columns`` is below 1, or does not fit the model's coarser grids.
@@ -50,7 +52,10 @@ class InColumns:
         return Drawn(jnp.moveaxis(pixels, 0, 1), jnp.full(len(inputs.noise), state.evaluations))
 
     def start(self, model: AutoregressiveModel, inputs: Inputs) -> "RowState":
-        """What the first row needs. The model must be `AutoregressiveModel.in_dtype` already."""
+        """Create the state for the first row.
+
+        The model must already come from `AutoregressiveModel.in_dtype`.
+        """
         self._columns(model, inputs.noise.shape[2])
         batch, _, *row = inputs.noise.shape
         return RowState(
@@ -68,7 +73,7 @@ class InColumns:
         noise: Float[Array, "b w c"],
         given: Int[Array, "b w c"] | None,
     ) -> "RowState":
-        """Draws one row, and gives what the next one needs."""
+        """Draw one row, and return the state for the next one."""
         columns = self._columns(model, noise.shape[1])
         cache, above, left = model.start_row(state.cache, number)
         choices = _Choices(noise, given, state.pixels)
@@ -87,12 +92,12 @@ class InColumns:
 
 
 class RowState(NamedTuple):
-    """What is carried from row to row.
+    """State passed from row to row.
 
     Attributes:
-        cache: the model's.
-        pixels: the row that was drawn last: what the next one is guessed to be.
-        evaluations: see `Drawn`, of all rows so far.
+        cache: the model's cache.
+        pixels: the last row drawn; the first guess for the next row.
+        evaluations: number of evaluations in all rows so far, see `Drawn`.
     """
 
     cache: Any
@@ -101,7 +106,7 @@ class RowState(NamedTuple):
 
 
 class _Choices(NamedTuple):
-    """What some columns are chosen by, and what they are guessed to be."""
+    """Noise, given symbols and first guess of some columns."""
 
     noise: Float[Array, "b k c"]
     given: Int[Array, "b k c"] | None
@@ -116,7 +121,7 @@ def _row(
     left: Any,
     choices: _Choices,
 ) -> tuple[Int[Array, "b w c"], Any, Int[Array, ""]]:
-    """A row, block by block: its pixels, its traces, and the evaluations."""
+    """Draw a row block by block; return its pixels, its traces, and the evaluations."""
     batch, width, _ = choices.noise.shape
     full = width - width % columns
 
@@ -127,8 +132,8 @@ def _row(
         after = left, pixels[:, -1:], columns_of(above, next_column, columns)
         return after, (pixels, trace, count)
 
-    # Each block is cut out one ahead and carried. Cut out where it is used, XLA would fuse the cut
-    # into the activations, which on CPUs then run eight times slower.
+    # Each block is cut out one step ahead and carried. If it were cut out where it is used, XLA
+    # would fuse the cut into the activations. On CPUs these would then run eight times slower.
     start = left, model.outside_pixel(batch), columns_of(above, 0, columns)
     by_block = jax.tree.map(lambda y: _blocks(y[:, :full], columns), choices)
     next_columns = jnp.arange(columns, full + 1, columns)
@@ -157,7 +162,7 @@ def _settle(
     previous: Int[Array, "b 1 c"],
     choices: _Choices,
 ) -> tuple[Int[Array, "b k c"], Any, Any, Int[Array, ""]]:
-    """A block of columns: their pixels, the state after them, their trace, and the evaluations."""
+    """Draw a block; return its pixels, the state after it, its trace, and the evaluations."""
     noise, given, guess = choices
 
     def evaluate(x: Int[Array, "b k c"]) -> tuple[Int[Array, "b k c"], Any, Any]:
@@ -166,11 +171,11 @@ def _settle(
         return draw_pixel(model.head, features, noise, strategies, given), after, trace
 
     first = evaluate(guess)
-    if guess.shape[1] == 1:  # which nothing in this block hangs on
+    if guess.shape[1] == 1:  # no other column of this block depends on it
         return *first, jnp.asarray(1)
 
     def unlike(x: Int[Array, "b k c"], y: Int[Array, "b k c"]) -> Array:
-        # Nothing in this block hangs on the last of them.
+        # No column of this block depends on the last one.
         return (x != y)[:, :-1].any()
 
     def again(state: Any) -> Any:
@@ -184,9 +189,10 @@ def _settle(
 
 
 def columns_of(row: Any, first: int | Int[Array, ""], columns: int) -> Any:
-    """Some columns of arrays ``[..., w, d]``, as chunks ``[..., k, d]``; the last ones, beyond it.
+    """Cut chunks ``[..., k, d]`` of columns out of arrays ``[..., w, d]``.
 
-    Of arrays ``[..., 1, d]``, which are the same at every column, all there is.
+    Beyond the end, the chunk holds the last columns. Arrays ``[..., 1, d]`` are the same at every
+    column and are returned whole.
     """
     return jax.tree.map(
         lambda x: x if x.shape[-2] == 1 else lax.dynamic_slice_in_dim(x, first, columns, axis=-2),
@@ -195,6 +201,6 @@ def columns_of(row: Any, first: int | Int[Array, ""], columns: int) -> Any:
 
 
 def _blocks(x: Shaped[Array, "b w c"], columns: int) -> Shaped[Array, "n b k c"]:
-    """A row's blocks of columns, one after the other."""
+    """Split a row into blocks of columns, one after the other."""
     batch, width, channels = x.shape
     return jnp.moveaxis(x.reshape(batch, width // columns, columns, channels), 1, 0)

@@ -1,4 +1,4 @@
-"""Symbols that are known beforehand, so that the others are drawn around them."""
+"""Symbols that are known before sampling; the other symbols are drawn around them."""
 
 import jax
 import jax.numpy as jnp
@@ -10,15 +10,15 @@ from pixelprior.grid import Grid
 from pixelprior.nn.embedding import OUTSIDE
 
 UNKNOWN = OUTSIDE
-"""Stands where a symbol is to be drawn."""
+"""Marks a symbol that must be drawn."""
 
 
 def check_known(known: Int[Array, "b h w c"], grid: Grid, num: int) -> Int[Array, "b h w c"]:
-    """Known symbols as the samplers take them, int32.
+    """Check known symbols; return them as int32, the type that samplers take.
 
     Raises:
         InputError: if they are not integers, not ``num`` grids, or neither `UNKNOWN` nor symbols of
-            the grid (which only concrete arrays are looked at for).
+            the grid. Values are checked for concrete arrays only.
     """
     shape = (num, *grid.shape)
     if not hasattr(known, "dtype"):
@@ -31,7 +31,7 @@ def check_known(known: Int[Array, "b h w c"], grid: Grid, num: int) -> Int[Array
             f"known must be integers of shape {list(shape)}, got {known.dtype} {list(known.shape)}"
         )
     if not isinstance(known, jax.core.Tracer):
-        # By NumPy: an operation of JAX would become part of whatever is being traced.
+        # With NumPy: a JAX operation would become part of the current trace.
         values = np.asarray(known)
         low, high = values.min(), values.max()
         if low < UNKNOWN or high >= grid.levels:

@@ -1,4 +1,4 @@
-"""Labels for samples: which class each picture is asked to be."""
+"""Labels for samples: the class requested for each image."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Int
@@ -11,18 +11,18 @@ from pixelprior.models.base import GridModel
 def labels_in_turn(
     num_classes: int, label: int | None, num: int, *, first_image: int = 0
 ) -> Int[Array, " num"] | None:
-    """The classes of ``num`` samples: all one, or without a label all classes in turn.
+    """Return the classes of ``num`` samples: one class for all, or all classes in turn.
 
-    Image n is of class n modulo the number of classes, in whatever batches it is drawn.
+    Without a label, image n has class n modulo the number of classes, for every batch size.
 
     Args:
-        num_classes: 0 for a model without classes, whose samples have none: None.
-        label: the one that is asked for, if one is.
-        num: how many samples.
-        first_image: the number n of the first.
+        num_classes: number of classes; 0 for an unconditional model, which gives None.
+        label: class of all samples; None for all classes in turn.
+        num: number of samples.
+        first_image: number n of the first image.
 
     Raises:
-        InputError: if the model is unconditional, or has no such class.
+        InputError: if the model is unconditional but a label is given, or it has no such class.
     """
     if label is not None and not num_classes:
         raise InputError(
@@ -41,7 +41,10 @@ def labels_in_turn(
 def label_context(
     model: GridModel, label: int | None, num: int, *, first_image: int = 0
 ) -> Context | None:
-    """The context of ``num`` samples of a model of pixels; arguments as for `labels_in_turn`."""
+    """Return the context of ``num`` samples of a pixel model.
+
+    The arguments are those of `labels_in_turn`.
+    """
     classes = model.context_shape.num_classes
     labels = labels_in_turn(classes, label, num, first_image=first_image)
     return None if labels is None else Context(label=labels)

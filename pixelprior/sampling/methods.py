@@ -1,4 +1,4 @@
-"""What the samplers are called, and which of them is the fastest."""
+"""Names of the samplers, and the choice of the fastest."""
 
 import jax
 
@@ -15,23 +15,23 @@ METHODS: dict[str, Sampler] = {
     "naive": Naive(),
 }
 AUTO = "auto"
-"""The one of them that `fastest` picks."""
+"""Name of the sampler that `fastest` picks."""
 
 FEW = 2
-"""So many images at once are few: a step of one column is then all latency, also on a CPU."""
+"""Largest number of images for which a one-column step is only latency, also on a CPU."""
 
 
 def check_method(method: str | Sampler) -> None:
-    """Raises an InputError if there is no sampler of the name."""
+    """Raise an InputError if no sampler has this name."""
     if isinstance(method, str) and method not in (AUTO, *METHODS):
         raise InputError(f"method must be one of {', '.join([AUTO, *METHODS])}, got {method!r}")
 
 
 def sampler_of(method: str | Sampler, model: GridModel, num: int) -> Sampler:
-    """The sampler that is asked for, by name or as it is, for so many images on each device.
+    """Return the sampler with a name, or a sampler itself, for ``num`` images on each device.
 
     Raises:
-        InputError: if there is none of the name.
+        InputError: if no sampler has this name.
     """
     check_method(method)
     if not isinstance(method, str):
@@ -40,13 +40,16 @@ def sampler_of(method: str | Sampler, model: GridModel, num: int) -> Sampler:
 
 
 def fastest(model: GridModel, num: int) -> Sampler:
-    """The sampler for so many images on each device, by what `benchmarks.fixed_point` says.
+    """Choose the fastest sampler for ``num`` images on each device.
 
-    Of binary images a trained model is mostly so sure that guessing rows takes a tenth of the
-    steps. For one image that is up to four times as fast on a CPU, for four about as fast, and for
-    sixteen, for which it has to compute that much more, half as fast. Of images of more levels
-    guessing saves less than half of the steps, and nothing on a CPU. Other devices are taken to be
-    all latency; not measured.
+    The choice follows measurements by `benchmarks.fixed_point`. For binary images a trained model
+    is usually so certain that guessing rows takes a tenth of the steps. On a CPU, guessing is then
+    up to four times as fast for one image, and about as fast for four. For sixteen images it
+    computes much more and is half as fast.
+
+    For images with more values per symbol, guessing saves less than half of the steps. On a CPU it
+    then saves no time. Other devices are assumed to be limited by latency only; this is not
+    measured.
     """
     if jax.default_backend() == "cpu":
         return METHODS["fixed_point" if model.grid.levels == 2 and num <= FEW else "cached"]

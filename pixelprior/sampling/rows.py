@@ -1,4 +1,4 @@
-"""Sampling that can be watched, and stopped: row by row.
+"""Sample row by row, so that sampling can be watched and stopped.
 
 Legend: h height, w width, c channels.
 """
@@ -33,24 +33,25 @@ def sample_rows(
     known: Int[Array, "num h w c"] | None = None,
     first_image: int | Int[Array, ""] = 0,
 ) -> Iterator[Int[Array, "num h w c"]]:
-    """The grids that `sample` draws, as they fill up: all of them anew after every row.
+    """Yield the grids that `sample` draws while they fill up: all grids after every row.
 
-    Where nothing is drawn yet they are `UNKNOWN`; what is known stands there from the start. A
-    model of several scales fills its small grid first. Whoever stops asking for rows stops the
-    sampling. A row compiles once per model and shape, and takes one call from the host: on a device
-    that waits for its host, `sample` is the faster one. All grids lie on one device.
+    Symbols that are not drawn yet are `UNKNOWN`. Known symbols are in place from the start. A model
+    of several scales fills its small grid first. Sampling stops when the caller stops iterating.
+
+    A row compiles once per model and shape, and takes one call from the host. On a device that
+    waits for its host, `sample` is faster. All grids are on one device.
 
     Args:
-        model: see `sample`, as all that follow.
+        model: see `sample`, also for all arguments below.
         key: a typed JAX key.
-        num: how many grids.
+        num: number of grids.
         context: one condition per grid.
-        strategy: how symbols are chosen.
-        known: symbols that are not to be drawn.
-        first_image: the number n of the first grid.
+        strategy: strategies for choosing symbols.
+        known: symbols that are not drawn.
+        first_image: number n of the first grid.
 
     Raises:
-        InputError: as `sample` does, at once and not with the first row.
+        InputError: as `sample` does, at the call and not at the first row.
     """
     known = check_wanted(model, num, context, known)
     images = first_image + jnp.arange(num)
@@ -59,7 +60,7 @@ def sample_rows(
 
 
 def num_rows(model: GridModel) -> int:
-    """How many times `sample_rows` gives its grids."""
+    """Count how often `sample_rows` yields its grids."""
     return sum(stage.model.grid.height for stage in model.stages())
 
 

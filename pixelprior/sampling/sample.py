@@ -1,4 +1,4 @@
-"""Sampling, for people: from a model and a key to grids."""
+"""Public sampling functions: from a model and a key to grids."""
 
 import functools
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ from pixelprior.sampling.strategies import Strategy
 from pixelprior.system.devices import bring_back, mesh_for, on_each_device, put_on
 
 
-# The weights are an argument, so that training on does not compile anew and nothing is baked in;
-# the graph is static, and equal for equal models.
+# The weights are an argument: they are not constants of the program, and further training does
+# not compile it anew. The graph is static, and equal for equal models.
 @functools.partial(jax.jit, static_argnames=("graph", "sampler", "mesh"))
 def _sample(graph, everyones, each_ones, *, sampler, mesh):
     def draw(everyones, each_ones):
@@ -47,35 +47,38 @@ class Settings(TypedDict, total=False):
 def sample(
     model: GridModel, key: Array, num: int, **settings: Unpack[Settings]
 ) -> Int[Array, "num h w c"]:
-    """Draws grids from the model.
+    """Draw grids from the model.
 
-    Image n depends on ``(key, n)``, its own context and its own known symbols alone: drawing 64 at
-    once, or 16 with ``first_image`` 0, 16, 32 and 48, gives the same pictures. Compiles once per
-    model, shape and method; may be called inside other jitted code. Outside of it the images are
-    split over all devices, if they can be split evenly, and come back to the model's.
+    Image n depends only on ``(key, n)``, its own context and its own known symbols. Drawing 64
+    images at once, or 16 with ``first_image`` 0, 16, 32 and 48, gives the same images.
 
-    Known symbols stay as they are, and all others are drawn one after the other given those before
-    them in the model's order. So what is known is taken into account by what comes after it alone:
-    these are not samples of the unknown symbols given all known ones, unless those come first.
+    The function compiles once per model, shape and method, and may be called inside jitted code.
+    Outside jitted code, the images are split over all devices if they divide evenly. They are then
+    moved back to the model's device.
+
+    Known symbols stay unchanged. All others are drawn one after the other, given the earlier
+    symbols in the model's order. Known symbols therefore condition only later symbols. The unknown
+    symbols are conditioned on all known ones only if those come first.
 
     Args:
-        model: what to draw from.
+        model: model to draw from.
         key: a typed JAX key, ``jax.random.key(seed)``.
-        num: how many grids.
-        context: one condition per grid, for models that take one.
-        strategy: how symbols are chosen, or several that are applied in turn; none draws from the
-            model as it is.
-        known: symbols that are not to be drawn, and `UNKNOWN` where there are none.
-        method: "auto" for the one that is the fastest; "cached", "fixed_point", "whole_grids" or
-            "naive" for the same grids in other ways, see `METHODS`; or any `Sampler`.
-        first_image: the number n of the first grid.
+        num: number of grids.
+        context: one condition per grid, for conditional models.
+        strategy: strategy for choosing symbols, or several that are applied in turn; none draws
+            from the model itself.
+        known: symbols that are not drawn, and `UNKNOWN` everywhere else.
+        method: name of a sampler, or any `Sampler`. "auto" is the fastest. The other names are
+            "cached", "fixed_point", "whole_grids" and "naive", see `METHODS`. All methods give the
+            same grids.
+        first_image: number n of the first grid.
 
     Returns:
         int32 symbols in ``[0, levels)``.
 
     Raises:
-        InputError: if ``num`` is below 1, the method is unknown, or the context or what is known
-            does not fit.
+        InputError: if ``num`` is below 1, the method is unknown, or the context or known symbols do
+            not fit.
     """
     return sample_and_count(model, key, num, **settings).grids
 
@@ -91,7 +94,7 @@ def sample_and_count(
     method: str | Sampler = "auto",
     first_image: int | Int[Array, ""] = 0,
 ) -> Drawn:
-    """`sample`, and how many evaluations of the network each grid took one after the other."""
+    """Draw grids as `sample` does, and count the sequential network evaluations of each grid."""
     check_method(method)
     known = check_wanted(model, num, context, known)
     strategies = as_strategies(strategy)
@@ -110,7 +113,7 @@ def check_wanted(
     context: Context | None,
     known: Int[Array, "num h w c"] | None,
 ) -> Int[Array, "num h w c"] | None:
-    """What is known, as samplers take it, once all that is asked for is known to fit the model.
+    """Check the request; return the known symbols as samplers take them.
 
     Raises:
         InputError: see `sample`.
@@ -122,5 +125,5 @@ def check_wanted(
 
 
 def as_strategies(strategy: Strategy | Sequence[Strategy]) -> tuple[Strategy, ...]:
-    """One strategy or several, as several."""
+    """Turn one strategy or several into a tuple."""
     return tuple(strategy) if isinstance(strategy, Sequence) else (strategy,)

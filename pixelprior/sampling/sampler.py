@@ -1,16 +1,16 @@
-"""Samplers: noise in, the grids that the noise stands for out. All give the same grids.
+"""Samplers turn noise into the grids that it determines. All samplers give the same grids.
 
-A symbol is a function of its own noise and of the symbols before it. So a grid is the one solution
-of ``x = symbols(x, noise)``, and there are several ways to it: symbol by symbol, as `Naive` and
-`InColumns` with one column do, or by guessing many symbols at once and putting the function's
-result in their place until nothing changes. After n rounds the first n symbols are right whatever
-the guess was; mostly it takes far fewer rounds than there are symbols, since few hang on all before
-them.
-(Song et al. 2021, Accelerating Feedforward Computation via Parallel Nonlinear Equation Solving.)
+A symbol is a function of its own noise and of the earlier symbols. A grid is therefore the only
+solution of ``x = symbols(x, noise)``, and there are several ways to find it. The samplers `Naive`,
+and `InColumns` with one column, draw symbol by symbol. The others guess many symbols at once, and
+replace the guess by the function's result until nothing changes.
 
-Some symbols may be given: they are taken instead of drawn, and what follows them is drawn as if
-they had been. In an array of given symbols `OUTSIDE` of `pixelprior.nn.embedding` stands where
-nothing is given.
+After n rounds the first n symbols are right for every guess. Usually far fewer rounds than symbols
+are needed, since few symbols depend on all earlier ones. (Song et al. 2021, Accelerating
+Feedforward Computation via Parallel Nonlinear Equation Solving.)
+
+Given symbols are taken instead of drawn. Later symbols are drawn as if the given ones had been
+drawn. An array of given symbols is `OUTSIDE` of `pixelprior.nn.embedding` where nothing is given.
 
 Legend: b batch, h height, w width, c channels.
 """
@@ -26,12 +26,12 @@ from pixelprior.sampling.strategies import Strategy
 
 
 class Drawn(NamedTuple):
-    """What a sampler returns.
+    """Result of a sampler.
 
     Attributes:
         grids: int32 symbols.
-        evaluations: for each image, how often the network, or its part along the row, was run one
-            after the other: what sampling takes on a device that is never busy. Images that are
+        evaluations: number of sequential runs of the network, or of its part along the row, for
+            each image. This is the cost of sampling on a device that is never busy. Images that are
             drawn together wait for each other.
     """
 
@@ -40,13 +40,13 @@ class Drawn(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """What is to be drawn, whatever the sampler.
+    """Inputs of every sampler.
 
     Attributes:
         noise: see `grid_noise`.
-        context: what the model is conditioned on.
-        strategies: how symbols are chosen.
-        given: symbols that are known, or None.
+        context: condition of the model.
+        strategies: strategies for choosing symbols.
+        given: known symbols, or None.
     """
 
     noise: Float[Array, "b h w c"]
@@ -56,8 +56,8 @@ class Inputs(NamedTuple):
 
 
 class Sampler(Protocol):
-    """A way from noise to grids. Hashable, so that code can be compiled for it."""
+    """Function from noise to grids. It is hashable, so that code can be compiled for it."""
 
     def __call__(self, model: AutoregressiveModel, inputs: Inputs) -> Drawn:
-        """Draws a grid for every image of the noise."""
+        """Draw a grid for every image of the noise."""
         ...

@@ -1,10 +1,10 @@
-"""How a symbol is chosen from its distribution: each strategy maps logits to logits.
+"""Strategies for choosing a symbol from its distribution; each maps logits to logits.
 
-Legend: n any leading axes, v levels.
+Legend: n any leading axes, v values per symbol.
 
-A strategy gives exactly the renormalised distribution that its docstring states. Strategies are
-pytrees whose numbers are leaves, so another temperature compiles nothing anew; several are applied
-one after the other, as a tuple.
+A strategy gives exactly the renormalised distribution in its docstring. Strategies are pytrees with
+their numbers as leaves, so another temperature compiles nothing anew. A tuple of strategies is
+applied in order.
 """
 
 import dataclasses
@@ -20,17 +20,17 @@ from pixelprior.errors import InputError
 
 
 class Strategy(Protocol):
-    """What samplers apply to the logits of every symbol."""
+    """Transformation of the logits of every symbol."""
 
     def __call__(self, logits: Float[Array, "*n v"]) -> Float[Array, "*n v"]:
-        """The logits of the distribution to draw from instead."""
+        """Return the logits of the distribution to draw from instead."""
         ...
 
 
 def apply_strategies(
     strategies: Sequence[Strategy], logits: Float[Array, "*n v"]
 ) -> Float[Array, "*n v"]:
-    """Applies strategies one after the other."""
+    """Apply strategies one after the other."""
     for strategy in strategies:
         logits = strategy(logits)
     return logits
@@ -44,7 +44,7 @@ def _is_number(value: object) -> bool:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Temperature:
-    """p(v) ** (1 / temperature), renormalised; below 1 is bolder, above 1 is flatter.
+    """Distribution p(v) ** (1 / temperature), renormalised; sharper below 1, flatter above 1.
 
     Raises:
         InputError: if ``temperature`` is not above 0.
@@ -61,8 +61,8 @@ class Temperature:
 
     def __call__(self, logits: Float[Array, "*n v"]) -> Float[Array, "*n v"]:
         """See `Strategy`."""
-        # The likeliest logit becomes zero, and the divisor never does (to float32, anything below
-        # 1e-38 is zero): so no temperature, however low, makes an infinity of it, or a NaN.
+        # The likeliest logit becomes zero. The divisor is kept above zero: to float32, anything
+        # below 1e-38 is zero. No temperature, however low, can then give infinity or NaN there.
         shifted = logits - logits.max(axis=-1, keepdims=True)
         return shifted / jnp.maximum(self.temperature, jnp.finfo(logits.dtype).tiny)
 
@@ -70,9 +70,9 @@ class Temperature:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class TopK:
-    """Only the ``k`` likeliest levels, renormalised; levels as likely as the k-th stay too.
+    """Distribution over the ``k`` likeliest values, renormalised; ties with the k-th value stay.
 
-    A ``k`` of at least the number of levels changes nothing.
+    A ``k`` of at least the number of values changes nothing.
 
     Raises:
         InputError: if ``k`` is not an integer of at least 1.
@@ -95,10 +95,10 @@ class TopK:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class TopP:
-    """Only the smallest set of likeliest levels with mass of at least ``p`` (nucleus sampling).
+    """Distribution over the smallest set of likeliest values with mass of at least ``p`` (top-p).
 
-    Holtzman et al. 2020, section 3.1. The likeliest level always stays; levels as likely as the
-    least likely member of the set stay too.
+    It is also called nucleus sampling, see Holtzman et al. 2020, section 3.1. The likeliest value
+    always stays. Values as likely as the least likely member of the set stay too.
 
     Raises:
         InputError: if ``p`` is not in (0, 1].
@@ -115,7 +115,7 @@ class TopP:
         probabilities = jax.nn.softmax(logits, axis=-1)
         descending = -jnp.sort(-probabilities, axis=-1)
         mass_before = jnp.cumsum(descending, axis=-1) - descending
-        # A level belongs to the set while the likelier ones have not reached p. At p = 1 rounding
+        # A value belongs to the set if the likelier ones have mass below p. At p = 1 rounding
         # must not cut the tail.
         inside = (mass_before < self.p) | (jnp.asarray(self.p) >= 1)
         smallest = jnp.min(jnp.where(inside, descending, jnp.inf), axis=-1)
@@ -125,7 +125,7 @@ class TopP:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class MinP:
-    """Only levels that are at least ``p`` times as likely as the likeliest, renormalised.
+    """Distribution over values at least ``p`` times as likely as the likeliest, renormalised.
 
     Nguyen et al. 2024, Turning Up the Heat: Min-p Sampling, section 3.
 
@@ -148,7 +148,7 @@ class MinP:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Greedy:
-    """The likeliest level alone; of several as likely, the lowest."""
+    """Always the likeliest value; on a tie, the lowest."""
 
     def __call__(self, logits: Float[Array, "*n v"]) -> Float[Array, "*n v"]:
         """See `Strategy`."""
@@ -164,10 +164,10 @@ def strategies_from(
     min_p: float | None = None,
     greedy: bool = False,
 ) -> tuple[Strategy, ...]:
-    """The strategies that the usual settings ask for, in the order in which they are named here.
+    """Build the strategies for the usual settings, in the order of the arguments.
 
     Raises:
-        InputError: if a setting is out of range, or there are others beside ``greedy``.
+        InputError: if a setting is out of range, or ``greedy`` is combined with others.
     """
     if greedy:
         if temperature != 1.0 or not (top_k is top_p is min_p is None):

@@ -17,10 +17,11 @@ from pixelprior.sampling.sampler import Drawn, Inputs
 
 @dataclasses.dataclass(frozen=True)
 class Naive:
-    """Runs the network over the whole grid for every pixel: slow, obvious, the reference.
+    """Reference sampler: run the network over the whole grid for every pixel. It is slow.
 
     Attributes:
-        positions: stop after so many pixels, for benchmarks: each of them costs the same.
+        positions: number of pixels to draw, for benchmarks; None for all. Every pixel costs the
+            same.
     """
 
     positions: int | None = None
@@ -43,10 +44,10 @@ class Naive:
 
 @dataclasses.dataclass(frozen=True)
 class WholeGrids:
-    """Guesses whole grids, and runs the network over them until they do not change any more.
+    """Sampler that guesses whole grids, and runs the network over them until they stop changing.
 
-    It needs nothing of a model but its features, and few runs one after the other; each of them is
-    a whole evaluation, so it is for devices that have power to spare.
+    It needs only the features of a model, and few sequential runs. Each run evaluates the whole
+    grid, so it suits devices with compute to spare.
     """
 
     def __call__(self, model: AutoregressiveModel, inputs: Inputs) -> Drawn:
@@ -56,7 +57,7 @@ class WholeGrids:
             x, _, evaluations = state
             features = model.features(x, inputs.context)
             drawn = draw_pixel(model.head, features, inputs.noise, inputs.strategies, inputs.given)
-            # Nothing hangs on the last pixel.
+            # No symbol depends on the last pixel.
             changed = (drawn != x).any(axis=-1).reshape(len(x), -1)[:, :-1].any()
             return drawn, changed, evaluations + 1
 

@@ -1,4 +1,4 @@
-"""Tokenizers: images to maps of discrete codes, and back; `TOKENIZERS` names them for configs."""
+"""Tokenizers turn images into maps of codes, and back; `TOKENIZERS` names them for configs."""
 
 from pixelprior.tokenizers.finite_scalar_quantizer import FiniteScalarQuantizer
 from pixelprior.tokenizers.vector_quantizer import VectorQuantizer

@@ -1,10 +1,10 @@
-"""The codebook that cannot collapse: a grid of fixed points.
+"""Finite scalar quantization: a codebook that cannot collapse, since it is a fixed grid of points.
 
 Legend: n any leading axes, g codebooks (side by side), k codes of each, d features of a code.
 
 References:
-    Mentzer, Minnen, Agustsson and Tschannen 2023, "Finite Scalar Quantization: VQ-VAE Made
-    Simple", section 3 and the appendix's code.
+    Mentzer, Minnen, Agustsson and Tschannen 2023, "Finite Scalar Quantization: VQ-VAE Made Simple",
+    section 3 and the appendix's code.
 """
 
 import math
@@ -26,23 +26,24 @@ from pixelprior.tokenizers.quantizer import (
 
 
 class FiniteScalarQuantizer(Quantizer):
-    """Each feature is bounded to (-1, 1) by tanh, then rounded to one of its few levels.
+    """Quantizer that bounds each feature to (-1, 1) by tanh, then rounds it to one of a few values.
 
-    Level l of L stands for ``2 l / (L - 1) - 1``, so the levels are spread evenly from -1 to 1.
-    For odd L these are the paper's. For even L the paper shifts inside tanh and out again, so that
-    zero is a level: its levels are lopsided, its scale needs a small constant, and L = 2 is out of
-    its reach. Here they lie half a level off zero, to both sides of it alike.
+    Value l of L is ``2 l / (L - 1) - 1``, so the values are spread evenly from -1 to 1. For odd L
+    these are the paper's values. For even L the paper shifts inside tanh and back outside, so that
+    zero is a value. Its values are then asymmetric, its scale needs a small constant, and L = 2 is
+    impossible. Here the values for even L are symmetric: the two middle ones are half a step from
+    zero.
 
-    Codes live behind tanh: quantizing once more what quantizing gave may give other codes.
+    Codes are values after tanh. Quantizing the output of quantizing may therefore give other codes.
 
-    There are no weights and nothing is learned here: losses are 0, `start` and `update` do
-    nothing. The sums in the statistics are those of the bounded features.
+    There are no weights and nothing is learned here: losses are 0, and `start` and `update` do
+    nothing. The sums in the statistics are sums of the bounded features.
 
     Args:
-        levels: how many levels each feature of a code has, each at least 2. A codebook has as many
-            codes as their product, the first feature running fastest.
-        num_codebooks: how many such codes side by side.
-        rngs: not used; there so that all quantizers are built alike.
+        levels: number of values of each feature of a code, each at least 2. A codebook has as many
+            codes as their product; the first feature runs fastest.
+        num_codebooks: number of such codebooks side by side.
+        rngs: unused; present so that all quantizers are built alike.
 
     Raises:
         InputError: if a setting is not as described, or int32 cannot count the codes.
@@ -71,14 +72,14 @@ class FiniteScalarQuantizer(Quantizer):
 
     @property
     def codebook(self) -> Float[Array, "g k d"]:
-        """See `Quantizer.codebook`: a table, made where it is used."""
+        """See `Quantizer.codebook`: a table, computed on use."""
         places = np.arange(self.codebook_size)[:, None] // self._strides % self.levels
         codes = 2.0 * places / self._steps - 1.0
         table = np.broadcast_to(codes.astype(np.float32), (self.num_codebooks, *codes.shape))
         return jnp.asarray(table)
 
     def __call__(self, z: Float[Array, "*n g*d"], key: Array | None = None) -> Quantized:
-        """See `Quantizer.__call__`. A key is not used: no code is ever dead."""
+        """See `Quantizer.__call__`. The key is unused: no code is ever dead."""
         del key
         bounded = jnp.tanh(self._pieces(z))
         places = jnp.round(0.5 * (bounded + 1.0) * self._steps).astype(jnp.int32)
@@ -93,14 +94,14 @@ class FiniteScalarQuantizer(Quantizer):
             statistics=code_statistics(bounded, indices, self.codebook_size),
         )
 
-    # NumPy, and made where they are used: arrays kept on a module would become state.
+    # NumPy arrays, computed on use: arrays kept on a module would become state.
 
     @property
     def _steps(self) -> np.ndarray:
-        """From the first level to the last, for each feature."""
+        """Number of steps from the first value to the last, for each feature."""
         return np.asarray(self.levels, np.float32) - 1.0
 
     @property
     def _strides(self) -> np.ndarray:
-        """What one level of each feature adds to the index."""
+        """Difference of index from one value of a feature to the next, for each feature."""
         return np.cumprod((1, *self.levels[:-1])).astype(np.int32)

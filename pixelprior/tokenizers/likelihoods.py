@@ -1,4 +1,4 @@
-"""What a decoder says of the pixels, given the codes: two likelihoods, independent pixel by pixel.
+"""Two likelihoods of pixels given the codes; in both, pixels are independent.
 
 Legend: b batch, h height, w width, c channels, p parameters of a pixel.
 """
@@ -16,10 +16,10 @@ from pixelprior.nn.discretized_logistic import log_mass
 
 @dataclasses.dataclass(frozen=True)
 class Likelihood(abc.ABC):
-    """A distribution of pixels whose parameters a decoder gives. It has no weights of its own.
+    """Distribution of pixels with parameters from a decoder. It has no weights of its own.
 
     Attributes:
-        grid: the symbols that pixels are made of; symbol s stands for brightness s / (levels - 1).
+        grid: grid of the symbols of pixels; symbol s has brightness s / (levels - 1).
     """
 
     grid: Grid
@@ -27,30 +27,30 @@ class Likelihood(abc.ABC):
     @property
     @abc.abstractmethod
     def num_parameters(self) -> int:
-        """``p``: how many numbers a decoder must give for each pixel."""
+        """Number ``p`` of parameters that a decoder must give for each pixel."""
 
     @abc.abstractmethod
     def mean(self, parameters: Float[Array, "b h w p"]) -> Float[Array, "b h w c"]:
-        """The pixels expected, in [0, 1] up to what the network overshoots."""
+        """Compute the expected pixels, in [0, 1] unless the network overshoots."""
 
     @abc.abstractmethod
     def loss(
         self, parameters: Float[Array, "b h w p"], x: Int[Array, "b h w c"], variance: float
     ) -> Float[Array, ""]:
-        """What training brings down, per channel of a pixel.
+        """Compute the training loss, per channel of a pixel.
 
         Args:
-            parameters: the decoder's.
-            x: the symbols to predict.
-            variance: of the pixels of the training images, in squared units of [0, 1].
+            parameters: parameters from the decoder.
+            x: symbols to predict.
+            variance: variance of the pixels of the training images, in squared units of [0, 1].
         """
 
 
 class Gaussian(Likelihood):
-    """The mean alone, learned by its squared error. It gives no probability to a symbol.
+    """Likelihood with only a mean, learned by its squared error. Symbols have no probability.
 
-    The error is divided by the variance of the data, so that 1 is what predicting the mean pixel
-    costs, whatever the data, and the weight of the commitment loss means the same everywhere.
+    The error is divided by the variance of the data. Predicting the mean pixel then costs 1 for
+    every data set, and the weight of the commitment loss means the same everywhere.
     """
 
     @property
@@ -70,10 +70,10 @@ class Gaussian(Likelihood):
 
 
 class DiscretizedLogistic(Likelihood):
-    """A logistic for each channel of each pixel, its mass gathered level by level, see `log_mass`.
+    """Logistic for each channel of each pixel, integrated over each value, see `log_mass`.
 
-    It is a distribution over symbols, exactly, so what it costs to code a picture can be counted in
-    bits. Salimans et al. 2017 (PixelCNN++), section 2.1.
+    It is an exact distribution over symbols, so the cost of coding an image can be counted in bits.
+    Salimans et al. 2017 (PixelCNN++), section 2.1.
     """
 
     @property
@@ -82,30 +82,33 @@ class DiscretizedLogistic(Likelihood):
         return 2 * self.grid.channels
 
     def mean(self, parameters: Float[Array, "b h w p"]) -> Float[Array, "b h w c"]:
-        """See `Likelihood.mean`: the logistic's own, before the tails are cut off."""
+        """See `Likelihood.mean`: the mean of the logistic before the tails are cut off."""
         return self._split(parameters)[0]
 
     def log_prob(
         self, parameters: Float[Array, "b h w p"], x: Int[Array, "b h w c"]
     ) -> Float[Array, " b"]:
-        """The log-probability of whole pictures, in nats."""
+        """Compute the log-probability of whole images, in nats."""
         mean, log_scale = self._split(parameters)
-        # Levels lie on [-1, 1] there, and on [0, 1] here.
+        # Values of symbols lie on [-1, 1] in `log_mass`, and on [0, 1] here.
         of_symbols = log_mass(x, 2.0 * mean - 1.0, log_scale + math.log(2.0), self.grid.levels)
         return of_symbols.sum(axis=(1, 2, 3))
 
     def loss(
         self, parameters: Float[Array, "b h w p"], x: Int[Array, "b h w c"], variance: float
     ) -> Float[Array, ""]:
-        """See `Likelihood.loss`: nats per dimension; the variance plays no part."""
+        """See `Likelihood.loss`: nats per dimension; the variance is unused."""
         return -self.log_prob(parameters, x).mean() / self.grid.size
 
     def _split(
         self, parameters: Float[Array, "b h w p"]
     ) -> tuple[Float[Array, "b h w c"], Float[Array, "b h w c"]]:
-        """Means, and log-scales between what a level is wide over 100 and e times the range."""
+        """Split the parameters into means and log-scales.
+
+        Scales are limited: from a hundredth of the width of a value to e times the range.
+        """
         mean, raw = jnp.split(parameters.astype(jnp.float32), 2, axis=-1)
-        # A narrower logistic would put all mass on one level, and its gradient would overflow. A
+        # A narrower logistic would put all mass on one value, and its gradient would overflow. A
         # fresh decoder gives zeros: a scale of a tenth of the range.
         lowest = -math.log(100.0 * (self.grid.levels - 1))
         return mean, jnp.clip(raw + math.log(0.1), lowest, 1.0)
@@ -118,5 +121,5 @@ LIKELIHOODS: dict[str, type[Likelihood]] = {
 
 
 def as_pixels(x: Int[Array, "b h w c"], grid: Grid) -> Float[Array, "b h w c"]:
-    """Symbols as brightness in [0, 1]."""
+    """Turn symbols into brightness in [0, 1]."""
     return x.astype(jnp.float32) / (grid.levels - 1)

@@ -1,4 +1,4 @@
-"""Quantizers: vectors of features become indices of codes, and codes become vectors again.
+"""Quantizers turn vectors of features into indices of codes, and codes back into vectors.
 
 Legend: n any leading axes, g codebooks (side by side), k codes of each, d features of a code.
 """
@@ -16,15 +16,15 @@ from pixelprior.errors import InputError
 
 
 class CodeStatistics(NamedTuple):
-    """What a codebook learns from one batch, in float32.
+    """Statistics of one batch from which a codebook learns, in float32.
 
-    They are plain sums over the batch, so under a sharded ``jax.jit`` they are sums over all
-    devices, and every device goes on with the same codebook.
+    They are plain sums over the batch. Under a sharded ``jax.jit`` they are sums over all devices,
+    so every device continues with the same codebook.
 
     Attributes:
-        counts: how many vectors chose each code.
-        sums: the sum of those vectors.
-        candidates: vectors drawn from the batch, one per code, for dead codes to restart from;
+        counts: number of vectors that chose each code.
+        sums: sum of those vectors.
+        candidates: vectors drawn from the batch, one per code, from which dead codes may restart.
             None if there was no key to draw them with.
     """
 
@@ -34,17 +34,17 @@ class CodeStatistics(NamedTuple):
 
 
 class Quantized(NamedTuple):
-    """What a quantizer gives.
+    """Result of quantizing.
 
     Attributes:
-        vectors: the chosen codes, codebook after codebook, in the type of what came in. Their
-            gradient goes straight to the input, as if nothing had been rounded.
-        indices: which codes they are, int32 in ``[0, k)``.
-        commitment_loss: pulls the encoder to its codes; already times its weight. Its gradient is
-            the input's alone.
-        codebook_loss: pulls the codes to what chose them. Its gradient is the codebook's alone;
-            0 where the codebook learns otherwise, or not at all.
-        statistics: what `Quantizer.update` wants.
+        vectors: chosen codes, codebook after codebook, in the type of the input. Their gradient
+            goes straight to the input, as if nothing had been rounded.
+        indices: indices of the chosen codes, int32 in ``[0, k)``.
+        commitment_loss: loss that pulls the encoder to its codes; already times its weight. Its
+            gradient flows to the input alone.
+        codebook_loss: loss that pulls the codes to the vectors that chose them. Its gradient flows
+            to the codebook alone. It is 0 if the codebook learns in another way, or not at all.
+        statistics: input of `Quantizer.update`.
     """
 
     vectors: Float[Array, "*n g*d"]
@@ -55,16 +55,18 @@ class Quantized(NamedTuple):
 
 
 class Quantizer(nnx.Module, metaclass=abc.ABCMeta):
-    """Each vector is cut into ``g`` pieces of equal length; each becomes a code of its codebook.
+    """Map of vectors to codes, and back.
+
+    Each vector is cut into ``g`` pieces of equal length. Each piece becomes a code of its codebook.
 
     Quantizing changes nothing in the quantizer: it only *returns* statistics. `start` and `update`
-    are steps of their own, outside the gradient, so what comes out was always made with the
-    codebook as it was. Distances, losses and statistics are float32, whatever the input is.
+    are separate steps, outside the gradient. Results therefore always come from the codebook before
+    its update. Distances, losses and statistics are float32 for every type of input.
 
     Attributes:
-        features: the length ``g * d`` of the vectors taken and given.
-        num_codebooks: how many codebooks, ``g``.
-        codebook_size: how many codes each of them has, ``k``.
+        features: length ``g * d`` of the vectors, in and out.
+        num_codebooks: number of codebooks, ``g``.
+        codebook_size: number of codes in each codebook, ``k``.
     """
 
     features: int
@@ -74,24 +76,24 @@ class Quantizer(nnx.Module, metaclass=abc.ABCMeta):
     @property
     @abc.abstractmethod
     def codebook(self) -> Float[Array, "g k d"]:
-        """All codes as `lookup` gives them, float32."""
+        """All codes as `lookup` returns them, float32."""
 
     @abc.abstractmethod
     def __call__(self, z: Float[Array, "*n g*d"], key: Array | None = None) -> Quantized:
-        """Quantizes vectors; with a key, candidates for dead codes are drawn from them as well.
+        """Quantize vectors; with a key, also draw candidates for dead codes from them.
 
         Raises:
             InputError: if ``z`` is not a non-empty floating-point array ``[..., features]``.
         """
 
     def lookup(self, indices: Int[Array, "*n g"]) -> Float[Array, "*n g*d"]:
-        """The codes of indices, codebook after codebook, float32.
+        """Return the codes of indices, codebook after codebook, float32.
 
-        Under a JAX transformation the values of the indices are not known and not checked.
+        Under a JAX transformation the values of the indices are unknown and not checked.
 
         Raises:
-            InputError: if ``indices`` is not an integer array ``[..., num_codebooks]``, or holds
-                an index outside ``[0, codebook_size)``.
+            InputError: if ``indices`` is not an integer array ``[..., num_codebooks]``, or holds an
+                index outside ``[0, codebook_size)``.
         """
         if indices.ndim < 1 or indices.shape[-1] != self.num_codebooks:
             raise InputError(
@@ -104,7 +106,7 @@ class Quantizer(nnx.Module, metaclass=abc.ABCMeta):
                 "look up the indices that quantizing gave"
             )
         if not isinstance(indices, jax.core.Tracer) and indices.size > 0:
-            # Through NumPy: a concrete array met while tracing must not become part of the trace.
+            # With NumPy: a concrete array met while tracing must not become part of the trace.
             values = np.asarray(indices)
             low, high = int(values.min()), int(values.max())
             if low < 0 or high >= self.codebook_size:
@@ -115,22 +117,22 @@ class Quantizer(nnx.Module, metaclass=abc.ABCMeta):
         vectors = gather_codes(self.codebook, indices)
         return vectors.reshape(*indices.shape[:-1], self.features)
 
-    # What a quantizer that learns nothing does with data: nothing.
+    # Defaults for a quantizer that learns nothing.
 
     def start(self, z: Float[Array, "*n g*d"], key: Array) -> None:
-        """Sets the codebook from data, before training; does nothing unless overridden."""
+        """Set the codebook from data, before training; does nothing unless overridden."""
         del z, key
 
     def update(self, statistics: CodeStatistics) -> None:
-        """Lets the codebook learn from one batch; does nothing unless overridden.
+        """Update the codebook from one batch; does nothing unless overridden.
 
-        It sets `nnx.Variable` s. Inside a jitted function, call it on a module merged there and
-        return the state split off afterwards, or what it did is lost.
+        It sets `nnx.Variable` s. Inside a jitted function, call it on a module merged there, and
+        return the state split off afterwards. Otherwise the update is lost.
         """
         del statistics
 
     def _pieces(self, z: Float[Array, "*n g*d"]) -> Float[Array, "*n g d"]:
-        """Checks vectors, and gives what each codebook sees of them, float32."""
+        """Check vectors, and cut them into the float32 pieces of the codebooks."""
         if z.ndim < 1 or z.shape[-1] != self.features or z.size == 0:
             raise InputError(
                 f"expected vectors of shape [..., {self.features}], at least one, got {z.shape}"
@@ -141,7 +143,7 @@ class Quantizer(nnx.Module, metaclass=abc.ABCMeta):
 
 
 def check_whole_numbers(**settings: int) -> None:
-    """Raises an InputError unless each setting is an integer of at least 1."""
+    """Raise an InputError unless each setting is an integer of at least 1."""
     for name, value in settings.items():
         if not isinstance(value, int) or value < 1:
             raise InputError(f"{name} must be an integer of at least 1, got {value!r}")
@@ -150,17 +152,17 @@ def check_whole_numbers(**settings: int) -> None:
 def gather_codes(
     codebook: Float[Array, "g k d"], indices: Int[Array, "*n g"]
 ) -> Float[Array, "*n g d"]:
-    """The code of each index. A gather: one-hot vectors would be ``k / d`` times as large."""
+    """Gather the code of each index. One-hot vectors would be ``k / d`` times as large."""
     return codebook[jnp.arange(codebook.shape[0]), indices]
 
 
 def straight_through(
     z: Float[Array, "*shape"], rounded: Float[Array, "*shape"]
 ) -> Float[Array, "*shape"]:
-    """``rounded``, with the gradient of ``z`` (van den Oord et al. 2017, section 3.2).
+    """Return ``rounded``, with the gradient of ``z`` (van den Oord et al. 2017, section 3.2).
 
-    The values are exactly those of ``rounded``. The usual ``z + stop_gradient(rounded - z)`` is off
-    by a rounding, so that decoding a picture and decoding its codes would not quite agree.
+    The values are exactly those of ``rounded``. The usual ``z + stop_gradient(rounded - z)`` has a
+    rounding error. Decoding an image and decoding its codes would then differ slightly.
     """
     return jax.lax.stop_gradient(rounded) + (z - jax.lax.stop_gradient(z))
 
@@ -171,15 +173,15 @@ def code_statistics(
     codebook_size: int,
     key: Array | None = None,
 ) -> CodeStatistics:
-    """Counts and sums of the vectors that chose each code; candidates too if there is a key.
+    """Count and sum the vectors that chose each code; with a key, also draw candidates.
 
-    Candidates are drawn uniformly, with replacement, by their number within the whole batch and
-    for each codebook by itself, so it does not matter how the batch lies on the devices.
+    Candidates are drawn uniformly, with replacement, for each codebook separately. They are drawn
+    by their number within the whole batch, so its layout on the devices does not matter.
     """
     g, d = z.shape[-2:]
     z, indices = jax.lax.stop_gradient(z).reshape(-1, g, d), indices.reshape(-1, g)
-    # A scatter: on CPUs some 40 times as fast as a product with one-hot vectors, and without an
-    # array of the size of all distances.
+    # A scatter is some 40 times as fast on CPUs as a product with one-hot vectors. It also needs
+    # no array of the size of all distances.
     place = (jnp.arange(g), indices)
     counts = jnp.zeros((g, codebook_size), jnp.float32).at[place].add(1.0)
     sums = jnp.zeros((g, codebook_size, d), jnp.float32).at[place].add(z)
@@ -191,11 +193,11 @@ def code_statistics(
 
 
 def merge_statistics(parts: CodeStatistics) -> CodeStatistics:
-    """What a codebook learns from a batch, from what it learns from parts of it of equal size.
+    """Merge the statistics of equally large parts of a batch into those of the batch.
 
     Args:
-        parts: stacked along a leading axis. Code after code takes its candidate from the next part,
-            so that a candidate is still any vector of the batch.
+        parts: statistics, stacked along a leading axis. Code after code takes its candidate from
+            the next part, so a candidate may still be any vector of the batch.
     """
     candidates = parts.candidates
     if candidates is not None:

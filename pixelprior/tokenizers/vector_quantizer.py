@@ -1,4 +1,4 @@
-"""The learned codebook of the VQ-VAE: each vector becomes the nearest of k codes.
+"""Learned codebook of the VQ-VAE: each vector becomes the nearest of k codes.
 
 Legend: n vectors of a batch, g codebooks (side by side), k codes of each, d features of a code.
 
@@ -34,17 +34,17 @@ Learning = Literal["moving_average", "loss"]
 
 
 class CodebookVariable(nnx.Variable):
-    """Codes that are moving averages. No `nnx.Param`, so that no optimizer touches them."""
+    """Codes that are moving averages. No `nnx.Param`, so that no optimizer changes them."""
 
 
 class CodeCounts(nnx.Variable):
-    """The moving average of how many vectors of a batch choose each code."""
+    """Moving average of the number of vectors per batch that choose each code."""
 
 
 def unit_length(x: Float[Array, "*n d"]) -> Float[Array, "*n d"]:
-    """Vectors at length 1. A zero vector stays zero, and its gradient is finite."""
-    # The largest entry is divided out first, so that no square overflows or vanishes. It counts as
-    # a constant: the result does not depend on it.
+    """Scale vectors to length 1. A zero vector stays zero, and its gradient is finite."""
+    # The largest entry is divided out first, so that no square overflows or vanishes. It is
+    # treated as a constant, since the result does not depend on it.
     peak = lax.stop_gradient(jnp.abs(x).max(axis=-1, keepdims=True))
     is_zero = peak < jnp.finfo(jnp.float32).tiny
     scaled = x / jnp.where(is_zero, 1.0, peak)
@@ -53,10 +53,10 @@ def unit_length(x: Float[Array, "*n d"]) -> Float[Array, "*n d"]:
 
 
 def nearest_codes(z: Float[Array, "*n g d"], codebook: Float[Array, "g k d"]) -> Int[Array, "*n g"]:
-    """The code of least squared distance to each vector; the lowest index of several."""
+    """Find the code with the least squared distance to each vector; on a tie, the lowest index."""
     g, _, d = codebook.shape
-    # |z - e|^2 without |z|^2, the same for all codes: one product, and no array with a difference
-    # for each vector and code.
+    # |z - e|^2 without |z|^2, which is the same for all codes. It needs one product, and no array
+    # with a difference for each vector and code.
     product = jnp.einsum("ngd,gkd->ngk", z.reshape(-1, g, d), codebook, precision="highest")
     nearest = jnp.argmin((codebook**2).sum(axis=-1) - 2.0 * product, axis=-1)
     return nearest.astype(jnp.int32).reshape(z.shape[:-1])
@@ -66,14 +66,14 @@ def nearest_codes(z: Float[Array, "*n g d"], codebook: Float[Array, "g k d"]) ->
 def k_means(
     z: Float[Array, "*n g d"], key: Array, *, codebook_size: int, iterations: int, cosine: bool
 ) -> tuple[Float[Array, "g k d"], Float[Array, "g k"]]:
-    """Lloyd's iterations from vectors drawn at random.
+    """Run Lloyd's iterations from vectors drawn at random.
 
     Returns:
-        The codes, and how many vectors chose each of them in the end.
+        The codes, and the number of vectors that chose each of them in the end.
     """
     g, d = z.shape[-2:]
     z = z.reshape(-1, g, d)
-    # Distinct by their number, wherever there are as many.
+    # Vectors with different numbers in the batch, if there are enough.
     draw = functools.partial(
         jax.random.choice, a=z.shape[0], shape=(codebook_size,), replace=z.shape[0] < codebook_size
     )
@@ -94,40 +94,41 @@ def k_means(
 
 
 class VectorQuantizer(Quantizer):
-    """The nearest code of a learned codebook (van den Oord et al. 2017, section 3, equation 3).
+    """Nearest code of a learned codebook (van den Oord et al. 2017, section 3, equation 3).
 
     The codebook learns in one of two ways:
 
     - ``"moving_average"`` (appendix A.1): `update` moves each code towards the mean of the vectors
       that chose it. The paper keeps running averages N of the counts and m of the sums, and its
-      codes are m / N. Kept here are N and the codes themselves, which move by
-      ``(1 - decay) * (sum - count * code) / N``. That is the same update, since m = N * code. But
-      what a code is stands in one place, so that a code that was put somewhere, by `start` or to
-      restart, stays there until vectors choose it; running sums would pull it back to where it
-      was. The paper's smoothing of N enters the step alone, and takes no code towards zero.
-    - ``"loss"`` (equation 3): the codebook is a parameter like others, with a loss of its own.
+      codes are m / N. This class keeps N and the codes themselves, which move by
+      ``(1 - decay) * (sum - count * code) / N``. The update is the same, since m = N * code. Only
+      one variable defines a code. A code set by `start` or by a restart therefore stays there until
+      vectors choose it. Running sums would pull it back to its old place. The paper's smoothing of
+      N affects only the step, and pulls no code towards zero.
 
-    `update` also restarts dead codes, those chosen so rarely that they are no use, at a vector of
-    the batch. It wants to be called once a step either way, and with ``"loss"`` after the
-    optimizer, which would overwrite it.
+    - ``"loss"`` (equation 3): the codebook is an ordinary parameter, with a loss of its own.
 
-    With ``cosine`` vectors and codes are compared, and given, at unit length per codebook. The
-    losses, the sums, and the input that the gradient goes straight to, are then those of the
-    vectors at unit length.
+    `update` also restarts dead codes at a vector of the batch. Dead codes are chosen too rarely to
+    be of use. Call `update` once per step in both cases. With ``"loss"``, call it after the
+    optimizer, which would overwrite it otherwise.
+
+    With ``cosine``, vectors and codes are compared and returned at unit length per codebook. The
+    losses, the sums and the straight-through gradient then apply to the vectors at unit length.
 
     Args:
-        features: the length of a vector; a multiple of ``num_codebooks``.
-        codebook_size: codes per codebook.
-        num_codebooks: codebooks side by side, each for its share of the features.
-        learning: how the codebook learns, see above.
-        decay: of the moving averages, per update; in [0, 1).
+        features: length of a vector; a multiple of ``num_codebooks``.
+        codebook_size: number of codes per codebook.
+        num_codebooks: number of codebooks side by side, each for its share of the features.
+        learning: method by which the codebook learns, see above.
+        decay: decay of the moving averages, per update; in [0, 1).
         commitment: beta, the weight of the commitment loss.
-        epsilon: added to each count where it divides (Laplace smoothing); in vectors per batch.
+        epsilon: number added to each count in the divisor (Laplace smoothing), in vectors per
+            batch.
         dead_share: a code is dead if its count is below this share of the mean count of its
-            codebook; in [0, 1), 0 for never.
-        k_means_iterations: how many Lloyd iterations `start` makes.
-        cosine: whether only directions count.
-        rngs: ``params`` draws the first codes.
+            codebook. In [0, 1); 0 for never.
+        k_means_iterations: number of Lloyd iterations that `start` makes.
+        cosine: True if only directions count.
+        rngs: source of the first codes, by its stream ``params``.
 
     Raises:
         InputError: if a setting is not as described.
@@ -178,17 +179,17 @@ class VectorQuantizer(Quantizer):
         self.k_means_iterations = k_means_iterations
         self.cosine = cosine
         # Small, as in the authors' code: lengths then hardly matter, and a vector chooses by
-        # direction. Of long random codes the shortest would be nearest to almost everything.
+        # direction. If random codes were long, the shortest would be nearest to almost everything.
         shape = (num_codebooks, codebook_size, features // num_codebooks)
         codes = uniform(rngs.params(), shape, bound=1.0 / codebook_size)
         kind = CodebookVariable if learning == "moving_average" else nnx.Param
         self.codebook_vectors = kind(unit_length(codes) if cosine else codes)
-        # From zero, the first update takes a code all the way to the mean of what chose it.
+        # From zero, the first update moves a code fully to the mean of the vectors that chose it.
         self.counts = CodeCounts(zeros(*shape[:2]))
 
     @property
     def codebook(self) -> Float[Array, "g k d"]:
-        """See `Quantizer.codebook`; of unit length with ``cosine``."""
+        """See `Quantizer.codebook`; at unit length with ``cosine``."""
         codes = self.codebook_vectors[...]
         return unit_length(codes) if self.cosine else codes
 
@@ -210,10 +211,10 @@ class VectorQuantizer(Quantizer):
         )
 
     def start(self, z: Float[Array, "*n g*d"], key: Array) -> None:
-        """Sets the codes by k-means on some vectors, and the counts to those of these vectors.
+        """Set the codes by k-means on some vectors, and the counts to the sizes of the clusters.
 
         The first codes are vectors drawn without replacement, if there are enough. A code that no
-        vector chooses stays where it is.
+        vector chooses stays unchanged.
 
         Raises:
             InputError: if ``z`` is not a non-empty floating-point array ``[..., features]``.
@@ -229,10 +230,10 @@ class VectorQuantizer(Quantizer):
         self.counts[...] = counts
 
     def update(self, statistics: CodeStatistics) -> None:
-        """Moves counts and, if they are moving averages, codes; then restarts dead codes.
+        """Update the counts and, if they are moving averages, the codes; then restart dead codes.
 
-        A code restarts at its candidate, with the mean count of its codebook. Without candidates
-        none does. See `Quantizer.update` for where to call it.
+        A code restarts at its candidate, with the mean count of its codebook. Without candidates no
+        code restarts. See `Quantizer.update` for where to call it.
         """
         codes = self.codebook_vectors[...]
         counts = self.decay * self.counts[...] + (1.0 - self.decay) * statistics.counts
@@ -252,18 +253,18 @@ class VectorQuantizer(Quantizer):
         counts: Float[Array, "g k"],
         statistics: CodeStatistics,
     ) -> Float[Array, "g k d"]:
-        """The codes after a step towards the means, given the counts after it."""
+        """Move the codes one step towards the means, given the updated counts."""
         total = counts.sum(axis=-1, keepdims=True)
         smoothed = (counts + self.epsilon) / (total + self.codebook_size * self.epsilon) * total
         chosen = statistics.counts[..., None]
         distance = statistics.sums - chosen * codes
-        # A code that nothing chose does not move at all: it may have no count to divide by, and
-        # with `cosine` even making it as long as it is would be a rounding.
+        # A code that no vector chose does not move at all. Its count may be zero and cannot be a
+        # divisor. With `cosine`, even rescaling it to its own length would round it.
         step = (1.0 - self.decay) / jnp.where(statistics.counts > 0, smoothed, 1.0)
         moved = codes + step[..., None] * distance
         return jnp.where(chosen > 0, unit_length(moved) if self.cosine else moved, codes)
 
     def _vectors(self, z: Float[Array, "*n g*d"]) -> Float[Array, "*n g d"]:
-        """What each codebook compares."""
+        """Return the vectors that each codebook compares."""
         pieces = self._pieces(z)
         return unit_length(pieces) if self.cosine else pieces

@@ -1,31 +1,32 @@
 """VQ-VAE and VQ-VAE-2: one autoencoder whose bottlenecks are maps of discrete codes.
 
-Legend: b batch, h height, w width, c channels, f features, l levels, g codebooks of a level,
-k codes of a codebook, q features of a quantizer.
+Legend: b batch, h height, w width, c channels, f features, l levels, g codebooks of a level, k
+codes of a codebook, q features of a quantizer.
 
-With one stride this is the VQ-VAE [1], with two the VQ-VAE-2 [2], and more work the same way. The
-image goes down through one encoder per stride; then, from the coarsest level to the finest, codes
-are chosen given all coarser ones, and one decoder per level carries what is known so far up to the
-next:
+With one stride this is the VQ-VAE [1], with two the VQ-VAE-2 [2]. More strides work the same way.
+The image passes down through one encoder per stride. Then codes are chosen from the coarsest level
+to the finest, given all coarser codes. One decoder per level carries the information so far up to
+the next level:
 
     known = nothing
     for each level, the coarsest first:
-        z       = project(features of the encoder here, known)
+        z       = project(encoder features, known)
         vectors = quantize(z)
         known   = decode(vectors, known)          at the next finer grid
     pixels = known
 
 Where we deviate:
 
-- In [2] the decoder of the top codes serves to choose the bottom ones alone, and the image is
-  decoded from the bottom codes beside top codes that another convolution enlarges. Here both are
-  one network: what helped to choose the codes is there to decode them.
-- A stride is a chain of convolutions by its prime factors, so that any stride will do.
+- In [2] the decoder of the top codes only helps to choose the bottom codes. The image is decoded
+  from the bottom codes and from top codes that another convolution enlarges. Here one network does
+  both: features that helped to choose the codes also help to decode them.
+- A stride is a chain of convolutions by its prime factors, so any stride works.
 
-Lists over levels, of codes, vectors and grids, have the coarsest level first, everywhere: that is
-the order in which a prior factors them.
+Lists over levels hold codes, vectors or grids. They always have the coarsest level first: the order
+in which a prior factors the levels.
 
 [1] van den Oord et al. 2017, Neural Discrete Representation Learning.
+
 [2] Razavi et al. 2019, Generating Diverse High-Fidelity Images with VQ-VAE-2.
 """
 
@@ -51,15 +52,15 @@ from pixelprior.tokenizers.vector_quantizer import VectorQuantizer
 
 
 class TokenizerLoss(NamedTuple):
-    """What training brings down, and of what it is made up; means over the batch.
+    """Training loss of a batch, and its parts; means over the batch.
 
     Attributes:
-        total: the sum of the three losses below, with the weights they are trained with.
+        total: sum of the three losses below, with their training weights.
         reconstruction: see `Likelihood.loss`.
-        commitment: how far the encoder's vectors are from their codes, times its weight.
-        codebook: how far the codes are from the vectors; 0 where they follow by moving averages.
-        squared_error: of the pixels expected, in squared units of [0, 1].
-        statistics: for `VQVAE.update_codebooks`, one for each level.
+        commitment: distance of the encoder's vectors from their codes, times its weight.
+        codebook: distance of the codes from the vectors; 0 if codes follow by moving averages.
+        squared_error: squared error of the expected pixels, in squared units of [0, 1].
+        statistics: input of `VQVAE.update_codebooks`, one entry for each level.
     """
 
     total: Float[Array, ""]
@@ -71,7 +72,7 @@ class TokenizerLoss(NamedTuple):
 
 
 class _Level(nnx.Module):
-    """The encoder, quantizer and decoder of one level."""
+    """Encoder, quantizer and decoder of one level."""
 
     def __init__(
         self,
@@ -128,26 +129,25 @@ def _check_codes(tokenizer: "VQVAE", codes: Sequence[Int[Array, "b _ _ g"]]) -> 
 
 
 class VQVAE(Constructed, nnx.Module):
-    """An autoencoder with one map of discrete codes for each of its strides.
+    """Autoencoder with one map of discrete codes for each of its strides.
 
     Args:
-        grid: the images, as symbols; pixels are their brightness in [0, 1].
-        strides: by how much each level is coarser than the one before it, the finest level first:
-            (4,) takes 28 x 28 images to 7 x 7 codes, (4, 2) takes 64 x 64 ones to 16 x 16 and 8 x 8
-            codes.
-        quantizer: makes each level's quantizer, called with ``rngs``:
-            ``functools.partial(VectorQuantizer, 64, codebook_size=512)``, for example. By default
-            a `VectorQuantizer` of ``features`` with 256 codes.
+        grid: grid of the images, as symbols; pixels are their brightness in [0, 1].
+        strides: factors by which each level is coarser than the one before it, the finest level
+            first. (4,) maps 28 x 28 images to 7 x 7 codes. (4, 2) maps 64 x 64 images to 16 x 16
+            and 8 x 8 codes.
+        quantizer: constructor of each level's quantizer, called with ``rngs``, for example
+            ``functools.partial(VectorQuantizer, 64, codebook_size=512)``. By default a
+            `VectorQuantizer` of ``features`` with 256 codes.
         features: width of encoders and decoders.
-        residual_features: hidden units of their residual blocks.
-        num_residual_blocks: in each encoder and each decoder.
-        likelihood: "gaussian", trained by squared error, or "discretized_logistic", which gives
-            every symbol a probability: with it, bits per dimension mean something.
-        rngs: where the initial weights come from.
+        residual_features: number of hidden units of their residual blocks.
+        num_residual_blocks: number of residual blocks in each encoder and each decoder.
+        likelihood: "gaussian", trained by squared error, or "discretized_logistic". The latter
+            gives every symbol a probability, so bits per dimension are defined.
+        rngs: source of the initial weights.
 
     Attributes:
-        code_grids: the grids of the codes, the coarsest first. A level with several codebooks has
-            as many channels.
+        code_grids: grids of the codes, the coarsest first. A level has one channel per codebook.
 
     Raises:
         InputError: if the strides do not divide the images, or a setting is out of range.
@@ -178,7 +178,7 @@ class VQVAE(Constructed, nnx.Module):
         for number, (stride, (height, width)) in enumerate(zip(strides, sizes, strict=True)):
             level = _Level(
                 features if number else grid.channels,
-                # What the coarser levels have decoded.
+                # Features decoded by the coarser levels.
                 features if number < len(strides) - 1 else 0,
                 features if number else self.likelihood.num_parameters,
                 stride=stride,
@@ -191,18 +191,18 @@ class VQVAE(Constructed, nnx.Module):
             levels.append(level)
             q = level.quantizer
             code_grids.append(Grid(height, width, q.num_codebooks, q.codebook_size))
-        # The finest first, as an image meets them.
+        # The finest first: the order in which an image passes them.
         self._levels = nnx.List(levels)
         self.code_grids = tuple(reversed(code_grids))
 
     @property
     def num_levels(self) -> int:
-        """How many maps of codes an image becomes."""
+        """Number of maps of codes of an image."""
         return len(self.code_grids)
 
     @property
     def codebook(self) -> list[Float[Array, "g k q/g"]]:
-        """The vectors that codes stand for, for each level."""
+        """Vectors of the codes, for each level."""
         return [level.quantizer.codebook for level in reversed(self._levels)]
 
     @compiled()
@@ -223,11 +223,12 @@ class VQVAE(Constructed, nnx.Module):
     def quantize(
         self, pixels: Float[Array, "b h w c"], key: Array | None = None
     ) -> list[Quantized]:
-        """The codes of images, with all that there is to know of them, for each level.
+        """Quantize images: codes, vectors, losses and statistics for each level.
 
         Args:
             pixels: brightness in [0, 1].
-            key: in training, where dead codes may draw vectors of the batch to start again from.
+            key: in training, key for drawing the vectors of the batch from which dead codes may
+                restart.
 
         Raises:
             InputError: if these are not images of the tokenizer's shape.
@@ -236,14 +237,14 @@ class VQVAE(Constructed, nnx.Module):
 
     @compiled(_check_codes)
     def decode(self, codes: Sequence[Int[Array, "b _ _ g"]]) -> Float[Array, "b h w c"]:
-        """Turn codes into pixels, in [0, 1]. Raises as `lookup` does."""
+        """Turn codes into pixels in [0, 1]. Raises as `lookup` does."""
         return self.decode_vectors(self.lookup(codes))
 
     @compiled()
     def decode_vectors(self, vectors: Sequence[Float[Array, "b _ _ q"]]) -> Float[Array, "b h w c"]:
-        """Turn vectors of every level into pixels, in [0, 1].
+        """Turn vectors of every level into pixels in [0, 1].
 
-        The vectors need not be codes: between two codes lies what a walk between them sees.
+        The vectors need not be codes. Interpolation decodes vectors between two codes.
         """
         return jnp.clip(self.likelihood.mean(self.decode_parameters(vectors)), 0.0, 1.0)
 
@@ -251,7 +252,7 @@ class VQVAE(Constructed, nnx.Module):
     def decode_parameters(
         self, vectors: Sequence[Float[Array, "b _ _ q"]]
     ) -> Float[Array, "b h w p"]:
-        """The parameters of the likelihood, given the vectors of every level."""
+        """Compute the parameters of the likelihood from the vectors of every level."""
         top, *finer = reversed(self._levels)
         known = top.decode(vectors[0], None)
         for level, here in zip(finer, vectors[1:], strict=True):
@@ -259,10 +260,10 @@ class VQVAE(Constructed, nnx.Module):
         return known
 
     def lookup(self, codes: Sequence[Int[Array, "b _ _ g"]]) -> list[Float[Array, "b _ _ q"]]:
-        """The vectors that codes stand for.
+        """Return the vectors of codes.
 
         Raises:
-            InputError: unless there is one map for each level, on its grid, with codes it has.
+            InputError: unless there is one map for each level, on its grid, with codes in range.
         """
         Grid.check_maps(codes, self.code_grids)
         return [
@@ -272,17 +273,17 @@ class VQVAE(Constructed, nnx.Module):
 
     @compiled()
     def reconstruct(self, pixels: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-        """What is left of images after they were codes. Raises as `quantize` does."""
+        """Encode images, and decode their codes. Raises as `quantize` does."""
         return self.decode_vectors([quantized.vectors for quantized in self.quantize(pixels)])
 
     def loss(
         self, x: Int[Array, "b h w c"], *, variance: float, key: Array | None = None
     ) -> TokenizerLoss:
-        """What training brings down.
+        """Compute the training loss of a batch, and its parts.
 
         Args:
             x: images as symbols.
-            variance: of the training images' pixels, see `Likelihood.loss`.
+            variance: variance of the training images' pixels, see `Likelihood.loss`.
             key: see `quantize`.
 
         Raises:
@@ -306,14 +307,14 @@ class VQVAE(Constructed, nnx.Module):
         )
 
     def update_codebooks(self, statistics: Sequence[CodeStatistics]) -> None:
-        """Moves the codebooks after a step, outside its gradient; see `Quantizer.update`."""
+        """Update the codebooks after a step, outside its gradient; see `Quantizer.update`."""
         for level, here in zip(reversed(self._levels), statistics, strict=True):
             level.quantizer.update(here)
 
     def start_codebooks(self, pixels: Float[Array, "b h w c"], key: Array) -> None:
-        """Sets fresh codebooks from the vectors of a batch, level by level; see `Quantizer.start`.
+        """Set fresh codebooks from the vectors of a batch, level by level; see `Quantizer.start`.
 
-        A level's vectors depend on the codes of the levels above it, so those come first.
+        A level's vectors depend on the codes of all coarser levels, so those come first.
         """
         encoded = self._encoders(pixels)
         known = None
@@ -325,7 +326,7 @@ class VQVAE(Constructed, nnx.Module):
             known = level.decode(level.quantize(here, known, None).vectors, known)
 
     def _encoders(self, pixels: Float[Array, "b h w c"]) -> list[Float[Array, "b _ _ f"]]:
-        """The features of every encoder, the coarsest first."""
+        """Compute the features of every encoder, the coarsest first."""
         if pixels.ndim != 4 or pixels.shape[1:] != self.grid.shape:
             raise InputError(
                 f"expected pixels of shape [batch, {', '.join(map(str, self.grid.shape))}], "
@@ -337,7 +338,7 @@ class VQVAE(Constructed, nnx.Module):
                 "pixelprior.data.to_pixels turns symbols into pixels"
             )
         features = []
-        # Centred, so that a fresh network sees both signs.
+        # Centred, so that the input of a fresh network has both signs.
         x = pixels - 0.5
         for level in self._levels:
             x = level.encode(x)
@@ -347,7 +348,7 @@ class VQVAE(Constructed, nnx.Module):
     def _forward(
         self, pixels: Float[Array, "b h w c"], key: Array | None
     ) -> tuple[list[Quantized], Float[Array, "b h w p"]]:
-        """The codes of every level, and the parameters of the likelihood."""
+        """Compute the codes of every level, and the parameters of the likelihood."""
         levels: list[Quantized] = []
         known: Any = None
         for number, (level, here) in enumerate(
@@ -360,7 +361,7 @@ class VQVAE(Constructed, nnx.Module):
 
 
 class VQVAE2(VQVAE):
-    """`VQVAE` with two levels or more, four and then two times coarser if nothing is said."""
+    """`VQVAE` with at least two levels, by default with strides (4, 2)."""
 
     def __init__(self, grid: Grid, *, strides: Sequence[int] = (4, 2), **settings: Any):
         if len(strides) < 2:
@@ -372,7 +373,7 @@ class VQVAE2(VQVAE):
 
 
 def level_names(num_levels: int) -> tuple[str, ...]:
-    """What the levels are called, the coarsest first: the one alone, or the first, is "top"."""
+    """Return the names of the levels, the coarsest first. The first, or only, one is "top"."""
     if num_levels == 1:
         return ("top",)
     between = [f"middle_{n}" for n in range(1, num_levels - 1)]
@@ -382,9 +383,9 @@ def level_names(num_levels: int) -> tuple[str, ...]:
 def random_codes(
     key: Array, images: Int[Array, " n"], grids: Sequence[Grid]
 ) -> list[Int[Array, "n _ _ g"]]:
-    """Codes drawn uniformly, every one on its own: what a prior has to beat.
+    """Draw every code uniformly and independently: a baseline for a prior.
 
-    Those of image n depend on ``(key, n)`` alone.
+    The codes of image n depend only on ``(key, n)``.
     """
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, images)
     return [
@@ -400,7 +401,7 @@ def random_codes(
 def _quantizer_maker(
     quantizer: Callable[..., Quantizer] | None, features: int
 ) -> Callable[..., Quantizer]:
-    """What makes a level's quantizer of ``rngs``."""
+    """Return the constructor of a level's quantizer, a function of ``rngs``."""
     if quantizer is None:
         return functools.partial(VectorQuantizer, features)
     # Modules are callable, and so are classes.
@@ -420,7 +421,7 @@ def _join(
 
 
 def _sizes(grid: Grid, strides: Sequence[int]) -> list[tuple[int, int]]:
-    """The height and width of every level, the finest first."""
+    """Compute the height and width of every level, the finest first."""
     if (
         not isinstance(strides, Sequence)
         or not strides
@@ -443,7 +444,7 @@ def _sizes(grid: Grid, strides: Sequence[int]) -> list[tuple[int, int]]:
 
 
 def _fitting(grid: Grid, *, factor: int) -> list[str]:
-    """The nearest sizes that fit, the one below, if there is one, and the one above."""
+    """List the nearest sizes that fit: one below, if there is one, and one above."""
     below = [side // factor * factor for side in (grid.height, grid.width)]
     above = [-(-side // factor) * factor for side in (grid.height, grid.width)]
     return [f"{h} x {w}" for h, w in (below, above) if min(h, w) > 0]

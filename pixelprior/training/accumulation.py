@@ -1,4 +1,4 @@
-"""A batch's gradient, computed in parts: the same gradient with less memory.
+"""Compute a batch's gradient in parts: the same gradient with less memory.
 
 Legend: b batch, n parts.
 """
@@ -16,16 +16,16 @@ from pixelprior.training.task import Loss
 def in_parts(
     gradient_of: Callable[[Any, Array], tuple[Any, Loss]], batch: Any, key: Array, number: int
 ) -> tuple[Any, Loss]:
-    """The gradient and the loss of a batch, computed one part after the other.
+    """Compute the gradient and the loss of a batch, one part after the other.
 
-    Losses are means over a batch, so those of the batch are the means over its parts. Each part
-    draws for itself.
+    Losses are means over a batch, so the loss of a batch is the mean over its parts. Each part has
+    its own random draws.
 
     Args:
-        gradient_of: from a batch and a key to the gradient and the loss.
+        gradient_of: function of a batch and a key that returns the gradient and the loss.
         batch: arrays ``[b, ...]``.
         key: a typed key.
-        number: of parts; divides the batch on every device.
+        number: number of parts; it divides the batch on every device.
 
     Returns:
         The gradient, and the loss with its statistics stacked: ``[n, ...]``, one for each part.
@@ -51,5 +51,5 @@ def in_parts(
 
 
 def _split(x: Shaped[Array, "b ..."], number: int) -> Shaped[Array, "n b/n ..."]:
-    """In parts that have their share of every device's images, so that none has to move."""
+    """Split arrays so that each part has its share of every device's images, and none moves."""
     return jnp.moveaxis(x.reshape(-1, number, *x.shape[1:]), 1, 0)

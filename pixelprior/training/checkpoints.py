@@ -1,9 +1,9 @@
-"""Checkpoints: the latest, the one before it, and the best, through Orbax.
+"""Checkpoints through Orbax: the latest, the one before it, and the best.
 
-All that is known of Orbax is known here. A checkpoint has three parts, so that sampling reads only
-the weights it wants: ``weights``, ``averaged`` and ``optimizer``. The last thing written is
-``checksums.json``, of all its files, and the first thing read: damage is not always noticed by
-whoever decodes a file, and where Orbax notices it, it says so in a thousand lines.
+All code for Orbax checkpoints is in this module. A checkpoint has three parts: ``weights``,
+``averaged`` and ``optimizer``. Sampling therefore reads only the weights it needs. The file
+``checksums.json`` covers all files of these parts. It is written last and read first. Decoders do
+not always notice a damaged file, and Orbax reports one in a thousand lines.
 """
 
 import json
@@ -39,15 +39,15 @@ class CheckpointError(InputError):
 
 
 class Checkpoints:
-    """The checkpoints of one run, by step. Use as a context manager: it waits for what is written.
+    """Checkpoints of one run, by step. A context manager: it waits for pending writes.
 
     Args:
-        path: the folder they are in.
-        warn: told in words when a checkpoint turns out to be damaged.
+        path: folder of the checkpoints.
+        warn: receives a message when a checkpoint is damaged.
     """
 
     def __init__(self, path: Path, *, warn: Callable[[str], None]):
-        # Orbax logs its every move, and every missing file, to the root logger.
+        # Orbax logs every operation, and every missing file, to the root logger.
         logging.getLogger("absl").setLevel(logging.ERROR)
         self._path = path
         self._warn = warn
@@ -61,7 +61,7 @@ class Checkpoints:
 
         keep = preservation_policy.AnyPreservationPolicy(
             [
-                # Two, so that a damaged one has one before it.
+                # Two, so that there is an older one if the latest is damaged.
                 preservation_policy.LatestN(2),
                 preservation_policy.BestN(
                     get_metric_fn=metric, reverse=True, n=1, keep_checkpoints_without_metrics=False
@@ -75,7 +75,7 @@ class Checkpoints:
             create=True,
             async_options=ocp.AsyncOptions(post_finalization_callback=self._seal),
         )
-        # Orbax wants absolute paths.
+        # Orbax requires absolute paths.
         self._manager = ocp.CheckpointManager(path.absolute(), options=options)
 
     def __enter__(self) -> "Checkpoints":
@@ -85,13 +85,13 @@ class Checkpoints:
         self.close()
 
     def close(self) -> None:
-        """Wait for what is being written, and let go of the folder."""
+        """Wait for pending writes, and release the folder."""
         self._manager.close()
 
     def save(self, state: TrainState, *, validation_loss: float | None = None) -> None:
-        """Saves a state under its step, in the background; its step must not be saved already.
+        """Save a state under its step, in the background. The step must not be saved already.
 
-        Without its validation loss a checkpoint can be resumed from, but is never the best.
+        A checkpoint without a validation loss can be resumed from, but is never the best.
         """
         parts = _parts(state)
         items = {name: ocp.args.StandardSave(parts[name]) for name in _PARTS}
@@ -102,40 +102,41 @@ class Checkpoints:
             int(state.step),
             args=ocp.args.Composite(**items),
             metrics=metrics,
-            # Orbax would leave a state out, without a word, whose step is not above the latest.
+            # Without it, Orbax silently skips a state whose step is not above the latest.
             force=True,
         )
 
     def wait(self) -> None:
-        """Returns when all that was saved lies on disk."""
+        """Wait until everything saved is on disk."""
         self._manager.wait_until_finished()
 
     def latest_step(self) -> int | None:
-        """The step of the latest checkpoint, if there is one."""
+        """Return the step of the latest checkpoint, or None if there is none."""
         return self._manager.latest_step()
 
     def best_step(self) -> int | None:
-        """The step of the checkpoint with the lowest validation loss; without one, the latest."""
+        """Return the step with the lowest validation loss; without any, the latest step."""
         best = self._manager.best_step()
         return self.latest_step() if best is None else best
 
     def restore_latest(self, like: TrainState) -> TrainState | None:
-        """The latest state that can be read, or None if nothing has been saved yet.
+        """Restore the latest readable state; return None if nothing has been saved yet.
 
-        Damaged checkpoints later than that are moved aside, so that their steps can be saved again.
+        Later, damaged checkpoints are moved aside, so that their steps can be saved again.
 
         Args:
-            like: a state of the same shapes, or only its shapes and where they lie; what is read
-                is put on devices as it is.
+            like: a state of the same shapes, or only its shapes and shardings. Restored arrays get
+                the same shardings.
 
         Raises:
-            CheckpointError: if there are checkpoints but none can be read; they stay as they are.
+            CheckpointError: if there are checkpoints but none can be read; they stay unchanged.
         """
         steps = sorted(self._manager.all_steps(), reverse=True)
         for number, step in enumerate(steps):
             parts = self._read(step, _parts(like))
             if parts is not None:
-                # Not before one was read: what makes all of them unreadable is hardly damage.
+                # Only after one was read: if all of them are unreadable, the cause is hardly
+                # damage.
                 if is_first():
                     for damaged in steps[:number]:
                         self._move_aside(self._path / str(damaged), str(damaged))
@@ -147,7 +148,7 @@ class Checkpoints:
                     _as(like.averaged, parts["averaged"]),
                     jax.tree.unflatten(
                         jax.tree.structure(like.optimizer),
-                        # By number: as strings, "10" would come before "2".
+                        # By number: as strings, "10" would sort before "2".
                         [parts["optimizer"][str(i)] for i in range(len(parts["optimizer"]))],
                     ),
                 )
@@ -156,16 +157,16 @@ class Checkpoints:
         return None
 
     def restore_weights(self, step: int, like: Any, *, averaged: bool) -> tuple[int, Any]:
-        """The weights of one checkpoint or, if it is damaged, of the latest one that is not.
+        """Restore the weights of one checkpoint or, if it is damaged, of the latest readable one.
 
         Args:
-            step: the checkpoint's.
-            like: weights of the same shapes, or only their shapes. What has a sharding is put
-                there; the rest is free to go wherever it is used, on one device or on several.
-            averaged: whether the moving average of the weights is wanted.
+            step: step of the checkpoint.
+            like: weights of the same shapes, or only their shapes. A leaf with a sharding is put
+                there. The other leaves may be used on one device or on several.
+            averaged: True for the moving average of the weights.
 
         Returns:
-            The step that they are of, and the weights.
+            The step of these weights, and the weights.
 
         Raises:
             CheckpointError: if no checkpoint can be read.
@@ -196,11 +197,11 @@ class Checkpoints:
     def _read(self, step: int, like: Mapping[str, Any]) -> dict[str, Any] | None:
         abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, dict(like))
         items = {name: ocp.args.StandardRestore(tree) for name, tree in abstract.items()}
-        # Orbax lists what is still being written, but cannot read it.
+        # Orbax lists checkpoints that are still being written, but cannot read them.
         self.wait()
 
         def verify() -> None:
-            # By one process: each file is to be read once.
+            # By one process, so that each file is read once.
             if is_first():
                 _verify(self._path / str(step), parts=like)
 
@@ -220,7 +221,7 @@ class Checkpoints:
         return read
 
     def _seal(self) -> None:
-        """Called by Orbax when a checkpoint lacks nothing but its final name."""
+        """Write the checksums. Orbax calls this when a checkpoint lacks only its final name."""
         (folder,) = self._path.glob(f"{self._saving}.orbax-checkpoint-tmp*")
         checksums = {
             path.relative_to(folder).as_posix(): _checksum(path)
@@ -231,10 +232,13 @@ class Checkpoints:
         write_atomically(folder / _CHECKSUMS, json.dumps(checksums, indent=2) + "\n")
 
     def _set_unreadable_metrics_aside(self) -> None:
-        """Keeps Orbax, which reads the metrics of every checkpoint, from failing at one of them."""
+        """Move unreadable metrics aside.
+
+        Orbax reads the metrics of every checkpoint, and would fail at one of them.
+        """
         for metrics in self._path.glob("[0-9]*/metrics"):
             step = metrics.parent.name
-            # Other names are those of checkpoints that are still being written.
+            # Other names belong to checkpoints that are still being written.
             if not step.isdigit():
                 continue
             try:
@@ -252,12 +256,12 @@ class Checkpoints:
 
 
 def copy_averaged(path: Path, step: int, into: Path) -> None:
-    """Copies one checkpoint without what only training needs: its averaged weights alone.
+    """Copy one checkpoint without its plain weights and optimizer: only the averaged weights.
 
     Args:
-        path: the folder of checkpoints.
-        step: the checkpoint's.
-        into: another such folder; made, if it is missing.
+        path: folder of the checkpoints.
+        step: step of the checkpoint.
+        into: another such folder; created if it is missing.
     """
     source = path / str(step)
     needless = {str(source): [part for part in _PARTS if part != "averaged"]}
@@ -267,18 +271,21 @@ def copy_averaged(path: Path, step: int, into: Path) -> None:
 
 
 def _tried(function: Callable[[], _Result]) -> tuple[str | None, _Result | None]:
-    """Why a function failed, in this process or another, or None; and what it returned."""
+    """Call a function; return the reason for a failure in any process, or None, and the result."""
     result, reason = None, None
     try:
         result = function()
-    # Whatever a damaged file makes a decoder say.
+    # A decoder may raise any error for a damaged file.
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
     return (reason if all_agree(reason is None) else reason or "another process could not"), result
 
 
 def _parts(state: TrainState) -> dict[str, Any]:
-    """A state as plain trees, whose paths do not depend on how Flax or Optax name their nodes."""
+    """Turn a state into plain trees.
+
+    Their paths do not depend on the names that Flax or Optax give their nodes.
+    """
     return {
         "weights": nnx.to_pure_dict(state.weights),
         "averaged": nnx.to_pure_dict(state.averaged),
@@ -287,17 +294,17 @@ def _parts(state: TrainState) -> dict[str, Any]:
 
 
 def _as(like: Any, tree: Any) -> Any:
-    """A plain tree's leaves in the nodes of the state it was made from."""
+    """Put a plain tree's leaves into the nodes of the state it was made from."""
     return jax.tree.unflatten(jax.tree.structure(like), jax.tree.leaves(tree))
 
 
 def _placed(leaf: jax.Array, like: Any) -> jax.Array:
-    """A leaf as it was asked for: what Orbax gives cannot leave its device."""
+    """Place a leaf as requested: an array from Orbax cannot leave its device."""
     return leaf if getattr(like, "sharding", None) else jnp.asarray(np.asarray(leaf))
 
 
 def _verify(folder: Path, parts: Iterable[str]) -> None:
-    """Raises a ValueError or an OSError if a file of these parts is not as it was written."""
+    """Raise a ValueError or an OSError if a file of these parts differs from the one written."""
     for name, checksum in json.loads((folder / _CHECKSUMS).read_text()).items():
         if name.split("/")[0] in parts and _checksum(folder / name) != checksum:
             raise ValueError(f"its file {name} is not as it was written")

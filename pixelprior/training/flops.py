@@ -1,4 +1,4 @@
-"""Counting the arithmetic of a function: its products, loops included."""
+"""Count the arithmetic of a function: its products, including those in loops."""
 
 import math
 from collections.abc import Callable
@@ -9,10 +9,10 @@ from jax.extend import core
 
 
 def product_flops(function: Callable[..., Any], *arguments: Any) -> int:
-    """Floating-point operations of a call's matrix products and convolutions, two per multiply-add.
+    """Count the operations of a call's matrix products and convolutions, two per multiply-add.
 
-    Counted from the traced program, as the shapes have it; a loop counts as often as it runs.
-    XLA's own cost analysis counts a loop's body once.
+    The count follows the traced program and its shapes. The body of a `lax.scan` counts as often as
+    it runs. XLA's own cost analysis counts it once.
     """
     return _count(jax.make_jaxpr(function)(*arguments).jaxpr)
 
@@ -26,8 +26,8 @@ def _count(jaxpr: core.Jaxpr) -> int:
             total += 2 * math.prod(result) * math.prod(left[axis] for axis in contracted)
         if equation.primitive.name == "conv_general_dilated":
             kernel, result = _shape(equation.invars[1]), _shape(equation.outvars[0])
-            # As many products for each number that comes out as a kernel has taps for it; where
-            # one falls on padding, or between what is spread out, it is counted all the same.
+            # Each output number takes as many products as its kernel has taps. Products with
+            # padding, or with the gaps of a dilated input, are counted too.
             numbers = equation.params["dimension_numbers"]
             taps = math.prod(kernel) // kernel[numbers.rhs_spec[0]]
             total += 2 * math.prod(result) * taps

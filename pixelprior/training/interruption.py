@@ -1,4 +1,4 @@
-"""Signals that end a run early, turned into a question that the loop asks at each step."""
+"""Handle signals that end a run early; the training loop checks for them at each step."""
 
 import signal
 import threading
@@ -10,10 +10,10 @@ from pixelprior.system.processes import largest, several
 
 
 class Interruption:
-    """While entered, SIGTERM and SIGINT are noted instead of killing the process.
+    """Context manager that notes SIGTERM and SIGINT instead of ending the process.
 
-    A second SIGINT (another Ctrl-C) ends the process at once. Of several processes, all learn at
-    the same step of a signal that any of them was sent: a step needs all of them.
+    A second SIGINT (another Ctrl-C) ends the process at once. With several processes, a signal to
+    any of them reaches all at the same step, since a step needs all of them.
     """
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class Interruption:
         self._asked: Int[Array, ""] | None = None
 
     def __enter__(self) -> "Interruption":
-        # Python handles signals in its main thread alone; elsewhere they stay as they are.
+        # Python handles signals only in its main thread. In other threads, handlers stay unchanged.
         main = threading.current_thread() is threading.main_thread()
         self._previous = {
             number: signal.signal(number, self._note)
@@ -34,10 +34,10 @@ class Interruption:
             signal.signal(number, handler)
 
     def at_step(self) -> int | None:
-        """The signal that ends the run, if there is one; to be asked once in each step.
+        """Return the signal that ends the run, or None. Call it once in each step.
 
-        Of several processes, it is what was known at the step before: to wait for what the others
-        know now would keep the devices from computing ahead.
+        With several processes, it is the signal known at the step before. Waiting for the current
+        signal of the others would keep the devices from computing ahead.
         """
         if not several():
             return self._noted or None
@@ -45,7 +45,7 @@ class Interruption:
         return None if known is None else int(known) or None
 
     def at_end(self) -> int | None:
-        """The same, as it is known now."""
+        """Return the signal known now, in any process; 0 or None if there is none."""
         return int(largest(self._noted)) if several() else self._noted
 
     def _note(self, number: int, _: FrameType | None) -> None:

@@ -1,8 +1,8 @@
-"""Where a training state lies: whole on every device, or in parts, one on each.
+"""Layout of a training state: whole on every device, or split over the devices.
 
-In parts is what is called fully sharded (Rajbhandari et al. 2020, ZeRO, section 5; FSDP): weights,
-their average and the optimizer's state take as much memory on n devices together as on one. What a
-layer needs of the others' parts is fetched when it is needed; `jax.jit` sees to that.
+The split layout is called fully sharded (Rajbhandari et al. 2020, ZeRO, section 5, and FSDP).
+Weights, their average and the optimizer's state then take as much memory on n devices together as
+on one. A layer's parts on other devices are fetched when they are needed; `jax.jit` arranges this.
 """
 
 import math
@@ -14,14 +14,14 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from pixelprior.system.devices import replicated
 
 LARGE = 1024
-"""Arrays of fewer numbers are on every device: to fetch them takes longer than to keep them."""
+"""Arrays with fewer numbers are on every device: fetching them costs more than keeping them."""
 
 
 def state_layout(state: Any, mesh: Mesh, *, fully_sharded: bool) -> Any:
-    """The sharding of each array of a state, or of anything like it.
+    """Choose the sharding of each array of a state, or of a similar tree.
 
-    Fully sharded, each large array is split along its longest axis that has an equal share for
-    every device; where there is none, it is on every device as well.
+    If fully sharded, each large array is split along its longest axis that divides evenly over the
+    devices. An array without such an axis is on every device.
     """
     return jax.tree.map(
         lambda x: _split(x.shape, mesh) if fully_sharded else replicated(mesh), state
@@ -29,7 +29,10 @@ def state_layout(state: Any, mesh: Mesh, *, fully_sharded: bool) -> Any:
 
 
 def bytes_on_each_device(state: Any) -> int:
-    """The memory that a state takes: arrays, or their shapes with where they lie."""
+    """Compute the memory of a state on each device, in bytes.
+
+    The state has arrays, or their shapes with shardings.
+    """
     return sum(
         math.prod(x.sharding.shard_shape(x.shape)) * x.dtype.itemsize
         for x in jax.tree.leaves(state)

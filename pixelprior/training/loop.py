@@ -1,11 +1,10 @@
 """Training, from a task and a store to a trained model.
 
-The phases: make the model, resume, then step; and at every ``checkpoint_every`` steps measure the
-validation loss and save. Progress is reported through one callback.
+The phases are: make the model, resume, then step. Every ``checkpoint_every`` steps, training
+measures the validation loss and saves. Progress is reported through one callback.
 
-Killed at any moment and started again, a run ends with the same weights, bit for bit: the state is
-all that a step depends on beside the config, since batches and all that is drawn are functions of
-(seed, step).
+A run that is killed at any moment and started again ends with the same weights, bit for bit. A step
+depends only on the config and the state: batches and random draws are functions of (seed, step).
 """
 
 import contextlib
@@ -51,21 +50,21 @@ from pixelprior.training.step import (
 from pixelprior.training.store import Store
 from pixelprior.training.task import Evaluation, Task
 
-JOB = "training"  # as progress is reported
+JOB = "training"  # name of the job in progress reports
 
 
 class NonFiniteLossError(InputError):
-    """The loss became infinite or not a number."""
+    """A loss or a gradient became infinite or NaN."""
 
 
 class TrainResult(NamedTuple):
-    """How a run ended.
+    """Result of a run.
 
     Attributes:
-        step: how many steps have been taken in all.
-        stopped_by: the signal that ended it early, if one did; it can be resumed.
-        test: what the best checkpoint's averaged weights are worth on the test split, for a run
-            that is complete.
+        step: total number of steps taken.
+        stopped_by: signal that ended the run early, or None; such a run can be resumed.
+        test: evaluation of the best checkpoint's averaged weights on the test split; None if the
+            run is not complete.
     """
 
     step: int
@@ -82,7 +81,7 @@ def train(
     profile: Profile | None = None,
     report: Report = only_warnings,
 ) -> TrainResult:
-    """Train what a task describes, or resume it where it was interrupted.
+    """Train the model of a task, or resume an interrupted run.
 
     Args:
         task: the model, its loss and its data.
@@ -98,7 +97,7 @@ def train(
         CheckpointError: if there are checkpoints but none can be read.
     """
     begun = time.perf_counter()
-    # Only traced: a run that is resumed needs no fresh weights, which take seconds to make.
+    # Only traced: a resumed run needs no fresh weights, which take seconds to make.
     graph, shapes = nnx.split(nnx.eval_shape(task.make))
     program = make_program(task, config, graph, shapes, mesh)
     run = _Run(task, config, store, graph, mesh, program, report, begun)
@@ -106,7 +105,7 @@ def train(
     report(Message(f"{task.title}, {mesh.size} device(s){processes}"))
 
     with (
-        # In this order, so that a second SIGTERM cannot cut short what the first one saves.
+        # In this order, so that a second SIGTERM cannot interrupt the save after the first one.
         Interruption() as interruption,
         store,
         profile or contextlib.nullcontext(),
@@ -132,9 +131,9 @@ def train(
 
 
 class _Run(NamedTuple):
-    """What stays the same from step to step.
+    """Everything that stays the same from step to step.
 
-    ``begun`` is when the run was, by `time.perf_counter`.
+    ``begun`` is the start of the run, by `time.perf_counter`.
     """
 
     task: Task
@@ -154,7 +153,7 @@ class _Run(NamedTuple):
     def steps(
         self, state: TrainState, interruption: Interruption, profile: Profile | None
     ) -> TrainState:
-        """Takes all steps that are left, or as many as a signal allows."""
+        """Take all remaining steps, or stop early by a signal or early stopping."""
         config, task = self.config, self.task
         start, end = int(state.step), config["num_steps"]
         losses = self.store.validation_losses(start)
@@ -165,8 +164,8 @@ class _Run(NamedTuple):
         step, cost = compile_step(self.program.step, state, first)
         if start == 0:
             self.record(start, **self.describe(state, cost))
-        # Losses stay on the device until they are looked at, so that the host never holds up a
-        # step; and they are always looked at before a state is saved.
+        # Losses stay on the device until they are read, so that the host never delays a step.
+        # They are always read before a state is saved.
         pending: list[StepMetrics] = []
         skipped = 0
         since, waited = time.perf_counter(), 0.0
@@ -201,7 +200,7 @@ class _Run(NamedTuple):
                         **values,
                         learning_rate=last_learning_rate(state.optimizer, self.program.schedule),
                         images_per_second=rate,
-                        # At most: the device may have been busy meanwhile.
+                        # An upper bound: the device may have been busy meanwhile.
                         input_share=waited / elapsed,
                     )
                     skipped += int(values["skipped_steps"])
@@ -213,7 +212,7 @@ class _Run(NamedTuple):
                     pending, since, waited = [], time.perf_counter(), 0.0
                 if due:
                     validation = task.evaluate(self.model(state.averaged), "validation")
-                    # Steps of finite loss can still end in weights of none.
+                    # After steps with finite losses, the weights may still give a non-finite loss.
                     if not math.isfinite(validation.loss):
                         raise _diverged(f"the validation loss after step {number}", validation.loss)
                     self.record(
@@ -229,7 +228,7 @@ class _Run(NamedTuple):
                             f"step {number}: the last, with none better in the last "
                             f"{config['patience']} validations"
                         )
-                # Before the state is saved: what was saved is not done again.
+                # Before the state is saved: a resumed run does not repeat saved steps.
                 if self.store.takes_pictures and (last or number % config["sample_every"] == 0):
                     self.picture(number, state)
                 if due:
@@ -262,7 +261,7 @@ class _Run(NamedTuple):
         return nnx.merge(self.graph, weights)
 
     def describe(self, state: TrainState, cost: StepCost) -> dict[str, float]:
-        """The record before the first step."""
+        """Build the record before the first step."""
         values: dict[str, float] = {
             "num_parameters": count_parameters(state.weights, self.task.trainable),
             "state_memory_bytes": bytes_on_each_device(state),
@@ -285,9 +284,9 @@ def _diverged(what: str, value: float) -> NonFiniteLossError:
 
 
 def _check_finite(pending: list[StepMetrics], number: int) -> dict[str, float]:
-    """The record of the steps up to ``number``; raises if a metric of one was not finite.
+    """Build the record of the steps up to ``number``; raise if a metric of one is not finite.
 
-    Means, but for the steps that were skipped, which are counted.
+    Values are means over the steps, except for the number of skipped steps.
     """
     totals: dict[str, float] = {}
     for step, told in enumerate(pending, number - len(pending) + 1):

@@ -1,4 +1,4 @@
-"""The record of a run: ``metrics.jsonl``, one JSON object a line, each with its step."""
+"""Record file of a run: ``metrics.jsonl``, one JSON object per line, each with its step."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -9,10 +9,10 @@ from pixelprior.system.atomic import write_atomically
 
 
 class MetricsFile:
-    """Appends records, and forgets those that a resumed run is about to make again.
+    """Writer that appends records, and drops those that a resumed run will write again.
 
-    Those are the records of later steps, and the one of the test split that ends a complete run;
-    for a run that begins anew, all of them.
+    These are the records of later steps, and the test record that ends a complete run. A new run
+    drops all records.
     """
 
     def __init__(self, path: Path, *, resume_step: int):
@@ -25,15 +25,15 @@ class MetricsFile:
         write_atomically(path, "".join(json.dumps(record) + "\n" for record in kept))
 
     def write(self, step: int, **values: Any) -> None:
-        """Appends one record."""
+        """Append one record."""
         with open(self._path, "a") as file:
             file.write(json.dumps({"step": step, **values}) + "\n")
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """All records of a file; none if it is not there.
+    """Read all records of a file; return an empty list if the file is missing.
 
-    A last line that was cut off, as a killed run may leave it, is left out.
+    A killed run may leave an incomplete last line, which is skipped.
     """
     if not path.exists():
         return []
@@ -49,7 +49,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 
 def losses_until(records: Iterable[Mapping[str, Any]], until: int) -> list[float]:
-    """Validation losses of the records up to a step, in order."""
+    """Return the validation losses of the records up to a step, in order."""
     return [
         record["validation_loss"]
         for record in records

@@ -1,4 +1,4 @@
-"""The optimizer: a direction, decayed weights, a learning rate, a limit on the gradient's norm."""
+"""Optimizer: a direction, weight decay, a learning rate, and a limit on the gradient's norm."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,20 +22,19 @@ def make_optimizer(
     plateau_patience: int = 10,
     plateau_window: int = 1,
 ) -> tuple[optax.GradientTransformationExtraArgs, Callable[[Any], Any]]:
-    """An optimizer, and its schedule: learning rate by step.
+    """Make an optimizer, and its schedule of learning rates by step.
 
     Args:
         optimizer: one of `pixelprior.experiment.schema.OPTIMIZERS`.
         schedule: one of `pixelprior.experiment.schema.SCHEDULES`, see `make_schedule`.
-        num_steps: where a falling schedule ends.
-        learning_rate: at its peak.
-        warmup_steps: rising from 0.
-        weight_decay: times the learning rate; biases and codebooks are left alone.
-        clip_norm: gradients of a larger global norm are scaled down to it.
-        plateau_factor: of "plateau": what the rate is multiplied by when the training loss has
-            stopped falling.
-        plateau_patience: of "plateau": so many windows without a lower mean loss.
-        plateau_window: of "plateau": steps that the loss is averaged over.
+        num_steps: step at which a falling schedule ends.
+        learning_rate: learning rate at its peak.
+        warmup_steps: number of steps in which the rate rises from 0.
+        weight_decay: decay of the weights, times the learning rate; none for biases and codebooks.
+        clip_norm: largest global norm; gradients with a larger one are scaled down to it.
+        plateau_factor: for "plateau": factor for the rate once the training loss stops falling.
+        plateau_patience: for "plateau": number of windows without a lower mean loss.
+        plateau_window: for "plateau": number of steps over which the loss is averaged.
 
     Returns:
         A transformation whose update must be given the loss as ``value``, and the schedule.
@@ -59,9 +58,9 @@ def make_optimizer(
 
 
 def last_learning_rate(state: Any, schedule: Callable[[Any], Any]) -> float:
-    """What the last update of an optimizer of `make_optimizer` was multiplied by.
+    """Return the learning rate of the last update by an optimizer of `make_optimizer`.
 
-    By the optimizer's own count, which does not count steps that were skipped.
+    It follows the optimizer's own count, which excludes skipped steps.
     """
     kinds = (optax.ScaleByScheduleState, optax.contrib.ReduceLROnPlateauState)
     rate = 0.0
@@ -74,9 +73,10 @@ def last_learning_rate(state: Any, schedule: Callable[[Any], Any]) -> float:
 
 
 def _is_decayed(weights: Any) -> Any:
-    """Kernels and tables, whether or not layers are stacked along a leading axis.
+    """Select kernels and tables, whether or not layers are stacked along a leading axis.
 
-    Not biases, and not codebooks: a code belongs where the vectors that choose it are.
+    Biases do not decay. Codebooks do not decay either: a code belongs where the vectors that choose
+    it are.
     """
     return _by_path(
         weights, lambda path: not any("bias" in name or "codebook" in name for name in path)
@@ -84,9 +84,9 @@ def _is_decayed(weights: Any) -> Any:
 
 
 def _muon() -> optax.GradientTransformation:
-    """Muon for the kernels between layers, each tap a matrix of its own; Adam for all else.
+    """Make Muon for the kernels between layers, each tap a matrix of its own; Adam for the rest.
 
-    Updates are as large as Adam's (Liu et al. 2025, section 2.2), so one learning rate does.
+    Updates are as large as Adam's (Liu et al. 2025, section 2.2), so one learning rate suits both.
     """
 
     def matrices(weights: Any) -> Any:
@@ -97,7 +97,7 @@ def _muon() -> optax.GradientTransformation:
     direction = optax.contrib.muon(
         1.0, muon_weight_dimension_numbers=matrices, consistent_rms=0.2, adam_weight_decay=0.0
     )
-    # Downhill already, as the others' directions are not.
+    # Muon already points downhill. The other directions do not.
     return optax.chain(direction, optax.scale(-1.0))
 
 
@@ -107,16 +107,17 @@ _DIRECTIONS: dict[str, Callable[[], optax.GradientTransformation]] = {
     "lion": optax.scale_by_lion,
     "muon": _muon,
 }
-"""What turns gradients into a direction. Whichever it is, weights decay apart from the gradient, as
-AdamW does it (Loshchilov and Hutter 2019)."""
+"""Transformations of gradients into a direction. For all of them, weights decay apart from the
+gradient, as in AdamW (Loshchilov and Hutter 2019).
+"""
 
 
 def _by_path(weights: Any, function: Callable[[list[str]], Any]) -> Any:
-    """A tree of what a function says of each weight's path, a list of names."""
+    """Map a function over a tree; it takes each weight's path as a list of names."""
 
     def of(path: tuple[Any, ...], _: jax.Array) -> Any:
         names = [str(getattr(entry, "key", getattr(entry, "name", entry))) for entry in path]
-        # Flax ends a path with what is inside the variable.
+        # Flax ends a path with a name for the inside of the variable.
         return function([name for name in names if name != "value"])
 
     return jax.tree_util.tree_map_with_path(of, weights)

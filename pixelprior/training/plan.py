@@ -1,4 +1,4 @@
-"""What a run will need, known before it is begun."""
+"""Resources of a run, computed before it starts."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -15,17 +15,19 @@ from pixelprior.training.task import Task
 
 
 class Plan(NamedTuple):
-    """What a run will need.
+    """Resources that a run needs.
 
     Attributes:
-        title: what it is about.
-        num_devices: how many devices it is spread over.
-        num_parameters: numbers that gradients move.
-        flops_per_image: floating-point operations of a step's products, see `product_flops`.
-        state_bytes: on each device: weights, their average, and the optimizer's state.
-        step_bytes: on each device: all that a step needs, the state included; None if the backend
-            does not tell.
-        compile_seconds: how long the step took to compile.
+        title: description of the data.
+        num_devices: number of devices of the run.
+        num_parameters: number of trainable parameters.
+        flops_per_image: floating-point operations of a step's products per image, see
+            `product_flops`.
+        state_bytes: memory on each device for the weights, their average, and the optimizer's
+            state.
+        step_bytes: memory on each device for a step, including the state; None if the backend does
+            not report it.
+        compile_seconds: time to compile the step.
     """
 
     title: str
@@ -37,7 +39,7 @@ class Plan(NamedTuple):
     compile_seconds: float
 
     def words(self) -> str:
-        """For people."""
+        """Format the plan for people."""
         step = "not known here" if self.step_bytes is None else f"{self.step_bytes / 1e6:,.1f} MB"
         return "\n".join(
             [
@@ -52,10 +54,10 @@ class Plan(NamedTuple):
 
 
 def make_plan(task: Task, config: Mapping[str, Any], mesh: jax.sharding.Mesh) -> Plan:
-    """Compiles the step of a run, for shapes alone: no weight is made, none is moved.
+    """Compile the step of a run for shapes alone: no weight is made, none is moved.
 
     Args:
-        task: what is to be trained.
+        task: task to train.
         config: see `pixelprior.experiment.TASKS`.
         mesh: the devices.
     """

@@ -1,4 +1,4 @@
-"""A profile of some steps of a run, to be looked at."""
+"""Profile some steps of a run."""
 
 import re
 from pathlib import Path
@@ -18,10 +18,10 @@ class Steps(NamedTuple):
 
 
 def parse_steps(text: str) -> Steps:
-    """Reads ``START:STOP``: the steps after step START, up to step STOP.
+    """Parse ``START:STOP``: the steps after step START, up to step STOP.
 
     Raises:
-        InputError: if it is nothing of the kind, or there are no such steps.
+        InputError: if the text has another form, or there are no such steps.
     """
     match = re.fullmatch(r"(\d+):(\d+)", text)
     if match is None or int(match[1]) >= int(match[2]):
@@ -32,12 +32,12 @@ def parse_steps(text: str) -> Steps:
 
 
 class Profile:
-    """Traces the steps asked for, with `jax.profiler`. Use as a context manager.
+    """Tracer of selected steps, with `jax.profiler`. Use as a context manager.
 
     Args:
-        path: the folder that traces are written to, each in a folder of its own.
-        steps: which; None for none.
-        report: told where a trace lies, or that there is none.
+        path: folder of the traces, each in a folder of its own.
+        steps: the steps; None for none.
+        report: receives the place of a trace, or a caution if there is none.
     """
 
     def __init__(self, path: Path, steps: Steps | None, report: Report):
@@ -60,15 +60,15 @@ class Profile:
             )
 
     def before(self, number: int, state: Any) -> None:
-        """To be called before each step, with the state it is given."""
+        """Call before each step, with its input state."""
         if self._steps is not None and number == self._steps.first:
-            # What was begun before it is not a part of it.
+            # Work that began before this step is not part of the profile.
             jax.block_until_ready(state)
             jax.profiler.start_trace(self._path, create_perfetto_trace=True)
             self._tracing = self._traced = True
 
     def after(self, number: int, state: Any) -> None:
-        """To be called after each step, with the state that came out."""
+        """Call after each step, with its output state."""
         if self._steps is not None and number == self._steps.last:
             jax.block_until_ready(state)
             self._stop()

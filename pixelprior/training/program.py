@@ -1,4 +1,4 @@
-"""From a config to the step that trains: its optimizer, its schedule, and the jitted step."""
+"""Build the training step from a config: optimizer, schedule and jitted step."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -16,12 +16,12 @@ from pixelprior.training.task import Task
 
 
 class Program(NamedTuple):
-    """What a run does at each of its steps.
+    """Functions and shapes for the steps of a run.
 
     Attributes:
         schedule: learning rate by step.
-        state: the state before the first step: shapes, and where they lie.
-        init: from weights to that state, jitted.
+        state: shapes and shardings of the state before the first step.
+        init: jitted function from weights to that state.
         step: see `make_train_step`.
     """
 
@@ -34,13 +34,13 @@ class Program(NamedTuple):
 def make_program(
     task: Task, config: Mapping[str, Any], graph: nnx.GraphDef, weights: Any, mesh: Mesh
 ) -> Program:
-    """The program of a run.
+    """Build the program of a run.
 
     Args:
-        task: what is trained.
+        task: task to train.
         config: see `pixelprior.experiment.TASKS`.
-        graph: of the task's model.
-        weights: of the same, or only their shapes.
+        graph: graph of the task's model.
+        weights: weights of the same model, or only their shapes.
         mesh: the devices.
     """
     optimizer, schedule = make_optimizer(

@@ -1,6 +1,6 @@
-"""What a run leaves for whoever watches it: ``metrics.jsonl``, and the same for other programs.
+"""Records of a run: ``metrics.jsonl``, and the same values for other programs.
 
-Of several processes, the first one writes; what the others tell is the same.
+With several processes, only the first one writes; all have the same values.
 """
 
 from pathlib import Path
@@ -14,12 +14,12 @@ from pixelprior.training.wandb_run import WandbRun
 
 
 class Records:
-    """Writes the records of a run.
+    """Writer of a run's records.
 
     Args:
-        folder: of the run.
-        resume_step: the step that it goes on after; what was recorded later is forgotten.
-        wandb: of the run, to be told the same; None for none.
+        folder: the run folder.
+        resume_step: step after which the run resumes; later records are dropped.
+        wandb: receives the same records; None for none.
     """
 
     def __init__(self, folder: RunFolder, *, resume_step: int, wandb: WandbRun | None = None):
@@ -30,12 +30,12 @@ class Records:
         self._wandb = wandb
 
     def close(self) -> None:
-        """Write what is not on disk yet."""
+        """Write buffered records to disk."""
         if self._writes:
             self._events.close()
 
     def write(self, step: int, **values: Any) -> None:
-        """Adds one record."""
+        """Add one record."""
         if self._writes:
             self._metrics.write(step, **values)
             self._events.write(step, **values)
@@ -43,7 +43,7 @@ class Records:
             self._wandb.write(step, **values)
 
     def picture(self, step: int, path: Path) -> None:
-        """Adds a picture that lies on disk; none if it is not there."""
+        """Add a picture from a file; do nothing if the file is missing."""
         if self._writes and path.exists():
             self._events.picture(step, path)
             if self._wandb is not None:

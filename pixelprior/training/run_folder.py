@@ -1,16 +1,16 @@
 """A run folder: everything about one training run, in one place that can be moved or sent.
 
-config.json      the experiment, as it was resolved
-data.json        what the model must know of its data: grid, classes, names of splits
+config.json      resolved config of the experiment
+data.json        facts about the data that the model needs: grid, classes, names of splits
 checkpoints/     weights, averaged weights and optimizer
-metrics.jsonl    one record a line
-events/          the same, and the pictures, for TensorBoard
-samples/         pictures made while training
-profile/         traces of steps, if they were asked for
-wandb/           what Weights & Biases keeps, if it was asked for; and the run's name there, run_id
-evaluation/      what evaluate.py measured, and the samples that it judged
-tokenizer/       of a prior: the run of the tokenizer whose codes it models
-codes/           of a tokenizer: the codes of its images, once a prior has asked for them
+metrics.jsonl    one record per line
+events/          the same records, and the pictures, for TensorBoard
+samples/         pictures made during training
+profile/         traces of steps, if requested
+wandb/           files of Weights & Biases, if requested, and the name of the run there, run_id
+evaluation/      results of evaluate.py, and the samples that it judged
+tokenizer/       for a prior: the run of the tokenizer whose codes it models
+codes/           for a tokenizer: the codes of its images, once a prior has requested them
 """
 
 import json
@@ -31,11 +31,11 @@ from pixelprior.system.atomic import probe_folder, write_atomically
 from pixelprior.system.processes import is_first
 
 EVALUATION_FORMAT = 1
-"""Of kept results; to be raised with every change that reports could not read the older ones by."""
+"""Format of kept results. Raise it with every change after which reports cannot read older ones."""
 
 
 class RunFolder:
-    """The paths of a run folder, and its small files."""
+    """Paths of a run folder, and its small files."""
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
@@ -49,7 +49,7 @@ class RunFolder:
     def keep_evaluation(
         self, name: str, result: Mapping[str, Any], report: Report = only_warnings
     ) -> None:
-        """Keep a result in ``evaluation/NAME.json``; report a caution where it cannot be kept."""
+        """Keep a result in ``evaluation/NAME.json``; report a caution if this is not possible."""
         try:
             self.evaluation.mkdir(exist_ok=True)
             kept = {"format": EVALUATION_FORMAT, **result}
@@ -62,26 +62,29 @@ class RunFolder:
             )
 
     def kept_evaluation(self, name: str) -> dict[str, Any] | None:
-        """What was kept by that name; None if nothing was, or it cannot be read or is older."""
+        """Return the result kept under a name.
+
+        It is None if the result is missing, unreadable or of another format.
+        """
         try:
             kept = json.loads((self.evaluation / f"{name}.json").read_text())
             return kept if kept.pop("format", None) == EVALUATION_FORMAT else None
-        # Not there, not JSON, no mapping.
+        # The file is missing, not JSON, or not a mapping.
         except (OSError, ValueError, AttributeError, TypeError):
             return None
 
     def claim(self, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-        """Makes this the folder of a run with this config on this data, new or to be resumed.
+        """Make this the folder of a run with this config on this data, new or resumed.
 
-        Of several processes, the first one does; the others find it made.
+        With several processes, the first one writes the files. The others check that they exist.
 
         Args:
-            config: the experiment.
-            data: what the run's model must know of its data.
+            config: config of the experiment.
+            data: facts about the data that the run's model needs.
 
         Raises:
             InputError: if the folder cannot be written, holds a run with another config or on other
-                data, or holds checkpoints of no known run. Nothing in it is changed then.
+                data, or holds checkpoints without a config. Its contents are then unchanged.
         """
         try:
             self._check_claim(config, data)
@@ -114,7 +117,7 @@ class RunFolder:
             raise InputError(
                 f"{self.path} holds checkpoints but no config.json; use another --workdir"
             )
-        # A run that was killed very early has a config alone.
+        # A run that was killed very early has only a config.
         if (self.path / "data.json").exists():
             changed = differences(self.data(), data, DATA_NEUTRAL)
             if changed:
@@ -124,7 +127,7 @@ class RunFolder:
                 )
 
     def config(self) -> dict[str, Any]:
-        """The run's config, with the neutral values of keys added since.
+        """Read the run's config, with the neutral values of keys added since.
 
         Raises:
             InputError: if there is no run here, or its config cannot be read.
@@ -132,7 +135,7 @@ class RunFolder:
         return complete(self._read("config.json"))
 
     def data(self) -> dict[str, Any]:
-        """What the run's model knows of its data. Raises as `config` does."""
+        """Read the facts about the data that the run's model needs. Raises as `config` does."""
         return complete_data(self._read("data.json"))
 
     def _read(self, name: str) -> dict[str, Any]:
@@ -151,11 +154,11 @@ class RunFolder:
 def differences(
     there: Mapping[str, Any], now: Mapping[str, Any], neutral: Mapping[str, Any]
 ) -> str:
-    """In words, which keys differ; nested ones are joined by dots. Empty if none does.
+    """Describe the keys that differ; nested keys are joined by dots. Empty if none differs.
 
-    A key with its neutral value is as good as none.
+    A key with its neutral value counts as absent.
     """
-    # Through JSON and back, as what is in a folder has been: a tuple has become a list.
+    # Through JSON and back, like the files in a folder: a tuple becomes a list.
     trees = [json.loads(json.dumps(tree)) for tree in (there, now)]
     theirs, ours = map(_leaves, trees)
     kept, wanted = (_leaves(without_neutral(tree, neutral)) for tree in trees)

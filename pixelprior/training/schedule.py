@@ -11,13 +11,13 @@ import optax
 def make_schedule(
     name: str, *, num_steps: int, learning_rate: float, warmup_steps: int
 ) -> Callable[[Any], Any]:
-    """The learning rate of each step, from 0 on.
+    """Make the schedule: the learning rate of each step, from 0 on.
 
-    A line up to its peak, then what the name says: "constant", and "plateau" until the optimizer
-    takes it down; a "cosine" or a "linear" way to 0; or "inverse_sqrt", the peak times the root of
-    ``warmup_steps / step``.
+    The rate rises linearly to its peak. Then "constant" keeps it, and "plateau" keeps it until the
+    optimizer lowers it. "cosine" and "linear" fall to 0. "inverse_sqrt" is the peak times the root
+    of ``warmup_steps / step``.
     """
-    # What falls needs a step to fall in, also when all of the run is warm-up.
+    # A falling schedule needs a step to fall in, also when the whole run is warm-up.
     falling = max(num_steps - warmup_steps, 1)
     after: dict[str, Callable[[Any], Any]] = {
         "constant": optax.constant_schedule(learning_rate),
@@ -31,5 +31,5 @@ def make_schedule(
 
 
 def _inverse_sqrt(peak: float, offset: int) -> Callable[[Any], Any]:
-    """Of the steps after the peak (Vaswani et al. 2017, section 5.3)."""
+    """Make the schedule of the steps after the peak (Vaswani et al. 2017, section 5.3)."""
     return lambda step: peak * math.sqrt(offset) / jnp.sqrt(offset + step)

@@ -1,4 +1,4 @@
-"""The training step: a pure function of state and batch."""
+"""Training step: a pure function of state and batch."""
 
 import time
 from collections.abc import Callable
@@ -15,13 +15,14 @@ from pixelprior.training.task import Loss
 
 
 class TrainState(NamedTuple):
-    """All that changes while training.
+    """Everything that changes in training.
 
     Attributes:
-        step: how many steps have been taken.
-        weights: the model's, as `nnx.split` gives them; codebooks and their counts too.
-        averaged: their exponential moving average.
-        optimizer: the optimizer's state, of the trainable weights alone.
+        step: number of steps taken.
+        weights: variables of the model, as `nnx.split` returns them; codebooks and their counts
+            too.
+        averaged: exponential moving average of ``weights``.
+        optimizer: state of the optimizer, for the trainable weights alone.
     """
 
     step: Int[Array, ""]
@@ -31,13 +32,13 @@ class TrainState(NamedTuple):
 
 
 class StepMetrics(NamedTuple):
-    """What a step tells.
+    """Measurements of a step.
 
     Attributes:
-        metrics: the batch's, by name.
-        gradient_norm: the gradient's global norm, before it is clipped.
-        update_norm: the global norm of what was added to the weights.
-        skipped: 1 if nothing was, since the gradient was too large; else 0.
+        metrics: metrics of the batch, by name.
+        gradient_norm: global norm of the gradient, before clipping.
+        update_norm: global norm of the change of the weights.
+        skipped: 1 if the step was skipped because its gradient was too large; else 0.
     """
 
     metrics: dict[str, Float[Array, ""]]
@@ -47,12 +48,12 @@ class StepMetrics(NamedTuple):
 
 
 class StepCost(NamedTuple):
-    """What a compiled step needs.
+    """Cost of a compiled step.
 
     Attributes:
-        compile_seconds: how long it took to compile.
-        memory_bytes: on each device: arguments, results and what lies between; None if the backend
-            does not tell.
+        compile_seconds: time to compile it.
+        memory_bytes: memory on each device for arguments, results and intermediate values; None if
+            the backend does not report it.
     """
 
     compile_seconds: float
@@ -62,7 +63,7 @@ class StepCost(NamedTuple):
 def init_state(
     weights: Any, optimizer: optax.GradientTransformation, trainable: Any = nnx.Param
 ) -> TrainState:
-    """The state before the first step."""
+    """Make the state before the first step."""
     # The average is a copy: a donated state must not hold one buffer twice.
     averaged = jax.tree.map(jnp.copy, weights)
     trained, _ = nnx.split_state(weights, trainable, ...)
@@ -70,7 +71,7 @@ def init_state(
 
 
 def count_parameters(weights: Any, trainable: Any = nnx.Param) -> int:
-    """How many numbers gradients move."""
+    """Count the trainable parameters."""
     trained, _ = nnx.split_state(weights, trainable, ...)
     return sum(weight.size for weight in jax.tree.leaves(trained))
 
@@ -88,24 +89,26 @@ def make_train_step(
     skip_norm: float = 0.0,
     sharding: Any = None,
 ) -> Any:
-    """The jitted step: ``(state, batch) -> (state, metrics)``; the state given is donated.
+    """Make the jitted step ``(state, batch) -> (state, metrics)``, which donates its state.
 
-    Step n draws its dropout, and whatever else, from ``(key, n)``. The average's decay is
-    ``min(ema_decay, (1 + n) / (10 + n))``, so that a short run's average is not its start.
+    Step n draws its dropout, and all other random values, from ``(key, n)``. The average decays by
+    ``min(ema_decay, (1 + n) / (10 + n))``. Without this limit, a short run's average would stay
+    close to its initial weights.
 
     Args:
-        graph: of the model.
-        optimizer: of the trainable weights.
+        graph: graph of the model.
+        optimizer: optimizer of the trainable weights.
         loss: see `Task.loss`.
         after_step: see `Task.after_step`.
         trainable: see `Task.trainable`.
-        ema_decay: of the averaged weights.
+        ema_decay: decay of the averaged weights.
         key: a typed key.
-        accumulate_steps: in so many parts a batch's gradient is computed, see `in_parts`.
-        skip_norm: a step whose gradient has a larger global norm changes nothing but the number of
-            steps; 0 for never.
-        sharding: of what a step returns, the state and its metrics; without one the compiler
-            chooses. A step that is compiled ahead of time must return its state as it takes it.
+        accumulate_steps: number of parts in which a batch's gradient is computed, see `in_parts`.
+        skip_norm: largest global norm of a gradient; 0 for no limit. A step with a larger norm
+            changes only the number of steps.
+        sharding: shardings of the step's results, the state and its metrics; by default the
+            compiler chooses. A step that is compiled ahead of time must return its state in the
+            sharding of its input.
     """
 
     def step(state: TrainState, batch: Any) -> tuple[TrainState, StepMetrics]:
@@ -124,12 +127,12 @@ def make_train_step(
             gradient, state.optimizer, trained, value=result.value
         )
         model = nnx.merge(graph, optax.apply_updates(trained, updates), rest)
-        # After the weights have moved, by a gradient that saw the codebooks as they were.
+        # Only after the weights have moved: their gradient used the codebooks before this change.
         if after_step is not None:
             after_step(model, result.statistics)
         weights = nnx.state(model)
         decay = jnp.minimum(ema_decay, (1.0 + state.step) / (10.0 + state.step))
-        # In this form the average of what does not move stays what it is, to the last bit.
+        # In this form the average of an unchanged weight stays the same, to the last bit.
         averaged = jax.tree.map(
             lambda old, new: old + (1.0 - decay) * (new - old), state.averaged, weights
         )
@@ -137,7 +140,7 @@ def make_train_step(
         norm, update_norm = optax.tree.norm(gradient), optax.tree.norm(updates)
         if not skip_norm:
             return after, StepMetrics(result.metrics, norm, update_norm, jnp.asarray(0))
-        # Not for one that is no number: that is to be seen, and ends the run.
+        # A NaN norm is not skipped: the loop must notice it and end the run.
         skip = norm > skip_norm
         before = state._replace(step=after.step)
         after = jax.tree.map(lambda old, new: jnp.where(skip, old, new), before, after)
@@ -148,12 +151,12 @@ def make_train_step(
 
 
 def compile_step(step: Any, state: TrainState, batch: Any) -> tuple[Any, StepCost]:
-    """The step, compiled for a state and a batch like these; and what it needs.
+    """Compile the step for a state and a batch like these; return it and its cost.
 
     Args:
-        step: of `make_train_step`.
-        state: not changed, and not donated.
-        batch: on the devices.
+        step: a step of `make_train_step`.
+        state: a state; not changed, and not donated.
+        batch: a batch, on the devices.
     """
     start = time.perf_counter()
     compiled = step.lower(state, batch).compile()
@@ -163,7 +166,7 @@ def compile_step(step: Any, state: TrainState, batch: Any) -> tuple[Any, StepCos
         memory.argument_size_in_bytes
         + memory.output_size_in_bytes
         + memory.temp_size_in_bytes
-        # The new state lies where the old one was.
+        # The new state reuses the memory of the old one.
         - memory.alias_size_in_bytes
     )
     return compiled, StepCost(seconds, total)

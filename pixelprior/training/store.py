@@ -1,4 +1,4 @@
-"""The place where a run keeps its states, records and pictures: a folder, or memory.
+"""Storage of a run's states, records and pictures: a folder, or memory.
 
 Legend: n images, h height, w width, c channels.
 """
@@ -24,10 +24,10 @@ from pixelprior.training.wandb_run import WandbRun
 
 
 class Store(abc.ABC):
-    """Keeps all that training produces. Use as a context manager.
+    """Storage of everything that training produces. Use as a context manager.
 
     Attributes:
-        takes_pictures: pictures are kept, so they are worth drawing.
+        takes_pictures: True if pictures are kept, so that they are worth drawing.
     """
 
     takes_pictures: bool
@@ -38,7 +38,7 @@ class Store(abc.ABC):
     def __exit__(  # noqa: B027 - memory has nothing to finish
         self, kind: type[BaseException] | None, *_: object
     ) -> None:
-        """Finish what is being written."""
+        """Finish pending writes."""
 
     @abc.abstractmethod
     def restore_latest(self, like: TrainState) -> TrainState | None:
@@ -50,7 +50,7 @@ class Store(abc.ABC):
 
     @abc.abstractmethod
     def begin(self, resume_step: int) -> None:
-        """Open the records. Records of steps after ``resume_step`` are forgotten."""
+        """Open the records. Records of steps after ``resume_step`` are dropped."""
 
     @abc.abstractmethod
     def save(self, state: TrainState, *, validation_loss: float | None = None) -> None:
@@ -79,20 +79,20 @@ class Store(abc.ABC):
     @property
     @abc.abstractmethod
     def place(self) -> str:
-        """The place of the results, in words."""
+        """Place of the results, as a clause of a message."""
 
     @property
     @abc.abstractmethod
     def how_to_resume(self) -> str:
-        """The way to continue after an interruption, in words."""
+        """Instruction for resuming after an interruption, as a clause of a message."""
 
 
 class FolderStore(Store):
-    """Keeps a run in its folder: checkpoints through Orbax, records and pictures as files.
+    """Storage of a run in its folder: checkpoints through Orbax, records and pictures as files.
 
     Args:
         folder: the run folder, claimed for this run.
-        config: the experiment.
+        config: config of the experiment.
         wandb_project: project of Weights & Biases that receives the records; None for none.
         report: receives a caution for each damaged checkpoint.
 
@@ -183,7 +183,7 @@ class FolderStore(Store):
 
 
 class MemoryStore(Store):
-    """Keeps the best averaged weights and the records in memory.
+    """Storage of the best averaged weights and the records in memory.
 
     Attributes:
         records: the records, as `read_metrics` returns those of a folder.

@@ -1,6 +1,6 @@
-"""What a training loop must know of what it trains: a `Task`.
+"""Interface between the training loop and a model to train: a `Task`.
 
-The loop itself, with its steps, averages, checkpoints, signals and records, is the same for all.
+The loop is the same for all tasks, with its steps, averages, checkpoints, signals and records.
 """
 
 import abc
@@ -13,12 +13,12 @@ from jaxtyping import Array, Float
 
 
 class Loss(NamedTuple):
-    """What a step computes of a batch.
+    """Result of a step's loss on a batch.
 
     Attributes:
-        value: what its gradient is taken of, a mean over the batch.
-        metrics: what is recorded, by name, without "train_"; means over the batch too.
-        statistics: what `Task.after_step` is given, outside the gradient; None for nothing.
+        value: value to differentiate, a mean over the batch.
+        metrics: values to record, by name, without "train_"; means over the batch too.
+        statistics: input of `Task.after_step`, outside the gradient; None for nothing.
     """
 
     value: Float[Array, ""]
@@ -27,12 +27,12 @@ class Loss(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """What a split is like for a model.
+    """Evaluation of a model on a split.
 
     Attributes:
-        loss: what the best checkpoint is chosen by; lower is better.
-        metrics: what is recorded, by name, without the split's.
-        words: the same for whoever watches.
+        loss: value that selects the best checkpoint; lower is better.
+        metrics: values to record, by name, without the name of the split.
+        words: the same values as text for people.
     """
 
     loss: float
@@ -41,12 +41,12 @@ class Evaluation(NamedTuple):
 
 
 class Task(abc.ABC):
-    """One kind of thing to train, on one set of data.
+    """One kind of model to train, on one data set.
 
     Attributes:
-        headline: the metric of `Loss` that a progress bar shows.
-        unit: what stands beside it.
-        trainable: a filter of `nnx` for the weights that gradients move.
+        headline: metric of `Loss` that a progress bar shows.
+        unit: unit of the headline.
+        trainable: filter of `nnx` for the trainable weights.
     """
 
     headline: str
@@ -56,45 +56,48 @@ class Task(abc.ABC):
     @property
     @abc.abstractmethod
     def title(self) -> str:
-        """The data and how it is seen, for people."""
+        """Description of the data and their symbols, for people."""
 
     @abc.abstractmethod
     def describe(self) -> Mapping[str, Any]:
-        """What ``data.json`` of the run folder says: all that a model must know of its data."""
+        """Return the contents of ``data.json``: all facts about the data that a model needs."""
 
     @abc.abstractmethod
     def make(self) -> nnx.Module:
-        """A fresh model, a function of the config alone."""
+        """Make a fresh model, a function of the config alone."""
 
     @abc.abstractmethod
     def batches(self, start_step: int) -> Iterator[Mapping[str, Any]]:
-        """Training batches without end, host arrays, from a step on.
+        """Yield training batches without end, as host arrays, from a step on.
 
-        Of each batch the rows that go to this process, see `pixelprior.system.devices.rows_here`.
+        Each batch has only the rows of this process, see `pixelprior.system.devices.rows_here`.
         """
 
     @abc.abstractmethod
     def loss(self, model: Any, batch: Mapping[str, Any], key: Array) -> Loss:
-        """The loss of a batch, a pure function: jitted, and differentiated by `trainable`."""
+        """Compute the loss of a batch.
+
+        It is a pure function, jitted, and differentiated by `trainable`.
+        """
 
     def after_step(self, model: Any, statistics: Any) -> None:  # noqa: B027 - most do nothing
-        """Changes a model's other variables after a step, in a jitted function.
+        """Change a model's other variables after a step, in a jitted function.
 
         Args:
-            model: to be changed.
-            statistics: those of `Loss`, stacked: one for each part of the batch whose gradient was
-                computed by itself.
+            model: the model; changed in place.
+            statistics: those of `Loss`, stacked: one for each part of the batch with a gradient of
+                its own.
         """
 
     @abc.abstractmethod
     def evaluate(self, model: Any, split: str) -> Evaluation:
-        """Measures a model on all of a split."""
+        """Evaluate a model on a whole split."""
 
     @abc.abstractmethod
     def picture(self, model: Any) -> Float[np.ndarray, "n h w c"] | None:
-        """Draw images by the same key each time, so that progress can be seen.
+        """Draw images with the same key each time, so that progress is visible.
 
-        Only one of several processes does, with weights that are all its own.
+        Only one of several processes draws, with weights on its own devices.
 
         Returns:
             Pixels in [0, 1]; None where there is nothing to show.

@@ -1,4 +1,4 @@
-"""A run for Weights & Biases, for those who ask for it and have installed it."""
+"""Records of a run for Weights & Biases, if requested and installed."""
 
 import secrets
 from collections.abc import Mapping
@@ -12,23 +12,24 @@ from pixelprior.training.run_folder import RunFolder
 
 
 def check_wandb() -> None:
-    """Raises an InputError unless the package is installed."""
+    """Raise an InputError unless the package is installed."""
     if find_spec("wandb") is None:
         raise InputError('--wandb needs its package: pip install "pixelprior[wandb]"')
 
 
 class WandbRun:
-    """Sends what a run records; its environment variables decide where to, or that it only writes.
+    """Sender of a run's records to Weights & Biases.
 
-    A run that goes on after an interruption goes on there as well.
+    Its environment variables select the server, or writing to disk only. A run that resumes after
+    an interruption also resumes there.
 
     Args:
-        folder: of the run; what is written goes into it.
-        project: that the run belongs to.
-        config: of the run.
+        folder: the run folder; files of Weights & Biases go into it.
+        project: name of the project.
+        config: config of the run.
 
     Raises:
-        InputError: if it cannot be begun.
+        InputError: if the run cannot be started there.
     """
 
     def __init__(self, folder: RunFolder, project: str, config: Mapping[str, Any]):
@@ -46,31 +47,31 @@ class WandbRun:
                 config=dict(config),
                 settings=wandb.Settings(silent=True, console="off"),
             )
-        # The second is for a variable of its environment that has a wrong value.
+        # ValueError: one of its environment variables has a wrong value.
         except (wandb.errors.Error, ValueError) as error:
             reason = " ".join(str(error).split()).rstrip(".")
             raise InputError(
                 f"Weights & Biases: {reason}. Or set WANDB_MODE=offline, "
                 "and send the run later with `wandb sync`"
             ) from error
-        # By our own steps: its own can only grow, and a resumed run takes some of them again.
+        # By our own steps: its own can only grow, and a resumed run repeats some steps.
         self._run.define_metric("*", step_metric="step")
 
     def close(self, *, failed: bool) -> None:
-        """Returns when all is sent, or written."""
+        """Wait until everything is sent, or written."""
         self._run.finish(exit_code=int(failed))
 
     def write(self, step: int, **values: Any) -> None:
-        """Adds a record."""
+        """Add a record."""
         self._run.log({"step": step, **values})
 
     def picture(self, step: int, path: Path) -> None:
-        """Adds a picture that lies on disk."""
+        """Add a picture from a file."""
         self._run.log({"step": step, "samples": self._wandb.Image(str(path))})
 
 
 def _run_id(folder: Path) -> str:
-    """The one that the run was begun with, or a new one."""
+    """Return the ID that the run was started with, or a new one."""
     path = folder / "run_id"
     if not path.exists():
         folder.mkdir(exist_ok=True)

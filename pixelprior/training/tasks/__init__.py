@@ -1,4 +1,4 @@
-"""The three tasks: a model of pixels, a tokenizer, a prior over its codes."""
+"""The three tasks: a pixel model, a tokenizer, and a prior over its codes."""
 
 from pixelprior.training.tasks.pixels import PixelTask
 from pixelprior.training.tasks.prior import PriorTask

@@ -1,4 +1,4 @@
-"""What the tasks share that learn from images."""
+"""Shared code of the tasks that train on images."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,10 +12,10 @@ from pixelprior.system.devices import check_batch_size, rows_here
 
 
 class Images:
-    """The images of an experiment.
+    """Images of an experiment.
 
     Args:
-        config: the experiment.
+        config: config of the experiment.
         mesh: the devices.
         opened: the data set and its symbols; by default those that the config names.
 
@@ -37,11 +37,11 @@ class Images:
 
     @property
     def title(self) -> str:
-        """The data and how it is seen, for people."""
+        """Description of the data and their symbols, for people."""
         return f"{self.dataset.name}, {self.symbols.describe('train')}"
 
     def batches(self, start_step: int) -> Iterator[Batch]:
-        """Training batches without end, of each the rows that go to this process."""
+        """Yield training batches without end, each with the rows of this process."""
         return training_batches(
             self.dataset.splits["train"],
             self.symbols,
@@ -53,7 +53,7 @@ class Images:
         )
 
     def first_batch(self) -> Batch:
-        """The first training batch, all of it."""
+        """Return the whole first training batch."""
         return training_batch(
             self.dataset.splits["train"],
             self.symbols,
@@ -64,7 +64,7 @@ class Images:
         )
 
     def describe(self) -> dict[str, Any]:
-        """What a run folder must know of the images."""
+        """Return the facts about the images for a run folder."""
         dataset, symbols = self.dataset, self.symbols
         return {
             "name": dataset.name,

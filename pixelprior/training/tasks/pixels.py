@@ -1,4 +1,4 @@
-"""Training a model of the images themselves."""
+"""Train a model of the images themselves."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -24,10 +24,10 @@ class PixelTask(Task):
     """Maximum likelihood of images as grids of symbols.
 
     Args:
-        config: the experiment.
+        config: config of the experiment.
         mesh: the devices.
         opened: see `Images`.
-        model: starts with these weights; by default the config describes a fresh model.
+        model: model with the initial weights; by default a fresh model from the config.
 
     Raises:
         InputError: if the data, the config and the model do not fit each other.
@@ -112,7 +112,7 @@ class PixelTask(Task):
 
 
 def pixel_loss(model: GridModel, batch: Mapping[str, Any], key: Array) -> Loss:
-    """Bits per dimension of a batch, given each image's class where the model takes one."""
+    """Compute the bits per dimension of a batch, given the classes if the model takes them."""
     context = Context(label=batch["label"]) if model.context_shape.num_classes else None
     log_prob = model.log_prob(batch["image"], context, dropout_key=key)
     bits = -log_prob.mean() / (model.grid.size * jnp.log(2.0))

@@ -1,4 +1,4 @@
-"""Training a prior on the codes of a tokenizer."""
+"""Train a prior on the codes of a tokenizer."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,14 +28,14 @@ class PriorTask(Task):
     """Maximum likelihood of codes, of all levels or of some.
 
     Args:
-        config: the experiment.
-        tokenizer: whose codes they are.
-        codes: of the images that it was trained on.
-        described: what the tokenizer's run knows of those images.
-        others: a prior whose weights the levels that are not trained take over, and the names of
-            the levels that it has learned; None for no such prior.
+        config: config of the experiment.
+        tokenizer: tokenizer of the codes.
+        codes: codes of the images that the tokenizer was trained on.
+        described: facts about those images, from the tokenizer's run.
+        others: a prior that supplies the weights of the untrained levels, and the names of its
+            learned levels; None for no such prior.
         mesh: the devices.
-        model: starts with these weights; by default the config describes a fresh prior.
+        model: prior with the initial weights; by default a fresh prior from the config.
 
     Raises:
         InputError: if the config does not fit the codes.
@@ -75,9 +75,9 @@ class PriorTask(Task):
         self.trainable = nnx.All(nnx.Param, self._is_trained)
 
     def _is_trained(self, path: tuple[Any, ...], _: Any) -> bool:
-        """Whether a weight is one of a level that is trained."""
+        """Return True for a weight of a level that is trained."""
         kind, number = path[0], path[1]
-        # The top level has no context network, so the first of those is the second level's.
+        # The top level has no context network, so the first one belongs to the second level.
         return (number if kind == "levels" else number + 1) in self.trained
 
     @property
@@ -90,7 +90,7 @@ class PriorTask(Task):
         return f"codes of {self.codes.facts.name} ({maps})"
 
     def describe(self) -> Mapping[str, Any]:
-        """See `Task.describe`: of the images, and of their codes."""
+        """See `Task.describe`: facts about the images and their codes."""
         return {
             **self._described,
             "tokenizer": self.codes.facts.fingerprint,
@@ -131,7 +131,7 @@ class PriorTask(Task):
             yield batch
 
     def loss(self, model: Prior, batch: Mapping[str, Any], key: Array) -> Loss:
-        """See `Task.loss`: bits per code of the levels that are trained."""
+        """See `Task.loss`: bits per code of the trained levels."""
         label = batch["label"] if self.num_classes else None
         nats, num_codes, metrics = jnp.zeros(()), 0, {}
         for number in self.trained:

@@ -1,4 +1,4 @@
-"""Training a tokenizer: images through codes and back."""
+"""Train a tokenizer: images to codes, and back."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -20,17 +20,17 @@ from pixelprior.training.task import Evaluation, Loss, Task
 from pixelprior.training.tasks.images import Images
 
 VARIANCE_IMAGES = 2048
-"""The variance of the pixels is measured on the first so many training images."""
+"""Number of training images, the first ones, on which the variance of the pixels is measured."""
 
 
 class TokenizerTask(Task):
-    """Reconstruction, commitment, and codebooks that follow.
+    """Reconstruction and commitment losses, and codebooks that follow.
 
     Args:
-        config: the experiment.
+        config: config of the experiment.
         mesh: the devices.
         opened: see `Images`.
-        model: starts with these weights; by default the config describes a fresh tokenizer.
+        model: tokenizer with the initial weights; by default a fresh tokenizer from the config.
 
     Raises:
         InputError: if the data and the config do not fit each other.
@@ -100,7 +100,7 @@ class TokenizerTask(Task):
         model.update_codebooks([merge_statistics(level) for level in statistics])
 
     def evaluate(self, model: VQVAE, split: str) -> Evaluation:
-        """See `Task.evaluate`: what reconstruction costs, and how much of the codebooks is used."""
+        """See `Task.evaluate`: the cost of reconstruction, and the use of the codebooks."""
         result = evaluate_reconstruction(
             model,
             self.images.dataset.splits[split],
@@ -123,10 +123,13 @@ class TokenizerTask(Task):
         return above(originals, reconstructions)
 
     def _variance(self) -> float:
-        """Of the pixels, around each place's own mean, in squared units of [0, 1]."""
+        """Measure the variance of the pixels around the mean at each position.
+
+        It is in squared units of [0, 1].
+        """
         split = self.images.dataset.splits["train"]
         num = min(VARIANCE_IMAGES, len(split))
         batch = next(evaluation_batches(split, self.images.symbols, batch_size=num))
         pixels = to_pixels(batch["image"], self.images.grid.levels).astype(np.float64)
-        # Images that are all alike have none, and nothing is to be divided by zero.
+        # Identical images have no variance. The minimum avoids a division by zero.
         return max(float(pixels.var(axis=0).mean()), 1e-6)
