@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.warm_start import WarmStart
-from tests.xla_flags import SIMPLE_FUSIONS, xla_flags
+from tests.xla_flags import compile_in_less_time
 
 CACHE = "JAX_COMPILATION_CACHE_DIR"
 CACHES, OURS = "XDG_CACHE_HOME", "PIXELPRIOR_TEST_CACHES"
-LESS_OPTIMIZED = "JAX_DISABLE_MOST_OPTIMIZATIONS"
 MAPPINGS, MANY_MAPPINGS = Path("/proc/self/maps"), 40_000
 
 
@@ -30,10 +29,7 @@ def pytest_configure(config):
         # A program that one test has compiled is read by the others, wherever they run.
         config.compiled = os.environ[CACHE] = tempfile.mkdtemp(prefix="pixelprior-compiled-")
         os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
-    # Slow tests compile as users do: it is they who would see an optimization go wrong.
-    if config.option.markexpr == "not slow" and LESS_OPTIMIZED not in os.environ:
-        os.environ[LESS_OPTIMIZED] = "1"  # twice as fast to compile
-        os.environ |= xla_flags(*SIMPLE_FUSIONS)
+    compile_in_less_time()
     if hasattr(config, "workerinput") or not config.option.numprocesses:
         # The package of a clone hides an installed one, and has no configs within it.
         from pixelprior.experiment.recipes import make_importable
@@ -62,16 +58,6 @@ def _programs_are_let_go():
 
         jax.clear_caches()
         gc.collect()
-
-
-@pytest.fixture
-def compiled_in_less_time():
-    """Compiles in half the time, to slower programs: for slow tests that mostly compile."""
-    import jax
-
-    jax.config.update(LESS_OPTIMIZED.lower(), True)
-    yield
-    jax.config.update(LESS_OPTIMIZED.lower(), LESS_OPTIMIZED in os.environ)
 
 
 @pytest.fixture(scope="session")

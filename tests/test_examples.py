@@ -13,7 +13,6 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("compiled_in_less_time")
 def test_training_in_one_file(tmp_path, monkeypatch, capsys):
     out = tmp_path / "samples.png"
     monkeypatch.setattr(sys, "argv", ["train_in_one_file.py", "--num_steps=12", f"--out={out}"])

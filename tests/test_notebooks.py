@@ -7,9 +7,7 @@ import nbformat
 import pytest
 
 from notebooks.execute import execute, parameters, shorten
-from tests.shared_runs import of_all_workers
 from tests.test_documents import imported
-from tests.xla_flags import COMPILE_FAST, xla_flags
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 SHORTENED = {
@@ -99,22 +97,13 @@ def test_links_lead_somewhere(name):
         assert (FOLDER.parent / named).exists(), named
 
 
-@pytest.fixture(scope="module")
-def compiled(tmp_path_factory):
-    """A cache that notebooks share, apart from that of programs at full optimization."""
-    return str(of_all_workers(tmp_path_factory, "compiled_by_notebooks"))
-
-
 @pytest.mark.slow
 @each_notebook
-def test_runs(name, tmp_path, monkeypatch, compiled):
-    # Where the kernel makes its folders; and most of what it would do is to compile.
+def test_runs(name, tmp_path, monkeypatch):
+    # Where the kernel makes its folders.
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", compiled)
     # A test of this process may have chosen a backend that shows nothing.
     monkeypatch.delenv("MPLBACKEND", raising=False)
-    for variable, flags in xla_flags(*COMPILE_FAST).items():
-        monkeypatch.setenv(variable, flags)
     notebook, kept = read(name), num_pictures(read(name))
     shorten(notebook, SHORTENED[name])
     execute(notebook, tmp_path)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.shared_runs import once, own_copy
-from tests.xla_flags import COMPILE_FAST, devices, xla_flags
+from tests.xla_flags import devices, xla_flags
 
 ROOT = Path(__file__).parents[2]
 TINY = [
@@ -66,15 +66,9 @@ def script(tmp_path_factory, warm_start):
 
 
 @pytest.fixture(scope="session")
-def quick(tmp_path_factory, warm_start):
-    """The same, compiled in half the time to programs that are slower."""
-    return make_script(tmp_path_factory, warm_start, **xla_flags(*COMPILE_FAST))
-
-
-@pytest.fixture(scope="session")
 def two_devices(tmp_path_factory, warm_start):
     """The same, on two devices."""
-    return make_script(tmp_path_factory, warm_start, **xla_flags(*COMPILE_FAST, devices(2)))
+    return make_script(tmp_path_factory, warm_start, **xla_flags(devices(2)))
 
 
 def make_script(tmp_path_factory, warm_start, **variables):
@@ -100,12 +94,12 @@ def digits(tmp_path_factory, script):
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory, quick):
+def trained(tmp_path_factory, script):
     """Trains a new run by the script; its messages are in ``stderr.txt`` beside the run."""
 
     def trained(name, *flags, folder=None):
         folder = folder or tmp_path_factory.mktemp(name.replace(":", "_"))
-        result = quick("train", f"--config={name}", f"--workdir={folder / 'run'}", *flags)
+        result = script("train", f"--config={name}", f"--workdir={folder / 'run'}", *flags)
         assert result.status == 0, result.errors
         assert not result.output and "Traceback" not in result.errors
         (folder / "stderr.txt").write_text(result.errors)

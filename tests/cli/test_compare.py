@@ -47,12 +47,12 @@ def contents(folder):
 
 
 @pytest.fixture(scope="module")
-def compared(tmp_path_factory, quick):
+def compared(tmp_path_factory, script):
     """Two runs of the real list, made small by flags, and what the script said."""
 
     def train(folder):
         changes = SMALL | {f"model.{key}": value for key, value in SMALL_MODEL.items()}
-        result = quick(
+        result = script(
             "train",
             f"--config={CONFIG}",
             f"--workdir={folder / 'compare'}",
@@ -120,7 +120,7 @@ runpy.run_path({str(ROOT / "train.py")!r}, run_name="__main__")
 
 
 @pytest.mark.slow
-def test_a_list_that_fails_is_stopped_and_goes_on(tmp_path, quick):
+def test_a_list_that_fails_is_stopped_and_goes_on(tmp_path, script):
     config = small("a_diverges", "b_stops", "c_waits")
     config["runs"]["a_diverges"] |= {"learning_rate": 1e30, "clip_norm": 1e30}
     (tmp_path / "config.py").write_text(
@@ -131,7 +131,7 @@ def test_a_list_that_fails_is_stopped_and_goes_on(tmp_path, quick):
     workdir = tmp_path / "list"
     flags = [f"--config={tmp_path / 'config.py'}", f"--workdir={workdir}"]
 
-    result = quick(str(tmp_path / "stopped"), *flags)
+    result = script(str(tmp_path / "stopped"), *flags)
     assert result.status == 0, result.errors
     assert "warning: a_diverges failed: " in result.errors
     assert "b_stops, run 2 of 3" in result.errors and "SIGTERM: saved step 1" in result.errors
@@ -139,7 +139,7 @@ def test_a_list_that_fails_is_stopped_and_goes_on(tmp_path, quick):
     assert "c_waits, run" not in result.errors
     assert not (workdir / "c_waits" / "metrics.jsonl").exists()
 
-    result = quick("train", *flags)
+    result = script("train", *flags)
     assert result.status == 2 and "Traceback" not in result.errors
     assert "resuming at step 1" in result.errors and result.errors.count("done: best step") == 2
     last = result.errors.splitlines()[-1]
@@ -147,7 +147,7 @@ def test_a_list_that_fails_is_stopped_and_goes_on(tmp_path, quick):
     assert not any("test_nats" in r for r in read_metrics(workdir / "a_diverges" / "metrics.jsonl"))
 
     before = contents(workdir)
-    result = quick("train", *flags, "--only=c_waits,b_stops")
+    result = script("train", *flags, "--only=c_waits,b_stops")
     assert result.status == 0
     assert result.errors.splitlines() == [
         "b_stops, run 1 of 2: complete, left alone",
@@ -248,8 +248,8 @@ def test_a_list_is_no_run_and_a_run_is_no_list(tmp_path):
         ("evaluate", ["--workdir=a", "--receptive_field=x.png", "--json=y"], "--json is not for"),
     ],
 )
-def test_flags_that_do_not_fit(tmp_path, quick, name, flags, message):
-    result = quick(name, *flags, cwd=tmp_path)
+def test_flags_that_do_not_fit(tmp_path, script, name, flags, message):
+    result = script(name, *flags, cwd=tmp_path)
     assert result.status == 2 and not result.output
     (line,) = result.errors.splitlines()
     assert line.startswith("error: ") and message in line
@@ -265,10 +265,10 @@ def picture(path):
         return np.asarray(image.convert("RGB"), int)
 
 
-def test_the_table_and_the_figures(compared, tmp_path, quick):
+def test_the_table_and_the_figures(compared, tmp_path, script):
     out, results = tmp_path / "new" / "out", tmp_path / "results.json"
     folders = [str(compared[0] / name) for name in reversed(NAMES)]
-    result = quick("evaluate", "--compare", *folders, f"--out={out}", f"--json={results}")
+    result = script("evaluate", "--compare", *folders, f"--out={out}", f"--json={results}")
     assert result.status == 0, result.errors
     assert "Traceback" not in result.errors
     values = json.loads(results.read_text())
@@ -364,9 +364,11 @@ def test_runs_in_folders_of_one_name_are_told_apart(compared, tmp_path):
 # The receptive field of one run.
 
 
-def test_the_receptive_field_of_a_run(compared, tmp_path, quick):
+def test_the_receptive_field_of_a_run(compared, tmp_path, script):
     out = tmp_path / "new" / "field.png"
-    result = quick("evaluate", f"--workdir={compared[0] / 'pixel_cnn'}", f"--receptive_field={out}")
+    result = script(
+        "evaluate", f"--workdir={compared[0] / 'pixel_cnn'}", f"--receptive_field={out}"
+    )
     assert result.status == 0 and not result.output, result.errors
     assert f"receptive field in {out} (averaged weights of step" in result.errors
     assert picture(out).ndim == 3

@@ -20,7 +20,6 @@ import pytest
 from PIL import Image
 
 from tests.cli.conftest import ROOT, TINY
-from tests.xla_flags import COMPILE_FAST, xla_flags
 
 playwright = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("streamlit")
@@ -55,7 +54,6 @@ class Server:
             self.process = subprocess.Popen(
                 [*command, "--", f"--runs={runs}"],
                 cwd=folder,
-                env=os.environ | xla_flags(*COMPILE_FAST),
                 stdout=log,
                 stderr=log,
             )

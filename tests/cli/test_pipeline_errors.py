@@ -81,10 +81,10 @@ def refused(config, workdir, message, **others):
         ),
     ],
 )
-def test_the_scripts_end_with_a_sentence(tmp_path, quick, name, config, flags, message):
+def test_the_scripts_end_with_a_sentence(tmp_path, script, name, config, flags, message):
     if config:
         flags = [f"--config={config}", *flags]
-    result = quick(name, "--workdir=run", *flags, cwd=tmp_path)
+    result = script(name, "--workdir=run", *flags, cwd=tmp_path)
     assert_one_sentence(result, message)
     assert not any(tmp_path.iterdir())
 
@@ -386,7 +386,7 @@ def test_each_codebook_of_a_level_is_judged_alone(prior2, vqvae2, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_tokenizer_that_really_collapsed(trained, prior, quick, tmp_path):
+def test_a_tokenizer_that_really_collapsed(trained, prior, script, tmp_path):
     run = trained(
         "digits:vqvae",
         "--config.tokenizer.features=4",
@@ -402,7 +402,7 @@ def test_a_tokenizer_that_really_collapsed(trained, prior, quick, tmp_path):
     )
     end = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
     assert end["test_top_perplexity"] < 2.5
-    result = quick(
+    result = script(
         "train",
         "--config=digits:prior",
         f"--workdir={tmp_path / 'run'}",

@@ -151,8 +151,8 @@ def test_the_other_levels_weights_are_taken_over_exactly(top_prior, prior2):
         assert any("['levels'][1]" in name for name in moved)
 
 
-def test_a_run_without_all_levels_is_not_sampled_from(top_prior, tmp_path, quick):
-    result = quick("sample", f"--workdir={top_prior}", f"--out={tmp_path / 'new' / 'x.png'}")
+def test_a_run_without_all_levels_is_not_sampled_from(top_prior, tmp_path, script):
+    result = script("sample", f"--workdir={top_prior}", f"--out={tmp_path / 'new' / 'x.png'}")
     assert result.status == 2 and not any(tmp_path.iterdir())
     (line,) = result.errors.splitlines()
     assert line.startswith("error: this run has not learned the bottom level; ")
@@ -164,9 +164,9 @@ def test_a_run_without_all_levels_is_not_sampled_from(top_prior, tmp_path, quick
 # Samples.
 
 
-def test_the_samples_of_the_script(prior2, tmp_path, quick):
+def test_the_samples_of_the_script(prior2, tmp_path, script):
     out = tmp_path / "sheet.png"
-    result = quick(
+    result = script(
         "sample",
         f"--workdir={prior2}",
         f"--out={out}",
@@ -229,7 +229,7 @@ def test_a_moved_run_is_sampled_from(prior, tmp_path):
     assert pairs.shape == (2, 17, 8)
 
 
-def test_a_moved_run_goes_on_without_its_tokenizer(prior, tmp_path, quick):
+def test_a_moved_run_goes_on_without_its_tokenizer(prior, tmp_path, script):
     workdir = tmp_path / "run"
     shutil.copytree(prior, workdir)
     shutil.rmtree(workdir / "checkpoints" / "6")
@@ -238,7 +238,7 @@ def test_a_moved_run_goes_on_without_its_tokenizer(prior, tmp_path, quick):
         "from ml_collections import ConfigDict\n\n\n"
         f"def get_config():\n    return ConfigDict({config!r})\n"
     )
-    result = quick("train", f"--config={tmp_path / 'config.py'}", f"--workdir={workdir}")
+    result = script("train", f"--config={tmp_path / 'config.py'}", f"--workdir={workdir}")
     assert result.status == 0, result.errors
     assert "resuming at step 3" in result.errors
     # It has the images, and makes their codes anew.
@@ -276,9 +276,9 @@ def bits_of_frequencies(train, test):
     return np.mean(bits)
 
 
-def test_evaluation_by_the_script(prior2, tmp_path, quick):
+def test_evaluation_by_the_script(prior2, tmp_path, script):
     file = tmp_path / "results.json"
-    result = quick("evaluate", f"--workdir={prior2}", f"--json={file}", "--batch_size=100")
+    result = script("evaluate", f"--workdir={prior2}", f"--json={file}", "--batch_size=100")
     assert result.status == 0, result.errors
     values = json.loads(file.read_text())
     trained = load_trained(prior2)

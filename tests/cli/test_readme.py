@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.xla_flags import as_users_compile
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -44,7 +46,11 @@ def run_steps(steps, folder):
         program, *arguments = shlex.split(step)
         assert program == ".venv/bin/python"
         done = subprocess.run(
-            [sys.executable, *arguments], cwd=folder, capture_output=True, text=True
+            [sys.executable, *arguments],
+            cwd=folder,
+            env=as_users_compile(),
+            capture_output=True,
+            text=True,
         )
         assert done.returncode == 0, done.stderr
 

@@ -23,11 +23,11 @@ evaluate = functools.partial(evaluate_run, baselines=False)
 
 
 @pytest.fixture(scope="module")
-def judged(digits, tmp_path_factory, quick):
+def judged(digits, tmp_path_factory, script):
     """A copy of a class-conditional run whose samples were judged, and what was said of them."""
     workdir = tmp_path_factory.mktemp("judged") / "run"
     shutil.copytree(digits, workdir)
-    result = quick(
+    result = script(
         "evaluate",
         f"--workdir={workdir}",
         "--nobaselines",
@@ -40,7 +40,6 @@ def judged(digits, tmp_path_factory, quick):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("compiled_in_less_time")
 def test_what_is_measured(judged):
     workdir, result, said = judged
     samples = result["samples"]
@@ -74,7 +73,6 @@ def test_what_is_measured(judged):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("compiled_in_less_time")
 def test_values_of_each_image(judged):
     workdir, result, _ = judged
     with np.load(workdir / "values.npz", allow_pickle=False) as values:
@@ -84,7 +82,6 @@ def test_values_of_each_image(judged):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("compiled_in_less_time")
 def test_samples_are_drawn_once(judged, capsys):
     workdir, result, said = judged
     assert "samples_150.npz" in said.errors
@@ -102,12 +99,11 @@ def test_samples_are_drawn_once(judged, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("compiled_in_less_time")
-def test_samples_that_were_drawn_before(digits, tmp_path, quick):
+def test_samples_that_were_drawn_before(digits, tmp_path, script):
     file = tmp_path / "x.npz"
     flags = ("--num=40", "--temperature=0.5", "--seed=3", "--label=7", f"--out={file}")
-    assert quick("sample", f"--workdir={digits}", *flags).status == 0
-    result = quick("evaluate", f"--workdir={digits}", "--nobaselines", f"--samples={file}")
+    assert script("sample", f"--workdir={digits}", *flags).status == 0
+    result = script("evaluate", f"--workdir={digits}", "--nobaselines", f"--samples={file}")
     assert result.status == 0, result.errors
     assert re.search(r"samples: seed 3, .*Temperature.*0\.5.*, class 7 alone", result.output)
     assert "the Fréchet distance is between covariances of 128x128" in result.errors
@@ -121,7 +117,6 @@ def test_samples_that_were_drawn_before(digits, tmp_path, quick):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("compiled_in_less_time")
 def test_more_samples_than_real_images(judged):
     workdir, result, _ = judged
     features = evaluate(workdir, num_samples=400)["samples"]["features"]
@@ -132,10 +127,9 @@ def test_more_samples_than_real_images(judged):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("compiled_in_less_time")
-def test_priors_too(prior2, quick, tmp_path):
+def test_priors_too(prior2, script, tmp_path):
     file = tmp_path / "results.json"
-    result = quick("evaluate", f"--workdir={prior2}", f"--json={file}", "--num_samples=70")
+    result = script("evaluate", f"--workdir={prior2}", f"--json={file}", "--num_samples=70")
     assert result.status == 0, result.errors
     samples = json.loads(file.read_text())["samples"]
     assert samples["num_samples"] == 70

@@ -12,12 +12,12 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("name", ["digits", "vqvae", "prior"])
-def test_an_evaluation(name, request, tmp_path, quick, two_devices):
+def test_an_evaluation(name, request, tmp_path, script, two_devices):
     results = []
-    for script in (quick, two_devices):
+    for run in (script, two_devices):
         file = tmp_path / f"{len(results)}.json"
         workdir = request.getfixturevalue(name)
-        result = script("evaluate", f"--workdir={workdir}", "--nobaselines", f"--json={file}")
+        result = run("evaluate", f"--workdir={workdir}", "--nobaselines", f"--json={file}")
         assert result.status == 0, result.errors
         results.append(json.loads(file.read_text()))
     one, two = results

@@ -133,10 +133,10 @@ def test_walks_lead_from_one_reconstruction_to_another(vqvae2, tmp_path):
     )
 
 
-def test_a_sheet_of_walks_by_the_script(vqvae2, tmp_path, quick):
+def test_a_sheet_of_walks_by_the_script(vqvae2, tmp_path, script):
     out = tmp_path / "new" / "walks.png"
     flags = ("--mode=interpolate", "--num=16", "--batch_size=16")
-    result = quick("sample", f"--workdir={vqvae2}", f"--out={out}", *flags)
+    result = script("sample", f"--workdir={vqvae2}", f"--out={out}", *flags)
     assert result.status == 0, result.errors
     assert not result.output and "Traceback" not in result.errors
     assert "16 images in" in result.errors and "averaged weights of step 6" in result.errors
@@ -153,9 +153,9 @@ def test_a_sheet_of_walks_by_the_script(vqvae2, tmp_path, quick):
 # Measured.
 
 
-def test_evaluation_by_the_script(vqvae2, tmp_path, quick):
+def test_evaluation_by_the_script(vqvae2, tmp_path, script):
     file = tmp_path / "results.json"
-    result = quick("evaluate", f"--workdir={vqvae2}", f"--json={file}", "--batch_size=100")
+    result = script("evaluate", f"--workdir={vqvae2}", f"--json={file}", "--batch_size=100")
     assert result.status == 0, result.errors
     values = json.loads(file.read_text())
     assert (values["task"], values["model"], values["quantizer"]) == (

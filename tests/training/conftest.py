@@ -14,7 +14,7 @@ from tests.training.small_configs import (
     WIDE,
     write_config,
 )
-from tests.xla_flags import COMPILE_FAST, devices, xla_flags
+from tests.xla_flags import devices, xla_flags
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,7 +41,7 @@ def start(tmp_path_factory, config_file, warm_start):
         always = (f"--config={config_file}", f"--workdir={workdir}")
         settings = {
             "JAX_COMPILATION_CACHE_DIR": str(cache),
-            **xla_flags(*COMPILE_FAST, devices(num_devices)),
+            **xla_flags(devices(num_devices)),
             **variables,
         }
         return warm_start.start(ROOT / "train.py", *always, *flags, cwd=cache, **settings)

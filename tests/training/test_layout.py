@@ -15,9 +15,9 @@ from pixelprior.training.metrics import read_metrics
 from tests.training.conftest import ROOT
 from tests.training.restarts import CLOCK, logged, wait_for
 from tests.training.small_configs import FIFTY_STEPS, WIDE
-from tests.xla_flags import COMPILE_FAST, devices, xla_flags
+from tests.xla_flags import devices, xla_flags
 
-ONE, EIGHT = (xla_flags(*COMPILE_FAST, devices(number)) for number in (1, 8))
+ONE, EIGHT = (xla_flags(devices(number)) for number in (1, 8))
 
 
 def test_on_one_device_all_is_whole():
