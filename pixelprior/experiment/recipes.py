@@ -1,8 +1,8 @@
 """Included experiments: one recipe for each data set, with one variant for each model.
 
 ``--config=digits`` is ``configs/digits.py``. ``--config=digits:vqvae`` is its variant ``vqvae``. In
-a clone, the recipes are in the folder ``configs`` next to the package. An installed package contains
-them as ``pixelprior.configs``.
+a clone, the recipes are in the folder ``configs`` next to the package. An installed package has
+them inside, as ``pixelprior.configs``.
 """
 
 import dataclasses

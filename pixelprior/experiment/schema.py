@@ -44,7 +44,7 @@ _TRAINING: dict[str, type] = {
     "num_samples": int,  # images in each picture
 }
 
-MESHES = ("data", "fsdp")  # split only batches; split weights and optimizer state too
+MESHES = ("data", "fsdp")  # split only batches, or also weights and optimizer state
 OPTIMIZERS = ("adamw", "adamax", "lion", "muon")
 SCHEDULES = ("constant", "cosine", "linear", "inverse_sqrt", "plateau")
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 NUM_COLOURS = 8  # number of variables that the page must define
-DASHES = ("", "7 4", "2 4", "9 3 2 3")  # styles of lines; the next one is used when the colours repeat
+DASHES = ("", "7 4", "2 4", "9 3 2 3")  # one per cycle of the colours of lines
 WIDTH, HEIGHT = 560, 320
 LEFT, RIGHT, TOP, BOTTOM = 72, 14, 12, 44
 

@@ -85,7 +85,7 @@ def open_file(
 
 
 def open_folder(out: Path, request: Mapping[str, Any], *, overwrite: bool) -> Output:
-    """Open a folder with one PNG file for each picture. See `open_file` for arguments and errors."""
+    """Open a folder with one PNG file per picture. See `open_file` for arguments and errors."""
     with refused_in_words(out):
         return _Folder(out, _as_json(request), overwrite)
 
@@ -215,7 +215,7 @@ class _File(Output):
             shutil.rmtree(self._batches)
 
     def _archive(self) -> None:
-        """Write an .npz file of all batches as one array, with only one batch in memory at a time."""
+        """Write an .npz file of all batches as one array, with one batch in memory at a time."""
         shape = self.done, *next(self._read()).shape[1:]
         # The temporary file is in the folder of the batches. That folder is removed later even if
         # this process is killed now.

@@ -36,7 +36,7 @@ COLOURS = (
     "#000000",
     "#8A8A8A",
 )
-STYLES = ("-", "--", ":", "-.")  # styles of lines; the next one is used when the colours repeat
+STYLES = ("-", "--", ":", "-.")  # styles of lines; one per cycle of the colours
 TEXT = "#333333"
 DPI = 150
 
@@ -344,7 +344,7 @@ def _rgba(colour: str) -> tuple[float, ...]:
 
 
 def _figure(width: float, height: float, *, constrained: bool = True) -> Figure:
-    """Make an empty figure with a size in inches. If not constrained, its parts are placed by hand."""
+    """Make an empty figure, in inches. If not constrained, its parts are placed by hand."""
     engine = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08) if constrained else None
     figure = Figure(figsize=(width, height), layout=engine, dpi=DPI)
     FigureCanvasAgg(figure)
