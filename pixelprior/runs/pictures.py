@@ -190,7 +190,7 @@ def reconstructed(tokenizer: VQVAE, pixels: Pixels) -> Pixels:
 
 
 def between(tokenizer: VQVAE, start: Pixels, end: Pixels, share: Float[np.ndarray, " n"]) -> Pixels:
-    """Interpolate between the vectors of the codes of two images; share 0 is the start, 1 the end."""
+    """Interpolate the vectors of the codes of two images; share 0 is the start, 1 the end."""
     return np.asarray(jitted.call(_between, tokenizer, start, end, share.astype(np.float32)))
 
 
