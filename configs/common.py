@@ -1,4 +1,4 @@
-"""Shared values of recipes: every key of a config, with its most common value.
+"""Shared values of recipes: common values for most keys of a config.
 
 `pixelprior.experiment.TASKS` says what each key means. A recipe states only other values.
 """

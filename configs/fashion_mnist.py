@@ -70,7 +70,7 @@ ATTENTION = _prior(
     "pixel_snail", features=64, num_layers=2, num_residuals=2, first_kernel_size=5, num_heads=4
 )
 SHORT = {"batch_size": 32, "num_steps": 800}
-# The bottom level has four times as many codes, but the top codes determine much of them.
+# The bottom level has four times as many codes, but the top codes give much of their content.
 PRIOR2 = common.prior_of_two(PRIOR, bottom={"features": 32, "num_layers": 4}, **SHORT)
 
 VARIANTS = {

@@ -1,1 +1,1 @@
-"""The command line: flags, tables and files. No other package prints."""
+"""The command line: flags, tables and files. Only this package prints results."""

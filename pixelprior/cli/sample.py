@@ -47,12 +47,16 @@ _TEMPERATURE = flags.DEFINE_list(
     "temperature", ["1"], "Temperature, or one for each level, the top first; below 1 is bolder."
 )
 _TOP_K = flags.DEFINE_integer("top_k", None, "Draw only from the k likeliest values.")
-_TOP_P = flags.DEFINE_float("top_p", None, "Draw only from the likeliest values with this mass.")
+_TOP_P = flags.DEFINE_float(
+    "top_p", None, "Draw only from the likeliest values whose probabilities reach this sum."
+)
 _MIN_P = flags.DEFINE_float(
     "min_p", None, "Draw only from values at least this many times as likely as the likeliest."
 )
 _GREEDY = flags.DEFINE_bool("greedy", False, "Take the likeliest value of every symbol.")
-_LABEL = flags.DEFINE_string("label", None, "Class, by number or name; by default all in turn.")
+_LABEL = flags.DEFINE_string(
+    "label", None, "Class to draw, by number or name; by default all in turn."
+)
 _GUIDANCE = flags.DEFINE_float("guidance", None, "Strength of guidance; 1 is the model itself.")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the data set, if it has moved.")
 _METHOD = flags.DEFINE_enum(

@@ -21,14 +21,16 @@ from pixelprior.system.console import Terminal
 from pixelprior.system.processes import is_first, joined
 from pixelprior.training.profile import parse_steps
 
-_CONFIG = config_flags.DEFINE_config_file("config", None, "Experiment to run.", lock_config=True)
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "Config file or recipe of the experiment.", lock_config=True
+)
 _WORKDIR = flags.DEFINE_string("workdir", None, "The run folder, new or to resume.")
 _TOKENIZER = flags.DEFINE_string("tokenizer", None, "Run folder of the tokenizer, for a new prior.")
 _PRIOR = flags.DEFINE_string(
     "prior", None, "Run folder of a prior with the levels that config.trained_levels leaves out."
 )
 _ONLY = flags.DEFINE_list("only", None, "Names of the runs to train, if the config lists several.")
-_PLAN = flags.DEFINE_bool("plan", False, "Print the needs of a run, and train nothing.")
+_PLAN = flags.DEFINE_bool("plan", False, "Print the requirements of a run, and train nothing.")
 _PROFILE = flags.DEFINE_string("profile", None, "Steps to trace, as START:STOP.")
 _WANDB = flags.DEFINE_string("wandb", None, "Project of Weights & Biases to log to.")
 _COORDINATOR = flags.DEFINE_string(

@@ -1,7 +1,7 @@
 """Output files of many pictures, written batch by batch. No picture is lost or made twice.
 
 An interrupted job keeps its written batches, and the same command continues after them. The request
-of the job is stored with them, so that another job can be told apart.
+of the job is stored with them. A job with another request does not continue after them.
 
 Legend: n images, h height, w width, c channels.
 """

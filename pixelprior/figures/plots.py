@@ -240,7 +240,8 @@ def save_receptive_fields(
     """Plot the influence of each position on the prediction at one, relative to the strongest.
 
     The scale is logarithmic. Exact zeros have two colours of their own. One is for earlier
-    positions, which could be in the receptive field but are not. The other is for all later ones.
+    positions, which could be in the receptive field but are not. The other is for all other
+    positions.
 
     Args:
         fields: fields of one shape, by name; see `pixelprior.evaluation.receptive_field`.

@@ -57,8 +57,9 @@ def fit(
     """Train a recipe by name, or a model on arrays.
 
     The given model keeps its weights. The trained weights are in ``run.model``. A model is trained
-    with the settings of the recipe ``digits``, changed by ``settings``. If only ``num_steps`` is
-    set, the warm-up and the steps between validations change in proportion.
+    with the settings of a recipe, changed by ``settings``. The recipe is ``digits`` for a pixel
+    model, ``digits:vqvae`` for a tokenizer and ``digits:prior`` for a prior. If only ``num_steps``
+    is set, the warm-up and the steps between validations change in proportion.
 
     Ctrl-C ends the training early. The run then has the weights of the best validation so far, or
     the latest weights if there was no validation.

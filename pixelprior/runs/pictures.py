@@ -44,7 +44,7 @@ class Subject(NamedTuple):
 
 
 class Pictures(NamedTuple):
-    """A maker of pictures, ready to be called.
+    """A function that draws pictures, and their layout.
 
     Attributes:
         draw: a function from consecutive numbers of pictures to pixels in [0, 1]. It compiles once

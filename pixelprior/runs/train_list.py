@@ -35,7 +35,8 @@ def train_list(
         workdir: the folder of the run folders; created if missing.
         only: the names of the runs to train; None for all.
         wandb_project: the project of Weights & Biases that receives the records; None for none.
-        report: receives the progress. A failed run gives a caution, and its traceback is a message.
+        report: receives the progress. A failed run gives a caution. If the user did not cause the
+            error, a message has its traceback.
 
     Returns:
         The signal that ended the training early, or None. The same call resumes it.
@@ -124,7 +125,7 @@ def _chosen(runs: Mapping[str, Any], only: Sequence[str]) -> dict[str, Any]:
 
 
 def _is_complete(folder: RunFolder) -> bool:
-    """True if a run has been tested, which is its last step."""
+    """True if a run has been tested. The test is the end of a run."""
     records = read_metrics(folder.metrics)
     return bool(records) and "best_step" in records[-1]
 

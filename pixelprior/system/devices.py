@@ -150,7 +150,7 @@ def bring_back(mesh: Mesh | None, results: Any, everyones: Any) -> Any:
 
 
 def on_each_device(function: Callable[..., Any], mesh: Mesh | None) -> Callable[..., Any]:
-    """Run a function of shared arrays and arrays of images on each device, for its images.
+    """Make a function run on each device, with the shared arrays and the arrays of its images.
 
     No device waits for another one.
     """

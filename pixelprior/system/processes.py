@@ -24,13 +24,13 @@ from pixelprior.errors import InputError
 from pixelprior.system.devices import data_mesh, put_batch
 
 WAIT_SECONDS = 300
-"""Time in which the first process must answer."""
+"""Longest wait for the first process."""
 
 HEARTBEAT_SECONDS = 60
 """Time without a sign of life after which a process counts as dead, which ends the others."""
 
 PATIENCE_SECONDS = 24 * 3600
-"""Time that processes wait for a live one, which does work that only one of them may do."""
+"""Longest wait for a live process that does work which only one process may do."""
 
 GRACE_SECONDS = 2
 """Time for the others to print their errors before the first process ends. Then they end too."""

@@ -27,8 +27,8 @@ def open_tfds(
 ) -> Dataset:
     """Open a data set that TFDS has prepared as array_record files.
 
-    The own test and validation splits of the data set are used if it has both. If it has only one
-    of them, that one is the test split. A missing split is taken from the end of the train split.
+    If the data set has both a test and a validation split, both are used. If it has only one of
+    them, that one is the test split. Missing splits are taken from the end of the train split.
 
     Raises:
         DataError: if the name is unknown, if the data is missing or not in array_record format, or
