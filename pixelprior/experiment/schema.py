@@ -78,7 +78,7 @@ TASKS: dict[str, dict[str, type]] = {
         "class_conditional": bool,  # condition the models on the labels
         "label_dropout": float,  # share of labels hidden in training, for guidance
         "models": dict,  # for each level by name, a dict like "model" above
-        "context": dict,  # {"features": channels of the map from coarser codes, "num_blocks": per level}
+        "context": dict,  # {"features": channels of the coarser map, "num_blocks": per level}
         "trained_levels": tuple,  # names of the levels to train; --prior has the others
     }
     | _TRAINING,
