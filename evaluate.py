@@ -1,4 +1,4 @@
-"""Measures what was trained: see `pixelprior/cli/evaluate.py`, or ``--help``."""
+"""Measure a trained run: see `pixelprior/cli/evaluate.py`, or ``--help``."""
 
 from pixelprior.cli.evaluate import run
 

@@ -1,4 +1,4 @@
-"""Draws pictures of what was trained: see `pixelprior/cli/sample.py`, or ``--help``."""
+"""Draw pictures with a trained run: see `pixelprior/cli/sample.py`, or ``--help``."""
 
 from pixelprior.cli.sample import run
 

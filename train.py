@@ -1,4 +1,4 @@
-"""Trains models, tokenizers and priors: see `pixelprior/cli/train.py`, or ``--help``."""
+"""Train models, tokenizers and priors: see `pixelprior/cli/train.py`, or ``--help``."""
 
 from pixelprior.cli.train import run
 

@@ -1,1 +1,1 @@
-"""Benchmarks: one command, one table each, beside the machine's own matrix product."""
+"""Benchmarks. Each command prints a table, and the speed of a matrix product on the machine."""

@@ -1,9 +1,9 @@
-"""What each architecture of configs/compare.py costs, to learn and to sample.
+"""Costs of training and sampling for each architecture of configs/compare.py.
 
     python -m benchmarks.architectures [--only pixel_cnn transformer] [--batch=16]
 
-A training step is held against the matrix products in it, cached sampling against naive, which is
-timed over its first pixels: each of them costs the same.
+A training step is compared with its matrix products, and cached sampling with naive sampling. Only
+the first pixels of naive sampling are timed, because every pixel costs the same.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from pixelprior.grid import Grid
 
 
 def main() -> None:
-    """Prints the table."""
+    """Print the table."""
     runs = load_recipe("compare")["runs"]
     parser = argparse.ArgumentParser(description="Times every architecture.")
     parser.add_argument("--only", nargs="+", choices=list(runs), default=list(runs))
@@ -42,8 +42,8 @@ def main() -> None:
         training = time_training(graph, weights, batch, side)
         cached = time_cached(graph, weights, batch, side)
         naive = time_naive(graph, weights, batch, side, arguments.naive_pixels)
-        # This machine's speed moves: what is measured between two measurements is held against
-        # their mean.
+        # The speed of the machine varies. Results are compared with the mean of the rates before
+        # and after.
         rate = (before + matrix_product_rate()) / 2
         print(
             f"{name:<16} {size:>8,} | {training.seconds:>7.3f} {batch / training.seconds:>9.1f} "

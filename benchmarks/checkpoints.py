@@ -1,4 +1,4 @@
-"""What checkpoints cost: training with one every 100 steps, and reading the latest one.
+"""Costs of checkpoints: training with one every 100 steps, and reading the latest one.
 
 python -m benchmarks.checkpoints [--features=128] [--num_layers=10] [--batch=32] [--steps=100]
 """
@@ -19,7 +19,7 @@ from pixelprior.training.step import TrainState
 
 
 def main() -> None:
-    """Prints the table: as many steps without a checkpoint and with one, in turn."""
+    """Print the table: equally many steps without and with a checkpoint, in turn."""
     parser = network_arguments("Times checkpoints.")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--steps", type=int, default=100)
@@ -47,7 +47,7 @@ def main() -> None:
                 start = time.perf_counter()
                 state = take_steps(training, state, arguments.steps)
                 between = time.perf_counter()
-                # In the background, while the steps after it are taken.
+                # The checkpoint is written in the background, during the next steps.
                 checkpoints.save(state)
                 state = take_steps(training, state, arguments.steps)
                 checkpoints.wait()
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def take_steps(training: Training, state: TrainState, number: int) -> TrainState:
-    """The state after so many steps on the same batch."""
+    """Take ``number`` steps on the same batch; return the state."""
     for _ in range(number):
         state, _ = training.step(state, training.batch)
     return jax.block_until_ready(state)

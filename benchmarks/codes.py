@@ -1,4 +1,4 @@
-"""How fast a trained prior draws images, end to end: codes of every level, then pixels.
+"""Speed of sampling images from a trained prior: codes of every level, then pixels.
 
 python -m benchmarks.codes --workdir=runs/fashion_mnist_prior [--batches 1 64]
 """
@@ -14,7 +14,7 @@ from pixelprior.sampling.labels import labels_in_turn
 
 
 def main() -> None:
-    """Prints the table."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description="Times a prior's samples, from key to pixels.")
     parser.add_argument("--workdir", required=True, help="the run folder of a prior")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 64])

@@ -1,9 +1,10 @@
-"""How many evaluations one after the other a trained model's samples take, and what that saves.
+"""Sequential evaluations of sampling with guesses, and the time that guesses save.
 
     python -m benchmarks.fixed_point --workdir=runs/mnist [--batches 1 16] [--columns 1 4 7 14 28]
 
-One column at a time is cached sampling. More of them are guessed and evaluated at once, until
-nothing changes; how often that is hangs on how sure the model is, so it must be a trained one.
+One column at a time is cached sampling. Several columns are guessed and evaluated at once, until
+nothing changes. The number of evaluations depends on the certainty of the model. The model must
+therefore be trained.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from pixelprior.sampling.sampler import Inputs
 
 
 def main() -> None:
-    """Prints the table."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description="Times guessing many pixels at once.")
     parser.add_argument("--workdir", required=True, help="the run folder of a model of pixels")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 16])
@@ -67,7 +68,7 @@ def main() -> None:
 
 
 def _time(model: GridModel, sampler: Sampler, batch: int, repetitions: int) -> tuple[float, float]:
-    """Mean seconds and evaluations of a batch, over different images."""
+    """Mean seconds and evaluations of a batch, over several batches of different images."""
     graph, weights = nnx.split(model)
     draw = jax.jit(
         lambda weights, noise, context: draw_grids(
@@ -81,7 +82,7 @@ def _time(model: GridModel, sampler: Sampler, batch: int, repetitions: int) -> t
         context = label_context(model, None, batch, first_image=first)
         start = time.perf_counter()
         drawn = jax.block_until_ready(draw(weights, noise, context))
-        if repetition:  # the first one was compiled
+        if repetition:  # the first batch includes the compilation
             seconds += time.perf_counter() - start
             evaluations += int(drawn.evaluations[0])
     return seconds / repetitions, evaluations / repetitions

@@ -1,10 +1,10 @@
-"""What a trained model's guesses are worth: the first one of a row, and those of whole grids.
+"""Quality of guesses in sampling: first guesses of rows, and guesses of whole grids.
 
     python -m benchmarks.guesses --workdir=runs/mnist [--images=16]
 
-Rows are guessed as `InColumns` does with all columns of a row at once, from several first guesses.
-And of what `WholeGrids` computes it is counted how much was settled before: what a frontier would
-save at most.
+Rows are guessed as in `InColumns` with all columns of a row at once, from several first guesses.
+For `WholeGrids`, the script counts the evaluated rows that were already settled. A sampler that
+skips settled rows could save at most this share.
 
 Legend: h height, w width, c channels.
 """
@@ -28,15 +28,15 @@ from pixelprior.sampling.labels import label_context
 
 
 class Evaluations(NamedTuple):
-    """How many an image takes one after the other: row by row by the first guess, in whole grids.
+    """Numbers of sequential evaluations for one image.
 
     Attributes:
-        zeros: of rows, guessed to be zeros.
-        above: of rows, guessed to be the row above.
-        likeliest: of rows, guessed to be the likeliest symbols if the row above came again; this
-            takes one evaluation by itself.
-        whole_grids: of whole grids, guessed to be zeros.
-        settled_rows: the rows that were settled before a whole grid was evaluated, added up.
+        zeros: evaluations of rows, with zeros as the first guess.
+        above: evaluations of rows, with the row above as the first guess.
+        likeliest: evaluations of rows. The first guess is the likeliest symbols if the row above
+            were repeated. It takes one more evaluation for each row, which is included.
+        whole_grids: evaluations of whole grids, with zeros as the first guess.
+        settled_rows: the number of already settled rows, summed over evaluations of whole grids.
     """
 
     zeros: Int[Array, ""]
@@ -47,14 +47,14 @@ class Evaluations(NamedTuple):
 
 
 class Image(NamedTuple):
-    """One image to be drawn."""
+    """Inputs for drawing one image."""
 
     noise: Float[Array, "h w c"]
     context: Context | None
 
 
 def main() -> None:
-    """Prints the table."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description="Counts evaluations by the first guess.")
     parser.add_argument("--workdir", required=True, help="the run folder of a model of pixels")
     parser.add_argument("--images", type=int, default=16, help="to take the mean over")
@@ -89,7 +89,7 @@ def main() -> None:
 
 
 def count_evaluations(model: AutoregressiveModel, image: Image) -> Evaluations:
-    """Draws an image in all of these ways, and counts."""
+    """Draw an image in each of these ways, and count the evaluations."""
     x, whole_grids, settled_rows = _whole_grids(model, image)
     zeros = jnp.zeros_like(x)
     above = jnp.concatenate([zeros[:1], x[:-1]])
@@ -104,13 +104,13 @@ def count_evaluations(model: AutoregressiveModel, image: Image) -> Evaluations:
 
 
 def _whole_grids(model: AutoregressiveModel, image: Image) -> tuple[Int[Array, "h w c"], Any, Any]:
-    """The image, the evaluations of whole grids that it took, and the settled rows in them."""
+    """Draw the image by whole grids; count the evaluations and the settled rows in them."""
 
     def again(state: Any) -> Any:
         x, settled, evaluations, settled_rows = state
         features = model.features(x[None], image.context)[0]
         drawn = draw_pixel(model.head, features, image.noise, ())
-        # Nothing hangs on the last pixel. Rows above the first that has changed stay as they are.
+        # No pixel depends on the last one. Rows above the first changed row are settled.
         unlike = (drawn != x).any(axis=-1).at[-1, -1].set(False)
         changed = unlike.any(axis=-1)
         now_settled = jnp.where(changed.any(), jnp.argmax(changed), len(x))
@@ -125,12 +125,12 @@ def _whole_grids(model: AutoregressiveModel, image: Image) -> tuple[Int[Array, "
 def _rows(
     model: AutoregressiveModel, image: Image, x: Int[Array, "h w c"], guess: Int[Array, "h w c"]
 ) -> Int[Array, ""]:
-    """The evaluations that all rows take together, each from its own guess."""
+    """Sum of the evaluations of all rows, each from its own guess."""
 
     def again(state: tuple[Int[Array, "h w c"], Bool[Array, " h"], Int[Array, ""]]) -> Any:
         rows, changing, evaluations = state
         drawn = _draw_rows(model, image, x, rows)
-        # Nothing in a row hangs on its last pixel.
+        # No pixel of a row depends on its last pixel.
         changed = (drawn != rows)[:, :-1].any(axis=(1, 2))
         return drawn, changing & changed, evaluations + changing.sum()
 
@@ -145,7 +145,7 @@ def _draw_rows(
     rows: Int[Array, "h w c"],
     strategies: tuple[Strategy, ...] = (),
 ) -> Int[Array, "h w c"]:
-    """Every row as it is drawn if the rows above it are those of ``x``, and itself was ``rows``."""
+    """Draw every row, given the rows of ``x`` above it and its previous guess in ``rows``."""
     each = jnp.arange(len(x))
     grids = jnp.broadcast_to(x, (len(x), *x.shape)).at[each, each].set(rows)
     context = jax.tree.map(lambda y: jnp.repeat(y, len(x), axis=0), image.context)

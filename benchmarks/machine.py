@@ -1,4 +1,4 @@
-"""The yardstick of every table: how fast this machine multiplies matrices, right now."""
+"""Speed reference of every table: the current rate of matrix products on this machine."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ SIZE = 2048
 
 
 def best_time(function: Callable[[], Any], repetitions: int) -> float:
-    """The shortest of several runs, in seconds; the caller has compiled the function already."""
+    """Shortest time of several calls, in seconds. The function must already be compiled."""
     return min((timed(function)[1] for _ in range(repetitions)), default=float("inf"))
 
 

@@ -1,4 +1,4 @@
-"""The network that the tables are about: a model of `pixelprior.models` on binary 28x28 grids."""
+"""Network of the benchmarks: a model of `pixelprior.models`, by default on binary 28x28 grids."""
 
 import argparse
 from typing import Any
@@ -10,7 +10,7 @@ from pixelprior.models import MODELS
 
 
 def network_arguments(description: str) -> argparse.ArgumentParser:
-    """Command-line arguments that choose the network."""
+    """Make a parser with the command-line arguments that choose the network."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--model", choices=list(MODELS), default="gated_pixel_cnn")
     parser.add_argument("--features", type=int, default=128)
@@ -19,7 +19,7 @@ def network_arguments(description: str) -> argparse.ArgumentParser:
 
 
 def build(arguments: argparse.Namespace, side: int = 28) -> tuple[nnx.GraphDef, Any]:
-    """The network on ``side x side`` binary grids: graph and fresh weights."""
+    """Build the network on ``side x side`` binary grids; return its graph and new weights."""
     make: Any = MODELS[arguments.model]
     model = make(
         Grid(side, side, 1, 2),
@@ -31,5 +31,5 @@ def build(arguments: argparse.Namespace, side: int = 28) -> tuple[nnx.GraphDef, 
 
 
 def title(arguments: argparse.Namespace) -> str:
-    """One line that says what was measured."""
+    """Description of the measured network, in one line."""
     return f"{arguments.model}, {arguments.num_layers} layers of {arguments.features} features"

@@ -1,10 +1,11 @@
-"""Whether what is measured of samples tells good ones from bad ones, and what it takes.
+"""Test of the sample measures: they must separate good from bad images; also their costs.
 
     python -m benchmarks.sample_metrics [--dataset=fashion_mnist]
 
-Real test images and spoilt copies of them, against training images, in the features of the data
-set's own classifier: each must be worse than what is real. Then the time and the memory that all
-figures of 10,000 images take, once the classifier has been trained.
+Real test images and degraded copies of them are compared with training images. The features are
+those of a classifier that is trained on the data set. Each degraded set must be worse than the real
+images. The script also measures the time and the memory of all measures for 10,000 images. The
+training of the classifier is not included.
 """
 
 import argparse
@@ -29,7 +30,7 @@ NOISE = (0.05, 0.2)  # standard deviations, of pixels in [0, 1]
 
 
 def main() -> None:
-    """Prints the table."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description="Measures real and spoilt images.")
     parser.add_argument("--dataset", default="fashion_mnist")
     dataset = open_dataset(parser.parse_args().dataset)
@@ -40,7 +41,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     reference = extractor.extract(train[rng.permutation(len(train))[:REFERENCE]])
 
-    # As many of each: figures of more images are not comparable with those of fewer.
+    # All sets have the same size, because results depend on the number of images.
     few = labels < len(dataset.class_names) // 2
     real = test[rng.permutation(len(test))[: few.sum()]]
     rows = {"real": real}
@@ -70,14 +71,14 @@ def main() -> None:
 
 
 def blurred(images: Images, width: float) -> Images:
-    """Images under a Gaussian filter of so many pixels."""
+    """Blur images with a Gaussian filter; ``width`` is its standard deviation in pixels."""
     return np.rint(gaussian_filter(images.astype(np.float32), (0, width, width, 0))).astype(
         np.uint8
     )
 
 
 def noisy(images: Images, amount: float, rng: np.random.Generator) -> Images:
-    """Images with Gaussian noise."""
+    """Add Gaussian noise to images."""
     noise = 255 * amount * rng.standard_normal(images.shape, np.float32)
     return np.rint(np.clip(images + noise, 0, 255)).astype(np.uint8)
 

@@ -1,10 +1,10 @@
-"""How fast images are drawn: by batch, by size, of large networks, and from a cold start.
+"""Speed of sampling: by batch size, by image size, with large networks, and from a cold start.
 
     python -m benchmarks.sampling [--parts batches sizes large start] [--devices=1]
 
-Naive sampling runs the whole network once per pixel, and each of these runs costs the same. So a
-few are timed and the time of all is worked out from them, unless ``--full`` is given. On CPUs every
-core is a device by itself, as it is for ``sample.py``.
+Naive sampling runs the whole network once per pixel, and every pixel costs the same. The time of
+all pixels is therefore extrapolated from a few, unless ``--full`` is given. On CPUs every core is
+its own device, as in ``sample.py``.
 """
 
 import argparse
@@ -37,7 +37,7 @@ LARGE: dict[str, tuple[int, Grid, dict[str, Any]]] = {
 
 
 def main() -> None:
-    """Prints the tables."""
+    """Print the tables."""
     parts: dict[str, Callable[[argparse.Namespace], None]] = {
         "batches": by_batch,
         "sizes": by_size,
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def by_batch(arguments: argparse.Namespace) -> None:
-    """Cached sampling of batches of several sizes, and naive sampling of some."""
+    """Time cached sampling for several batch sizes, and naive sampling for some of them."""
     graph, weights = build(arguments)
     print(f"\nby batch, {SIDE}x{SIDE}")
     print(
@@ -87,7 +87,7 @@ def by_batch(arguments: argparse.Namespace) -> None:
 
 
 def by_size(arguments: argparse.Namespace) -> None:
-    """Time and memory of images of several sizes."""
+    """Measure time and memory for several image sizes."""
     batch = arguments.naive_batches[0]
     print(f"\nby size of the image, batch {batch}, the best of {ROUNDS} rounds")
     print(f"{'size':>8} {'cached s':>9} {'us/pixel':>9} {'working memory MB':>18} {'product':>8}")
@@ -98,7 +98,8 @@ def by_size(arguments: argparse.Namespace) -> None:
         draws[side], _ = compile_sampler(graph, weights, METHODS["cached"], noise)
         memory[side] = _working_memory(graph, weights, batch, side)
         jax.block_until_ready(draws[side]())
-    # In turn: this machine's speed moves, and would else be taken for that of a size.
+    # The sizes take turns. Otherwise a change in the speed of the machine would look like an
+    # effect of the size.
     timed = [
         {side: (best_time(draw, 1), matrix_product_rate()) for side, draw in draws.items()}
         for _ in range(ROUNDS)
@@ -113,7 +114,7 @@ def by_size(arguments: argparse.Namespace) -> None:
 
 
 def large_networks(arguments: argparse.Namespace) -> None:
-    """What older systems took minutes for."""
+    """Time larger networks and grids, which took older systems minutes."""
     print("\nlarger grids, Gated PixelCNN with a softmax head")
     print(
         f"{'what':<28} {'weights':>9} {'cached s':>9} {'compile s':>9} {'naive s':>9} "
@@ -135,7 +136,7 @@ def large_networks(arguments: argparse.Namespace) -> None:
 
 
 def from_a_cold_start(arguments: argparse.Namespace) -> None:
-    """Compiling each sampler; and a second process that finds what the first one has compiled."""
+    """Time the compilation of each sampler, and of a second process that uses the cache."""
     print(f"\ncompiling, {SIDE}x{SIDE}, batch 16")
     print(f"{'method':<12} {'seconds':>8} {'from the cache':>15}")
     network = [f"--{key}={getattr(arguments, key)}" for key in ("model", "features", "num_layers")]
@@ -159,7 +160,7 @@ def from_a_cold_start(arguments: argparse.Namespace) -> None:
 
 
 def compile_one(arguments: argparse.Namespace) -> None:
-    """Prints how long it takes to compile one sampler."""
+    """Print the seconds of compiling one sampler."""
     graph, weights = build(arguments)
     noise = jax.random.uniform(jax.random.key(0), (16, SIDE, SIDE, 1))
     cost = time_sampler(graph, weights, METHODS[arguments.compile], noise, 0)
@@ -167,7 +168,7 @@ def compile_one(arguments: argparse.Namespace) -> None:
 
 
 def _working_memory(graph: nnx.GraphDef, weights: Any, batch: int, side: int) -> int:
-    """Bytes that the compiled sampler needs beside its arguments and its result."""
+    """Bytes that the compiled sampler needs in addition to its arguments and its result."""
     noise = jnp.zeros((batch, side, side, 1))
     compiled = jitted(graph, METHODS["cached"]).lower(weights, noise).compile()
     return compiled.memory_analysis().temp_size_in_bytes

@@ -1,14 +1,15 @@
-"""How long our training takes to reach the test NLL that the same training ends at in PyTorch.
+"""Time until our training reaches the final test NLL of the same training in PyTorch.
 
     pip install -e ".[bench]"
     python -m benchmarks.time_to_nll [--minutes=15]
 
-A Gated PixelCNN on dynamically binarised MNIST: same first weights, same batches in the same
-order, same learning rates after the same clipping. PyTorch trains with AdamW; ours with AdamW, and
-once more with Muon, which our recipes use. They take turns, each on all cores, so that a machine
-whose speed wanders is as fast for one as for the others. The clock stands while the test split is
-measured. Ours is measured with its averaged weights, which are what our runs are judged and sampled
-by; PyTorch's has none.
+Both train a Gated PixelCNN on dynamically binarised MNIST. The initial weights, the order of the
+batches, the learning rates and the clipping are the same. PyTorch trains with AdamW. Ours trains
+with AdamW, and a second time with Muon, which some of our recipes use.
+
+The trainings take turns, each on all cores, so that changes in the speed of the machine affect all
+of them equally. The clock stops while the test split is measured. Ours is measured with averaged
+weights, which our runs use for evaluation and sampling. PyTorch has no averaged weights.
 """
 
 import argparse
@@ -37,13 +38,13 @@ from pixelprior.training.tasks.pixels import pixel_loss
 FEATURES, NUM_LAYERS = 48, 8
 BATCH, LEARNING_RATE, WARMUP, WEIGHT_DECAY, CLIP_NORM = 16, 3e-3, 100, 1e-4, 1.0
 EMA_DECAY = 0.998
-MEASURED = 1000  # test images for the curves; the ends are measured on all
+MEASURED = 1000  # number of test images for the curves; their ends use all test images
 
 TRAININGS = ("PyTorch", "ours", "ours with Muon")
 
 
 class Point(NamedTuple):
-    """Test NLL in nats after so many steps, and seconds of them."""
+    """Number of steps, seconds of training, and the test NLL in nats after them."""
 
     steps: int
     seconds: float
@@ -51,7 +52,7 @@ class Point(NamedTuple):
 
 
 def main() -> None:
-    """Prints the curves, and when ours reach what PyTorch's ends at."""
+    """Print the curves, and the time when ours reach the final NLL of PyTorch."""
     parser = argparse.ArgumentParser(description="Trains against the clock.")
     parser.add_argument("--minutes", type=float, default=15)
     parser.add_argument("--measure_every", type=float, default=45, help="seconds of training")
@@ -59,7 +60,7 @@ def main() -> None:
     arguments = parser.parse_args()
     seconds = 60 * arguments.minutes
     if arguments.only is not None:
-        # What a child is for: its lines are read by the other half of this function.
+        # This is a child process. The other half of this function reads its lines.
         sys.stdin.readline()
         for point in train(arguments.only, seconds, arguments.measure_every):
             print(json.dumps(point), flush=True)
@@ -78,9 +79,9 @@ def main() -> None:
                 print(name, curves[name][-1], flush=True)
                 continue
             if child.wait():
-                sys.exit(child.returncode)  # it has said why
+                sys.exit(child.returncode)  # the child has printed the reason
             del children[name]
-    # The ends of the curves, which are of the same images.
+    # Compare points of the curves, which use the same images. The last point uses all images.
     goal = curves["PyTorch"][-2].nats
     for name in TRAININGS[1:]:
         reached = [point.seconds for point in curves[name][:-1] if point.nats <= goal]
@@ -89,13 +90,13 @@ def main() -> None:
 
 
 def _start(name: str) -> subprocess.Popen[str]:
-    """A process that trains whenever it is told to, until its next point."""
+    """Start a process that trains until its next point whenever it receives a line."""
     command = [sys.executable, "-m", "benchmarks.time_to_nll", f"--only={name}", *sys.argv[1:]]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def train(name: str, seconds: float, every: float) -> Iterator[Point]:
-    """The curve of a training of so many seconds; its last point is of the whole test split."""
+    """Train for ``seconds``, and yield the curve. Its last point uses the whole test split."""
     dataset, symbols = open_dataset("mnist", validation_fraction=0.1), Symbols(2, "dynamic")
     test = np.concatenate(
         [
@@ -103,7 +104,7 @@ def train(name: str, seconds: float, every: float) -> Iterator[Point]:
             for batch in evaluation_batches(dataset.splits["test"], symbols, batch_size=500)
         ]
     )
-    # The same for all.
+    # All trainings use the same batches.
     batches = training_batches(
         dataset.splits["train"], symbols, batch_size=BATCH, seed=0, flip=False, start_step=0
     )
@@ -120,7 +121,7 @@ def train(name: str, seconds: float, every: float) -> Iterator[Point]:
         trainer = TheirTraining(model)
     else:
         trainer = OurTraining(model, "muon" if name == "ours with Muon" else "adamw")
-    trainer.step(next(batches)["image"])  # the clock does not see what is compiled or loaded for it
+    trainer.step(next(batches)["image"])  # not on the clock: it compiles and loads
     steps, clock, due = 1, 0.0, every
     while clock < seconds:
         begun = time.perf_counter()
@@ -134,7 +135,7 @@ def train(name: str, seconds: float, every: float) -> Iterator[Point]:
 
 
 class TheirTraining:
-    """What somebody would write with PyTorch."""
+    """Training as a PyTorch user would write it."""
 
     def __init__(self, model: GatedPixelCNN):
         self._network = TorchGatedPixelCNN(model)
@@ -152,7 +153,7 @@ class TheirTraining:
         )
 
     def step(self, image: np.ndarray) -> None:
-        """One step."""
+        """Take one step."""
         self._optimizer.zero_grad()
         self._network.loss(torch.from_numpy(image[..., 0]).long()).backward()
         torch.nn.utils.clip_grad_norm_(self._network.parameters(), CLIP_NORM)
@@ -160,7 +161,7 @@ class TheirTraining:
         self._schedule.step()
 
     def nats(self, image: np.ndarray) -> float:
-        """Of images, with the weights as they are."""
+        """Mean NLL of images in nats, with the current weights."""
         with torch.no_grad():
             bits = [
                 float(self._network.loss(torch.from_numpy(part[..., 0]).long()))
@@ -170,7 +171,7 @@ class TheirTraining:
 
 
 class OurTraining:
-    """What train.py does."""
+    """Training as in ``train.py``."""
 
     def __init__(self, model: GatedPixelCNN, optimizer_name: str):
         optimizer, _ = make_optimizer(
@@ -192,12 +193,12 @@ class OurTraining:
         self._log_prob = jax.jit(lambda weights, x: nnx.merge(graph, weights).log_prob(x).mean())
 
     def step(self, image: np.ndarray) -> None:
-        """One step."""
+        """Take one step."""
         self._state, metrics = self._step(self._state, self._batch(image))
         jax.block_until_ready(metrics)
 
     def nats(self, image: np.ndarray) -> float:
-        """Of images, with the averaged weights."""
+        """Mean NLL of images in nats, with the averaged weights."""
         parts = np.split(image, len(image) // 100)
         return -float(np.mean([self._log_prob(self._state.averaged, part) for part in parts]))
 

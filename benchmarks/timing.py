@@ -1,6 +1,6 @@
-"""What a model costs, measured: a training step, cached sampling, naive sampling.
+"""Measured costs of a model: a training step, cached sampling and naive sampling.
 
-All on binary grids, ``side x side``; compiling is timed apart.
+All use binary grids, ``side x side``. Compilation is timed separately.
 """
 
 import time
@@ -25,7 +25,7 @@ from pixelprior.training.tasks.pixels import pixel_loss
 
 
 class Cost(NamedTuple):
-    """Seconds of a call, seconds of compiling it, and the operations of its matrix products."""
+    """Seconds of a call, seconds of its compilation, and operations in its matrix products."""
 
     seconds: float
     compile_seconds: float
@@ -33,7 +33,7 @@ class Cost(NamedTuple):
 
 
 class Training(NamedTuple):
-    """A compiled training step, the state before the first one, and a batch."""
+    """A compiled training step, the initial state, a batch, and the seconds of compilation."""
 
     step: Any
     state: TrainState
@@ -42,7 +42,7 @@ class Training(NamedTuple):
 
 
 def make_training(graph: nnx.GraphDef, weights: Any, batch: int, side: int) -> Training:
-    """A training step, optimizer and averages included."""
+    """Compile a training step, including the optimizer and the averaged weights."""
     optimizer, _ = make_optimizer(
         num_steps=1000, learning_rate=1e-3, warmup_steps=10, weight_decay=1e-2, clip_norm=1.0
     )
@@ -57,7 +57,7 @@ def make_training(graph: nnx.GraphDef, weights: Any, batch: int, side: int) -> T
 def time_training(
     graph: nnx.GraphDef, weights: Any, batch: int, side: int, repetitions: int = 5
 ) -> Cost:
-    """One training step; operations are those of the gradient."""
+    """Time one training step. The operations are those of the gradient."""
     step, state, inputs, compile_seconds = make_training(graph, weights, batch, side)
 
     def gradient(weights: Any) -> Any:
@@ -77,14 +77,14 @@ def time_training(
 def time_cached(
     graph: nnx.GraphDef, weights: Any, batch: int, side: int, repetitions: int = 3
 ) -> Cost:
-    """Cached sampling of a batch of binary images, split over all devices if that can be."""
+    """Time cached sampling of a batch of binary images, split over all devices if possible."""
     return time_sampler(graph, weights, METHODS["cached"], _noise(batch, side), repetitions)
 
 
 def time_sampler(
     graph: nnx.GraphDef, weights: Any, sampler: Sampler, noise: jax.Array, repetitions: int = 3
 ) -> Cost:
-    """A sampler, for the noise of a batch."""
+    """Time a sampler on the noise of a batch."""
     draw, compiling = compile_sampler(graph, weights, sampler, noise)
     if repetitions:
         jax.block_until_ready(draw())
@@ -95,7 +95,7 @@ def time_sampler(
 def compile_sampler(
     graph: nnx.GraphDef, weights: Any, sampler: Sampler, noise: jax.Array
 ) -> tuple[Callable[[], jax.Array], float]:
-    """A sampler for the noise of a batch, to be called, and the seconds of compiling it."""
+    """Compile a sampler for the noise of a batch; return it and the seconds of compilation."""
     mesh = mesh_for(len(noise))
     arguments = put_on(mesh, weights, noise)
     start = time.perf_counter()
@@ -104,7 +104,7 @@ def compile_sampler(
 
 
 def jitted(graph: nnx.GraphDef, sampler: Sampler, mesh: Mesh | None = None) -> Any:
-    """The sampler, jitted: weights and noise in, grids out."""
+    """Jit a sampler as a function from weights and noise to grids."""
 
     def draw(weights: Any, noise: jax.Array) -> jax.Array:
         return draw_grids(nnx.merge(graph, weights), Inputs(noise), sampler).grids
@@ -113,14 +113,14 @@ def jitted(graph: nnx.GraphDef, sampler: Sampler, mesh: Mesh | None = None) -> A
 
 
 def time_naive(graph: nnx.GraphDef, weights: Any, batch: int, side: int, pixels: int) -> float:
-    """Seconds of naive sampling, worked out from its first pixels: each costs the same.
+    """Seconds of naive sampling, extrapolated from its first pixels. Every pixel costs the same.
 
     Args:
-        graph: of the model.
-        weights: of the model.
-        batch: images drawn at once.
-        side: of an image.
-        pixels: how many to time.
+        graph: the graph of the model.
+        weights: the weights of the model.
+        batch: the number of images to draw at once.
+        side: the height and width of an image.
+        pixels: the number of pixels to time.
     """
     stages = len(nnx.merge(graph, weights).stages())
     return sum(_time_naive_stage(graph, weights, batch, side, pixels, n) for n in range(stages))
@@ -131,7 +131,7 @@ def _time_naive_stage(
 ) -> float:
     def draw(weights: Any, noise: Any) -> Any:
         stage = nnx.merge(graph, weights).stages()[number]
-        # What is given of earlier stages costs the same, whatever it is.
+        # The cost does not depend on the values from earlier stages.
         given = jnp.zeros(noise.shape, jnp.int32) if number else None
         return Naive(timed)(stage.model, stage_inputs(stage, Inputs(noise, given=given)))
 

@@ -1,10 +1,11 @@
-"""Our training step against that of the same network in plain PyTorch.
+"""Our training step compared with the same network in plain PyTorch.
 
     pip install -e ".[bench]"
     python -m benchmarks.torch_baseline [--rounds=5]
 
-Same weights, same loss, same optimizer (AdamW after clipping), same batch; ours also averages the
-weights. The two take turns, so that a machine whose speed moves is the same for both.
+The weights, the loss, the optimizer (AdamW after clipping) and the batch are the same. Ours also
+averages the weights. The two take turns, so that changes in the speed of the machine affect both
+equally.
 """
 
 import argparse
@@ -35,7 +36,7 @@ VARIANCE = 0.1
 
 
 def main() -> None:
-    """Prints the table."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description="Times training steps against PyTorch's.")
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
@@ -58,7 +59,7 @@ def main() -> None:
 
 
 def gated_pixel_cnn() -> tuple[Callable[[], Any], Callable[[], Any]]:
-    """A step of ours, and one of PyTorch's."""
+    """Make our training step and that of PyTorch."""
     model = GatedPixelCNN(Grid(28, 28, 1, 2), features=128, num_layers=10, rngs=nnx.Rngs(0))
     image = np.random.default_rng(0).integers(0, 2, (16, 28, 28, 1))
     network = TorchGatedPixelCNN(model)
@@ -68,7 +69,7 @@ def gated_pixel_cnn() -> tuple[Callable[[], Any], Callable[[], Any]]:
 
 
 def vqvae() -> tuple[Callable[[], Any], Callable[[], Any]]:
-    """A step of ours, and one of PyTorch's."""
+    """Make our training step and that of PyTorch."""
     config = load_recipe("fashion_mnist:vqvae")
     grid = Grid(28, 28, 1, 256)
     model = build_tokenizer(config["tokenizer"], config["quantizer"], grid, seed=0)
@@ -81,18 +82,18 @@ def vqvae() -> tuple[Callable[[], Any], Callable[[], Any]]:
 
 
 def vqvae_loss(model: Any, batch: Any, key: jax.Array) -> Loss:
-    """As the task of a tokenizer has it."""
+    """Loss of the task of a tokenizer."""
     losses = model.loss(batch["image"], variance=VARIANCE, key=key)
     return Loss(losses.total, {"loss": losses.total}, losses.statistics)
 
 
 def move_codebooks(model: Any, statistics: Any) -> None:
-    """As the task of a tokenizer has it."""
+    """Update the codebooks as in the task of a tokenizer."""
     model.update_codebooks([merge_statistics(level) for level in statistics])
 
 
 def our_step(model: Any, loss: Any, batch: Any, **settings: Any) -> Callable[[], Any]:
-    """A training step, as `pixelprior.training` takes it."""
+    """Make a training step with `pixelprior.training`."""
     optimizer, _ = make_optimizer(
         schedule="constant",
         num_steps=1,
@@ -102,7 +103,7 @@ def our_step(model: Any, loss: Any, batch: Any, **settings: Any) -> Callable[[],
         clip_norm=CLIP_NORM,
     )
     graph, weights = nnx.split(model)
-    # A copy: the step gives its state away, and the model is the caller's.
+    # Copy the weights, because the step donates its state and the caller keeps the model.
     state = init_state(jax.tree.map(jnp.copy, weights), optimizer)
     step = make_train_step(
         graph, optimizer, loss, ema_decay=0.999, key=jax.random.key(0), **settings
@@ -118,7 +119,7 @@ def our_step(model: Any, loss: Any, batch: Any, **settings: Any) -> Callable[[],
 
 
 def their_step(network: torch.nn.Module, loss: Callable[[], torch.Tensor]) -> Callable[[], Any]:
-    """The same in PyTorch."""
+    """Make the same training step in PyTorch."""
     decayed = [p for name, p in network.named_parameters() if not name.endswith("bias")]
     biases = [p for name, p in network.named_parameters() if name.endswith("bias")]
     optimizer = torch.optim.AdamW(

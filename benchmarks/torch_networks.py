@@ -1,8 +1,8 @@
-"""The Gated PixelCNN and the VQ-VAE once more, in plain PyTorch, with our weights.
+"""The Gated PixelCNN and the VQ-VAE in plain PyTorch, with our weights.
 
-They are what somebody would write who knows the papers and PyTorch: channels first, convolutions
-padded to one side, `torch.nn` for all else. Kernels are as large as what they see, so nothing is
-masked. What they compute is what our networks compute, to rounding.
+The code follows the papers and the style of PyTorch: channels first, convolutions padded on one
+side, and `torch.nn` for the rest. Kernels cover only positions that a prediction may depend on, so
+nothing is masked. The results equal those of our networks, up to rounding.
 """
 
 from typing import Any
@@ -33,14 +33,14 @@ class TorchGatedBlock(nn.Module):
         self.output = nn.Conv2d(e, e, 1)
 
     def forward(self, v: torch.Tensor, h: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Both streams."""
+        """Compute both streams."""
         y = self.above(F.pad(v, self.above_padding))
         x = self.output(_gated(self.left(F.pad(h, self.left_padding)) + self.link(y)))
         return _gated(y), h + x if self.residual else x
 
 
 class TorchGatedPixelCNN(nn.Module):
-    """Of one channel, with a softmax head."""
+    """A Gated PixelCNN for one channel, with a softmax head."""
 
     def __init__(self, model: GatedPixelCNN):
         super().__init__()
@@ -89,12 +89,12 @@ class TorchResidualBlock(nn.Module):
         self.back = nn.Conv2d(r, d, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The input and what is added to it."""
+        """Add the residual to the input."""
         return x + self.back(F.relu(self.wide(F.relu(x))))
 
 
 class TorchVQVAE(nn.Module):
-    """Of one level with stride 4, one codebook that is a moving average, and squared error."""
+    """A VQ-VAE of one level with stride 4, one moving-average codebook, and squared error."""
 
     codebook: torch.Tensor
     counts: torch.Tensor
@@ -127,7 +127,7 @@ class TorchVQVAE(nn.Module):
         return x
 
     def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The pixels decoded, the vectors, and which codes they became."""
+        """Return the decoded pixels, the vectors, and the indices of their codes."""
         z = self.encode(pixels)
         flat = z.detach().reshape(-1, z.shape[-1])
         distance = (self.codebook**2).sum(dim=1) - 2 * flat @ self.codebook.T
@@ -136,7 +136,7 @@ class TorchVQVAE(nn.Module):
         return self.decode(z + (codes - z).detach()), z, indices
 
     def loss(self, pixels: torch.Tensor, variance: float) -> torch.Tensor:
-        """Squared error and commitment; moves the codebook, as a training step does."""
+        """Squared error and commitment loss; also updates the codebook, as a training step does."""
         decoded, z, indices = self(pixels)
         codes = self.codebook[indices].reshape(z.shape)
         commitment = self.quantizer.commitment * ((z - codes) ** 2).mean()
@@ -145,7 +145,7 @@ class TorchVQVAE(nn.Module):
         return ((decoded - pixels) ** 2).mean() / variance + commitment
 
     def _move(self, vectors: torch.Tensor, indices: torch.Tensor) -> None:
-        """The moving average, and dead codes that start again at vectors of the batch."""
+        """Update the moving average, and move dead codes to vectors of the batch."""
         quantizer = self.quantizer
         chosen = torch.zeros_like(self.counts).index_add_(0, indices, torch.ones(len(indices)))
         sums = torch.zeros_like(self.codebook).index_add_(0, indices, vectors)
@@ -196,7 +196,7 @@ def _linear(linear: nnx.Linear) -> nn.Conv2d:
 
 
 def _shuffled_conv(conv: nnx.Conv) -> nn.Conv2d:
-    """Its features in the order that `torch.nn.functional.pixel_shuffle` takes them in."""
+    """Order the features as `torch.nn.functional.pixel_shuffle` needs them."""
     ours = _conv(conv, stride=1, padding=1)
     order = torch.arange(ours.out_channels).reshape(4, -1).T.reshape(-1)
     with torch.no_grad():
@@ -207,7 +207,7 @@ def _shuffled_conv(conv: nnx.Conv) -> nn.Conv2d:
 
 
 def _copy_gated(ours: TorchGatedBlock, theirs: Any, layer: tuple[int, ...]) -> None:
-    """From a block, or from one layer of stacked ones."""
+    """Copy the weights of a block, or of one layer of stacked blocks."""
     ours.above.weight.copy_(_kernel(theirs.above.kernel[...][layer]))
     ours.above.bias.copy_(_tensor(theirs.above_bias[...][layer]))
     ours.left.weight.copy_(_kernel(theirs.left.kernel[...][layer]))
@@ -224,7 +224,7 @@ def _copy_conv(ours: nn.Conv2d, theirs: Any) -> None:
 
 
 def _kernel(kernel: Any) -> torch.Tensor:
-    """``[rows, columns, d, e]`` or ``[d, e]`` as ``[e, d, rows, columns]``."""
+    """Convert ``[rows, columns, d, e]`` or ``[d, e]`` to ``[e, d, rows, columns]``."""
     tensor = _tensor(kernel)
     return tensor.permute(3, 2, 0, 1) if tensor.ndim == 4 else tensor.T[..., None, None]
 

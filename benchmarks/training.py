@@ -1,4 +1,4 @@
-"""How fast a model learns: the time of a training step against its matrix products.
+"""Speed of training: the time of a step compared with its matrix products.
 
 python -m benchmarks.training [--model=pixel_cnn] [--features=128] [--num_layers=10]
 """
@@ -9,7 +9,7 @@ from benchmarks.timing import time_training
 
 
 def main() -> None:
-    """Prints the table."""
+    """Print the table."""
     parser = network_arguments("Times the training step.")
     parser.add_argument("--batches", type=int, nargs="+", default=[16])
     parser.add_argument("--repetitions", type=int, default=5)

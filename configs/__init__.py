@@ -1,1 +1,1 @@
-"""The experiments that come along, one recipe for each data set."""
+"""Included experiments: one recipe for each data set."""

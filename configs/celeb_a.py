@@ -1,10 +1,10 @@
-r"""CelebA, resized to 64x64 pixels in 8-bit colour: tokenizers and priors, no model of pixels.
+r"""CelebA, resized to 64x64 pixels in 8-bit colour: tokenizers and priors, no pixel models.
 
     python train.py --config=configs/celeb_a.py:vqvae --workdir=runs/celeb_a_vqvae
     python train.py --config=configs/celeb_a.py:prior --workdir=runs/celeb_a_prior \
         --tokenizer=runs/celeb_a_vqvae
 
-Sources: van den Oord et al. 2017; Razavi et al. 2019 for vqvae2 and prior2. Nothing was measured.
+Sources: van den Oord et al. 2017; Razavi et al. 2019 for vqvae2 and prior2. There are no results.
 """
 
 from ml_collections import ConfigDict
@@ -37,5 +37,8 @@ VARIANTS = {
 
 
 def get_config(variant: str = "") -> ConfigDict:
-    """The experiment; `pixelprior.experiment.TASKS` says what each key means."""
+    """Return the config of a variant.
+
+    `pixelprior.experiment.TASKS` says what each key means.
+    """
     return resolve(VARIANTS, variant)

@@ -6,10 +6,10 @@ r"""CIFAR-10, 32x32 pixels in 8-bit colour: networks for an accelerator.
     python train.py --config=configs/cifar10.py:prior --workdir=runs/cifar10_prior \
         --tokenizer=runs/cifar10_vqvae
 
-Needs CIFAR-10 as TFDS prepares it, see the README. The first trains a Gated PixelCNN (van den Oord
-et al. 2016b, table 1: 3.03 bits/dim). No network was trained at the size that stands here. What was
-measured are small ones, of a few hundred thousand parameters, by compare:cifar10. Bits/dim on a
-copy of the data that went through JPEG are not comparable with published ones.
+TFDS must have prepared CIFAR-10; see the README. The first command trains a Gated PixelCNN (van den
+Oord et al. 2016b, table 1: 3.03 bits/dim). No network was trained at the size in this file. The
+results are those of small networks with a few hundred thousand parameters, from compare:cifar10.
+Bits/dim on a copy of the data with JPEG compression are not comparable with published values.
 """
 
 from typing import Any
@@ -34,7 +34,7 @@ CODES = {
 def _pixels(
     name: str, bits: float, steps: int, minutes: float, source: str, **settings: Any
 ) -> Variant:
-    """A model of pixels; measured is a small one, after so many steps and minutes."""
+    """A pixel model. Its result comes from a small network, after ``steps`` and ``minutes``."""
     measured = (
         f"{bits} bits/dim on the test split after {steps} steps of 16 images, {minutes} minutes "
         "on 2 CPU cores, by a small network (compare:cifar10); not trained at this size"
@@ -138,5 +138,8 @@ VARIANTS = {
 
 
 def get_config(variant: str = "") -> ConfigDict:
-    """The experiment; `pixelprior.experiment.TASKS` says what each key means."""
+    """Return the config of a variant.
+
+    `pixelprior.experiment.TASKS` says what each key means.
+    """
     return resolve(VARIANTS, variant)

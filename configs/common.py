@@ -1,6 +1,6 @@
-"""Values that recipes share: every key of a config, as most experiments have it.
+"""Shared values of recipes: common values for most keys of a config.
 
-`pixelprior.experiment.TASKS` says what each key means. A recipe names what differs.
+`pixelprior.experiment.TASKS` says what each key means. A recipe states only other values.
 """
 
 from typing import Any
@@ -37,20 +37,20 @@ TRAINING: Config = {
 
 
 def pixels(model: Config, **differences: Any) -> Config:
-    """A model of the images themselves."""
+    """Make the config of a pixel model."""
     conditioning = {"class_conditional": False, "label_dropout": 0.0}
     start = {"task": "pixels", "seed": 0, "model": model}
     return start | IMAGES | conditioning | TRAINING | differences
 
 
 def tokenizer(network: Config, quantizer: Config, **differences: Any) -> Config:
-    """An autoencoder from images to codes."""
+    """Make the config of a tokenizer, an autoencoder from images to codes."""
     start = {"task": "tokenizer", "seed": 0, "tokenizer": network, "quantizer": quantizer}
     return start | IMAGES | TRAINING | differences
 
 
 def prior(top: Config, context: Config, **differences: Any) -> Config:
-    """A class-conditional model of the codes of a VQ-VAE."""
+    """Make the config of a class-conditional model of the codes of a VQ-VAE."""
     conditioning = {"data_dir": "", "class_conditional": True, "label_dropout": 0.1}
     models = {"models": {"top": top}, "context": context, "trained_levels": ("top",)}
     start = {"task": "prior", "seed": 0}
@@ -58,19 +58,19 @@ def prior(top: Config, context: Config, **differences: Any) -> Config:
 
 
 def two_levels(config: Config, *, strides: tuple[int, int], **network: Any) -> Config:
-    """A VQ-VAE-2 in place of a VQ-VAE: the finest level first, bottom codes and then top ones."""
+    """Change a VQ-VAE to a VQ-VAE-2. ``strides`` begins with the finest level: bottom, then top."""
     name = {"name": "vqvae2", "strides": strides}
     return config | {"tokenizer": config["tokenizer"] | name | network}
 
 
 def prior_of_two(config: Config, *, bottom: Config | None = None, **differences: Any) -> Config:
-    """P(top) P(bottom | top) in place of P(top); without other settings the two are alike."""
+    """Change P(top) to P(top) P(bottom | top). By default both models have the same settings."""
     top = config["models"]["top"]
     models = {"top": top, "bottom": top | (bottom or {})}
     return config | {"models": models, "trained_levels": ("top", "bottom")} | differences
 
 
-# What an architecture takes beside the head and what all take.
+# Settings of each architecture, without those of the head and those that all models accept.
 _KERNELS: Config = {"kernel_size": 3, "first_kernel_size": 7}
 _ARCHITECTURES: dict[str, Config] = {
     "pixel_cnn": _KERNELS,
@@ -85,7 +85,7 @@ _ARCHITECTURES: dict[str, Config] = {
 
 
 def network(name: str, **settings: Any) -> Config:
-    """The settings of a model, all that its constructor takes."""
+    """All settings of a model: every argument of its constructor that a config can set."""
     shared = {
         "embedding_features": 16,
         "head_features": 96,
@@ -99,13 +99,13 @@ def network(name: str, **settings: Any) -> Config:
 
 
 def vqvae(**settings: Any) -> Config:
-    """The settings of a VQ-VAE's encoder and decoder."""
+    """Settings of the encoder and decoder of a VQ-VAE."""
     shared = {"name": "vqvae", "residual_features": 32, "num_residual_blocks": 2}
     return shared | {"likelihood": "gaussian"} | settings
 
 
 def vector_quantizer(**settings: Any) -> Config:
-    """The settings of a vector quantizer."""
+    """Settings of a vector quantizer."""
     shared = {
         "name": "vector",
         "num_codebooks": 1,
@@ -120,7 +120,7 @@ def vector_quantizer(**settings: Any) -> Config:
     return shared | settings
 
 
-# Each of about 300,000 parameters: for grids of 28x28 symbols and ten minutes on 2 CPU cores.
+# Networks with about 300,000 parameters each, for 28x28 grids and ten minutes on 2 CPU cores.
 SMALL: dict[str, Config] = {
     "pixel_cnn": {"features": 72, "num_layers": 6},
     "gated_pixel_cnn": {"features": 40, "num_layers": 8},

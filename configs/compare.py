@@ -1,13 +1,13 @@
-r"""Every architecture on the same images, one run after the other, to be compared.
+r"""Every architecture on the same images, trained in turn, for a comparison.
 
     python train.py --config=configs/compare.py --workdir=runs/compare [--only=pixel_cnn]
     python train.py --config=configs/compare.py:cifar10 --workdir=runs/compare_cifar10
     python evaluate.py --compare runs/compare
 
-Each run lies in a folder of its own, and one key of one run is set by
-``--config.runs.pixel_cnn.num_steps=10``. The steps are as many as fit on 2 CPU cores: a step of one
-takes four times as long as one of another. Results of MNIST stand in the README, the others in
-docs/models.md; the sources stand beside the variants of mnist.
+Each run has its own folder. ``--config.runs.pixel_cnn.num_steps=10`` sets one key of one run. The
+number of steps is as large as 2 CPU cores allow. A step of one model can take four times as long as
+a step of another. The results for MNIST are in the README, the others in docs/models.md. The
+sources are listed with the variants of mnist.
 """
 
 from ml_collections import ConfigDict
@@ -15,12 +15,12 @@ from ml_collections import ConfigDict
 from pixelprior.configs import cifar10, common, fashion_mnist, mnist
 from pixelprior.experiment.recipes import Variant, resolve
 
-# Attention does not stand the step that convolutions do.
+# Attention needs a smaller learning rate than convolutions.
 LEARNING_RATES = dict.fromkeys(common.SMALL, 3e-3) | {"pixel_snail": 2e-3, "transformer": 2e-3}
 
 
 def _short(config: common.Config, name: str, num_steps: int) -> common.Config:
-    """A run of two to three minutes."""
+    """Shorten a config to a run of two to three minutes."""
     return config | {
         "batch_size": 16,
         "num_steps": num_steps,
@@ -36,7 +36,7 @@ def _short(config: common.Config, name: str, num_steps: int) -> common.Config:
 
 def _fashion_mnist(name: str, num_steps: int) -> common.Config:
     config = fashion_mnist.VARIANTS["" if name == "gated_pixel_cnn" else name].config
-    # Nothing is seen twice in this time, so that there is nothing to regularise.
+    # No image is used twice in this short run, so it needs no regularisation.
     model = config["model"] | {"dropout_rate": 0.0}
     return _short(config | {"model": model}, name, num_steps)
 
@@ -46,7 +46,7 @@ def _cifar10(name: str, num_steps: int) -> common.Config:
     return _short(cifar10.VARIANTS[""].config | {"model": model}, name, num_steps)
 
 
-# For Fashion-MNIST and for CIFAR-10.
+# Numbers of steps for Fashion-MNIST and for CIFAR-10.
 NUM_STEPS = {
     "pixel_cnn": (400, 300),
     "gated_pixel_cnn": (320, 260),
@@ -58,7 +58,7 @@ NUM_STEPS = {
     "multi_scale": (600, 480),
 }
 
-# That of configs/mnist.py, as large and trained for as long as the others.
+# The model of configs/mnist.py, but with the size and the training time of the others.
 _GATED = {"gated_pixel_cnn": mnist.small("gated_pixel_cnn", 1200)}
 _OTHERS = {name: mnist.VARIANTS[name].config for name in common.SMALL if name not in _GATED}
 
@@ -90,5 +90,8 @@ VARIANTS = {
 
 
 def get_config(variant: str = "") -> ConfigDict:
-    """The experiments; `pixelprior.experiment.TASKS` says what each key means."""
+    """Return the config of a variant.
+
+    `pixelprior.experiment.TASKS` says what each key means.
+    """
     return resolve(VARIANTS, variant)

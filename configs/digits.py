@@ -1,4 +1,4 @@
-r"""scikit-learn's handwritten digits, 8x8 pixels in 17 shades: the main job, nothing to download.
+r"""scikit-learn's handwritten digits, 8x8 pixels in 17 shades: the main job; it needs no download.
 
     python train.py --config=configs/digits.py --workdir=runs/digits
     python train.py --config=configs/digits.py:pixel_snail --workdir=runs/digits_pixel_snail
@@ -6,9 +6,9 @@ r"""scikit-learn's handwritten digits, 8x8 pixels in 17 shades: the main job, no
     python train.py --config=configs/digits.py:prior --workdir=runs/digits_prior \
         --tokenizer=runs/digits_vqvae
 
-The first trains a Gated PixelCNN (van den Oord et al. 2016b): 1.76 bits/dim (78.1 nats) on the
-test split after about a minute on 2 CPU cores. With vqvae2 and prior2 in place of vqvae and prior
-there are two levels of codes. Each variant's own result stands beside it.
+The first command trains a Gated PixelCNN (van den Oord et al. 2016b). It reaches 1.76 bits/dim
+(78.1 nats) on the test split after about a minute on 2 CPU cores. The variants vqvae2 and prior2
+have two levels of codes, vqvae and prior have one. Each variant lists its own result.
 """
 
 from typing import Any
@@ -135,5 +135,8 @@ VARIANTS = {
 
 
 def get_config(variant: str = "") -> ConfigDict:
-    """The experiment; `pixelprior.experiment.TASKS` says what each key means."""
+    """Return the config of a variant.
+
+    `pixelprior.experiment.TASKS` says what each key means.
+    """
     return resolve(VARIANTS, variant)

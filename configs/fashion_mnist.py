@@ -1,13 +1,14 @@
-r"""Fashion-MNIST, 28x28 pixels; models of pixels see 16 levels (4 bits) and are told the class.
+r"""Fashion-MNIST, 28x28 pixels; pixel models are class-conditional, with 16 values (4 bits).
 
     python train.py --config=configs/fashion_mnist.py --workdir=runs/fashion_mnist
     python train.py --config=configs/fashion_mnist.py:vqvae --workdir=runs/fashion_mnist_vqvae
     python train.py --config=configs/fashion_mnist.py:prior --workdir=runs/fashion_mnist_prior \
         --tokenizer=runs/fashion_mnist_vqvae
 
-Needs Fashion-MNIST as TFDS prepares it, see the README. The first trains a Gated PixelCNN (van den
-Oord et al. 2016b): 1.128 bits/dim (613.2 nats) on the test split after 320 steps. The priors named
-prior go over the codes of vqvae, those named prior2 over the codes of vqvae2.
+TFDS must have prepared Fashion-MNIST; see the README. The first command trains a Gated PixelCNN
+(van den Oord et al. 2016b). It reaches 1.128 bits/dim (613.2 nats) on the test split after 320
+steps. Variants whose names begin with prior2 model the codes of vqvae2. The other priors model the
+codes of vqvae.
 """
 
 from typing import Any
@@ -19,7 +20,7 @@ from pixelprior.experiment.recipes import Variant, resolve
 
 
 def _pixels(name: str, nats: str, steps: int, minutes: float, **settings: Any) -> Variant:
-    """A model of pixels, which has been measured after a short run only."""
+    """A pixel model. Its result is from a short run only."""
     measured = (
         f"{nats} on the test split after {steps} steps of 16 images, {minutes} minutes on 2 CPU "
         "cores, by compare:fashion_mnist; not trained for as long as it says here"
@@ -48,7 +49,7 @@ VQVAE = common.tokenizer(
     sample_every=1000,
     num_samples=32,
 )
-# The bottom codes have four times the places, which networks half as wide make up for.
+# There are four times as many bottom codes. Networks of half the width keep the cost similar.
 VQVAE2 = common.two_levels(VQVAE, strides=(2, 2), features=32) | {"num_steps": 1500}
 
 _LARGE_HEAD = {"embedding_features": 32, "head_features": 128, "dropout_rate": 0.2}
@@ -69,7 +70,7 @@ ATTENTION = _prior(
     "pixel_snail", features=64, num_layers=2, num_residuals=2, first_kernel_size=5, num_heads=4
 )
 SHORT = {"batch_size": 32, "num_steps": 800}
-# The bottom level has four times the codes, and much of what they say is known from the top.
+# The bottom level has four times as many codes, but the top codes give much of their content.
 PRIOR2 = common.prior_of_two(PRIOR, bottom={"features": 32, "num_layers": 4}, **SHORT)
 
 VARIANTS = {
@@ -135,5 +136,8 @@ VARIANTS = {
 
 
 def get_config(variant: str = "") -> ConfigDict:
-    """The experiment; `pixelprior.experiment.TASKS` says what each key means."""
+    """Return the config of a variant.
+
+    `pixelprior.experiment.TASKS` says what each key means.
+    """
     return resolve(VARIANTS, variant)

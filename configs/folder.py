@@ -6,10 +6,11 @@ r"""A folder of your own images, cropped to a square; sub-folders are classes.
     python train.py --config=configs/folder.py:prior --workdir=runs/my_prior \
         --tokenizer=runs/my_vqvae
 
-Images are resized to cover ``image_size`` (another: ``--config.image_size="(64, 48)"``) and cropped
-at their centre. With sub-folders, ``--config.class_conditional=True`` makes one class of each.
-Starting points: how long to train, and how well it does, depends on the images. Sources: van den
-Oord et al. 2016b for pixels, 2017 for codes; Razavi et al. 2019 for vqvae2 and prior2.
+Images are resized to cover ``image_size`` and cropped at their centre. Change the size with
+``--config.image_size="(64, 48)"``. With ``--config.class_conditional=True``, each sub-folder is a
+class. These configs are starting points. The best training time and the results depend on the
+images. Sources: van den Oord et al. 2016b for pixels, 2017 for codes; Razavi et al. 2019 for vqvae2
+and prior2.
 """
 
 from ml_collections import ConfigDict
@@ -46,5 +47,8 @@ VARIANTS = {
 
 
 def get_config(variant: str = "") -> ConfigDict:
-    """The experiment; `pixelprior.experiment.TASKS` says what each key means."""
+    """Return the config of a variant.
+
+    `pixelprior.experiment.TASKS` says what each key means.
+    """
     return resolve(VARIANTS, variant)

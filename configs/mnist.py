@@ -1,4 +1,4 @@
-r"""MNIST, 28x28 pixels; models of pixels learn it binarised anew at each sight (dynamically).
+r"""MNIST, 28x28 pixels; pixel models train on dynamically binarised images.
 
     python train.py --config=configs/mnist.py --workdir=runs/mnist
     python train.py --config=configs/mnist.py:pixel_snail --workdir=runs/mnist_pixel_snail
@@ -8,10 +8,10 @@ r"""MNIST, 28x28 pixels; models of pixels learn it binarised anew at each sight 
     python train.py --config=configs/mnist.py:prior --workdir=runs/mnist_prior \
         --tokenizer=runs/mnist_vqvae
 
-Needs MNIST as TFDS prepares it, see the README. The first trains a Gated PixelCNN (van den Oord et
-al. 2016b) to 89.56 nats on the test split in about 10 minutes. A far larger one, trained for
-longer, is known to reach 81.50. The curve of mnist:best stands in docs/training.md. Tokenizers and
-priors are those of fashion_mnist, for 8-bit images that are not binarised.
+TFDS must have prepared MNIST; see the README. The first command trains a Gated PixelCNN (van den
+Oord et al. 2016b) to 89.56 nats on the test split in about 10 minutes. A far larger Gated PixelCNN,
+trained for longer, is known to reach 81.50. The curve of mnist:best is in docs/training.md.
+Tokenizers and priors are those of fashion_mnist, for 8-bit images that are not binarised.
 """
 
 from typing import Any
@@ -112,5 +112,8 @@ VARIANTS = {
 
 
 def get_config(variant: str = "") -> ConfigDict:
-    """The experiment; `pixelprior.experiment.TASKS` says what each key means."""
+    """Return the config of a variant.
+
+    `pixelprior.experiment.TASKS` says what each key means.
+    """
     return resolve(VARIANTS, variant)

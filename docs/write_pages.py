@@ -1,4 +1,4 @@
-"""Writes the pages that are made from the source: ``python docs/write_pages.py``."""
+"""Write the pages that are generated from the source: ``python docs/write_pages.py``."""
 
 import ast
 import re
@@ -63,9 +63,9 @@ SHAPES = {
     "fashion_mnist": (28, 28, 1),
     "cifar10": (32, 32, 3),
 }
-"""Of the data sets that have a size of their own; the others get ``image_size``."""
+"""Image shapes of data sets with a fixed size; the others use ``image_size``."""
 CLASSES = 10
-"""Of each of them."""
+"""Number of classes of each data set."""
 
 LICENCES = {
     "digits": "comes with scikit-learn (BSD); from the UCI repository's Optical Recognition of "
@@ -79,20 +79,20 @@ LICENCES = {
 
 
 def messages() -> Iterator[tuple[str, str]]:
-    """Every message of an error that is somebody's to mend, with its file, in order."""
+    """Yield the file and the message of every error that a user can correct, in order."""
     for path in sorted(SOURCE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.Call) or not node.args:
                 continue
             if isinstance(node.func, ast.Name) and node.func.id in ERRORS:
                 text = " ".join(_text(node.args[0]).split())
-                # What is only handed on is there once more, where it is made.
+                # A message that is only passed on is listed where it is made.
                 if re.search(r"[a-z]{3}", text.replace("...", "")):
                     yield path.relative_to(SOURCE).as_posix(), text
 
 
 def _text(node: ast.expr) -> str:
-    """A message, with an ellipsis for what it is filled in with."""
+    """Text of a message, with an ellipsis for each inserted value."""
     match node:
         case ast.Constant():
             return str(node.value)
@@ -104,7 +104,7 @@ def _text(node: ast.expr) -> str:
 
 
 def messages_page() -> str:
-    """All messages, by subject."""
+    """Page of all messages, by subject."""
     lines = [
         "# Every message",
         "",
@@ -125,7 +125,7 @@ def messages_page() -> str:
 
 
 def cards_page() -> str:
-    """A card for each variant of each recipe."""
+    """Page of model cards, one for each variant of each recipe."""
     lines = [
         "# Model cards",
         "",
@@ -155,13 +155,13 @@ def cards_page() -> str:
 
 
 def _paragraphs(text: str) -> list[str]:
-    """The paragraphs of a docstring, without its commands."""
+    """Paragraphs of a docstring, without its commands."""
     paragraphs = [" ".join(part.split()) for part in text.split("\n\n")]
     return [paragraph for paragraph in paragraphs if not paragraph.startswith("python ")]
 
 
 def _tokenizer_config(name: str) -> Mapping[str, Any]:
-    """The config of the tokenizer whose codes a prior's recipe is written for."""
+    """Config of the tokenizer whose codes the recipe of a prior models."""
     recipe, _, variant = name.partition(":")
     return load_recipe(f"{recipe}:vqvae2" if "prior2" in variant else f"{recipe}:vqvae")
 

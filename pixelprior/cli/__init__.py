@@ -1,1 +1,1 @@
-"""The command line: flags, tables, files. Nothing else prints."""
+"""The command line: flags, tables and files. Only this package prints results."""

@@ -1,4 +1,4 @@
-"""What the command lines share: flags in, one call, and errors as a sentence instead of a trace."""
+"""Shared start of all command lines: parse the flags, call the script, report errors briefly."""
 
 import re
 import sys
@@ -19,19 +19,20 @@ HELP = {"--help", "-help", "-h"}
 def run(
     main: Callable[..., int | None], flag_groups: FlagGroups, *, takes_names: bool = False
 ) -> None:
-    """Parse the flags, call ``main`` and exit with the status it returns.
+    """Parse the flags, call ``main`` and exit with the status that it returns.
+
+    An `InputError` ends the process with one sentence on standard error and exit status 2. A flag
+    that does not exist, or does not parse, ends it in the same way.
 
     Args:
         main: the command, in the module that defines its flags.
-        flag_groups: the flags of that module as ``--help`` lists them.
-        takes_names: call ``main`` with the list of all arguments that are not flags.
-
-    An `InputError`, and a flag that does not exist or does not parse, end the process with a
-    sentence on standard error and exit status 2.
+        flag_groups: the flags of that module, as ``--help`` lists them.
+        takes_names: call ``main`` with the list of all arguments that are not flags. If False,
+            such arguments are an error.
     """
 
     def call(arguments: Sequence[str]) -> int | None:
-        # What the libraries below have to tell would drown what the run has to tell.
+        # Messages of the libraries would hide those of the run.
         logging.set_verbosity(logging.ERROR)
         keep_compiled_programs()
         names = list(arguments[1:])
@@ -53,10 +54,10 @@ def _parse(arguments: Sequence[str]) -> list[str]:
     try:
         return flags.FLAGS(_with_config_file(arguments))
     except (flags.Error, InputError) as error:
-        # What a config raises comes at the end of a traceback that ml_collections has put in.
+        # ml_collections puts a traceback into its message. The error of the config is at its end.
         _fail(str(error).rpartition(f"{InputError.__module__}.{InputError.__name__}: ")[2].strip())
-    # What ml_collections raises for a key that the config does not have, and for a value of another
-    # type than the key's.
+    # ml_collections raises these for a key that the config does not have. For a value of the wrong
+    # type it raises those of the next clause.
     except (KeyError, AttributeError) as error:
         words = str(error)
         key, meant = re.search(r"\w+", words), re.search(r'Did you mean "(\w+)"', words)
@@ -67,7 +68,7 @@ def _parse(arguments: Sequence[str]) -> list[str]:
 
 
 def _with_config_file(arguments: Sequence[str]) -> list[str]:
-    """``--config=NAME`` and ``--config NAME``, with the file that is meant by the name."""
+    """Replace the name in ``--config=NAME`` and ``--config NAME`` by the path of its file."""
     found = list(arguments)
     for n, argument in enumerate(found):
         flag, equals, value = argument.partition("=")

@@ -1,4 +1,4 @@
-"""The comparison of ``evaluate.py --compare``: one table of several runs, and figures."""
+"""Comparison of several runs for ``evaluate.py --compare``: one table, and figures."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,23 +27,23 @@ def compare_runs(
     json_file: str | Path | None,
     batch_size: int,
 ) -> dict[str, Any]:
-    """Measure runs of models of pixels, print one table and write it with figures to a folder.
+    """Measure runs of pixel models, print one table and write it with figures to a folder.
 
-    The weights are the averaged ones of each run's best checkpoint.
+    Each run is measured with the averaged weights of its best checkpoint.
 
     Args:
-        workdirs: run folders, or folders of run folders: those of `train_list`.
+        workdirs: run folders, or folders of run folders, as `train_list` writes them.
         split: "test" or "validation".
-        out: the folder for the table and the figures; made if it is not there.
-        json_file: where to write all that was measured, or None.
+        out: the folder for the table and the figures; created if missing.
+        json_file: the file for all results as JSON, or None.
         batch_size: the number of images to measure at once.
 
     Returns:
         The content of the JSON file.
 
     Raises:
-        InputError: if a run cannot be read or is not one of pixels, the runs are not of the same
-            data, or the results cannot be written.
+        InputError: if a run cannot be read or has no pixel model, if the runs have different data,
+            or if the results cannot be written.
     """
     check_batch_size(batch_size, data_mesh())
     out, report = Path(out), Terminal()
@@ -88,14 +88,14 @@ def _as_json(row: Row) -> dict[str, Any]:
 
 
 def _draw(rows: Sequence[Row], drawn: Mapping[str, Drawn], split: str, out: Path) -> None:
-    """Draw the figures, with the runs in this order."""
-    # Matplotlib takes a while to import, and nothing else needs it.
+    """Draw the figures, with the runs in the order of ``rows``."""
+    # Imported here because Matplotlib is slow to import and nothing else needs it.
     from pixelprior.figures import plots
 
     names = [row.run for row in rows]
     shown = {name: drawn[name] for name in names}
     first = shown[names[0]]
-    # Nats are what is quoted for binary images, bits per dimension for all others.
+    # Papers report nats for binary images, and bits per dimension for all others.
     binary = first.levels == 2
     unit, scale = ("nats", 1.0) if binary else ("bits/dim", rows[0].bits_per_dim / rows[0].nats)
     plots.save_learning_curves(
@@ -134,5 +134,5 @@ def _draw(rows: Sequence[Row], drawn: Mapping[str, Drawn], split: str, out: Path
 
 
 def _bar(value: float | None, scale: float = 1.0) -> tuple[float, str] | None:
-    """Give a value with its words."""
+    """Pair a scaled value with its text; None if there is no value."""
     return None if value is None else (value * scale, in_short(value * scale))

@@ -1,4 +1,4 @@
-"""The costs of ``evaluate.py --cost``, as a table and as a file."""
+"""Costs of a run for ``evaluate.py --cost``, as a table and as a file."""
 
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,11 @@ from pixelprior.system.console import Terminal
 
 
 def measure_cost(workdir: str | Path, *, json_file: str | Path | None = None) -> dict[str, Any]:
-    """Measure the cost of a run, print it, and keep it in the run folder.
+    """Measure the costs of a run, print them, and keep them in the run folder.
 
     Args:
         workdir: the run folder.
-        json_file: where to write the results as well, or None.
+        json_file: another file for the results, or None.
 
     Returns:
         The content of the JSON file.

@@ -1,4 +1,4 @@
-"""Measures a trained model on a whole split, beside honest yardsticks; or several side by side.
+"""Measure a trained model on a whole split, with baselines; or compare several runs.
 
 python evaluate.py --workdir=runs/digits [--split=test] [--json=results.json]
 python evaluate.py --workdir=runs/digits --num_samples=1000 [--features=inception]
@@ -22,43 +22,43 @@ from pixelprior.cli.receptive_field import draw_receptive_field
 from pixelprior.cli.report.write import write_report
 from pixelprior.errors import InputError
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "The run folder.")
-_SPLIT = flags.DEFINE_enum("split", "test", ["test", "validation"], "Which images.")
-_JSON = flags.DEFINE_string("json", None, "A file to write the results to, as JSON.")
-_PER_IMAGE = flags.DEFINE_string(
-    "per_image", None, "An .npz file to write the values of each image to."
-)
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "How many images to score at once.")
-_BASELINES = flags.DEFINE_bool("baselines", True, "Fit and measure the yardsticks too.")
-_NUM_SAMPLES = flags.DEFINE_integer("num_samples", 0, "How many samples to draw and judge.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "The run folder to measure.")
+_SPLIT = flags.DEFINE_enum("split", "test", ["test", "validation"], "Split to measure.")
+_JSON = flags.DEFINE_string("json", None, "File for the results, as JSON.")
+_PER_IMAGE = flags.DEFINE_string("per_image", None, "An .npz file for the values of each image.")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Number of images to score at once.")
+_BASELINES = flags.DEFINE_bool("baselines", True, "Fit and measure baselines too.")
+_NUM_SAMPLES = flags.DEFINE_integer("num_samples", 0, "Number of samples to draw and judge.")
 _SAMPLES = flags.DEFINE_string(
-    "samples", None, "Samples to judge instead: a file of sample.py --out=samples.npz."
+    "samples", None, "File of samples to judge, from sample.py --out=samples.npz; draws none."
 )
 _FEATURES = flags.DEFINE_enum(
     "features",
     "classifier",
     ["classifier", "inception"],
-    "Whose features samples are judged by: those of a small network that is trained on the data "
-    "set itself, or those that FID is measured with.",
+    "Network whose features judge the samples: classifier, a small network trained on the same "
+    "data set; or inception, the network of FID.",
 )
 _INCEPTION_WEIGHTS = flags.DEFINE_string(
-    "inception_weights", None, "Their file, if they are not to be downloaded."
+    "inception_weights", None, "File of the Inception weights; by default they are downloaded."
 )
-_CHECKPOINT = flags.DEFINE_enum("checkpoint", "best", ["best", "latest"], "Which weights.")
-_AVERAGED = flags.DEFINE_bool("averaged", True, "Their moving average, or the raw ones.")
+_CHECKPOINT = flags.DEFINE_enum("checkpoint", "best", ["best", "latest"], "Checkpoint to load.")
+_AVERAGED = flags.DEFINE_bool(
+    "averaged", True, "Use the moving average of the weights, not the raw ones."
+)
 _RECEPTIVE_FIELD = flags.DEFINE_string(
-    "receptive_field", None, "Draw which positions the model sees to this PNG, and measure nothing."
+    "receptive_field", None, "PNG file for a picture of the receptive field; measures nothing else."
 )
 _COST = flags.DEFINE_bool(
-    "cost", False, "Measure what the run costs to train and to sample, and nothing else."
+    "cost", False, "Measure the costs of training and sampling, and nothing else."
 )
 _COMPARE = flags.DEFINE_bool(
-    "compare", False, "Measure the runs whose folders follow, or all runs in such a folder."
+    "compare", False, "Compare the run folders that follow; a folder of runs counts as all of them."
 )
 _REPORT = flags.DEFINE_string(
-    "report", None, "A folder for one page of all that is known of the runs of --compare."
+    "report", None, "Folder for one HTML page of all results of the runs of --compare."
 )
-_OUT = flags.DEFINE_string("out", "compare", "The folder for the figures of --compare.")
+_OUT = flags.DEFINE_string("out", "compare", "Folder for the table and figures of --compare.")
 
 FLAG_GROUPS: FlagGroups = {
     "One run": {
@@ -80,7 +80,7 @@ FLAG_GROUPS: FlagGroups = {
     "Results and work": {"json": "results.json", "per_image": "nats.npz", "batch_size": "16"},
 }
 
-# What each of the things that this script does takes.
+# The flags that each use of this script accepts.
 _FLAGS = {
     "--compare": ("compare", "split", "json", "batch_size", "out"),
     "--report": ("compare", "report", "split", "batch_size"),
@@ -94,7 +94,7 @@ _FLAGS = {
 
 
 def main(folders: Sequence[str]) -> None:
-    """One call, from the flags and the folders to compare."""
+    """Call the function that the flags ask for, with the folders to compare."""
     field, workdir = _RECEPTIVE_FIELD.value, _WORKDIR.value
     asked = {
         "--report": _REPORT.value,
@@ -150,5 +150,5 @@ def main(folders: Sequence[str]) -> None:
 
 
 def run() -> None:
-    """From the command line to the exit of the process."""
+    """Run the command line and exit the process."""
     app.run(main, FLAG_GROUPS, takes_names=True)

@@ -1,4 +1,4 @@
-"""The evaluation of ``evaluate.py``: a run measured on a split, as tables and files."""
+"""Evaluation of a run on a split for ``evaluate.py``: tables and files."""
 
 from pathlib import Path
 from typing import Any
@@ -29,34 +29,34 @@ def evaluate_run(
     inception_weights: str | Path | None = None,
     per_image: str | Path | None = None,
 ) -> dict[str, Any]:
-    """Measure a run, print tables, keep the results in the run folder and write those asked for.
+    """Measure a run, print tables, and keep the results in the run folder.
 
     Args:
         workdir: the run folder.
         split: "test" or "validation".
-        json_file: where to write the results as JSON, or None.
+        json_file: the file for the results as JSON, or None.
         batch_size: the number of images to measure at once.
         baselines: fit and measure the baselines too.
         checkpoint: "best" or "latest".
         averaged: take the moving average of the weights.
         num_samples: the number of samples to draw and judge.
-        samples: a file of samples to judge instead; see `read_samples`.
+        samples: a file of samples to judge instead of new ones; see `read_samples`.
         features: the network whose features are compared: "classifier" or "inception".
         inception_weights: the file of Inception's weights; by default they are downloaded.
-        per_image: where to write the values of each image, an ``.npz`` file, or None.
+        per_image: an ``.npz`` file for the values of each image, or None.
 
     Returns:
         The content of the JSON file: the run, the images and the results.
 
     Raises:
-        InputError: if the run or its data cannot be read, or the JSON file cannot be written.
+        InputError: if the run or its data cannot be read, or a file cannot be written.
     """
     check_writable(json_file)
     check_writable(per_image)
     report = Terminal()
     run = load_trained(workdir, checkpoint=checkpoint, averaged=averaged, report=report)
     folder = run.folder
-    assert folder is not None  # it was loaded from there
+    assert folder is not None  # the run was loaded from a folder
     evaluation = prepare(
         run,
         split=split,
@@ -84,7 +84,7 @@ def evaluate_run(
             save_grid(rows.reshape(-1, *rows.shape[2:]), 256, picture, columns=rows.shape[1])
             say(f"the samples nearest to training images, above those, in {picture}")
         result["samples"] = judged.result
-        # Samples of a file may be those of another run, so a report does not show them.
+        # A file can hold samples of another run, so reports do not show them.
         if samples is None:
             kept = {"weights": run.provenance, **judged.result}
             folder.keep_evaluation(f"{split}_samples", kept, report)

@@ -1,4 +1,4 @@
-"""The picture of ``evaluate.py --receptive_field``."""
+"""Picture of a receptive field for ``evaluate.py --receptive_field``."""
 
 from pathlib import Path
 
@@ -13,13 +13,13 @@ from pixelprior.system.console import Terminal, say
 def draw_receptive_field(
     workdir: str | Path, out: str | Path, *, checkpoint: str, averaged: bool
 ) -> None:
-    """Draw the receptive field of the centre of a run's images to a PNG file.
+    """Draw the receptive field of the centre pixel to a PNG file.
 
     Raises:
-        InputError: if the run cannot be read, is not one of pixels in raster order, or the file
-            cannot be written.
+        InputError: if the run cannot be read, its model does not predict pixels in raster order, or
+            the file cannot be written.
     """
-    # Matplotlib takes a while to import, and nothing else needs it.
+    # Imported here because Matplotlib is slow to import and nothing else needs it.
     from pixelprior.figures.plots import save_receptive_fields
 
     out = Path(out)

@@ -1,4 +1,4 @@
-"""Files of results, which are known to be writable before anything is measured for long."""
+"""Files of results. They are checked before the measurements, which take long."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from pixelprior.system.console import say
 
 
 def check_writable(file: str | Path | None) -> None:
-    """Raise an InputError if a file of results cannot be written; None is no file."""
+    """Raise an InputError if a file of results cannot be written; None means no file."""
     if file is None:
         return
     file = Path(file)
@@ -26,11 +26,11 @@ def check_writable(file: str | Path | None) -> None:
 
 
 def make_folder(folder: Path, path: str | Path, remedy: str) -> None:
-    """Make a folder for results, before they are measured.
+    """Create a folder for results before they are measured.
 
     Args:
-        folder: the folder; folders above it are made too.
-        path: the path that the user gave.
+        folder: the folder; missing parent folders are created too.
+        path: the path that the user gave, for the error message.
         remedy: the end of the error message.
 
     Raises:
@@ -44,7 +44,7 @@ def make_folder(folder: Path, path: str | Path, remedy: str) -> None:
 
 
 def write_json(file: str | Path | None, result: Mapping[str, Any]) -> None:
-    """Write results as JSON; None is no file."""
+    """Write results as JSON; None means no file."""
     if file is not None:
         write_atomically(Path(file), json.dumps(result, indent=2) + "\n")
         say(f"results in {file}")

@@ -1,4 +1,4 @@
-"""Make pictures of a trained run: samples, reconstructions, random codes, walks.
+"""Make pictures with a trained run: samples, reconstructions, random codes, walks.
 
 python sample.py --workdir=runs/digits --num=64 --out=samples.png
 python sample.py --workdir=runs/digits --num=1000 --out=samples --individual
@@ -20,49 +20,56 @@ from pixelprior.sampling.methods import AUTO, METHODS
 from pixelprior.sampling.strategies import strategies_from
 from pixelprior.system.devices import split_cpu
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "The run folder.", required=True)
+_WORKDIR = flags.DEFINE_string("workdir", None, "The run folder to sample from.", required=True)
 _OUT = flags.DEFINE_string(
-    "out", None, "A .png or .npz file, or with --individual a folder.", required=True
+    "out", None, "A .png or .npz file to write; with --individual, a folder.", required=True
 )
-_NUM = flags.DEFINE_integer("num", 64, "How many images.")
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "How many images to draw at once.")
-_SEED = flags.DEFINE_integer("seed", 0, "Image n of a seed is always the same picture.")
+_NUM = flags.DEFINE_integer("num", 64, "Number of images.")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Number of images to draw at once.")
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the images; image n of a seed is always the same.")
 _MODE = flags.DEFINE_enum(
     "mode",
     "sample",
     [*KINDS, *FIGURES],
-    "sample; complete: test images of which a part is known and the rest is drawn; progress: "
-    "samples as they fill up; sweep: the same ones at several temperatures and values of top_p; "
-    "likelihood: test images above the bits that each pixel costs. Of a tokenizer or prior also "
-    "reconstruct: test images above what their codes keep of them; random_codes: images of those; "
-    "interpolate: walks between the codes of two test images.",
+    "Kind of picture. sample: new images. complete: test images whose unknown part is drawn. "
+    "progress: samples at several stages of drawing. sweep: the same samples at several "
+    "temperatures and values of top_p. likelihood: test images above the bits of each pixel. "
+    "Only for a tokenizer or prior: reconstruct: test images above their reconstructions; "
+    "random_codes: images of random codes; interpolate: walks between the codes of two test "
+    "images.",
 )
 _KNOWN = flags.DEFINE_string(
-    "known", None, "What is known, to complete: top, left, or a black and white picture of it."
+    "known", None, "Known part for --mode=complete: top, left, or a black and white picture of it."
 )
 _IMAGES = flags.DEFINE_string(
-    "images", None, "To complete these instead of test images: folder:/path of image files."
+    "images", None, "Images to complete instead of test images: folder:/path of image files."
 )
 _TEMPERATURE = flags.DEFINE_list(
-    "temperature", ["1"], "Below 1 bolder, above 1 flatter; or one for each level, the top first."
+    "temperature", ["1"], "Temperature, or one for each level, the top first; below 1 is bolder."
 )
-_TOP_K = flags.DEFINE_integer("top_k", None, "Draw only from the k likeliest levels.")
-_TOP_P = flags.DEFINE_float("top_p", None, "Draw only from the likeliest levels of this mass.")
+_TOP_K = flags.DEFINE_integer("top_k", None, "Draw only from the k likeliest values.")
+_TOP_P = flags.DEFINE_float(
+    "top_p", None, "Draw only from the likeliest values whose probabilities reach this sum."
+)
 _MIN_P = flags.DEFINE_float(
-    "min_p", None, "Draw only from levels at least this many times as likely as the likeliest."
+    "min_p", None, "Draw only from values at least this many times as likely as the likeliest."
 )
-_GREEDY = flags.DEFINE_bool("greedy", False, "Take the likeliest level of every symbol.")
-_LABEL = flags.DEFINE_string("label", None, "A class, by number or name; by default all in turn.")
-_GUIDANCE = flags.DEFINE_float("guidance", None, "How far to go towards the class; 1 is as is.")
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "Where test images are, if they have moved.")
+_GREEDY = flags.DEFINE_bool("greedy", False, "Take the likeliest value of every symbol.")
+_LABEL = flags.DEFINE_string(
+    "label", None, "Class to draw, by number or name; by default all in turn."
+)
+_GUIDANCE = flags.DEFINE_float("guidance", None, "Strength of guidance; 1 is the model itself.")
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the data set, if it has moved.")
 _METHOD = flags.DEFINE_enum(
-    "method", AUTO, [AUTO, *METHODS], "How to draw them; the images are the same."
+    "method", AUTO, [AUTO, *METHODS], "Method of drawing; every method gives the same images."
 )
-_CHECKPOINT = flags.DEFINE_enum("checkpoint", "best", ["best", "latest"], "Which weights.")
-_AVERAGED = flags.DEFINE_bool("averaged", True, "Their moving average, or the raw ones.")
-_GRID = flags.DEFINE_bool("grid", True, "One picture of all images.")
-_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Whether to write over what is there.")
-_INDIVIDUAL = flags.DEFINE_bool("individual", False, "One file for each image, in a folder.")
+_CHECKPOINT = flags.DEFINE_enum("checkpoint", "best", ["best", "latest"], "Checkpoint to load.")
+_AVERAGED = flags.DEFINE_bool(
+    "averaged", True, "Use the moving average of the weights, not the raw ones."
+)
+_GRID = flags.DEFINE_bool("grid", True, "Write one picture of all images.")
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace the file or folder if it exists.")
+_INDIVIDUAL = flags.DEFINE_bool("individual", False, "Write one file for each image, in a folder.")
 
 
 FLAG_GROUPS: FlagGroups = {
@@ -94,7 +101,7 @@ FLAG_GROUPS: FlagGroups = {
 
 
 def main() -> None:
-    """One call, from the flags."""
+    """Make the pictures that the flags ask for."""
     split_cpu(min(_NUM.value, _BATCH_SIZE.value))
     sample_to_files(
         _WORKDIR.value,
@@ -137,5 +144,5 @@ def _temperatures() -> list[float]:
 
 
 def run() -> None:
-    """From the command line to the exit of the process."""
+    """Run the command line and exit the process."""
     app.run(main, FLAG_GROUPS)

@@ -1,4 +1,4 @@
-"""Figures that ``sample.py`` makes of a few samples: as they fill up, and with other choices.
+"""Figures of a few samples for ``sample.py``: while they fill up, and with other strategies.
 
 Legend: n images, h height, w width, c channels.
 """
@@ -22,7 +22,7 @@ TOP_PS = (0.8, 0.9, 0.95, 1.0)
 
 
 def save_progress(run: Run, request: Request, out: Path, num: int) -> None:
-    """Save samples as they fill up: an animation, or a strip of pictures for each of them.
+    """Save samples while they fill up: one animation, or a strip of pictures for each sample.
 
     Raises:
         InputError: if the run cannot be sampled from, or the file is neither .gif nor .png.
@@ -44,7 +44,7 @@ def save_choices(run: Run, request: Request, out: Path, num: int) -> None:
     """Save the same samples at several temperatures and values of top-p.
 
     Raises:
-        InputError: if the run cannot be sampled from, strategies are asked for beside these, or the
+        InputError: if the run cannot be sampled from, the request has strategies of its own, or the
             file is not .png.
     """
     if out.suffix.lower() != ".png":
@@ -71,4 +71,4 @@ FIGURES: dict[str, Callable[[Run, Request, Path, int], None]] = {
     "progress": save_progress,
     "sweep": save_choices,
 }
-"""Modes that make one figure of all images."""
+"""Modes that draw all images in one figure."""

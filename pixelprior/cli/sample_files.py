@@ -1,4 +1,4 @@
-"""The work of ``sample.py``: from a run folder to pictures on disk."""
+"""Pictures for ``sample.py``: from a run folder to files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,11 +35,12 @@ def sample_to_files(
 ) -> None:
     """Make ``num`` pictures and write them to one PNG or .npz file, or to a folder of PNG files.
 
-    They are written batch by batch, and an interrupted job continues after those on disk.
+    The pictures are written batch by batch. A job that was interrupted continues after the
+    pictures on disk.
 
     Raises:
-        InputError: if the run cannot be read, a setting does not fit its model, or there is
-            something in the way of what is to be written.
+        InputError: if the run cannot be read, a setting does not fit its model, or other files are
+            in the place of the output.
     """
     out = Path(out)
     if num < 1:
@@ -61,9 +62,9 @@ def sample_to_files(
         say(f"{num} images in {out} ({run.provenance})")
         return
     wanted = pictures(mode, run, request, subject)
-    # Fewer images than make a row that belongs together are laid out like any others.
+    # Too few images for one complete row are laid out like any others.
     columns = wanted.columns if wanted.columns and num >= wanted.columns else None
-    # All that the pictures depend on; samplers and sizes of batches give the same ones.
+    # All settings that the pictures depend on. Samplers and batch sizes do not change them.
     about = {
         "mode": mode,
         "run": str(Path(workdir).resolve()),

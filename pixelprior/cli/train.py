@@ -1,4 +1,4 @@
-"""Trains a model, a tokenizer or a prior, or a list of models; or goes on where it was stopped.
+"""Train a model, a tokenizer or a prior, or a list of models; or resume a run that was stopped.
 
 python train.py --config=configs/digits.py --workdir=runs/digits [--config.key=value ...]
 python train.py --config=configs/digits.py:prior --workdir=runs/prior --tokenizer=runs/vqvae
@@ -22,17 +22,23 @@ from pixelprior.system.console import Terminal
 from pixelprior.system.processes import is_first, joined
 from pixelprior.training.profile import parse_steps
 
-_CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment.", lock_config=True)
-_WORKDIR = flags.DEFINE_string("workdir", None, "The run folder, new or old.")
-_TOKENIZER = flags.DEFINE_string("tokenizer", None, "For a new prior, its tokenizer's run folder.")
-_PRIOR = flags.DEFINE_string("prior", None, "The prior that learned config.trained_levels' others.")
-_ONLY = flags.DEFINE_list("only", None, "Of a list of runs, the names of those to train.")
-_PLAN = flags.DEFINE_bool("plan", False, "Only print what a run will need, and train nothing.")
-_PROFILE = flags.DEFINE_string("profile", None, "START:STOP, the steps to be traced.")
-_WANDB = flags.DEFINE_string("wandb", None, "A project of Weights & Biases, to be told all.")
-_COORDINATOR = flags.DEFINE_string("coordinator", None, "Of several processes, HOST:PORT of one.")
-_NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many processes there are.")
-_PROCESS_ID = flags.DEFINE_integer("process_id", None, "Which of them this one is, from 0.")
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "Config file or recipe of the experiment.", lock_config=True
+)
+_WORKDIR = flags.DEFINE_string("workdir", None, "The run folder, new or to resume.")
+_TOKENIZER = flags.DEFINE_string("tokenizer", None, "Run folder of the tokenizer, for a new prior.")
+_PRIOR = flags.DEFINE_string(
+    "prior", None, "Run folder of a prior with the levels that config.trained_levels leaves out."
+)
+_ONLY = flags.DEFINE_list("only", None, "Names of the runs to train, if the config lists several.")
+_PLAN = flags.DEFINE_bool("plan", False, "Print the requirements of a run, and train nothing.")
+_PROFILE = flags.DEFINE_string("profile", None, "Steps to trace, as START:STOP.")
+_WANDB = flags.DEFINE_string("wandb", None, "Project of Weights & Biases to log to.")
+_COORDINATOR = flags.DEFINE_string(
+    "coordinator", None, "HOST:PORT of one process, for training with several."
+)
+_NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "Number of processes.")
+_PROCESS_ID = flags.DEFINE_integer("process_id", None, "Number of this process, from 0.")
 flags.mark_flag_as_required("config")
 
 FLAG_GROUPS: FlagGroups = {
@@ -54,18 +60,18 @@ FLAG_GROUPS: FlagGroups = {
 
 
 def main() -> int:
-    """One call, from the flags, by one process or several."""
+    """Train as the flags ask, in one process or as one of several."""
     with joined(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value):
         return _main()
 
 
 def _main() -> int:
-    """The exit status that shells expect after Ctrl-C is 130."""
+    """Train or plan; return the exit status. Shells expect 130 after Ctrl-C."""
     try:
         config = _CONFIG.value.to_dict()
-    # The file is opened when the config is first asked for.
+    # The file is opened when the config is first used.
     except OSError as error:
-        # The last line says what is wrong with which file.
+        # The last line names the file and the problem.
         reason = str(error).splitlines()[-1].strip()
         raise InputError(f"the config file cannot be loaded: {reason}") from error
     report = Terminal()
@@ -113,5 +119,5 @@ def _print(words: str) -> None:
 
 
 def run() -> None:
-    """From the command line to the exit of the process."""
+    """Run the command line and exit the process."""
     app.run(main, FLAG_GROUPS)

@@ -1,4 +1,4 @@
-"""Data: images by name, as symbols, or as a tokenizer's codes, in batches. NumPy and Grain only."""
+"""Images by name, as symbols or as codes of a tokenizer, in batches. Needs NumPy and Grain only."""
 
 from pixelprior.data.catalogue import open_dataset
 from pixelprior.data.codes.arrays import codes_in_memory

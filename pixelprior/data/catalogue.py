@@ -1,4 +1,4 @@
-"""The one door to all data sets: `open_dataset`."""
+"""Function that opens every data set: `open_dataset`."""
 
 import os
 
@@ -17,21 +17,21 @@ def open_dataset(
     validation_fraction: float = 0.1,
     data_dir: str | os.PathLike[str] | None = None,
 ) -> Dataset:
-    """Opens a data set. Nothing is downloaded, and equal arguments give equal splits.
+    """Open a data set. Nothing is downloaded, and equal arguments give equal splits.
 
     Args:
-        name: "digits", scikit-learn's; "folder:/path", a folder of image files, whose sub-folders
-            are classes; or the name of a data set that TensorFlow Datasets has prepared, like
-            "mnist".
-        image_size: ``(height, width)`` in pixels. Images are scaled until they cover it, keeping
-            their aspect, and cropped at the centre. ``(0, 0)`` leaves them as they are.
-        validation_fraction: the part of the training images, strictly between 0 and 1, that becomes
-            the validation split, where the data has none of its own.
-        data_dir: where TensorFlow Datasets keeps its data; by default the environment's
+        name: "digits" for the data set of scikit-learn, or "folder:/path" for a folder of image
+            files, whose sub-folders are classes. Any other name, like "mnist", is a data set that
+            TensorFlow Datasets has prepared.
+        image_size: ``(height, width)`` in pixels. Images are scaled until they cover it, with
+            their aspect ratio unchanged, and cropped at the centre. ``(0, 0)`` changes nothing.
+        validation_fraction: the part of the training images that becomes the validation split,
+            strictly between 0 and 1. Not used if the data has a validation split.
+        data_dir: the data folder of TensorFlow Datasets; by default the environment variable
             ``TFDS_DATA_DIR``, else ``~/tensorflow_datasets``.
 
     Raises:
-        DataError: if there is no such data set, or it cannot be used as asked.
+        DataError: if there is no such data set, or it does not fit the arguments.
     """
     height, width = image_size = (int(image_size[0]), int(image_size[1]))
     if image_size != (0, 0) and min(height, width) < 1:

@@ -1,4 +1,4 @@
-"""What opening a data set gives: a `Dataset` of three `Split`s."""
+"""Opened data sets: a `Dataset` has three `Split`s."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -17,9 +17,9 @@ class Split:
 
     Attributes:
         name: "train", "validation" or "test".
-        source: its images and labels.
-        native_levels: how many values a pixel of it can take: pixels are in ``[0, native_levels)``.
-        description: which images these are, printed beside every result, like "train[54000:]".
+        source: the images and labels.
+        native_levels: the number of values of a pixel; pixels are in ``[0, native_levels)``.
+        description: the images of the split, like "train[54000:]"; printed with every result.
     """
 
     name: str
@@ -33,13 +33,13 @@ class Split:
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """A data set as opened: images of one shape in three splits.
+    """An opened data set: images of one shape in three splits.
 
     Attributes:
-        name: the name it was opened by.
-        splits: "train", "validation" and "test"; none of them empty, no image in two of them.
+        name: the name that it was opened with.
+        splits: "train", "validation" and "test". None is empty, and no image is in two of them.
         class_names: the name of each label, in order; empty if there are no labels.
-        note: what a reader of results must know about the data; often empty.
+        note: a remark about the data that readers of results need; often empty.
     """
 
     name: str
@@ -69,14 +69,14 @@ class Dataset:
 
     @property
     def native_levels(self) -> int:
-        """How many values a pixel can take as stored: pixels are in ``[0, native_levels)``."""
+        """Number of values of a stored pixel; pixels are in ``[0, native_levels)``."""
         return self.splits["train"].native_levels
 
 
 def make_splits(
     sources: Mapping[str, tuple[Source, str]], shape: tuple[int, int, int], native_levels: int
 ) -> Mapping[str, Split]:
-    """The splits of a data set, from each one's source and description.
+    """Make the splits of a data set from the source and description of each.
 
     Raises:
         DataError: if a split is empty.

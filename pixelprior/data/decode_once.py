@@ -12,23 +12,23 @@ from pixelprior.data.errors import DataError
 from pixelprior.data.source import Example, Source
 
 KEPT_BYTES = 2 * 1024**3
-"""How much of a split is kept in memory: at most 2 GiB of pixels."""
+"""Largest number of bytes of pixels that a split keeps in memory: 2 GiB."""
 
 
 class DecodeOnce:
-    """A source that keeps what it has decoded, and reads batches.
+    """A source that reads batches and keeps the images that it has decoded.
 
-    Start-up costs nothing (the operating system hands out the memory as it is filled) and from the
-    second epoch on an image costs one copy. The first images of a source that is larger than
-    ``kept_bytes`` are kept, the others decoded every time.
+    Start-up costs nothing, because the operating system hands out the memory as it is filled. From
+    the second epoch on, an image costs one copy. If the source is larger than ``kept_bytes``, only
+    its first images are kept, and the others are decoded every time.
 
-    It may be read from many threads: a flag is set after the pixels it vouches for, and two threads
-    that decode the same image write the same bytes.
+    Many threads may read at once. The flag of an image is set after its pixels are written, and two
+    threads that decode the same image write the same bytes.
 
     Args:
         source: the images to decode.
-        shape: ``(h, w, c)`` of every one of them.
-        kept_bytes: how many bytes of pixels to keep.
+        shape: ``(h, w, c)`` of every image.
+        kept_bytes: the number of bytes of pixels to keep.
     """
 
     def __init__(self, source: Source, shape: tuple[int, int, int], kept_bytes: int = KEPT_BYTES):
@@ -43,17 +43,17 @@ class DecodeOnce:
         return len(self._source)
 
     def __getitem__(self, index: int) -> Example:
-        """The image and label at ``index``, as any source gives them."""
+        """The image and label at ``index``, as in any `Source`."""
         images, labels = self.read([range(len(self))[index]])
         return {"image": images[0], "label": int(labels[0])}
 
     def read(
         self, indices: Sequence[int] | Int[np.ndarray, " b"]
     ) -> tuple[UInt8[np.ndarray, "b h w c"], Int32[np.ndarray, " b"]]:
-        """Images and labels at ``indices``, each in ``[0, len(self))``, as fresh arrays.
+        """Images and labels at ``indices``, each in ``[0, len(self))``, as new arrays.
 
         Raises:
-            DataError: if an image cannot be decoded, or is not of the shape promised.
+            DataError: if an image cannot be decoded, or has another shape than ``shape``.
         """
         indices = np.asarray(indices, np.int64)
         kept = self._filled[indices]
@@ -70,7 +70,7 @@ class DecodeOnce:
     def _decode(self, index: int) -> tuple[UInt8[np.ndarray, "h w c"], int]:
         example = self._source[index]
         image, label = example["image"], example["label"]
-        # numpy would broadcast a grey image into three channels without a word.
+        # NumPy would silently broadcast a grey image to three channels.
         if image.shape != self.shape:
             raise DataError(f"image {index} has shape {image.shape}, expected {self.shape}")
         if index < self._capacity:

@@ -1,10 +1,11 @@
-"""The one exception of this package."""
+"""Exception of this package."""
 
 from pixelprior.errors import InputError
 
 
 class DataError(InputError):
-    """Data that cannot be used as asked: its message says what was expected, what came, what to do.
+    """Data that cannot be used as requested.
 
-    The message is a whole sentence or two, fit to be shown to a command-line user as it is.
+    The message names the expected and the actual data, and a remedy. It is one or two sentences
+    that the command line can show unchanged.
     """

@@ -1,9 +1,9 @@
 """Batches of symbols, for training and for evaluation.
 
-Legend: b batch, or the rows of it that are wanted, h height, w width, c channels.
+Legend: b batch, or the selected rows of it, h height, w width, c channels.
 
-Batch number ``step`` of a training run is a pure function of (seed, step). So resuming needs no
-iterator state, and a process of several that share the work reads its rows of each batch alone.
+Batch number ``step`` of a training run is a pure function of (seed, step). Resuming therefore needs
+no iterator state. If several processes share the work, each reads only its rows of a batch.
 """
 
 import sys
@@ -31,7 +31,7 @@ class Batch(TypedDict):
 
     Attributes:
         image: symbols, int32 ``[b, h, w, c]``.
-        label: the index of each one's class, int32 ``[b]``.
+        label: the class index of each image, int32 ``[b]``.
     """
 
     image: Int32[np.ndarray, "b h w c"]
@@ -39,10 +39,10 @@ class Batch(TypedDict):
 
 
 class EvaluationBatch(Batch):
-    """A batch of images to evaluate on, some of which may be there only to fill it.
+    """A batch of images to evaluate on. The last batch may contain padding.
 
     Attributes:
-        mask: bool ``[b]``, False for the images that fill up the last batch and must not count.
+        mask: bool ``[b]``, False for padding, which must not count.
     """
 
     mask: Bool[np.ndarray, " b"]
@@ -60,16 +60,16 @@ def training_batch(
 ) -> Batch:
     """Batch number ``step``: a pure function of its arguments.
 
-    Every epoch visits each image once, in an order of its own; a batch may span several epochs.
+    Every epoch visits each image once, in its own order. A batch may span several epochs.
 
     Args:
         split: the images.
-        symbols: how they become symbols.
-        batch_size: how many images, at least 1.
-        seed: any integer of at least 0; names the run's order, flips and dynamic draws.
-        flip: whether to mirror images left to right, each with probability 1/2.
+        symbols: the conversion from pixels to symbols.
+        batch_size: the number of images, at least 1.
+        seed: any integer of at least 0; determines the order, the flips and the dynamic draws.
+        flip: mirror images left to right, each with probability 1/2.
         step: the number of the batch, from 0.
-        rows: which of its rows are wanted.
+        rows: the rows of the batch to return.
 
     Raises:
         DataError: if a number is out of range, or an image cannot be read.
@@ -86,7 +86,7 @@ def training_batch(
         places=np.arange(batch_size)[rows],
     )
     if flip:
-        # After the draw: a statically binarised image stays the same image when mirrored.
+        # Flip after binarising, so that a statically binarised image stays the same when mirrored.
         mirrored = np.random.default_rng([seed, FLIPS, step]).random(batch_size)[rows] < 0.5
         image[mirrored] = image[mirrored, :, ::-1]
     return {"image": image, "label": labels}
@@ -102,13 +102,14 @@ def training_batches(
     start_step: int,
     rows: Rows = ALL_ROWS,
 ) -> Iterator[Batch]:
-    """Training batches without end, from number ``start_step`` on, read ahead in threads.
+    """Endless training batches from number ``start_step`` on, read ahead in threads.
 
-    Each one is the `training_batch` of its step.
+    Each batch is the `training_batch` of its step.
 
     Raises:
-        DataError: as `training_batch` does; for an image that cannot be read, or a negative seed or
-            step, when a batch is asked for.
+        DataError: if ``batch_size`` is below 1 or the symbols have more values than the pixels. An
+            image that cannot be read, or a negative seed or step, raises it when the caller takes
+            the batch.
     """
     _check(split, symbols, batch_size)
 
@@ -125,12 +126,12 @@ def evaluation_batches(
 ) -> Iterator[EvaluationBatch]:
     """Every image of a split once, in order, in batches of one size, read ahead in threads.
 
-    The last batch is filled up with copies of the first image, which its mask tells from real ones.
-    Random binarisation is the fixed draw of each image, whatever was drawn in training.
+    The last batch is padded with copies of the first image. Its mask marks them. Random
+    binarisation uses one fixed draw for each image, in every run.
 
     Raises:
-        DataError: if ``batch_size`` is below 1 or the symbols have more levels than the pixels; and
-            when a batch is asked for, if one of its images cannot be read.
+        DataError: if ``batch_size`` is below 1 or the symbols have more values than the pixels. An
+            image that cannot be read raises it when the caller takes the batch.
     """
     _check(split, symbols, batch_size)
 

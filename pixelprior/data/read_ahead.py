@@ -1,7 +1,7 @@
-"""Batches made ahead of their use, by Grain's threads.
+"""Batches made ahead of their use by threads of Grain.
 
-Grain reads ahead whole batches: its own shuffling and batching costs some 8 microseconds an
-example, many times what it takes to copy a small one that is in memory.
+Grain gets whole batches. Its own shuffling and batching costs about 8 microseconds per example.
+Copying a small example in memory takes a small part of that.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,9 +14,9 @@ _Batch = TypeVar("_Batch")
 
 
 def read_ahead(batch: Callable[[int], _Batch], numbers: range) -> Iterator[_Batch]:
-    """``batch`` of every number, in order, while threads make those to come.
+    """Yield ``batch(number)`` for every number in order, while threads make the next ones.
 
-    What a thread raises is raised where its batch is asked for.
+    An error in a thread is raised when the caller takes its batch.
     """
     import grain
 

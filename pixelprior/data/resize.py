@@ -1,4 +1,4 @@
-"""One size for all images of a source."""
+"""Resizing and cropping images to one size."""
 
 import numpy as np
 from jaxtyping import UInt8
@@ -9,16 +9,17 @@ from pixelprior.data.source import Example, Source
 def cover_and_crop(
     image: UInt8[np.ndarray, "H W c"], height: int, width: int
 ) -> UInt8[np.ndarray, "h w c"]:
-    """Scales an image, keeping its aspect, until it covers ``height x width``; crops the centre.
+    """Scale an image until it covers ``height x width``, then crop its centre.
 
-    The filter is Lanczos, widened when shrinking, so that fine detail does not alias. Scaling and
-    cropping are one step, from the largest centred box of the wanted aspect, so no size is rounded
-    in between. An image that has the size already is returned as it is.
+    The aspect ratio stays the same. The Lanczos filter is widened when shrinking, so that fine
+    detail does not alias. Scaling and cropping are one step: the largest centred box of the target
+    aspect ratio is resized, so no size is rounded in between. An image that has the size already is
+    returned unchanged.
 
     Args:
         image: one grey (c = 1) or colour (c = 3) image.
-        height: the wanted height in pixels.
-        width: the wanted width in pixels.
+        height: the target height in pixels.
+        width: the target width in pixels.
     """
     from PIL import Image
 
@@ -28,7 +29,7 @@ def cover_and_crop(
     shrink = min(old_height / height, old_width / width)
     box_height, box_width = height * shrink, width * shrink
     top, left = (old_height - box_height) / 2, (old_width - box_width) / 2
-    # The bounds are clipped since rounding can put the box a hair outside, which Pillow refuses.
+    # Rounding can put the box slightly outside the image, which Pillow refuses. Clip its bounds.
     box = (
         max(left, 0.0),
         max(top, 0.0),
@@ -41,7 +42,7 @@ def cover_and_crop(
 
 
 class Resized:
-    """A source whose images are all brought to one size by `cover_and_crop`."""
+    """A source that brings all images to one size with `cover_and_crop`."""
 
     def __init__(self, source: Source, height: int, width: int):
         self._source = source

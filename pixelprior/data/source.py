@@ -1,4 +1,4 @@
-"""What every data set is made of: a `Source`, random access to decoded images."""
+"""Interface of image sources: a `Source` gives random access to decoded images."""
 
 from typing import Protocol, TypedDict
 
@@ -11,7 +11,7 @@ class Example(TypedDict):
 
     Attributes:
         image: the pixels, uint8 ``[h, w, c]``.
-        label: the index of its class, 0 where the data has no classes.
+        label: the index of the class; 0 if the data has no classes.
     """
 
     image: UInt8[np.ndarray, "h w c"]
@@ -19,7 +19,7 @@ class Example(TypedDict):
 
 
 class Source(Protocol):
-    """Random access to images; ``source[i]`` may be slow, and may be called from many threads."""
+    """Random access to images. ``source[i]`` may be slow, and many threads may call it."""
 
     def __len__(self) -> int: ...
 

@@ -1,4 +1,4 @@
-"""Holding images out, for data that comes without splits of its own."""
+"""Splitting data that has no splits of its own."""
 
 import numpy as np
 from jaxtyping import Int64
@@ -7,7 +7,7 @@ from pixelprior.data.errors import DataError
 
 
 def held_out(count: int, fraction: float) -> int:
-    """How many of ``count`` images a fraction holds out: at least one, and never all of them.
+    """Number of images that a fraction of ``count`` holds out: at least one, and never all.
 
     Raises:
         DataError: if there are fewer than two images.
@@ -20,12 +20,12 @@ def held_out(count: int, fraction: float) -> int:
 def permuted_splits(
     count: int, *, test_fraction: float, validation_fraction: float
 ) -> dict[str, tuple[Int64[np.ndarray, " n"], str]]:
-    """Splits ``count`` images by one fixed permutation, the same for everyone who holds the data.
+    """Split ``count`` images by one fixed permutation, the same for all users of the data.
 
-    The test images depend on ``count`` alone, not on the validation fraction.
+    The test images depend only on ``count`` and ``test_fraction``.
 
     Args:
-        count: how many images there are.
+        count: the number of images.
         test_fraction: the part of all images that is the test split.
         validation_fraction: the part of the rest that is the validation split.
 
@@ -37,7 +37,7 @@ def permuted_splits(
     """
     if count < 3:
         raise DataError(f"expected at least 3 images, one for each split, got {count}; add images")
-    # RandomState rather than Generator: NumPy promises never to change its stream.
+    # NumPy promises never to change the stream of RandomState; it does not for Generator.
     order = np.random.RandomState(0).permutation(count)
     test = held_out(count, test_fraction)
     validation = held_out(count - test, validation_fraction)

@@ -1,10 +1,10 @@
-"""From pixels to the symbols that models predict, and back.
+"""Conversion of pixels to the symbols that models predict, and back.
 
 Legend: b batch, h height, w width, c channels.
 
-Every random draw here is counter-based: it depends on what it is for and on nothing else. Binarised
-results of the literature differ in how they draw, and are not comparable with each other, so
-`Symbols.describe` gives the words that must stand beside every number.
+Every random draw here is counter-based: it depends only on its purpose, and not on earlier draws.
+Published results use different binarisations, and NLLs under different binarisations are not
+comparable. `Symbols.describe` therefore gives a text that must be printed with every result.
 """
 
 import dataclasses
@@ -23,19 +23,20 @@ Binarisation = Literal["none", "threshold", "static", "dynamic"]
 
 @dataclasses.dataclass(frozen=True)
 class Symbols:
-    """How pixels become symbols.
+    """A conversion of pixels to symbols.
 
     Attributes:
-        levels: how many values a symbol takes, 2 to 256 and at most as many as the pixels.
-        binarisation: how two levels are reached; anything but "none" requires ``levels == 2``.
-            "none" quantises evenly: ``floor(pixel * levels / native_levels)``, which for powers of
-            two drops the lowest bits. "threshold" is 1 from half the brightest value on. "static"
-            is 1 with a probability equal to the pixel's brightness, drawn once for each image.
-            "dynamic" draws so again each time an image is trained on; validation and test
-            images keep one fixed draw, the same as under "static", so that results repeat.
+        levels: the number of values per symbol, 2 to 256 and at most as many as per pixel.
+        binarisation: the conversion to two values; all but "none" require ``levels == 2``.
+            "none" quantises evenly: ``floor(pixel * levels / native_levels)``. For powers of two
+            this drops the lowest bits. "threshold" gives 1 from half the brightest value on.
+            "static" gives 1 with a probability equal to the brightness of the pixel. It draws once
+            for each image. "dynamic" draws in the same way, but anew each time an image is trained
+            on. Validation and test images keep one fixed draw, the same as under "static", so that
+            results are reproducible.
 
     Raises:
-        DataError: if the levels or the binarisation are none of these.
+        DataError: if ``levels`` or ``binarisation`` has another value.
     """
 
     levels: int
@@ -56,7 +57,7 @@ class Symbols:
             )
 
     def describe(self, split: str) -> str:
-        """The words to print beside every result on a split, like "256 levels (8 bits)"."""
+        """Text to print with every result on a split, like "256 levels (8 bits)"."""
         match self.binarisation:
             case "threshold":
                 return "binarised at half intensity"
@@ -72,7 +73,7 @@ class Symbols:
         return f"{self.levels} levels ({bits} bit{'s' if bits > 1 else ''})"
 
     def check(self, native_levels: int) -> None:
-        """Raises a DataError unless pixels of ``native_levels`` values can become these symbols."""
+        """Raise a DataError unless pixels of ``native_levels`` values can become these symbols."""
         if self.levels > native_levels:
             raise DataError(
                 f"expected at most the {native_levels} levels that the pixels have, "
@@ -89,26 +90,26 @@ class Symbols:
         fresh: tuple[int, int] | None = None,
         places: Int[np.ndarray, " b"] | None = None,
     ) -> Int32[np.ndarray, "b h w c"]:
-        """The symbols of a batch of images.
+        """Convert a batch of images to symbols.
 
         Args:
             pixels: the images, values in ``[0, native_levels)``.
-            native_levels: how many values a pixel can take.
-            split: the name of the split the images are from: "static" draws by it.
-            indices: the index of each image in its split: "static" draws by them.
-            fresh: ``(seed, step)`` of a training batch: "dynamic" draws by them and the place in
-                the batch. None for a fixed draw, as validation and test need it.
+            native_levels: the number of values of a pixel.
+            split: the name of the split of the images. A fixed draw depends on it.
+            indices: the index of each image in its split. A fixed draw depends on it.
+            fresh: ``(seed, step)`` of a training batch. A draw of "dynamic" depends on it and on
+                the place in the batch. None gives a fixed draw, as validation and test need it.
             places: the place of each image in its training batch; None for 0, 1, and so on.
 
         Raises:
-            DataError: if the pixels have fewer levels than the symbols.
+            DataError: if the pixels have fewer values than the symbols.
         """
         self.check(native_levels)
         brightest = native_levels - 1
         match self.binarisation:
             case "none":
                 symbols = pixels.astype(np.int32)
-                # Equal levels, the most common case, are spared the arithmetic.
+                # With equal numbers of values, the most common case, no arithmetic is needed.
                 return (
                     symbols
                     if self.levels == native_levels
@@ -121,24 +122,24 @@ class Symbols:
                 noise = _fresh_noise(*fresh, places, pixels.shape[1:])
             case _:
                 noise = _fixed_noise(split, indices, pixels.shape)
-        # Bernoulli(pixel / brightest): as many of the remainders 0, ..., brightest - 1, which are
-        # equally likely to one part in 2**56, are below the pixel as its value says.
+        # Bernoulli(pixel / brightest): the remainders 0, ..., brightest - 1 are equally likely to
+        # one part in 2**56, and exactly `pixel` of them are below the pixel.
         return (noise % np.uint64(brightest) < pixels).astype(np.int32)
 
 
 def to_pixels(symbols: Int[np.ndarray, "b h w c"], levels: int) -> Float32[np.ndarray, "b h w c"]:
-    """Symbols as brightness: 0 is black, ``levels - 1`` is 1.0, white."""
+    """Convert symbols to brightness: 0 is black, and ``levels - 1`` is 1.0, white."""
     return np.asarray(symbols, np.float32) / np.float32(levels - 1)
 
 
 def _fixed_noise(
     split: str, indices: Sequence[int] | Int[np.ndarray, " b"], shape: tuple[int, ...]
 ) -> UInt64[np.ndarray, "b h w c"]:
-    """64 random bits for each pixel, by the split's name and the image's index."""
+    """Draw 64 bits for each pixel, from the name of the split and the index of the image."""
     key = zlib.crc32(split.encode())
     noise = np.empty(shape, np.uint64)
     for place, index in enumerate(indices):
-        # The image is the counter's highest word: its stream can never run into the next one's.
+        # The image is the highest word of the counter, so streams of images never overlap.
         bits = np.random.Philox(key=key, counter=[0, 0, 0, int(index)])
         noise[place] = bits.random_raw(noise[place].size).reshape(shape[1:])
     return noise
@@ -147,7 +148,7 @@ def _fixed_noise(
 def _fresh_noise(
     seed: int, step: int, places: Int[np.ndarray, " b"], shape: tuple[int, ...]
 ) -> UInt64[np.ndarray, "b h w c"]:
-    """64 random bits for each pixel, by the seed, the step and the place in the batch."""
+    """Draw 64 bits for each pixel, from the seed, the step and the place in the batch."""
     whole = (int(places.max()) + 1, *shape)
-    # random_raw rather than a Generator: NumPy promises never to change its stream.
+    # NumPy promises never to change the stream of random_raw; it does not for Generator.
     return np.random.Philox([seed, step]).random_raw(math.prod(whole)).reshape(whole)[places]

@@ -1,4 +1,4 @@
-"""An image from a stranger: bounded before it is decoded, and of a few kinds alone."""
+"""Uploaded images: their size is checked before decoding, and only a few formats are accepted."""
 
 import io
 
@@ -11,23 +11,24 @@ from pixelprior.data.resize import cover_and_crop
 FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_BYTES = 5 * 2**20
 MAX_SIDE = 4096
-"""Pixels; a file of a few bytes can say that it is larger than the memory."""
+"""Longest side in pixels. A file of a few bytes can declare a size larger than the memory."""
 
 
 def decode_upload(
     data: bytes, shape: tuple[int, int, int], *, invert: bool = False
 ) -> UInt8[np.ndarray, "h w c"]:
-    """The image in a file's bytes, scaled and cropped to a shape, in 256 shades.
+    """Decode an image, scaled and cropped to a shape, in 256 shades.
 
-    What is transparent is white, as browsers show it.
+    Transparent pixels become white, as in browsers.
 
     Args:
-        data: of a PNG, JPEG or WebP file.
-        shape: the wanted height, width and channels, 1 or 3.
-        invert: light becomes dark, as pen on paper must for a model of light strokes on dark.
+        data: the bytes of a PNG, JPEG or WebP file.
+        shape: the target height, width and number of channels, 1 or 3.
+        invert: swap light and dark. Models of light strokes on dark need this for pen on paper.
 
     Raises:
-        DataError: if it is too large, not such a file, damaged, or of more than 8 bits a channel.
+        DataError: if the file is too large, damaged, of another format, or has more than 8 bits per
+            channel.
     """
     from PIL import Image
 
@@ -48,7 +49,7 @@ def decode_upload(
             colours = picture.convert("RGBA")
     except DataError:
         raise
-    except Exception as error:  # Pillow's readers raise many kinds on broken files
+    except Exception as error:  # Pillow raises many kinds of errors for broken files
         raise DataError(
             f"this cannot be read as an image; expected a {', '.join(FORMATS)} file"
         ) from error

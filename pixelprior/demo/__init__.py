@@ -1,5 +1,5 @@
-"""The demo: runs to play with, in a browser. Only this package imports Streamlit.
+"""Browser demo of trained runs. Only this package imports Streamlit.
 
-Streamlit runs `page.show_page` from its start whenever anything is touched. It ends an earlier
-run of that function at its next call of Streamlit, which is how a long sampling stops.
+Streamlit runs `page.show_page` from its start after every action of the user. It ends an earlier
+run of that function at its next call of Streamlit. A long sampling stops in this way.
 """

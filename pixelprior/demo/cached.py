@@ -1,4 +1,4 @@
-"""Runs and test images kept in memory between page views, and shared by all viewers."""
+"""Runs and test images in memory, kept between page views and shared by all users."""
 
 from pathlib import Path
 
@@ -10,12 +10,12 @@ from pixelprior.runs.images import RunImages
 
 
 def trained_run(root: Path, name: str) -> pp.Run:
-    """A run, read again only when it has a new checkpoint.
+    """Load a run, and load it again only when it has a new checkpoint.
 
-    Its model is the same object for everybody, so what JAX has compiled for it serves everybody.
+    All users share one model object, so they also share its compiled programs.
 
     Raises:
-        InputError: if there is no such run, or it cannot be read.
+        InputError: if there is no such run, or the run cannot be read.
     """
     path = run_path(root, name)
     return _trained(path, version(path))
@@ -27,7 +27,7 @@ def _trained(path: Path, version: float) -> pp.Run:
 
 
 def test_images(root: Path, name: str) -> RunImages | None:
-    """The test images of a run; None where its data set is not on this machine."""
+    """Test images of a run; None if its data set is not on this machine."""
     path = run_path(root, name)
     return _test_images(path, version(path))
 

@@ -1,4 +1,4 @@
-"""Images as codes: reconstructions, maps of the codes, and walks between two images."""
+"""Pages about codes: reconstructions, maps of the codes, and walks between two images."""
 
 from pathlib import Path
 
@@ -15,9 +15,9 @@ from pixelprior.tokenizers.vqvae import level_names
 
 
 def reconstruct(root: Path, run: str, trained: pp.Run) -> None:
-    """An image above what its codes keep of it, and the maps of its codes."""
+    """Show an image above its reconstruction, and the maps of its codes."""
     tokenizer = trained.vqvae
-    assert tokenizer is not None  # the page offers this for no model of pixels
+    assert tokenizer is not None  # the page does not offer this for pixel models
     subject = choose_subject(root, run, trained, "Reconstruct")
     if subject is None:
         return
@@ -31,7 +31,7 @@ def reconstruct(root: Path, run: str, trained: pp.Run) -> None:
     )
     codes = pp.encode(trained, subject.pixels)
     for name, level, grid in zip(level_names(len(codes)), codes, tokenizer.code_grids, strict=True):
-        # A picture for each codebook.
+        # One picture for each codebook.
         maps = np.moveaxis(np.asarray(level)[0], -1, 0)
         st.image(png_bytes(as_colours(maps / (grid.levels - 1)), side=SIDE // 3))
         st.caption(
@@ -41,9 +41,9 @@ def reconstruct(root: Path, run: str, trained: pp.Run) -> None:
 
 
 def walk(root: Path, run: str, trained: pp.Run) -> None:
-    """Images on the way from one to another, by the vectors of their codes."""
+    """Show images between two images, interpolated between the vectors of their codes."""
     tokenizer = trained.vqvae
-    assert tokenizer is not None  # the page offers this for no model of pixels
+    assert tokenizer is not None  # the page does not offer this for pixel models
     left, right = st.columns(2)
     with left:
         start = choose_subject(root, run, trained, "From")

@@ -1,4 +1,4 @@
-"""Pictures completed: part of an image is known, or is drawn by hand, and the model draws the rest.
+"""Completion: the user gives or draws part of an image, and the model draws the rest.
 
 Legend: h height, w width, c channels.
 """
@@ -22,10 +22,10 @@ from pixelprior.runs.parts import grey_where_unknown, known_codes, known_mask, k
 from pixelprior.runs.samples import Known, Numbers, samples_of
 
 CANVAS = 320
-"""Pixels of the screen, about, that the longer side of an image to paint on has."""
+"""Approximate longer side of an image to paint on, in screen pixels."""
 
 TOUCHED = 0.25
-"""A pixel counts as painted from this share of it on."""
+"""Smallest painted share of a pixel that counts as painted."""
 
 PARTS = ("top half", "left half", "all but what I paint")
 BY_HAND = "what I draw"
@@ -41,9 +41,9 @@ class _Part(NamedTuple):
 
 
 def complete(root: Path, run: str, trained: pp.Run) -> None:
-    """Draw the unknown part of an image, several times."""
+    """Let the user choose the known part of an image, and draw the rest several times."""
     request = request_controls(trained)
-    # By hand strokes are pixels; to a prior they would be parts of codes.
+    # Strokes by hand are pixels. For a prior they would be parts of codes.
     parts = [*PARTS, BY_HAND] if trained.task == "pixels" else list(PARTS)
     kind = st.radio("Known is", parts, horizontal=True, key=f"{run}/known")
     part = _by_hand(run, trained) if kind == BY_HAND else _of_an_image(root, run, trained, kind)
@@ -64,7 +64,7 @@ def complete(root: Path, run: str, trained: pp.Run) -> None:
         codes = known_codes(trained.tokenizer, pixels, part.mask)
         return [np.repeat(np.asarray(level), len(numbers), axis=0) for level in codes]
 
-    # An image of unknown class is completed as all classes in turn.
+    # If the class is unknown, the completions use all classes in turn.
     own = None if part.label is None else Known(given, lambda n: np.full(len(n), part.label))
     in_turn = Known(given, lambda numbers: numbers % max(1, len(trained.data["class_names"])))
     samples = samples_of(trained, request, own or in_turn)
@@ -120,7 +120,7 @@ def _by_hand(run: str, trained: pp.Run) -> _Part | None:
 def _canvas(
     key: str, height: int, width: int, image: Float[np.ndarray, "h w c"] | None, colour: str
 ) -> Float[np.ndarray, "h w"]:
-    """Painted share of each pixel, from 0 to 1, on an image or on black."""
+    """Show a canvas on an image or on black; return the painted share of each pixel, 0 to 1."""
     scale = max(1, CANVAS // max(height, width))
     result = st_canvas(
         key=key,

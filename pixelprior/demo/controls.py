@@ -1,4 +1,4 @@
-"""Settings of samples, in the sidebar."""
+"""Controls for the settings of samples, in the sidebar."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ IN_TURN = "all in turn"
 
 
 def request_controls(trained: pp.Run) -> Request:
-    """Asks for seed, class, temperature, top-k, top-p and guidance, as far as the run has them."""
+    """Ask for seed, class, temperature, top-k, top-p and guidance, if the run supports them."""
     with st.sidebar:
         seed = st.number_input("Seed", 0, 2**32 - 1, 0, help="One seed, one picture.")
         names = list(trained.data["class_names"])
@@ -27,13 +27,13 @@ def request_controls(trained: pp.Run) -> Request:
             scale = st.slider(
                 "Guidance", 0.0, 4.0, 1.0, 0.1, help="1 is the model itself; more exaggerates."
             )
-            # The model itself is half of the work.
+            # Scale 1 is the model itself. Without guidance it costs half as much.
             guidance = None if scale == 1.0 else scale
     return Request(int(seed), strategies, label, guidance, "auto")
 
 
 def adapted(request: Request, trained: pp.Run) -> Request:
-    """Keep the settings of a request that another run has too."""
+    """Keep the settings of a request that another run supports too."""
     strategies = request.strategies
     if len(strategies) != len(_levels(trained)):
         strategies = strategies[:1]
@@ -53,12 +53,12 @@ def _strategies(level: str, most: int) -> tuple[Strategy, ...]:
     top_p = st.slider(
         f"Top-p{of}", 0.05, 1.0, 1.0, 0.05, help="Only the likeliest that make up this much."
     )
-    # Always all three: with other numbers they are the same program.
+    # Always use all three strategies, so that other numbers need no new compilation.
     return pp.Temperature(temperature), pp.TopK(top_k), pp.TopP(top_p)
 
 
 def _levels(trained: pp.Run) -> list[tuple[str, int]]:
-    """Names and numbers of symbols of the levels that have strategies of their own."""
+    """Name and number of values of each level that has its own strategies."""
     if trained.task == "pixels":
         return [("", trained.model.grid.levels)]
     grids = trained.model.grids
@@ -73,7 +73,7 @@ def _can_be_guided(trained: pp.Run) -> bool:
 
 
 def in_words(run: str, trained: pp.Run, request: Request) -> dict[str, Any]:
-    """The settings of a picture, to be kept in it."""
+    """Settings of a picture, to store in its file."""
     return {
         "run": run,
         "weights": trained.provenance,

@@ -1,4 +1,4 @@
-"""Price of an image: its bits in all, and a map of them."""
+"""Likelihood of an image: its bits in total, and a map of them."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from pixelprior.tokenizers.vqvae import level_names
 
 
 def likelihood(root: Path, run: str, trained: pp.Run) -> None:
-    """An image above a map of the bits of its pixels; of a prior, maps of those of its codes."""
+    """Show an image above a map of its bits per pixel; for a prior, maps of its bits per code."""
     subject = choose_subject(root, run, trained, "Score")
     if subject is None:
         return
@@ -37,7 +37,7 @@ def likelihood(root: Path, run: str, trained: pp.Run) -> None:
         )
         return
     prior, tokenizer = trained.model, trained.tokenizer
-    assert tokenizer is not None  # every prior's folder carries one
+    assert tokenizer is not None  # every prior has one in its folder
     codes = pp.encode(trained, subject.pixels)
     for number, name in enumerate(level_names(len(codes))):
         context = prior.context(number, codes[:number], label)
@@ -52,7 +52,7 @@ def likelihood(root: Path, run: str, trained: pp.Run) -> None:
 
 
 def _class_of(run: str, trained: pp.Run, subject: Subject) -> Int[Array, " 1"] | None:
-    """The image's own class, or the one that the user says; None for an unconditional run."""
+    """Ask for the class, by default that of the image; None for an unconditional run."""
     names = list(trained.data["class_names"])
     if not trained.config["class_conditional"]:
         return None

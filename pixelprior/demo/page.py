@@ -1,4 +1,4 @@
-"""The page: which run, and what to do with it."""
+"""Page of the demo: the choice of a run and of a view."""
 
 import argparse
 from collections.abc import Callable
@@ -28,7 +28,7 @@ OF_TOKENIZERS: dict[str, View] = {"Reconstruct": reconstruct, "Walk": walk}
 
 
 def show_page() -> None:
-    """All of it; what cannot be done is said where it was asked for."""
+    """Show the whole page. Errors appear in the place where they occur."""
     st.set_page_config(page_title="pixelprior", layout="centered")
     st.title("pixelprior")
     if not st.get_option("server.address"):

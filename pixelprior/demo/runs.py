@@ -1,4 +1,4 @@
-"""The run folders that the demo may open: those under one folder, and none elsewhere."""
+"""Run folders that the demo may open: only those under one folder."""
 
 import os
 from pathlib import Path
@@ -7,11 +7,11 @@ import pixelprior as pp
 from pixelprior.training.run_folder import RunFolder
 
 DEPTH = 3
-"""Runs are looked for so many folders deep: a list of runs has its runs in folders of its own."""
+"""Depth of the search for runs. A list of runs has one folder for each run."""
 
 
 def find_runs(root: Path) -> list[str]:
-    """The runs under a folder that can be opened, as paths from there, sorted.
+    """Find the runs under a folder that can be opened; return sorted paths relative to it.
 
     Folders inside a run are not searched, and links are not followed.
     """
@@ -23,7 +23,7 @@ def find_runs(root: Path) -> list[str]:
         try:
             with os.scandir(folder) as entries:
                 folders = [Path(e) for e in entries if e.is_dir(follow_symlinks=False)]
-        except OSError:  # not there yet, or not to be read
+        except OSError:  # it does not exist yet, or cannot be read
             return []
         return [name for path in folders if depth for name in look(path, depth - 1)]
 
@@ -31,10 +31,10 @@ def find_runs(root: Path) -> list[str]:
 
 
 def run_path(root: Path, name: str) -> Path:
-    """The folder of a run by its name.
+    """Folder of the run with a name.
 
     Raises:
-        InputError: if it is none of those that `find_runs` finds.
+        InputError: if `find_runs` does not find the run.
     """
     if name not in find_runs(root):
         raise pp.InputError(f"there is no run {name!r} under {root} that can be opened")
@@ -42,7 +42,7 @@ def run_path(root: Path, name: str) -> Path:
 
 
 def version(path: Path) -> float:
-    """Changes whenever the run has a new checkpoint."""
+    """A number that changes whenever the run has a new checkpoint."""
     return max((entry.stat().st_mtime for entry in _checkpoints(path)), default=0.0)
 
 

@@ -1,4 +1,4 @@
-"""Samples of a run, and of two runs side by side."""
+"""Pages of samples: of one run, and of two runs side by side."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from pixelprior.runs.samples import Request, class_columns, samples_of
 
 
 def sample(root: Path, run: str, trained: pp.Run) -> None:
-    """Draws images, and lets them be watched."""
+    """Draw images, and show them while they fill up."""
     request = request_controls(trained)
     num = st.slider("Images", 1, 64, 16)
     samples = samples_of(trained, request)
@@ -32,7 +32,7 @@ def sample(root: Path, run: str, trained: pp.Run) -> None:
 
 
 def compare(root: Path, run: str, trained: pp.Run) -> None:
-    """Draws from two runs by one key, side by side."""
+    """Draw samples of two runs with the same settings, side by side."""
     others = [name for name in find_runs(root) if name != run]
     if not others:
         st.info("There is no other run to compare with. Train one, and it appears here.")
@@ -40,7 +40,7 @@ def compare(root: Path, run: str, trained: pp.Run) -> None:
     request = request_controls(trained)
     other = st.selectbox("Compare with", others)
     num = st.slider("Images", 1, 36, 16)
-    # One after the other: the second begins when the first is done.
+    # The second run begins when the first is done.
     pressed = st.button("Draw both", type="primary")
     drawn = False
     for column, name in zip(st.columns(2), (run, other), strict=True):

@@ -1,4 +1,4 @@
-"""Pictures on the page: they fill up, can be stopped, stay, and can be taken home."""
+"""Pictures on the page: they fill up, can be stopped and downloaded, and stay on the page."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
@@ -9,15 +9,15 @@ from pixelprior.figures.sheets import png_bytes
 from pixelprior.runs.samples import Pixels
 
 SIDE = 480
-"""Pixels, about, that the longer side of a picture of small images is enlarged to."""
+"""Approximate longer side in pixels to which a picture of small images is enlarged."""
 
 
 class Shown(NamedTuple):
-    """A picture as it is kept while its page is open.
+    """A picture that stays while its page is open.
 
     Attributes:
-        png: the file, with the settings that it was made by.
-        caption: what stands below it.
+        png: the PNG file, which includes the settings of the picture.
+        caption: the text below the picture.
     """
 
     png: bytes
@@ -34,19 +34,22 @@ def button_and_picture(
     columns: int | None = None,
     pressed: bool | None = None,
 ) -> bool:
-    """A button, and below it the picture that it makes, frame by frame.
+    """Show a button, and below it the picture that it makes, frame by frame.
 
-    A picture stays until another one takes its place, even if it was stopped halfway. Returns true
-    if the picture was made now. Then call `st.rerun`, since Streamlit leaves remains on the page.
+    A picture stays until another one replaces it, even if it was stopped halfway.
 
     Args:
-        name: of the picture on this page; another one starts empty.
-        label: what is on the button.
-        settings: what the picture is made by.
+        name: the name of the picture on this page. A new name starts empty.
+        label: the text on the button.
+        settings: the settings of the picture.
         frames: makes the picture.
-        total: how many frames there will be.
+        total: the number of frames.
         columns: see `png_bytes`.
-        pressed: whether another button has asked for it, where there is one that does.
+        pressed: True if another button asks for the picture; None if there is no other button.
+
+    Returns:
+        True if the picture was made now. Then call `st.rerun`, because Streamlit leaves old
+        elements on the page.
     """
     kind: Literal["primary", "secondary"] = "primary" if pressed is None else "secondary"
     wanted = st.button(label, type=kind, key=f"{name}/draw") or bool(pressed)
@@ -90,13 +93,13 @@ def show(
     *,
     columns: int | None = None,
 ) -> None:
-    """A picture that is there at once."""
+    """Show a finished picture."""
     st.session_state[name] = Shown(_png(pixels, columns, settings), caption)
     keep_showing(name)
 
 
 def keep_showing(name: str) -> None:
-    """The picture of a name, if there is one, and a way to take it home."""
+    """Show the picture of a name, if there is one, with a button to download it."""
     shown: Shown | None = st.session_state.get(name)
     if shown is None:
         return

@@ -1,4 +1,4 @@
-"""The real image that a picture is about: of the test split, or one's own.
+"""Choice of a real image: a test image, or an upload of the user.
 
 Legend: h height, w width, c channels.
 """
@@ -19,13 +19,13 @@ TEST, UPLOAD = "a test image", "an upload"
 
 
 class Subject(NamedTuple):
-    """An image in a run's symbols.
+    """An image in the symbols of a run.
 
     Attributes:
-        symbols: the image.
-        levels: of the symbols.
-        label: its class; None if it is not known.
-        name: in words.
+        symbols: the symbols of the image.
+        levels: the number of values per symbol.
+        label: the class of the image; None if it is not known.
+        name: a name to show.
     """
 
     symbols: Int[np.ndarray, "1 h w c"]
@@ -35,14 +35,14 @@ class Subject(NamedTuple):
 
     @property
     def pixels(self) -> Float[np.ndarray, "1 h w c"]:
-        """The same in [0, 1]."""
+        """Pixels of the image, in [0, 1]."""
         return to_pixels(self.symbols, self.levels)
 
 
 def choose_subject(
     root: Path, run: str, trained: pp.Run, title: str, *, number: int = 0
 ) -> Subject | None:
-    """Asks for an image; None while there is none. ``number`` is of the first test image."""
+    """Ask for an image; None until there is one. The first test image shown is ``number``."""
     images = test_images(root, run)
     choices = [TEST, UPLOAD] if images else [UPLOAD]
     key = f"{run}/{title}"
@@ -70,7 +70,7 @@ def choose_subject(
 
 
 def as_symbols(data: bytes, trained: pp.Run, *, invert: bool) -> Int[np.ndarray, "1 h w c"]:
-    """A file's image in the symbols of a run.
+    """Convert an image file to the symbols of a run.
 
     Raises:
         InputError: see `decode_upload`.
@@ -79,5 +79,5 @@ def as_symbols(data: bytes, trained: pp.Run, *, invert: bool) -> Int[np.ndarray,
     height, width, channels = trained.data["shape"]
     image = decode_upload(data, (height, width, channels), invert=invert)
     symbols = Symbols(config["levels"], config["binarisation"])
-    # No split has this name: what is binarised by chance is so by a chance of its own.
+    # No split has this name, so a random binarisation uses its own draw.
     return symbols.to_symbols(image[None], 256, split="upload", indices=[0])

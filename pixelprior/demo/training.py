@@ -1,4 +1,4 @@
-"""Training digits from the page, for those who have trained nothing yet."""
+"""Training digits from the page, for users without a trained run."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ NAME = "digits"
 
 
 class _Training(NamedTuple):
-    """A training that was started from a page, by a process of its own: it outlives the page."""
+    """Training in its own process, started from a page. It continues when the page is closed."""
 
     process: subprocess.Popen
     said: IO[str]
@@ -23,12 +23,12 @@ class _Training(NamedTuple):
 
 @st.cache_resource
 def _trainings() -> dict[Path, _Training]:
-    """Those of this server, by run folder: all who have the page open see the same."""
+    """Trainings of this server by run folder, shared by all users."""
     return {}
 
 
 def offer_training(root: Path) -> None:
-    """A button that trains digits, if nobody does; and how far that is."""
+    """Show a button that trains digits, or the progress if a training is running."""
     path = root / NAME
     training = _trainings().get(path)
     if training is not None and training.process.poll() is None:
@@ -77,7 +77,7 @@ def _unfinished(path: Path) -> bool:
 
 
 def _progress(path: Path) -> tuple[int, int, float | None]:
-    """The last step, of how many, and the bits per dimension there."""
+    """Last step, number of steps, and the last bits per dimension, or None."""
     folder = RunFolder(path)
     if not folder.metrics.exists() or not (path / "config.json").exists():
         return 0, 0, None
@@ -85,7 +85,7 @@ def _progress(path: Path) -> tuple[int, int, float | None]:
     for line in folder.metrics.read_text().splitlines():
         try:
             records.append(json.loads(line))
-        except ValueError:  # it is being written
+        except ValueError:  # this line is still being written
             continue
     step = max((record.get("step", 0) for record in records), default=0)
     bits = [r["train_bits_per_dim"] for r in records if "train_bits_per_dim" in r]

@@ -1,4 +1,4 @@
-"""What an experiment's config means: its keys, and the data and the networks that it describes."""
+"""Experiments from configs: their keys, their data and their networks."""
 
 from pixelprior.experiment.build import build_model, build_prior, build_tokenizer
 from pixelprior.experiment.changes import with_settings

@@ -1,4 +1,4 @@
-"""Networks from the settings of a config, checked so that what is refused is refused in words."""
+"""Networks from the settings of a config. Wrong settings give clear error messages."""
 
 import functools
 import inspect
@@ -33,10 +33,10 @@ def build_model(
     null_class: bool = False,
     seed: int,
 ) -> GridModel:
-    """The model that a config's ``model`` describes, with fresh weights.
+    """Build the model that ``config.model`` describes, with new weights.
 
     Raises:
-        InputError: if there is no such model, or it does not take a setting.
+        InputError: if there is no such model, or it does not accept a setting.
     """
     make = _model_maker(settings, "config.model")
     return make(grid, num_classes=num_classes, null_class=null_class, rngs=_weights(seed))
@@ -45,16 +45,16 @@ def build_model(
 def build_tokenizer(
     settings: Mapping[str, Any], quantizer: Mapping[str, Any], grid: Grid, *, seed: int
 ) -> VQVAE:
-    """The tokenizer that a config's ``tokenizer`` and ``quantizer`` describe, with fresh weights.
+    """Build the tokenizer of ``config.tokenizer`` and ``config.quantizer``, with new weights.
 
     Raises:
-        InputError: if there is none, it does not take a setting, or its strides do not divide the
-            grid.
+        InputError: if there is no such tokenizer or quantizer, if it does not accept a setting, or
+            if its strides do not divide the grid.
     """
     make_quantizer, arguments = _choose(quantizer, QUANTIZERS, "config.quantizer")
     _check_settings(make_quantizer, arguments, "config.quantizer", quantizer["name"])
     make, settings = _choose(settings, TOKENIZERS, "config.tokenizer")
-    # All tokenizers are one, so its constructor says what each takes.
+    # All tokenizers are a VQVAE, so its constructor lists their settings.
     _check_settings(
         VQVAE, settings, "config.tokenizer", "a tokenizer", elsewhere=("grid", "quantizer"), least=1
     )
@@ -75,10 +75,10 @@ def build_prior(
     label_dropout: float,
     seed: int,
 ) -> Prior:
-    """The prior over codes that a config's ``models`` and ``context`` describe, fresh weights.
+    """Build the prior over codes of ``config.models`` and ``config.context``, with new weights.
 
     Raises:
-        InputError: if the models are not those of the levels, or one does not take a setting.
+        InputError: if ``models`` does not name the levels, or a model does not accept a setting.
     """
     names = level_names(len(grids))
     if set(models) != set(names):
@@ -111,7 +111,7 @@ def _weights(seed: int) -> nnx.Rngs:
 
 
 def _model_maker(settings: Mapping[str, Any], where: str) -> Callable[..., GridModel]:
-    """The constructor of a model, with the settings already given."""
+    """Constructor of a model, with its settings bound."""
     if not isinstance(settings, Mapping):
         raise InputError(f"{where} must be the settings of a model, got {settings!r}")
     make, arguments = _choose(settings, MODELS, where)
@@ -130,7 +130,7 @@ def _model_maker(settings: Mapping[str, Any], where: str) -> Callable[..., GridM
 def _choose(
     settings: Mapping[str, Any], choices: Mapping[str, Any], where: str
 ) -> tuple[Any, dict[str, Any]]:
-    """What a config names, and the rest of what it says of it."""
+    """Look up the name in the settings; return its choice and the other settings."""
     arguments = dict(settings)
     name = arguments.pop("name", None)
     if name not in choices:
@@ -139,9 +139,9 @@ def _choose(
 
 
 def constructor_settings(make: type) -> dict[str, Any]:
-    """What a constructor takes beside ``rngs``: names and defaults.
+    """Names and defaults of the arguments of a constructor, without ``rngs``.
 
-    ``**common`` stands for what every model takes.
+    ``**common`` is replaced by the arguments that every model accepts.
     """
     settings: dict[str, Any] = {}
     for key, parameter in inspect.signature(make.__init__).parameters.items():  # type: ignore[misc]
@@ -163,17 +163,17 @@ def _check_settings(
     least: int = 0,
     rates: bool = False,
 ) -> None:
-    """Raises an InputError unless a constructor takes these arguments, judged by its defaults.
+    """Raise an InputError unless a constructor accepts these arguments, judged by its defaults.
 
     Args:
         make: the class.
-        arguments: what it is to be called with.
-        where: the config's key, for errors.
-        name: of what is made, for errors.
-        elsewhere: arguments that are not for a config to say.
-        prefix: what the arguments' names have before those in the config.
+        arguments: the arguments to check.
+        where: the key of the config, for errors.
+        name: the name of the object to build, for errors.
+        elsewhere: arguments that a config cannot set.
+        prefix: the start of the argument names that the config leaves out.
         least: the smallest integer allowed.
-        rates: whether all floats are rates, in [0, 1).
+        rates: require all floats to be in [0, 1).
     """
     accepted = {
         key: default
@@ -185,7 +185,7 @@ def _check_settings(
         if key not in accepted:
             known = ", ".join(name.removeprefix(prefix) for name in accepted)
             raise InputError(f"{name} has no setting {shown!r}; {where} may set {known}")
-        # A setting without a default, like the features of a quantizer, is an integer or integers.
+        # Settings without a default, like the features of a quantizer, are one or more integers.
         match accepted[key]:
             case bool():
                 fits, wanted = isinstance(value, bool), "True or False"

@@ -1,4 +1,4 @@
-"""Changes to a config that come as keyword arguments."""
+"""Changes to a config by keyword arguments."""
 
 import difflib
 from collections.abc import Mapping
@@ -12,18 +12,18 @@ FOLLOW_NUM_STEPS = ("warmup_steps", "checkpoint_every", "sample_every", "log_eve
 def with_settings(config: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return a config with some keys changed.
 
-    Keys that count steps follow ``num_steps`` in proportion, unless they are given too.
+    A new ``num_steps`` scales the keys in `FOLLOW_NUM_STEPS`, unless they are set too.
 
     Args:
-        config: with every key of its task.
-        settings: keys and their values; a mapping changes some keys of a nested one.
+        config: a config with every key of its task.
+        settings: keys and new values. A mapping changes only some keys of a nested mapping.
 
     Raises:
-        InputError: if the config has no such key.
+        InputError: if the config does not have a key.
     """
     changed = _changed(config, settings, "")
     steps = settings.get("num_steps")
-    # Whatever else it is, `check_config` refuses it in words.
+    # `check_config` raises an InputError for any other value.
     if isinstance(steps, int) and steps > 0:
         for key in FOLLOW_NUM_STEPS:
             if key not in settings:
@@ -41,7 +41,7 @@ def _changed(config: Mapping[str, Any], settings: Mapping[str, Any], prefix: str
             raise InputError(f"there is no setting {prefix}{key}; {hint}")
         nested = config[key]
         if isinstance(nested, Mapping) and isinstance(value, Mapping):
-            # Another network takes other settings: they replace those of the recipe's.
+            # Another network has other settings, so the new settings replace those of the recipe.
             replaces = "name" in value and value["name"] != nested.get("name")
             changed[key] = dict(value) if replaces else _changed(nested, value, f"{prefix}{key}.")
         else:

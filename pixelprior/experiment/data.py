@@ -1,4 +1,4 @@
-"""The data of an experiment."""
+"""Data of an experiment."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,10 +9,10 @@ from pixelprior.grid import Grid
 
 
 def open_data(config: Mapping[str, Any]) -> tuple[Dataset, Symbols, Grid]:
-    """The images of an experiment, how their pixels become symbols, and the grids that gives.
+    """Open the images of an experiment; return them, their symbols and the grid of the symbols.
 
     Raises:
-        InputError: if there is no such data, or it does not fit what the config asks for.
+        InputError: if there is no such data, or it does not fit the config.
     """
     symbols = Symbols(config["levels"], config["binarisation"])
     height, width = config["image_size"]
@@ -27,10 +27,10 @@ def open_data(config: Mapping[str, Any]) -> tuple[Dataset, Symbols, Grid]:
 
 
 def count_classes(config: Mapping[str, Any], class_names: Sequence[str], dataset: str) -> int:
-    """How many classes a model is conditioned on: 0 unless the config asks for them.
+    """Number of classes of a conditional model; 0 if the config is unconditional.
 
     Raises:
-        InputError: if it does, but the data set of this name has no labels.
+        InputError: if the config is class-conditional, but the data set has no labels.
     """
     if config["class_conditional"] and not class_names:
         raise InputError(

@@ -1,4 +1,4 @@
-"""The config of a model that a caller has built."""
+"""Config of a model that the caller has built."""
 
 import functools
 import inspect
@@ -17,10 +17,10 @@ NOT_FOR_CONFIGS = ("grid", "num_classes", "null_class", "map_features")
 
 
 def model_settings(model: GridModel | VQVAE | Prior) -> dict[str, Any]:
-    """Return the keys of a config that describe a model, so that a run folder can rebuild it.
+    """Return the config keys that describe a model, so that a run folder can rebuild it.
 
-    A model of another class, or one that was not made by its constructor, is described by the name
-    of its class alone. Such a run can be trained, but not be loaded from a folder.
+    If pixelprior does not have the class of a model, or its constructor did not make it, the result
+    has only the name of the class. Such a model can be trained, but not loaded from a folder.
     """
     if isinstance(model, Prior):
         return _prior_settings(model)
@@ -29,7 +29,7 @@ def model_settings(model: GridModel | VQVAE | Prior) -> dict[str, Any]:
         arguments = constructor_arguments(model) or {}
         quantizer = arguments.pop("quantizer", None)
         if quantizer is None:
-            # The default, as its constructor makes it.
+            # The constructor makes this quantizer by default.
             quantizer = functools.partial(VectorQuantizer, model.codebook[0].shape[-1])
         arguments.pop("grid", None)
         name = "vqvae" if len(model.code_grids) == 1 else "vqvae2"
@@ -85,7 +85,7 @@ def _settings_of(model: GridModel) -> dict[str, Any]:
 
 
 def _named(make: Any, kinds: Mapping[str, type]) -> dict[str, Any]:
-    """The name and the settings of a class, or of a partial of it."""
+    """Name and settings of a class, or of a ``functools.partial`` of it."""
     settings: dict[str, Any] = {}
     if isinstance(make, functools.partial):
         given = inspect.signature(make.func).bind_partial(*make.args, **make.keywords)

@@ -1,7 +1,8 @@
-"""The experiments that come along: one recipe for each data set, one variant for each model.
+"""Included experiments: one recipe for each data set, with one variant for each model.
 
-``--config=digits`` is ``configs/digits.py``; ``--config=digits:vqvae`` is its variant of that name.
-In a clone they are a folder beside the package; installed, a part of it: ``pixelprior.configs``.
+``--config=digits`` is ``configs/digits.py``. ``--config=digits:vqvae`` is its variant ``vqvae``. In
+a clone, the recipes are in the folder ``configs`` next to the package. An installed package has
+them inside, as ``pixelprior.configs``.
 """
 
 import dataclasses
@@ -26,12 +27,12 @@ UNTRAINED = (
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-    """One experiment of a recipe, and what is known of it.
+    """One experiment of a recipe, with its measured result.
 
     Attributes:
-        title: what is trained.
-        config: the experiment, with every key of its task.
-        measured: the result of a run; empty if nobody has made one.
+        title: the name of the model that is trained.
+        config: the config, with every key of its task.
+        measured: the result of a run; empty if there is none.
         source: the publication that describes the model.
     """
 
@@ -42,12 +43,12 @@ class Variant:
 
     @property
     def result(self) -> str:
-        """A sentence that tells what was measured, or that nothing was."""
+        """Sentence with the measured result, or `UNTRAINED` if there is none."""
         return f"Measured: {self.measured}." if self.measured else UNTRAINED
 
 
 def resolve(variants: Mapping[str, Variant], name: str) -> ConfigDict:
-    """The config of one variant, which may be changed; the name "" is that of the default.
+    """Return a new config of one variant. The name "" is the default variant.
 
     Raises:
         InputError: if there is no such variant.
@@ -64,7 +65,7 @@ def resolve(variants: Mapping[str, Variant], name: str) -> ConfigDict:
 
 
 def _copied(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The same values in new dicts: one that is there twice would be set twice by one flag."""
+    """Copy all dicts. If two keys shared one dict, one flag would change both."""
     return {
         key: _copied(value) if isinstance(value, Mapping) else value
         for key, value in config.items()
@@ -76,14 +77,14 @@ def _close(name: str, names: Iterable[str]) -> str:
 
 
 def config_folder() -> Path:
-    """The folder of the recipes."""
+    """Folder of the recipes."""
     package = Path(__file__).parents[1]
     installed = package / "configs"
     return installed if installed.is_dir() else package.parent / "configs"
 
 
 def recipes() -> dict[str, ModuleType]:
-    """All recipes by name: modules with a ``get_config`` and the ``VARIANTS`` that it knows."""
+    """All recipes by name: modules with a function ``get_config`` and a mapping ``VARIANTS``."""
     make_importable()
     stems = sorted(file.stem for file in config_folder().glob("*.py") if file.stem != "__init__")
     modules = {stem: importlib.import_module(f"{_PACKAGE}.{stem}") for stem in stems}
@@ -91,7 +92,7 @@ def recipes() -> dict[str, ModuleType]:
 
 
 def all_variants() -> dict[str, Variant]:
-    """Every experiment by its whole name, such as ``digits`` or ``digits:vqvae``."""
+    """Every variant by its full name, such as ``digits`` or ``digits:vqvae``."""
     return {
         f"{recipe}:{name}".removesuffix(":"): variant
         for recipe, module in recipes().items()
@@ -100,7 +101,7 @@ def all_variants() -> dict[str, Variant]:
 
 
 def load_recipe(name: str) -> dict[str, Any]:
-    """The config of ``digits``, or ``digits:vqvae``, with every key.
+    """Load the config of a full name like ``digits`` or ``digits:vqvae``, with every key.
 
     Raises:
         InputError: if there is no such recipe or variant.
@@ -110,12 +111,12 @@ def load_recipe(name: str) -> dict[str, Any]:
 
 
 def config_file(config: str) -> str:
-    """The file that ``--config`` names, with its variant; a path stays as it is.
+    """Replace the name of a recipe by the path of its file, with its variant; keep other paths.
 
     Raises:
-        InputError: if it is no file, and no recipe has the name.
+        InputError: if there is no such file and no recipe with that name.
     """
-    # A folder of the name may be there: the run of that recipe, say.
+    # A folder may have the name of a recipe, for example the folder of its run.
     if config.endswith(".py") or ".py:" in config or Path(config).is_file():
         return config
     recipe, variant = _parts(config)
@@ -123,7 +124,7 @@ def config_file(config: str) -> str:
 
 
 def _parts(name: str) -> tuple[str, str]:
-    """The recipe and the variant that a name is made of."""
+    """Split a full name into the recipe and the variant."""
     recipe, _, variant = name.partition(":")
     names = list(recipes())
     if recipe in names:
@@ -134,9 +135,9 @@ def _parts(name: str) -> tuple[str, str]:
 
 
 def make_importable() -> None:
-    """Has ``from pixelprior.configs import digits`` find the recipes that belong to this package.
+    """Make ``from pixelprior.configs import digits`` find the recipes of this package.
 
-    A clone needs it, whether another copy of the package is installed or none.
+    Only a clone needs this. It also works if another copy of the package is installed.
     """
     folder = config_folder()
     if folder.parent == Path(__file__).parents[1]:

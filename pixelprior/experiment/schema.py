@@ -1,8 +1,8 @@
-"""The keys of a config, for each of the tasks.
+"""Keys of a config, for each task.
 
-A config is a tree of plain values with exactly the keys of its task: none is optional, so that a
-config file says everything that happens. Only a key added after 0.1.0 may be missing: it has a
-neutral value, with which a new version does what an older one did.
+A config is a tree of plain values with exactly the keys of its task. No key is optional, so a
+config file describes the whole run. Only keys that were added after 0.1.0 may be missing. They have
+neutral values, with which the new version does the same as the older one.
 """
 
 import json
@@ -14,43 +14,43 @@ from pixelprior.errors import InputError
 
 _IMAGES: dict[str, type] = {
     "dataset": str,  # "digits", a name known to TFDS, or "folder:/path"
-    "data_dir": str,  # where TFDS looks; "" for TFDS_DATA_DIR or its own default
-    "image_size": tuple,  # (height, width) to resize and crop to; (0, 0) for the images' own
-    "validation_fraction": float,  # of the training split
+    "data_dir": str,  # data folder of TFDS; "" for TFDS_DATA_DIR or the default of TFDS
+    "image_size": tuple,  # (height, width) after resizing and cropping; (0, 0) for no change
+    "validation_fraction": float,  # share of the training split
     "levels": int,  # 2 to 256 values per symbol
-    "binarisation": str,  # "none", or with 2 levels "threshold", "static", "dynamic"
+    "binarisation": str,  # "none"; with levels=2 also "threshold", "static", "dynamic"
     "flip": bool,  # mirror training images at random
 }
 
 _TRAINING: dict[str, type] = {
-    "batch_size": int,  # of all devices together
-    "mesh": str,  # one of MESHES: what is split over the devices
-    "accumulate_steps": int,  # parts of a batch, one after the other: less memory
+    "batch_size": int,  # images in a batch, over all devices
+    "mesh": str,  # one of MESHES: the values to split over devices
+    "accumulate_steps": int,  # number of parts of a batch, run in turn to save memory
     "num_steps": int,
     "optimizer": str,  # one of OPTIMIZERS
-    "schedule": str,  # one of SCHEDULES: what follows the warm-up
-    "learning_rate": float,  # at its peak
-    "warmup_steps": int,  # linear from 0
-    "plateau_factor": float,  # of "plateau": times the rate, when the training loss is stuck
-    "plateau_patience": int,  # of "plateau": for so many times checkpoint_every steps
-    "weight_decay": float,  # on matrices and kernels only
-    "clip_norm": float,  # largest global norm of a gradient
-    "skip_norm": float,  # a step with a larger one changes nothing; 0 for never
-    "ema_decay": float,  # of the averaged weights
-    "patience": int,  # ends a run after so many validations without a better one; 0 for never
+    "schedule": str,  # one of SCHEDULES: the learning rate after the warm-up
+    "learning_rate": float,  # the largest learning rate
+    "warmup_steps": int,  # steps of a linear increase from 0
+    "plateau_factor": float,  # "plateau" multiplies the rate by this if the loss is stuck
+    "plateau_patience": int,  # "plateau" waits this many times checkpoint_every steps
+    "weight_decay": float,  # applies to matrices and kernels only
+    "clip_norm": float,  # largest global norm of a gradient, after clipping
+    "skip_norm": float,  # a step with a larger norm is skipped; 0 to skip none
+    "ema_decay": float,  # decay of the averaged weights
+    "patience": int,  # validations without improvement that end a run; 0 for no limit
     "log_every": int,  # steps between records of the training loss
     "checkpoint_every": int,  # steps between checkpoints, each with its validation loss
     "sample_every": int,  # steps between pictures
-    "num_samples": int,  # images in each of them
+    "num_samples": int,  # images in each picture
 }
 
-MESHES = ("data", "fsdp")  # batches alone; weights and all that goes with them too
+MESHES = ("data", "fsdp")  # split only batches, or also weights and optimizer state
 OPTIMIZERS = ("adamw", "adamax", "lion", "muon")
 SCHEDULES = ("constant", "cosine", "linear", "inverse_sqrt", "plateau")
 
 _FIRST: dict[str, type] = {
     "task": str,  # "pixels", "tokenizer", "prior" or "compare"
-    "seed": int,  # of the weights, the order of the data, dropout and samples
+    "seed": int,  # seed of weights, data order, dropout and samples
 }
 
 TASKS: dict[str, dict[str, type]] = {
@@ -71,35 +71,35 @@ TASKS: dict[str, dict[str, type]] = {
         "quantizer": dict,  # {"name": one of QUANTIZERS, and keyword arguments}
     }
     | _TRAINING,
-    # Models of a tokenizer's codes; the images are those that the tokenizer was trained on.
+    # Models of the codes of a tokenizer. The images are its training data.
     "prior": _FIRST
     | {
-        "data_dir": str,  # where TFDS looks; "" for where it looked for the tokenizer
+        "data_dir": str,  # data folder of TFDS; "" for that of the tokenizer
         "class_conditional": bool,  # condition the models on the labels
         "label_dropout": float,  # share of labels hidden in training, for guidance
-        "models": dict,  # for each level by name, what "model" is for pixels
-        "context": dict,  # {"features": of the map of coarser codes, "num_blocks": per level}
-        "trained_levels": tuple,  # the names of those to train; the others come from --prior
+        "models": dict,  # for each level by name, a dict like "model" above
+        "context": dict,  # {"features": channels of the coarser map, "num_blocks": per level}
+        "trained_levels": tuple,  # names of the levels to train; --prior has the others
     }
     | _TRAINING,
-    # Models of the same images, trained one after the other.
+    # Models of the same images, trained in turn.
     "compare": {
         "task": str,
-        "runs": dict,  # for each run by name, a config of the task "pixels"
+        "runs": dict,  # for each run by name, a config with task "pixels"
     },
 }
 
 NEUTRAL: dict[str, Any] = {
     "label_dropout": 0.0,  # the first runs hid no labels
 }
-"""Values of keys that older configs lack, as JSON gives them back.
+"""Neutral values of keys that older configs lack, in the form that JSON returns.
 
 A dotted key is a setting of a network, like "quantizer.cosine". Its neutral value must be the
-default of the constructor. "model." stands for the models of a prior too.
+default of the constructor. "model." also applies to the models of a prior.
 """
 
 DATA_NEUTRAL: dict[str, Any] = {}
-"""The same for the keys of ``data.json``."""
+"""Neutral values of the keys of ``data.json``."""
 
 _IMAGE_DATA = (
     "name",
@@ -124,9 +124,9 @@ DATA: dict[str, tuple[str, ...]] = {
         "code_counts",
     ),
 }
-"""The keys of ``data.json`` that a run cannot be used without."""
+"""Required keys of ``data.json``."""
 
-# What runs must share to be compared: nats of other images or symbols mean another thing.
+# Compared runs must share these keys. Nats of other images or symbols are not comparable.
 _COMPARED = ("dataset", "image_size", "validation_fraction", "levels", "binarisation")
 
 _ACCEPTED: dict[type, Any] = {float: (int, float), tuple: (tuple, list), dict: Mapping}
@@ -180,7 +180,7 @@ def without_neutral(
     for key, value in settings.items():
         path = f"{where}.{key}" if where else key
         if isinstance(value, Mapping):
-            # The settings of a level's model are named as those of the one model of pixels.
+            # A model of a level has the same settings as a pixel model.
             kept[key] = without_neutral(value, neutral, "model" if where == "models" else path)
         elif path not in neutral or neutral[path] != _as_json(value):
             kept[key] = value
@@ -192,7 +192,7 @@ def _as_json(value: Any) -> Any:
 
 
 def check_complete(config: Mapping[str, Any], data: Mapping[str, Any], where: str) -> None:
-    """Raise an InputError if a run folder's files lack a key that has no neutral value."""
+    """Raise an InputError if a file of a run folder lacks a key that has no neutral value."""
     task = config.get("task", "")
     kept: tuple[tuple[str, Mapping[str, Any], Iterable[str]], ...] = (
         ("config.json", config, TASKS.get(task, ())),
@@ -208,7 +208,7 @@ def check_complete(config: Mapping[str, Any], data: Mapping[str, Any], where: st
 
 
 def check_config(config: Mapping[str, Any]) -> None:
-    """Raises an InputError unless the config has exactly the keys, of the types, that it must."""
+    """Raise an InputError unless a config has exactly the keys of its task, with fitting values."""
     if config.get("task") not in TASKS:
         raise InputError(
             f"config.task must be one of {', '.join(TASKS)}, got {config.get('task')!r}"
@@ -229,7 +229,7 @@ def check_config(config: Mapping[str, Any]) -> None:
     for key, expected in keys.items():
         value = config[key]
         accepted = _ACCEPTED.get(expected, expected)
-        # bool is an int to Python, but True is no batch size.
+        # In Python a bool is an int, but True is not a valid batch size.
         if not isinstance(value, accepted) or (expected is not bool and isinstance(value, bool)):
             raise InputError(f"config.{key} must be of type {expected.__name__}, got {value!r}")
     if config["task"] == "compare":
@@ -243,7 +243,7 @@ def _check_runs(runs: Mapping[str, Any]) -> None:
         raise InputError("config.runs must describe at least one run, got none")
     first_name, first = next(iter(runs.items()))
     for name, run in runs.items():
-        # Runs lie in folders of these names.
+        # The names become names of folders.
         if not re.fullmatch(r"\w[\w.-]*", name):
             raise InputError(
                 f"names in config.runs must be of letters, digits, '_', '-' and '.', got {name!r}"
@@ -255,7 +255,7 @@ def _check_runs(runs: Mapping[str, Any]) -> None:
         except InputError as error:
             raise InputError(f"config.runs.{name}: {error}") from error
         for key in _COMPARED:
-            # As JSON: a tuple may have become a list.
+            # Compare as JSON, because a tuple may have become a list.
             if json.dumps(run[key]) != json.dumps(first[key]):
                 raise InputError(
                     f"config.runs.{name}.{key} must be as in {first_name}, {first[key]!r}, for the "

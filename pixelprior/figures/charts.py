@@ -1,20 +1,21 @@
-"""Charts as SVG for a page: text takes the page's colour, lines its variables ``--c0`` onwards.
+"""SVG charts for an HTML page.
 
-They are legible on light and on dark, and the page loads nothing for them.
+Text uses the colour of the page, and lines use its variables ``--c0``, ``--c1``, and so on. Charts
+are readable on light and dark pages, and need no other files.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
-NUM_COLOURS = 8  # variables that the page must define
-DASHES = ("", "7 4", "2 4", "9 3 2 3")  # of lines, once the colours begin anew
+NUM_COLOURS = 8  # number of variables that the page must define
+DASHES = ("", "7 4", "2 4", "9 3 2 3")  # one per cycle of the colours of lines
 WIDTH, HEIGHT = 560, 320
 LEFT, RIGHT, TOP, BOTTOM = 72, 14, 12, 44
 
 
 def style(number: int) -> tuple[str, str]:
-    """The colour and the dashes of a line of a number."""
+    """Colour and dashes of the line with a number."""
     colours, dashes = number % NUM_COLOURS, number // NUM_COLOURS % len(DASHES)
     return f"var(--c{colours})", DASHES[dashes]
 
@@ -26,15 +27,14 @@ def line_chart(
     *,
     whole: bool = False,
 ) -> str:
-    """Lines through points, each with the style of its place among all.
+    """Draw lines through points. The place of a line in ``lines`` determines its style.
 
     Args:
-        lines: by name the (x, y) of each point, as many as there are; those without any are left
-            out.
-        x_label: what is on the horizontal axis, which begins at 0.
-        y_label: what is on the vertical one.
-        whole: show all points. By default the beginnings of lines are cut off where they would
-            take most of the picture, as in learning curves.
+        lines: the (x, y) points of each line, by name. Lines without points are left out.
+        x_label: the label of the horizontal axis, which begins at 0.
+        y_label: the label of the vertical axis.
+        whole: show all points. By default, high starts of lines are cut off if they would fill most
+            of the picture, as in learning curves.
     """
     shown = {name: line for name, line in lines.items() if line}
     if not shown:
@@ -89,11 +89,11 @@ def line_chart(
 
 
 def histogram(counts: Sequence[int], label: str) -> str:
-    """Counts as bars, the largest first: how evenly codes are used.
+    """Draw counts as bars, the largest first, to show how evenly codes are used.
 
     Args:
-        counts: at least one, not all of them 0.
-        label: what they are of.
+        counts: at least one count; not all of them are 0.
+        label: the text below the bars.
     """
     ordered = sorted(counts, reverse=True)
     height, width = 90, 300
@@ -111,7 +111,7 @@ def histogram(counts: Sequence[int], label: str) -> str:
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """Four to nine round values between two."""
+    """Four to nine round values between ``low`` and ``high``."""
     rough = (high - low) / 5
     if not rough > 0:
         return [low]

@@ -1,7 +1,7 @@
-"""Output files of many pictures, written batch by batch: no picture is lost or made twice.
+"""Output files of many pictures, written batch by batch. No picture is lost or made twice.
 
-An interrupted job keeps the batches it has written, and the same command continues after them. A
-file with the job's request lies beside them, which tells the same job from another one.
+An interrupted job keeps its written batches, and the same command continues after them. The request
+of the job is stored with them. A job with another request does not continue after them.
 
 Legend: n images, h height, w width, c channels.
 """
@@ -31,11 +31,11 @@ class Output(abc.ABC):
     """A place for pictures, opened for one job.
 
     Args:
-        folder: where the job's request lies; earlier requests are replaced.
-        request: see `open_output`.
+        folder: the folder of the request; an earlier request is replaced.
+        request: see `open_file`.
 
     Attributes:
-        done: number of pictures that are there already, the first ones.
+        done: the number of pictures that are already written, from the first.
     """
 
     def __init__(self, folder: Path, request: Mapping[str, Any]):
@@ -46,15 +46,16 @@ class Output(abc.ABC):
 
     @abc.abstractmethod
     def add(self, images: UInt8[np.ndarray, "n h w c"]) -> None:
-        """Write the pictures that follow those that are there.
+        """Write the next pictures.
 
         Raises:
-            InputError: if they cannot be written, as on a full disk. Earlier pictures are kept.
+            InputError: if they cannot be written, for example to a full disk. Earlier pictures are
+                kept.
         """
 
     @abc.abstractmethod
     def finish(self) -> None:
-        """Complete the output, once all pictures are there. Raises as `add` does."""
+        """Complete the output after the last picture. Raises the errors of `add`."""
 
 
 def open_file(
@@ -62,17 +63,17 @@ def open_file(
 ) -> Output:
     """Open one file: a PNG sheet, or an .npz archive of all ``images``.
 
-    The archive has the request too, as JSON, by the name ``request``.
+    The archive also contains the request, as JSON, in the array ``request``.
 
     Args:
-        out: the file; folders above it are made if they are missing.
-        request: all settings that the pictures depend on, as JSON.
-        overwrite: replace another file.
-        columns: of a sheet; None for nearly square.
+        out: the file; missing parent folders are created.
+        request: all settings that the pictures depend on; JSON must be able to represent them.
+        overwrite: replace an existing file.
+        columns: the number of columns of a sheet; None for a nearly square sheet.
 
     Raises:
-        InputError: if something else is there and may not be replaced, the name has another
-            suffix, or nothing can be written there.
+        InputError: if the file exists and must not be replaced, if it has another suffix, or if it
+            cannot be written.
     """
     if out.suffix.lower() not in (".png", ".npz"):
         raise InputError(
@@ -84,13 +85,13 @@ def open_file(
 
 
 def open_folder(out: Path, request: Mapping[str, Any], *, overwrite: bool) -> Output:
-    """Open a folder of PNG files, one for each picture. Arguments and errors as for `open_file`."""
+    """Open a folder with one PNG file per picture. See `open_file` for arguments and errors."""
     with refused_in_words(out):
         return _Folder(out, _as_json(request), overwrite)
 
 
 def _as_json(request: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Pass a request through JSON, as the one on disk was: a tuple becomes a list."""
+    """Convert a request to the form of the one on disk: JSON turns a tuple into a list."""
     return json.loads(json.dumps(request))
 
 
@@ -105,18 +106,18 @@ def fill(
     """Add pictures to an output until it has ``num``, and finish it.
 
     Args:
-        output: it may have the first pictures already.
-        draw: from the numbers of pictures, which follow each other, to pixels in [0, 1].
+        output: the output, which may already have the first pictures.
+        draw: a function from consecutive numbers of pictures to pixels in [0, 1].
         num: the number of pictures.
         batch_size: the number of pictures to draw at once, rounded up to a multiple of the devices.
-        report: told of the progress, if there are several batches.
+        report: receives the progress, if there are several batches.
     """
     devices = jax.local_device_count()
     size = -(-min(batch_size, num) // devices) * devices
     several = num > size
     try:
         while output.done < num:
-            # The last batch is drawn whole and cut: another shape would compile anew.
+            # The last batch is drawn at full size and cut. Another shape would need a compilation.
             numbers = np.arange(output.done, output.done + size)
             output.add(as_shades(draw(numbers))[: num - output.done].astype(np.uint8))
             if several:
@@ -128,7 +129,7 @@ def fill(
 
 
 def check_free(out: Path, overwrite: bool) -> None:
-    """Raise an InputError unless a file may be written."""
+    """Raise an InputError if the file is a folder, or exists and must not be replaced."""
     if out.is_dir():
         raise InputError(f"{out} is a folder; give another name, or --individual to fill it")
     if out.exists() and not overwrite:
@@ -136,10 +137,10 @@ def check_free(out: Path, overwrite: bool) -> None:
 
 
 class InMemory(Output):
-    """Pictures that are written nowhere.
+    """Pictures that are kept in memory.
 
     Attributes:
-        images: all pictures, once the output is finished.
+        images: all pictures, after the output is finished.
     """
 
     def __init__(self) -> None:
@@ -185,14 +186,14 @@ class _Folder(Output):
 
 
 class _File(Output):
-    """One file, made of batches that wait in a folder beside it."""
+    """One file. Its batches are kept in a folder next to it until all are there."""
 
     def __init__(self, out: Path, request: Mapping[str, Any], overwrite: bool, columns: int | None):
         self._out, self._columns, self._request = out, columns, request
         check_free(out, overwrite)
         self._batches = out.with_name(f".{out.name}.unfinished")
         if self._batches.is_dir() and not _is_for(self._batches, request):
-            # Remains of another job, with other pictures.
+            # The batches belong to another job, with other pictures.
             shutil.rmtree(self._batches)
         super().__init__(self._batches, request)
         for batch in self._read():
@@ -214,9 +215,10 @@ class _File(Output):
             shutil.rmtree(self._batches)
 
     def _archive(self) -> None:
-        """Write an .npz file of all batches as one array, with only one of them in memory."""
+        """Write an .npz file of all batches as one array, with one batch in memory at a time."""
         shape = self.done, *next(self._read()).shape[1:]
-        # Among the batches, whose folder is cleared even if this process is killed now.
+        # The temporary file is in the folder of the batches. That folder is removed later even if
+        # this process is killed now.
         unfinished = self._batches / "archive"
         with (
             replacing(self._out, temporary=unfinished) as temporary,
@@ -231,7 +233,7 @@ class _File(Output):
         return self._batches / f"{first:09d}.npy"
 
     def _read(self) -> Iterator[UInt8[np.ndarray, "n h w c"]]:
-        """Yield the batches, as far as they follow each other."""
+        """Yield the batches in order, up to the first gap."""
         first = 0
         while (path := self._path(first)).is_file():
             batch = np.load(path, allow_pickle=False)
@@ -244,7 +246,7 @@ def _write_array(
 ) -> None:
     """Write one array in NumPy's format, part by part.
 
-    NumPy's own function needs the whole array at once, and reports no full disk.
+    NumPy's own function needs the whole array at once, and does not report a full disk.
     """
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
@@ -253,7 +255,7 @@ def _write_array(
 
 
 def _is_for(folder: Path, request: Mapping[str, Any]) -> bool:
-    """Compare the request in a folder with another one."""
+    """Check if the folder holds the same request."""
     try:
         return json.loads((folder / REQUEST).read_text()) == request
     except (OSError, ValueError):
@@ -262,7 +264,7 @@ def _is_for(folder: Path, request: Mapping[str, Any]) -> bool:
 
 @contextlib.contextmanager
 def refused_in_words(path: Path) -> Iterator[None]:
-    """Turn the system's refusal to write into an InputError."""
+    """Turn an OSError of writing into an InputError."""
     try:
         yield
     except OSError as error:

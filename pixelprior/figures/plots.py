@@ -1,6 +1,6 @@
-"""Figures of runs side by side, and of receptive fields, as PNG files.
+"""Figures that compare runs, and figures of receptive fields, as PNG files.
 
-Only this file imports Matplotlib. It needs no screen, and changes no global setting.
+Only this file imports Matplotlib. It needs no display and changes no global settings.
 
 Legend: n images, h height, w width, c channels.
 """
@@ -24,8 +24,8 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from pixelprior.system.atomic import replacing
 
-# Okabe and Ito's colours, which colour-blind people can tell apart, and a grey; their yellow is too
-# pale for a line.
+# The colours of Okabe and Ito, which colour-blind people can distinguish. A grey replaces their
+# yellow, which is too pale for a line.
 COLOURS = (
     "#0072B2",
     "#D55E00",
@@ -36,14 +36,14 @@ COLOURS = (
     "#000000",
     "#8A8A8A",
 )
-STYLES = ("-", "--", ":", "-.")  # of lines, once the colours begin anew
+STYLES = ("-", "--", ":", "-.")  # styles of lines; one per cycle of the colours
 TEXT = "#333333"
 DPI = 150
 
-UNSEEN = "#E69F00"  # earlier, yet without any influence
-LATER = "#E4E4E4"  # at or after the position
-ROWS_BELOW = 3  # rows of later positions that are shown
-WEAKEST = 1e-4  # smaller shares of the largest gradient look like this one
+UNSEEN = "#E69F00"  # an earlier position without any influence
+LATER = "#E4E4E4"  # a position at or after the predicted one
+ROWS_BELOW = 3  # number of shown rows below the predicted position
+WEAKEST = 1e-4  # smallest share of the largest gradient that has its own colour
 
 
 def save_learning_curves(
@@ -51,12 +51,12 @@ def save_learning_curves(
     measure: str,
     path: str | os.PathLike[str],
 ) -> None:
-    """Plot a validation measure over steps and, beside it, over minutes of training.
+    """Plot a validation measure over steps and over minutes of training, side by side.
 
     Args:
-        curves: for each run by name its (steps, minutes, value), at least one run with at least
-            one; runs without any are left out.
-        measure: what the values are, for the axis.
+        curves: the (steps, minutes, value) points of each run, by name. Runs without points are
+            left out, but at least one run must have points.
+        measure: the name of the measure, for the axis.
         path: the PNG file to write.
     """
     shown = {name: np.array(curve, float) for name, curve in curves.items() if len(curve)}
@@ -83,7 +83,7 @@ def save_learning_curves(
     steps.set_ylabel(f"validation {measure}")
     steps.tick_params(axis="y", length=0)
     minutes.tick_params(axis="y", length=0)
-    # Where training begins is of no interest, once it takes most of the picture.
+    # The start of training is cut off if it would fill most of the picture.
     last = [float(curve[-1, 2]) for curve in shown.values()]
     lowest = min(float(curve[:, 2].min()) for curve in shown.values())
     highest = max(float(curve[:, 2].max()) for curve in shown.values())
@@ -98,7 +98,7 @@ def save_learning_curves(
 def _name_ends(
     axes: Axes, ends: Mapping[str, tuple[float, float]], colours: Mapping[str, str]
 ) -> None:
-    """Writes names to the right, each at the height of its curve's end but never on another."""
+    """Write names on the right, each near the end of its curve but not on another name."""
     low, high = axes.get_ylim()
     right = 1.05 * axes.get_xlim()[1]
     gap = 0.058 * (high - low)
@@ -107,7 +107,7 @@ def _name_ends(
     for name in names:
         wanted = ends[name][1]
         heights.append(max(wanted, heights[-1] + gap) if heights else wanted)
-    # All sink by the mean of these pushes, so that they lie around their curves' ends.
+    # All names move down by the mean of these shifts, so that they lie around the ends.
     pushed = [height - ends[name][1] for name, height in zip(names, heights, strict=True)]
     shift = min(sum(pushed) / len(pushed), heights[0] - low)
     for name, height in zip(names, heights, strict=True):
@@ -140,11 +140,11 @@ def save_bars(
     """Plot one small panel for each quantity, with a bar for each run.
 
     Args:
-        names: of the runs, from top to bottom.
-        panels: by title, for each run its value and what is written beside it; None for no value.
+        names: the names of the runs, from top to bottom.
+        panels: by title, the value and the label of each run; None for no value.
         path: the PNG file to write.
-        dots: the titles of panels with dots in place of bars. Their axes do not begin at zero,
-            since the differences are small.
+        dots: the titles of panels with dots instead of bars. Their axes do not begin at zero,
+            because the differences are small.
     """
     figure = _figure(1.6 + 2.0 * len(panels), 1.0 + 0.36 * len(names))
     places = range(len(names))
@@ -170,7 +170,7 @@ def save_bars(
                 va="center",
                 fontsize=9,
             )
-        # Room for what is written to the right.
+        # Leave space for the labels on the right.
         if title in dots:
             axes.set_xlim(low - 0.15 * spread, high + 0.75 * spread)
             axes.hlines(places, *axes.get_xlim(), color="#E8E8E8", linewidth=0.8, zorder=0)
@@ -189,15 +189,15 @@ def save_bars(
 def save_rows(
     rows: Mapping[str, UInt8[np.ndarray, "n h w c"]], path: str | os.PathLike[str]
 ) -> None:
-    """Write a sheet with a row of images for each run, beside its name.
+    """Write a sheet with one row of images for each run, next to its name.
 
     Args:
-        rows: for each run by name its images, as many and as large for all; grey or RGB.
+        rows: the images of each run, by name; grey or RGB, in one number and size for all.
         path: the PNG file to write.
     """
     n, h, w, _ = next(iter(rows.values())).shape
     gap = max(1, round(0.05 * w))
-    # In inches; placed by hand, since a layout engine would not leave room for the names.
+    # Sizes in inches. Placed by hand, because a layout engine leaves no space for the names.
     width, names, edge = 10.0, 0.2 + 0.1 * max(map(len, rows)), 0.1
     total = names + width + edge
     height = width * h / (n * (w + gap) - gap)
@@ -237,16 +237,17 @@ def save_receptive_fields(
     *,
     columns: int = 4,
 ) -> None:
-    """Plot how strongly each position moves the prediction at one, relative to the strongest.
+    """Plot the influence of each position on the prediction at one, relative to the strongest.
 
-    The scale is logarithmic. Exact zeros have two colours of their own: one for earlier positions,
-    which the model could see but does not, and one for all others.
+    The scale is logarithmic. Exact zeros have two colours of their own. One is for earlier
+    positions, which could be in the receptive field but are not. The other is for all other
+    positions.
 
     Args:
-        fields: by name, see `pixelprior.evaluation.receptive_field`; of one shape.
-        position: (row, column) that they are of.
+        fields: fields of one shape, by name; see `pixelprior.evaluation.receptive_field`.
+        position: (row, column) of the prediction.
         path: the PNG file to write.
-        columns: at most so many side by side.
+        columns: the largest number of plots side by side.
     """
     h, w = next(iter(fields.values())).shape
     shown = min(h, position[0] + 1 + ROWS_BELOW)
@@ -256,7 +257,7 @@ def save_receptive_fields(
     side = 3.0 if len(fields) > 1 else 4.5
     figure = _figure(columns * side + 1.1, lines * (side * shown / w + 0.5) + 0.4)
     grid = figure.subplots(lines, columns, squeeze=False)
-    # From a light blue on, which is far from the colours of what is not seen.
+    # Start at a light blue that differs clearly from the two colours of exact zeros.
     blues = ListedColormap(colormaps["Blues"](np.linspace(0.25, 1.0, 256)))
     norm = LogNorm(WEAKEST, 1.0, clip=True)
     for axes in grid.flat[len(fields) :]:
@@ -301,12 +302,12 @@ def save_sweep(
     columns: Sequence[str],
     path: str | os.PathLike[str],
 ) -> None:
-    """Write a table whose cells are a few images each.
+    """Write a table with a few images in each cell.
 
     Args:
-        cells: for each row and column the images, in [0, 1], all of one shape.
-        rows: what the rows are.
-        columns: what the columns are.
+        cells: the images of each row and column, in [0, 1], all of one shape.
+        rows: the labels of the rows.
+        columns: the labels of the columns.
         path: the PNG file to write.
     """
     side = 1.8
@@ -324,7 +325,7 @@ def save_sweep(
 
 
 def _tiled(images: Float[np.ndarray, "n h w c"]) -> Float[np.ndarray, "H W _"]:
-    """Images in rows that make a square, with grey lines between them."""
+    """Arrange images in a nearly square sheet, with grey lines between them."""
     n, h, w, c = images.shape
     across = math.ceil(math.sqrt(n))
     down = math.ceil(n / across)
@@ -335,7 +336,7 @@ def _tiled(images: Float[np.ndarray, "n h w c"]) -> Float[np.ndarray, "H W _"]:
 
 
 def as_colours(shares: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, "n h w 3"]:
-    """Shares in [0, 1] as colours in [0, 1], the darkest first."""
+    """Convert shares in [0, 1] to colours in [0, 1]; 0 is the darkest."""
     return colormaps["magma"](shares)[..., :3].astype(np.float32)
 
 
@@ -344,7 +345,7 @@ def _rgba(colour: str) -> tuple[float, ...]:
 
 
 def _figure(width: float, height: float, *, constrained: bool = True) -> Figure:
-    """An empty figure, in inches; its parts are placed by constraints, or else by hand."""
+    """Make an empty figure, in inches. If not constrained, its parts are placed by hand."""
     engine = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08) if constrained else None
     figure = Figure(figsize=(width, height), layout=engine, dpi=DPI)
     FigureCanvasAgg(figure)
@@ -360,7 +361,7 @@ def _style(number: int) -> str:
 
 
 def _plain(axes: Axes) -> None:
-    """No more lines than are needed."""
+    """Remove the frame lines that are not needed."""
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color("#AAAAAA")

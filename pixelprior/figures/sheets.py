@@ -1,7 +1,7 @@
-"""Sheets: symbols as pictures, many images on one sheet or one file for each; and moving sheets.
+"""Symbols as pictures: many images on one sheet, one file for each image, or an animation.
 
-Symbol s of v levels has brightness ``s / (v - 1)``. Every file appears whole or not at all, so a
-sheet may be watched while a run rewrites it.
+Symbol s of v values has brightness ``s / (v - 1)``. Every file appears complete or not at all, so a
+sheet can be viewed while a run rewrites it.
 
 Legend: n images, h height, w width, c channels.
 """
@@ -22,7 +22,7 @@ from pixelprior.errors import InputError
 from pixelprior.grid import Grid
 from pixelprior.system.atomic import replacing
 
-SEPARATOR = 2  # pixels, around and between images
+SEPARATOR = 2  # width in pixels of the lines around and between images
 SEPARATOR_BRIGHTNESS = 128
 COMFORTABLE = 48  # pixels; smaller images are enlarged to at least this on a sheet
 
@@ -43,23 +43,23 @@ def sheet(
 
     Args:
         symbols: ``[n, h, w, c]`` in ``[0, levels)``, with 1 channel (grey) or 3 (RGB).
-        levels: how many values a symbol can take.
-        columns: images in a row; by default what makes the sheet nearly square.
-        scale: the width and height of a symbol, in pixels; by default just enough for the
-            shorter side of an image to be 48 pixels.
-        side: enlarge the sheet until its longer side is about this many pixels, if it is shorter
-            and no scale is given.
+        levels: the number of values per symbol.
+        columns: the number of images in a row; by default the sheet is nearly square.
+        scale: the width and height of a symbol, in pixels. By default, the shorter side of an image
+            gets at least 48 pixels.
+        side: the approximate length of the longer side of the sheet, in pixels. It enlarges a
+            smaller sheet if no scale is given.
 
     Raises:
-        InputError: if there is no image, the channels cannot be shown, a symbol is out of range,
-            or columns or scale is below 1.
+        InputError: if there is no image, if the channels cannot be shown, if a symbol is out of
+            range, or if columns or scale is below 1.
     """
     pixels = _to_pixels(symbols, levels)
     n, h, w, c = pixels.shape
     if n == 0:
         raise InputError("expected at least one image to draw, got none")
     if columns is None:
-        # About square.
+        # Nearly square.
         columns = min(n, math.ceil(math.sqrt(n * h / w)))
     rows = math.ceil(n / max(1, columns))
     if scale is None:
@@ -79,8 +79,8 @@ def sheet(
 
 
 def picture(shades: UInt8[np.ndarray, "h w c"]) -> Image.Image:
-    """Turn one image in 256 shades, grey or RGB, into Pillow's."""
-    # Pillow wants grey images without a channel axis.
+    """Convert one image in 256 shades, grey or RGB, to a Pillow image."""
+    # Pillow needs grey images without a channel axis.
     return Image.fromarray(shades[..., 0] if shades.shape[-1] == 1 else shades)
 
 
@@ -92,7 +92,7 @@ def save_grid(
     columns: int | None = None,
     scale: int | None = None,
 ) -> None:
-    """Write a `sheet` to a PNG file; its folder is made if it is missing. Raises as that does."""
+    """Write a `sheet` to a PNG file; create its folder if missing. Raises the errors of `sheet`."""
     _save(sheet(symbols, levels, columns=columns, scale=scale), path, format="PNG")
 
 
@@ -109,16 +109,16 @@ def save_pixels(
 def save_animation(
     frames: Sequence[Symbols], levels: int, path: str | os.PathLike[str], *, milliseconds: int
 ) -> None:
-    """Write a GIF file that shows a sheet of the same images for every frame in turn.
+    """Write a GIF file that shows one sheet for every frame in turn.
 
     Args:
-        frames: for each of them symbols as for `sheet`, all of one shape.
-        levels: how many values a symbol can take.
-        path: the GIF file to write; its folder is made if it is missing.
-        milliseconds: how long a frame is shown; the last one twenty times as long.
+        frames: the symbols of each frame, as for `sheet`, all of one shape.
+        levels: the number of values per symbol.
+        path: the GIF file to write; its folder is created if missing.
+        milliseconds: the duration of a frame; the last frame lasts twenty times as long.
 
     Raises:
-        InputError: as `sheet` does.
+        InputError: for the same reasons as in `sheet`.
     """
     first, *others = (sheet(symbols, levels) for symbols in frames)
     durations = [milliseconds] * len(others) + [20 * milliseconds]
@@ -146,7 +146,7 @@ def png_bytes(
         pixels: the images.
         columns: see `sheet`.
         side: see `sheet`.
-        settings: of the picture, kept in it as JSON, as the text "pixelprior".
+        settings: settings to store in the file, as JSON in the text field "pixelprior".
     """
     texts = PngImagePlugin.PngInfo()
     if settings is not None:
@@ -167,20 +167,20 @@ def above(
 
 
 def as_shades(pixels: Float[np.ndarray, "n h w c"]) -> Int[np.ndarray, "n h w c"]:
-    """Pixels in [0, 1] as symbols of 256 levels; what lies outside is cut off."""
+    """Convert pixels in [0, 1] to symbols of 256 values. Other pixels are clipped."""
     return np.rint(np.clip(pixels, 0.0, 1.0) * 255).astype(np.int32)
 
 
 def save_images(
     symbols: Symbols, levels: int, folder: str | os.PathLike[str], start: int = 0
 ) -> None:
-    """Write each image to a file of its own: ``000000.png``, ``000001.png`` and so on.
+    """Write each image to its own file: ``000000.png``, ``000001.png`` and so on.
 
     Args:
-        symbols: ``[n, h, w, c]`` in ``[0, levels)``, with 1 channel (grey) or 3 (RGB); one symbol
+        symbols: ``[n, h, w, c]`` in ``[0, levels)``, with 1 channel (grey) or 3 (RGB). One symbol
             becomes one pixel.
-        levels: how many values a symbol can take.
-        folder: where the files go; it is made if it is missing.
+        levels: the number of values per symbol.
+        folder: the folder of the files; created if missing.
         start: the number of the first image, for images that come in batches.
 
     Raises:

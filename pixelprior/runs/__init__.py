@@ -1,1 +1,1 @@
-"""One trained run: load it, train it, sample from it, evaluate it."""
+"""Functions for one run: train, load, sample, evaluate."""

@@ -1,4 +1,4 @@
-"""Runs side by side: the figures of each, and what is drawn of it.
+"""Comparison of runs: the results of each, and samples of its model.
 
 Legend: n images, h height, w width, c channels.
 """
@@ -23,30 +23,30 @@ from pixelprior.runs.receptive_field import field_of
 from pixelprior.runs.run import Run
 from pixelprior.training.run_folder import RunFolder
 
-SHOWN = 12  # samples of each run in the picture
-FIELD_IMAGES = 16  # samples that a receptive field is averaged over
+SHOWN = 12  # number of samples of each run in the picture
+FIELD_IMAGES = 16  # number of samples over which a receptive field is averaged
 
 HEADLINES = {
     "pixels": ("nats", "nats/image"),
     "tokenizer": ("squared_error", "squared error"),
     "prior": ("nats", "nats/image"),
 }
-"""For each task the figure that ranks its runs, the lower the better, and its name for people."""
+"""For each task, the key and the label of the result that ranks runs; lower is better."""
 
 
 class ComparedRun(NamedTuple):
-    """The figures of a run.
+    """Results of a run.
 
     Attributes:
         name: the name of the run.
-        folder: its folder.
-        config: the experiment.
-        group: the task, the data and the tokenizer, which runs must share to be ranked.
+        folder: the folder of the run.
+        config: the config of the run.
+        group: the task, the data and the tokenizer. Only runs of equal groups can be ranked.
         num_parameters: the number of trained weights.
         training: see `Training`.
-        measured: figures of the split: all of them, or the headline alone.
-        samples: figures of samples, if they were judged before.
-        cost: the cost, if it was measured before.
+        measured: results on the split: all of them, or at least the headline.
+        samples: results of samples, if they were judged before.
+        cost: the costs, if they were measured before.
     """
 
     name: str
@@ -66,17 +66,17 @@ class ComparedRun(NamedTuple):
 
     @property
     def headline(self) -> float:
-        """Figure that ranks the run."""
+        """Result that ranks the run; lower is better."""
         return self.measured[HEADLINES[self.task][0]]
 
 
 class Drawn(NamedTuple):
-    """Samples and receptive field of a model of pixels.
+    """Samples and receptive field of a pixel model.
 
     Attributes:
-        samples: the first samples of a batch.
+        samples: the first `SHOWN` samples of a batch.
         samples_per_second: the speed of the sampler, once it is compiled.
-        field: the receptive field of the centre; None for models in another order than raster.
+        field: the receptive field of the centre; None if the model has another order than raster.
         levels: the values per symbol.
     """
 
@@ -89,17 +89,18 @@ class Drawn(NamedTuple):
 def run_folders(
     workdirs: Sequence[str | Path], *, unfinished: bool = False, report: Report = only_warnings
 ) -> dict[str, RunFolder]:
-    """Find the runs in these folders; in a folder of runs, those that can be read already.
+    """Find the runs in these folders. Runs in a folder of runs need a checkpoint.
 
-    Their keys are the names of their folders, or whole paths where two have the same name.
+    The keys of the result are the names of the run folders. If two names are equal, the keys are
+    their paths.
 
     Args:
-        workdirs: run folders, or folders of such.
-        unfinished: return the runs too that have no checkpoint yet.
-        report: told of the runs that are left out.
+        workdirs: run folders, or folders of run folders.
+        unfinished: also return runs without a checkpoint.
+        report: receives a caution for each run that is left out.
 
     Raises:
-        InputError: if there is no run, or one was given twice.
+        InputError: if there is no run, or a run was given twice.
     """
     if not workdirs:
         raise InputError("--compare needs run folders, as in evaluate.py --compare runs/a runs/b")
@@ -111,7 +112,7 @@ def run_folders(
             continue
         for path in inner:
             folder = RunFolder(path)
-            # Made for the whole list before its first run is trained.
+            # train_list creates all its run folders before it trains the first run.
             if unfinished or any(folder.checkpoints.glob("[0-9]*")):
                 folders.append(folder)
             else:
@@ -132,16 +133,16 @@ def run_folders(
 def gather(
     name: str, run: Run, split: str, *, batch_size: int, whole: bool, report: Report = only_warnings
 ) -> ComparedRun:
-    """Gather the figures of a run in a folder, and measure those that are not kept there.
+    """Collect the results in the folder of a run, and measure those that are missing.
 
     Args:
         name: the name of the run.
         run: the run, with the averaged weights of its best checkpoint.
         split: "test" or "validation".
         batch_size: the number of images to measure at once.
-        whole: measure all figures of the split. Otherwise the nats that a run of pixels recorded at
-            its end will do.
-        report: told of the progress.
+        whole: return all results on the split. If False, the test nats that a pixel run recorded at
+            its end are enough.
+        report: receives the progress.
 
     Raises:
         InputError: if the data of the run cannot be read.
@@ -172,7 +173,7 @@ def gather(
 
 
 def draw(run: Run) -> Drawn:
-    """Draw samples of a model of pixels, and time it; measure its receptive field on them."""
+    """Draw samples of a pixel model, time the sampling, and measure the receptive field on them."""
     timing = time_sampling(run.model)
     samples = np.asarray(timing.result.grids)
     field = None
@@ -182,7 +183,7 @@ def draw(run: Run) -> Drawn:
 
 
 def row(compared: ComparedRun, drawn: Drawn) -> Row:
-    """Make the row of a model of pixels in the table."""
+    """Make the row of a pixel model in the table."""
     given = ", given classes" if compared.config["class_conditional"] else ""
     return Row(
         run=compared.name,

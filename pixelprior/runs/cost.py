@@ -1,4 +1,4 @@
-"""The cost of a run: training and sampling, measured in the same way for all runs."""
+"""Costs of a run: training and sampling, measured in the same way for all runs."""
 
 import sys
 from typing import Any
@@ -23,19 +23,19 @@ from pixelprior.training.program import make_program
 from pixelprior.training.run_folder import RunFolder
 from pixelprior.training.step import compile_step, count_parameters
 
-SEED = 0  # of the samples
+SEED = 0  # seed of the samples
 
 DRAWN = 64
-"""Images in a batch whose sampling is timed, and of the reconstructions of a tokenizer."""
+"""Number of images in a timed batch of samples or reconstructions."""
 
 REPETITIONS = 5
-"""Of everything that is timed; the median counts."""
+"""Number of timed repetitions; the result is their median."""
 
 
 def cost_of(run: Run) -> dict[str, Any]:
-    """Measure the cost of a run: of a training step, and of samples or reconstructions.
+    """Measure the costs of a training step, and of samples or reconstructions.
 
-    Sampling uses the weights of the run, and training uses fresh ones, which take the same time.
+    Sampling uses the weights of the run. Training uses new weights, which take the same time.
 
     Raises:
         InputError: if the run has no folder, or its data cannot be read.
@@ -54,9 +54,9 @@ def cost_of(run: Run) -> dict[str, Any]:
 
 
 def _training(run: Run, folder: RunFolder) -> dict[str, Any]:
-    """Measure the step that trained the run, on its data."""
+    """Measure a training step of the run, on its data."""
     config, mesh = dict(run.config), data_mesh()
-    # Levels that another prior had learned are in the run's own checkpoints.
+    # The checkpoints of the run include the levels that another prior had learned.
     taken_over = set(run.data.get("learned_levels", ())) - set(config.get("trained_levels", ()))
     task, _ = open_task(config, folder, mesh, prior=folder.path if taken_over else None)
     graph, weights = nnx.split(task.make())
@@ -86,7 +86,7 @@ def _training(run: Run, folder: RunFolder) -> dict[str, Any]:
 
 
 def _sampling(run: Run) -> dict[str, Any]:
-    """Measure samples; of a tokenizer, reconstructions."""
+    """Measure sampling; for a tokenizer, reconstruction."""
     model, key = run.model, jax.random.key(SEED)
     if run.task == "tokenizer":
         pixels = np.zeros((DRAWN, *model.grid.shape), np.float32)
@@ -110,9 +110,9 @@ def _sampling(run: Run) -> dict[str, Any]:
 
 
 def time_sampling(model: GridModel) -> Timing:
-    """Time a model of pixels at drawing a batch, the same for all models, of all classes in turn.
+    """Time the sampling of a batch from a pixel model. All models draw the same classes in turn.
 
-    The result is that of `sample_and_count`.
+    ``result`` of the timing is the result of `sample_and_count`.
     """
     context = label_context(model, None, DRAWN)
     key = jax.random.key(SEED)
@@ -127,9 +127,9 @@ def _in_batches(timing: Timing, what: str) -> dict[str, float]:
 
 
 def _peak_host_bytes() -> int | None:
-    """The most memory that this process has had so far, a CPU's devices included.
+    """Largest memory of this process so far, in bytes, with the devices of a CPU included.
 
-    None on Windows, which does not tell.
+    None on Windows, which does not report it.
     """
     if sys.platform == "win32":
         return None
@@ -140,6 +140,6 @@ def _peak_host_bytes() -> int | None:
 
 
 def _peak_device_bytes() -> int | None:
-    """The most that a device has had; None where the backend does not tell."""
+    """Largest memory of a device so far, in bytes; None if the backend does not report it."""
     peaks = [(device.memory_stats() or {}).get("peak_bytes_in_use") for device in jax.devices()]
     return max((peak for peak in peaks if peak is not None), default=None)

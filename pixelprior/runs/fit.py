@@ -56,12 +56,13 @@ def fit(
 ) -> Run:
     """Train a recipe by name, or a model on arrays.
 
-    A model keeps the weights that it was given; the trained ones are those of the run's model. It
-    is trained as ``digits`` is, with the settings changed that are given. Where ``num_steps`` is
-    given alone, warm-up and the steps between validations shrink or grow with it.
+    The given model keeps its weights. The trained weights are in ``run.model``. A model is trained
+    with the settings of a recipe, changed by ``settings``. The recipe is ``digits`` for a pixel
+    model, ``digits:vqvae`` for a tokenizer and ``digits:prior`` for a prior. If only ``num_steps``
+    is set, the warm-up and the steps between validations change in proportion.
 
     Ctrl-C ends the training early. The run then has the weights of the best validation so far, or
-    the latest ones if there was none.
+    the latest weights if there was no validation.
 
     Examples:
         >>> run = pp.fit("digits", num_steps=600)
@@ -70,25 +71,25 @@ def fit(
         >>> run = pp.fit(pp.GatedPixelCNN(grid, rngs=nnx.Rngs(0)), images, num_steps=2000)
 
     Args:
-        recipe: the name of a recipe, like "digits" or "digits:vqvae" (``pixelprior configs`` lists
-            them); or a model of pixels, a tokenizer or a prior.
+        recipe: the name of a recipe, like "digits" or "digits:vqvae", or a model: a pixel model, a
+            tokenizer or a prior. ``pixelprior configs`` lists the recipes.
         images: uint8 pixels or integer symbols, ``[n, h, w, c]`` or ``[n, h, w]``, NumPy or JAX.
             A fifth of them becomes the test split, a tenth of the rest the validation split.
         labels: the class of each image, integers from 0.
-        workdir: the run folder, new or to be resumed; by default everything stays in memory.
-        tokenizer: the run of a prior's tokenizer, or its folder. For the recipe of a tokenizer:
-            settings of its network, like other settings.
-        progress: show a bar and sentences in the terminal; or a function that receives the events
-            of `pixelprior.progress`.
+        workdir: the run folder, new or to resume; by default everything stays in memory.
+        tokenizer: the run of the tokenizer of a prior, or its folder. For the recipe of a
+            tokenizer: settings of its network, as in ``settings``.
+        progress: True to show a bar and messages in the terminal, False to show only warnings, or a
+            function that receives the events of `pixelprior.progress`.
         devices: the devices to train on; by default all of them.
-        settings: keys of the config, see `pixelprior.experiment.TASKS`. A mapping changes some keys
-            of a nested one: ``model={"features": 32}``.
+        settings: keys of the config; see `pixelprior.experiment.TASKS`. A mapping changes only some
+            keys of a nested mapping: ``model={"features": 32}``.
 
     Returns:
-        The run: ``run.model`` is trained, ``run.metrics`` are its records.
+        The run. ``run.model`` is the trained model, and ``run.metrics`` are its records.
 
     Raises:
-        InputError: if recipe, arrays and settings do not fit each other.
+        InputError: if recipe, arrays and settings do not fit together.
         NonFiniteLossError: if training diverges.
     """
     keep_compiled_programs()
@@ -136,7 +137,7 @@ def _check_model(model: Any) -> GridModel | VQVAE | Prior:
 
 
 def _base_recipe(model: GridModel | VQVAE | Prior) -> str:
-    """The recipe whose settings train a model of this kind."""
+    """Name of the recipe whose settings train a model of this kind."""
     if isinstance(model, Prior):
         return "digits:prior"
     return "digits:vqvae" if isinstance(model, VQVAE) else "digits"
@@ -149,7 +150,7 @@ def _open_arrays(
     model: GridModel | VQVAE | Prior | None,
     report: Report,
 ) -> tuple[dict[str, Any], Opened]:
-    """The config of a run on these arrays, and the data set that they make."""
+    """Make the config of a run on these arrays, and their data set."""
     if config["task"] == "prior":
         raise InputError("a prior learns the codes of its tokenizer's images; leave images out")
     levels = config["levels"]
@@ -178,7 +179,7 @@ def _open_arrays(
 
 
 def _class_names(num_classes: int, labels: Any) -> tuple[str, ...]:
-    """The numbers of a model's classes, which the labels must be of."""
+    """Names of the classes of a model: their numbers. The labels must be in this range."""
     if labels is None or int(labels.max()) >= num_classes:
         came = "no labels" if labels is None else f"labels up to {int(labels.max())}"
         raise InputError(f"the model is conditioned on {num_classes} classes, got {came}")
@@ -233,7 +234,7 @@ def _fit_in_memory(
     return Run(
         model=nnx.merge(graph, weights),
         config=config,
-        # As a folder would give it back.
+        # Use the types that a folder would return.
         data=json.loads(json.dumps(task.describe())),
         provenance=f"averaged weights of step {step} ({which})",
         step=step,

@@ -14,16 +14,16 @@ from pixelprior.runs.run import Run
 
 
 class RunImages:
-    """Test images of a run's data set, or image files. The seed determines their order.
+    """Test images of the data set of a run, or image files. The seed determines their order.
 
     Args:
         run: the run.
-        seed: of the order.
-        data_dir: where the data set is, if it has moved.
-        images: "folder:/path" for all image files in a folder instead, scaled to the run's shape.
+        seed: the seed of the order.
+        data_dir: the folder of the data set, if it has moved.
+        images: "folder:/path" to use all image files of a folder, scaled to the shape of the run.
 
     Raises:
-        InputError: if the images cannot be read, or are not of the run's shape.
+        InputError: if the images cannot be read, or have another shape than the run.
     """
 
     def __init__(self, run: Run, seed: int, data_dir: str | None, images: str | None = None):
@@ -48,7 +48,7 @@ class RunImages:
         self._images = [everything[place] for place in order]
 
     def symbols(self, numbers: Int[np.ndarray, " n"]) -> Int[np.ndarray, "n h w c"]:
-        """Images by number, as symbols; the first image follows the last."""
+        """Images by number, as symbols. After the last image, the first one follows."""
         return np.concatenate([self._read(number)[0] for number in numbers])
 
     def pixels(self, numbers: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n h w c"]:
@@ -56,7 +56,7 @@ class RunImages:
         return to_pixels(self.symbols(numbers), self._grid.levels)
 
     def labels(self, numbers: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
-        """Labels of images by number; -1 where there is none."""
+        """Labels of images by number; -1 for no label."""
         return np.concatenate([self._read(number)[1] for number in numbers])
 
     def _read(self, number: int) -> tuple[Int[np.ndarray, "1 h w c"], Int[np.ndarray, " 1"]]:

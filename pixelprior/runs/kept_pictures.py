@@ -1,4 +1,4 @@
-"""Pictures of a run, kept in its folder for the page that shows runs side by side."""
+"""Pictures of a run, kept in its folder for the report that compares runs."""
 
 from pathlib import Path
 
@@ -16,16 +16,16 @@ from pixelprior.runs.run import Run
 from pixelprior.runs.samples import Request, has_learned_all
 from pixelprior.sampling.methods import AUTO
 
-SHOWN = 16  # images in a picture
+SHOWN = 16  # number of images in a picture
 COLUMNS = 8
-SEED = 0  # of the samples
+SEED = 0  # seed of the samples
 
 
 def kept_pictures(run: Run, report: Report = only_warnings) -> dict[str, Path]:
-    """Draw the pictures of a run into its folder, unless they are those of the same weights.
+    """Draw the pictures of a run into its folder, if those of these weights are missing.
 
     Returns:
-        PNG files, by what they show.
+        The PNG file of each kind of picture.
 
     Raises:
         InputError: if the data of the run cannot be read.
@@ -37,7 +37,7 @@ def kept_pictures(run: Run, report: Report = only_warnings) -> dict[str, Path]:
     if folder.kept_evaluation("pictures") == about and all(p.is_file() for p in paths.values()):
         return paths
     request = Request(SEED, [()], None, None, AUTO)
-    # Matplotlib takes a while to import.
+    # Imported here because Matplotlib is slow to import.
     from pixelprior.figures.plots import save_receptive_fields
 
     for name, path in paths.items():
@@ -56,7 +56,7 @@ def kept_pictures(run: Run, report: Report = only_warnings) -> dict[str, Path]:
 
 
 def _kinds(run: Run) -> list[str]:
-    """Name the pictures of a run: modes of ``sample.py``, but for two of them."""
+    """Kinds of pictures of a run: modes of ``sample.py``, "real" and "receptive_field"."""
     if run.data["shape"][-1] not in (1, 3):
         return []
     if run.task == "tokenizer":

@@ -1,4 +1,4 @@
-"""From a run folder to what was trained in it."""
+"""Loading a trained run from its folder."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,18 +25,18 @@ def load_trained(
     averaged: bool = True,
     report: Report = only_warnings,
 ) -> Run:
-    """Rebuilds what was trained from its run folder alone; neither data nor config file is needed.
+    """Load a trained run from its folder. Neither its data nor its config file is needed.
 
     Args:
         workdir: the run folder.
         checkpoint: "best" by validation loss, or "latest".
-        averaged: take the moving average of the weights, which is what the best was chosen by.
+        averaged: use the moving average of the weights. The best checkpoint was chosen with it.
         report: receives a caution for each damaged checkpoint.
 
     Raises:
-        InputError: if there is no run, it has no checkpoint yet, or none that can be read.
+        InputError: if there is no run, or it has no checkpoint that can be read.
     """
-    # Orbax takes most of a second to import, and `import pixelprior` should not.
+    # Imported here to keep `import pixelprior` fast. Orbax takes most of a second to import.
     from pixelprior.training.checkpoints import Checkpoints
 
     if checkpoint not in ("best", "latest"):
@@ -44,7 +44,7 @@ def load_trained(
     folder = RunFolder(workdir)
     config, data = folder.config(), folder.data()
     check_complete(config, data, str(folder.path))
-    # Shapes only: drawing fresh weights would take seconds, and they would be thrown away.
+    # Compute shapes only. Drawing new weights would take seconds, and they are not used.
     model = nnx.eval_shape(lambda: _rebuild(config, data))
     if not folder.checkpoints.is_dir():
         raise InputError(f"{folder.path} has no checkpoint yet; train.py saves them as it goes")
@@ -70,17 +70,17 @@ def load_trained(
 
 
 def load(workdir: str | Path) -> Any:
-    """What was trained in a run, with the averaged weights of its best checkpoint.
+    """Load the model of a run, with the averaged weights of its best checkpoint.
 
-    A model of pixels, a tokenizer or a prior. `load_trained` gives other weights, the tokenizer of
-    a prior, and what is known of the run. Raises as that does.
+    The model is a pixel model, a tokenizer or a prior. `load_trained` can load other weights. It
+    also returns the tokenizer of a prior and the facts of the run. Both raise the same errors.
     """
     return load_trained(workdir).model
 
 
 def _rebuild(config: Mapping[str, Any], data: Mapping[str, Any]) -> GridModel | VQVAE | Prior:
-    """The model of a run, with fresh weights."""
-    # A run of another version has another config; that is no reason for a trace.
+    """Build the model of a run, with new weights."""
+    # A config of another version must give an error message, not a traceback.
     task = config.get("task")
     if task == "prior":
         return build_prior(

@@ -1,13 +1,14 @@
-"""Parts of images: the part that is known, and the part drawn so far. The rest is grey.
+"""Parts of images: the known part, and the part drawn so far. The rest is grey.
 
-Known symbols condition only symbols that come later in the model's order: below and to the right.
-A model continues a known top half as usual. With a known left half, a row depends on the known
-pixels of its own and earlier rows, but not on those below.
+Known symbols condition only symbols that are later in the order of the model: to the right and
+below. A model continues a known top half as usual. With a known left half, a row depends on the
+known pixels of its own and earlier rows, but not on those below.
 
-A prior conditions on known codes: those of places whose pixels are all known. They are made from
-the image with its unknown part grey, so that nothing of it leaks.
+A prior conditions on known codes: the codes at positions whose pixels are all known. The encoder
+gets the image with its unknown part grey, so that no information about that part leaks.
 
-Legend: f frames, n images, h height, w width, c channels; H W of a grid of codes, g its channels.
+Legend: f frames, n images, h height, w width, c channels; H, W, g: height, width and channels of a
+grid of codes.
 """
 
 import functools
@@ -36,10 +37,10 @@ GREY = np.float32(0.5)
 
 
 def known_mask(known: str, height: int, width: int) -> Bool[np.ndarray, "h w"]:
-    """Mask of known pixels: the "top" half, the "left" one, or the white ones of a picture.
+    """Mask of known pixels: the "top" half, the "left" half, or the white pixels of a picture.
 
     Raises:
-        InputError: if the picture cannot be read, is of another size, or leaves nothing to draw.
+        InputError: if the picture cannot be read, has another size, or leaves nothing to draw.
     """
     rows, columns = np.indices((height, width))
     if known == "top":
@@ -66,21 +67,21 @@ def known_mask(known: str, height: int, width: int) -> Bool[np.ndarray, "h w"]:
 def grey_where_unknown(
     pixels: Float[np.ndarray, "n h w c"], mask: Bool[np.ndarray, "h w"]
 ) -> Float[np.ndarray, "n h w c"]:
-    """Known pixels in [0, 1], the others grey."""
+    """Pixels in [0, 1], with unknown pixels grey."""
     return np.where(mask[..., None], pixels, GREY)
 
 
 def known_symbols(
     symbols: Int[np.ndarray, "n h w c"], mask: Bool[np.ndarray, "h w"]
 ) -> Int[np.ndarray, "n h w c"]:
-    """Symbols of known pixels, and `UNKNOWN` elsewhere."""
+    """Symbols of known pixels, with `UNKNOWN` elsewhere."""
     return np.where(mask[..., None], symbols, UNKNOWN)
 
 
 def known_codes(
     tokenizer: VQVAE, pixels: Float[np.ndarray, "n h w c"], mask: Bool[np.ndarray, "h w"]
 ) -> list[Int[Array, "n H W g"]]:
-    """Codes of each level at places whose pixels are all known, and `UNKNOWN` elsewhere."""
+    """Codes of each level at positions whose pixels are all known, with `UNKNOWN` elsewhere."""
     codes = jitted.encode(tokenizer, grey_where_unknown(pixels, mask))
     return [
         jnp.where(_whole_places(mask, grid)[..., None], level, UNKNOWN)
@@ -89,21 +90,21 @@ def known_codes(
 
 
 def _whole_places(mask: Bool[np.ndarray, "h w"], grid: Grid) -> Bool[np.ndarray, "H W"]:
-    """Places of a coarser grid whose pixels are all known."""
+    """Mask of the positions of a coarser grid whose pixels are all known."""
     height, width = mask.shape
     rows, columns = height // grid.height, width // grid.width
     return np.asarray(mask.reshape(grid.height, rows, grid.width, columns).all(axis=(1, 3)))
 
 
 def pixels_so_far(symbols: Int[np.ndarray, "n h w c"], levels: int) -> Float[np.ndarray, "n h w c"]:
-    """Pixels in [0, 1] of symbols; grey where they are `UNKNOWN`."""
+    """Pixels in [0, 1] of symbols, with `UNKNOWN` symbols grey."""
     return np.where(symbols == UNKNOWN, GREY, to_pixels(symbols, levels))
 
 
 def codes_so_far(
     tokenizer: VQVAE, codes: Sequence[Int[Array, "n H W g"]]
 ) -> Float[np.ndarray, "n h w c"]:
-    """Decoded pixels in [0, 1], with the zero vector in place of codes that are `UNKNOWN`."""
+    """Decoded pixels in [0, 1], with the zero vector for `UNKNOWN` codes."""
     return np.asarray(_decode_known(*nnx.split(tokenizer), codes))
 
 
@@ -115,7 +116,7 @@ def _decode_known(
     vectors = tokenizer.lookup([jnp.maximum(level, 0) for level in codes])
     return tokenizer.decode_vectors(
         [
-            # The codebooks of a position are drawn one after the other, so all or none are known.
+            # All codebooks of a position are drawn in turn, so all or none are known.
             jnp.where((level != UNKNOWN).all(axis=-1, keepdims=True), vector, 0.0)
             for level, vector in zip(codes, vectors, strict=True)
         ]
@@ -125,7 +126,7 @@ def _decode_known(
 def pixels_filling_up(
     model: GridModel, symbols: Int[np.ndarray, "n h w c"], num_frames: int
 ) -> list[Float[np.ndarray, "n h w c"]]:
-    """Frames with more and more pixels of each image, in the order in which they are drawn."""
+    """Frames with more and more pixels of each image, in the order of drawing."""
     order = draw_order(model)[..., None]
     return [
         pixels_so_far(np.where(order < count, symbols, UNKNOWN), model.grid.levels)
@@ -158,5 +159,5 @@ def codes_filling_up(
 
 
 def _counts(total: int, num_frames: int) -> Int[np.ndarray, " f"]:
-    """Number of symbols in each frame: none in the first one, all in the last."""
+    """Number of symbols in each frame: none in the first frame, all in the last."""
     return np.rint(np.linspace(0, total, num_frames)).astype(int)

@@ -1,4 +1,4 @@
-"""Kinds of pictures of a run, one function for each: samples, completions, likelihoods, codes.
+"""Kinds of pictures of a run, with one function for each: samples, completions and others.
 
 Legend: n images, h height, w width, c channels.
 """
@@ -26,16 +26,16 @@ from pixelprior.tokenizers import VQVAE
 from pixelprior.tokenizers.vqvae import random_codes
 
 WALK = 8
-"""Number of images of a walk between two images, both of them included."""
+"""Number of images in a walk from one image to another, with both included."""
 
 
 class Subject(NamedTuple):
     """Choice of real images for a picture.
 
     Attributes:
-        data_dir: where the run's data set is, if it has moved.
-        images: image files to take instead of test images, see `RunImages`; or None.
-        known: the known part of them, see `known_mask`. For completions alone.
+        data_dir: the folder of the data set of the run, if it has moved.
+        images: image files to use instead of test images, see `RunImages`; or None.
+        known: the known part of the images, see `known_mask`; only for completions.
     """
 
     data_dir: str | None = None
@@ -44,12 +44,12 @@ class Subject(NamedTuple):
 
 
 class Pictures(NamedTuple):
-    """A maker of pictures, ready to be called.
+    """A function that draws pictures, and their layout.
 
     Attributes:
-        draw: from their numbers, which follow each other, to pixels in [0, 1]; compiles once for
-            each number of pictures.
-        columns: number of pictures in a row that belongs together; None for any.
+        draw: a function from consecutive numbers of pictures to pixels in [0, 1]. It compiles once
+            for each number of pictures.
+        columns: the number of pictures that belong in one row; None for any.
     """
 
     draw: Callable[[Numbers], Pixels]
@@ -57,7 +57,7 @@ class Pictures(NamedTuple):
 
 
 def pictures(mode: str, run: Run, request: Request, subject: Subject) -> Pictures:
-    """Prepare the pictures of a kind, one of `KINDS`.
+    """Prepare pictures of one of the `KINDS`.
 
     Raises:
         InputError: if the kind does not fit the run, or the request does not fit the kind.
@@ -83,7 +83,7 @@ def _samples(run: Run, request: Request, subject: Subject) -> Pictures:
 
 
 def _completions(run: Run, request: Request, subject: Subject) -> Pictures:
-    """The known part of real images, the rest grey, above the images completed."""
+    """Known part of real images, with the rest grey, above the completed images."""
     height, width, _ = run.data["shape"]
     assert subject.known is not None  # checked in `pictures`
     mask = known_mask(subject.known, height, width)
@@ -148,7 +148,7 @@ def _random_codes(run: Run, request: Request, subject: Subject) -> Pictures:
 
 
 def _walks(run: Run, request: Request, subject: Subject) -> Pictures:
-    """Rows of images between two, evenly spaced between the vectors of their codes."""
+    """Walks between two images, evenly spaced between the vectors of their codes."""
     tokenizer = _vqvae(run, "interpolate")
     images = _images(run, request, subject)
 
@@ -168,7 +168,7 @@ KINDS: dict[str, Callable[[Run, Request, Subject], Pictures]] = {
     "random_codes": _random_codes,
     "interpolate": _walks,
 }
-"""Every kind of pictures, by the name of its mode."""
+"""Kinds of pictures, by the name of the mode."""
 
 
 def _images(run: Run, request: Request, subject: Subject) -> RunImages:
@@ -190,7 +190,7 @@ def reconstructed(tokenizer: VQVAE, pixels: Pixels) -> Pixels:
 
 
 def between(tokenizer: VQVAE, start: Pixels, end: Pixels, share: Float[np.ndarray, " n"]) -> Pixels:
-    """Images between two, by the vectors of their codes; share 0 is the start, 1 the end."""
+    """Interpolate the vectors of the codes of two images; share 0 is the start, 1 the end."""
     return np.asarray(jitted.call(_between, tokenizer, start, end, share.astype(np.float32)))
 
 
@@ -205,10 +205,10 @@ def _between(tokenizer: VQVAE, start: Any, end: Any, share: Float[Array, " n"]) 
 
 
 def uniform_bits(grid: Grid) -> float:
-    """Bits of a pixel under the uniform distribution: its price if nothing is known of it."""
+    """Bits of a pixel under the uniform distribution."""
     return grid.channels * math.log2(grid.levels)
 
 
 def shaded(bits: Float[np.ndarray, "n h w"], grid: Grid) -> Float[np.ndarray, "n h w 3"]:
-    """Bits as colours in [0, 1]: dark for none, the brightest for `uniform_bits` and more."""
+    """Convert bits to colours in [0, 1]: dark for 0, brightest from `uniform_bits` on."""
     return as_colours(np.clip(bits / uniform_bits(grid), 0.0, 1.0))

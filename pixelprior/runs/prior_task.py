@@ -1,4 +1,4 @@
-"""What a prior is trained on: a tokenizer, its codes, and levels that another run has learned."""
+"""Inputs for training a prior: a tokenizer, its codes, and levels trained by another run."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,16 +31,16 @@ def open_prior_task(
     in_memory: bool = False,
     report: Report,
 ) -> tuple[PriorTask, TokenizerRun]:
-    """The task of a prior, and the run of the tokenizer whose codes it is about.
+    """Open the task of a prior, and the run of its tokenizer.
 
-    Codes that are not there yet are made, in the tokenizer's folder; nothing else is written. Of
+    Missing codes are made in the folder of the tokenizer. Nothing else is written. If there are
     several processes, all read the checkpoints together, and the first one makes the codes.
 
     Args:
-        config: of the task "prior".
-        folder: the prior's, which may carry a tokenizer; None for none yet.
-        tokenizer: the run of a tokenizer, or its folder; not needed if the prior's carries one.
-        prior: for a prior that trains some levels only, the run that trained the others.
+        config: a config of the task "prior".
+        folder: the folder of the prior, which may contain a tokenizer; None if there is none yet.
+        tokenizer: the run of a tokenizer, or its folder. Not needed if ``folder`` contains one.
+        prior: the run that trained the other levels, if this prior trains only some levels.
         mesh: the devices.
         model: see `PriorTask`.
         in_memory: keep the codes in memory.
@@ -53,13 +53,13 @@ def open_prior_task(
     names = level_names(run.tokenizer.num_levels)
     if prior is None and folder is not None:
         _check_begun_without(folder, config)
-    # Before codes are made, which may take long.
+    # Check this first, because making codes may take long.
     others = _other_levels(config, names, prior, run, report)
     with first_then_others():
         codes = make_codes(run, data_dir=config["data_dir"], in_memory=in_memory, report=report)
     for name, counts in zip(names, codes.counts, strict=True):
         for codebook in range(len(counts)):
-            # One by one: a mean would hide one that has collapsed among others that have not.
+            # Check each codebook, because a mean would hide one that has collapsed.
             use = code_use(counts[codebook : codebook + 1])
             if is_collapsed(use, counts.shape[1]):
                 report(Caution(_collapsed(name, use, counts.shape[1], run)))
@@ -78,7 +78,7 @@ def _collapsed(level: str, use: CodeUse, codebook_size: int, run: TokenizerRun) 
 def _tokenizer_of(
     folder: RunFolder | None, tokenizer: str | Path | Run | None, report: Report
 ) -> TokenizerRun:
-    """The tokenizer that is given, or else the one that the run folder carries."""
+    """Open the given tokenizer, or else the one in the run folder."""
     carried = folder.tokenizer if folder is not None and folder.tokenizer.is_dir() else None
     if tokenizer is None:
         if carried is None:
@@ -100,7 +100,7 @@ def _tokenizer_of(
 
 
 def _check_begun_without(folder: RunFolder, config: Mapping[str, Any]) -> None:
-    """Raises an InputError if a run that is to go on has levels from a prior that is not given."""
+    """Raise an InputError if a resumed run has levels of another prior, but no prior is given."""
     if not (folder.path / "data.json").exists():
         return
     trained, learned = list(config["trained_levels"]), folder.data().get("learned_levels", [])
@@ -117,7 +117,7 @@ def _other_levels(
     run: TokenizerRun,
     report: Report,
 ) -> tuple[Prior, Sequence[str]] | None:
-    """The prior of another run that learned what this one does not train, and what it learned."""
+    """Load the prior that trained the other levels, and the names of all levels it trained."""
     others = [name for name in names if name not in config["trained_levels"]]
     if prior is None:
         return None

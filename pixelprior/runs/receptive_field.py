@@ -1,4 +1,4 @@
-"""The receptive field of a run: which earlier positions its model sees."""
+"""Receptive field of a run: the earlier positions that a prediction depends on."""
 
 import jax
 import numpy as np
@@ -9,25 +9,25 @@ from pixelprior.evaluation.receptive_field import receptive_field
 from pixelprior.models.base import AutoregressiveModel
 from pixelprior.runs.run import Run
 
-SEED = 0  # of the samples and the projections, the same for all runs
+SEED = 0  # seed of the samples and the projections, the same for all runs
 
 
 def field_of(run: Run, images: Int[Array, "b h w c"] | None = None) -> Float[np.ndarray, "h w"]:
-    """Measure the receptive field of the centre.
+    """Measure the receptive field of the centre position.
 
     Args:
-        run: a run of a model of pixels in raster order.
-        images: samples of it, of all classes in turn; by default they are drawn.
+        run: a run of a pixel model in raster order.
+        images: samples of the model, with all classes in turn; by default they are drawn.
 
     Raises:
-        InputError: if the run is another one.
+        InputError: if the run has another kind of model.
     """
     check_has_field(run)
     return receptive_field(run.model, key=jax.random.key(SEED), images=images)
 
 
 def check_has_field(run: Run) -> None:
-    """Raise an InputError unless a run is of a model of pixels in raster order."""
+    """Raise an InputError unless a run has a pixel model in raster order."""
     if not isinstance(run.model, AutoregressiveModel):
         raise InputError(
             "a receptive field is that of a model of pixels in raster order; this run is of the "

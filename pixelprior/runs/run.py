@@ -1,4 +1,4 @@
-"""A trained run as a value: loaded once, then passed on."""
+"""Trained runs. A run is loaded once and passed on as a value."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -22,13 +22,13 @@ class Run:
     """A trained run.
 
     Attributes:
-        model: the model of pixels, the tokenizer or the prior.
-        config: the experiment, with every key resolved.
-        data: the facts about the training data, see `RunFolder`.
-        provenance: the weights in words, printed beside every result.
+        model: the pixel model, the tokenizer or the prior.
+        config: the config, with every key.
+        data: facts about the training data; see `RunFolder`.
+        provenance: a description of the weights, printed with every result.
         step: the training step of the weights.
         tokenizer: the tokenizer of a prior; None for the other tasks.
-        tokenizer_config: the experiment that trained this tokenizer.
+        tokenizer_config: the config of the run that trained this tokenizer.
         folder: the run folder; None for a run in memory.
         images: the data set and its symbols, for a run on arrays in memory.
         records: the training records of a run in memory.
@@ -50,10 +50,10 @@ class Run:
         return dataclasses.replace(self, images=images)
 
     def open_data(self) -> tuple[Dataset, Symbols]:
-        """Open the images that the run was trained on, with the rule that makes them symbols.
+        """Open the data set of the run, and the conversion of its pixels to symbols.
 
         Raises:
-            InputError: if there is no such data, or its shape or levels have changed.
+            InputError: if there is no such data, or its shape or number of values has changed.
         """
         if self.images is not None:
             return self.images
@@ -76,7 +76,7 @@ class Run:
 
         Args:
             split: "train", "validation" or "test".
-            limit: the number of images, the first ones; None for all.
+            limit: the number of images, from the first; None for all.
 
         Raises:
             InputError: if there is no such split, or the data cannot be read.
@@ -93,12 +93,12 @@ class Run:
 
     @property
     def vqvae(self) -> VQVAE | None:
-        """VQ-VAE of the run: the one it trained, or that of a prior; None for a model of pixels."""
+        """VQ-VAE of a tokenizer run or of a prior; None for a pixel model."""
         return self.model if self.task == "tokenizer" else self.tokenizer
 
     @property
     def unlearned_levels(self) -> list[str]:
-        """Names of the levels of codes that a prior has not learned; empty for other tasks."""
+        """Names of the levels that a prior has not trained; empty for other tasks."""
         if self.task != "prior":
             return []
         names = level_names(len(self.model.grids))
@@ -106,19 +106,19 @@ class Run:
 
     @property
     def can_sample(self) -> bool:
-        """Tell if images can be drawn from the run."""
+        """True if images can be sampled from the run."""
         return self.task != "tokenizer" and not self.unlearned_levels
 
     def class_index(self, label: str | None) -> int | None:
-        """Index of a class, given by number or by name; None stays None.
+        """Index of a class from its name or number; None for None.
 
         Raises:
-            InputError: if it is neither.
+            InputError: if the label is neither a name nor a number.
         """
         names = list(self.data["class_names"])
         if label is None:
             return None
-        # A name first: the classes of digits are named "0" to "9" whatever their order.
+        # Names come first: the classes of digits are named "0" to "9", in any order.
         if label in names:
             return names.index(label)
         try:
@@ -131,5 +131,5 @@ class Run:
 
     @property
     def metrics(self) -> Sequence[Mapping[str, Any]]:
-        """Records of the training, one mapping for each, with its step."""
+        """Records of the training, each a mapping with its step."""
         return self.records if self.folder is None else read_metrics(self.folder.metrics)

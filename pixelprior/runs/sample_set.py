@@ -1,4 +1,4 @@
-"""Samples to be judged: drawn from a run, or read from a file of ``sample.py``.
+"""Samples to judge: drawn from a run, or read from a file of ``sample.py``.
 
 Legend: n images, h height, w width, c channels.
 """
@@ -22,21 +22,21 @@ from pixelprior.sampling.labels import labels_in_turn
 from pixelprior.sampling.methods import AUTO
 
 FEWEST_SAMPLES = 10
-"""With fewer there are no ten parts of them, nor five neighbours."""
+"""Smallest number of samples. The measures need ten parts and five neighbours."""
 
 REQUEST = Request(seed=0, strategies=[()], label=None, guidance=None, method=AUTO)
-"""Settings of samples that are drawn to be judged."""
+"""Settings of the samples that are drawn to judge."""
 
 BATCH = 256
 
 
 class SampleSet(NamedTuple):
-    """Samples, and what is known of how they were made.
+    """Samples, and their settings if known.
 
     Attributes:
-        images: in 256 shades.
-        labels: the class that each was asked to be of; None if that is not known, or there is none.
-        made_by: the settings that they were drawn with, as far as the file tells them.
+        images: images in 256 shades.
+        labels: the requested class of each sample; None if it is not known, or there is none.
+        made_by: the settings of the samples, as far as the file contains them.
     """
 
     images: UInt8[np.ndarray, "n h w c"]
@@ -47,10 +47,10 @@ class SampleSet(NamedTuple):
 def draw_samples(run: Run, num: int, report: Report = only_warnings) -> SampleSet:
     """Draw ``num`` samples of a run, or read earlier ones of the same weights from its folder.
 
-    The folder keeps each batch, so a job that was interrupted continues after the last one.
+    The folder keeps each batch, so an interrupted job continues after the last batch.
 
     Raises:
-        InputError: if the run has nothing to sample from, or its folder cannot be written.
+        InputError: if the run cannot be sampled from, or its folder cannot be written.
     """
     samples, made_by = samples_of(run, REQUEST), _made_by(run)
 
@@ -74,7 +74,7 @@ def _same_samples(kept_by: Mapping[str, Any], made_by: Mapping[str, Any]) -> boo
 
 
 def _made_by(run: Run) -> dict[str, Any]:
-    """Describe the samples as ``sample.py`` describes those in its files."""
+    """Describe the samples in the same way as ``sample.py`` does in its files."""
     return {
         "mode": "sample",
         "run": None if run.folder is None else str(run.folder.path.resolve()),
@@ -90,11 +90,11 @@ def _made_by(run: Run) -> dict[str, Any]:
 
 
 def read_samples(path: str | Path, run: Run) -> SampleSet:
-    """Reads an ``.npz`` file of ``images``, like those of ``sample.py --out=samples.npz``.
+    """Read an ``.npz`` file of ``images``, as ``sample.py --out=samples.npz`` writes it.
 
     Raises:
-        InputError: if there is no such file, its images are not of the size of the run's data, not
-            finite or out of range, or it says that they are of other data.
+        InputError: if there is no such file, or its images have another size than the data of the
+            run. Also if values are not finite or out of range, or the file names other data.
     """
     path = Path(path)
     images, made_by = _read(path)
@@ -110,7 +110,7 @@ def read_samples(path: str | Path, run: Run) -> SampleSet:
             f"{run.data['name']}; compare samples with the data set of their model"
         )
     if images.dtype != np.uint8:
-        # Written so that a NaN fails too.
+        # These comparisons also fail for NaN.
         if not np.issubdtype(images.dtype, np.floating) or not (
             images.min() >= 0 and images.max() <= 1
         ):
@@ -123,7 +123,7 @@ def read_samples(path: str | Path, run: Run) -> SampleSet:
 
 
 def _labels(run: Run, made_by: Mapping[str, Any], num: int) -> Int[np.ndarray, " n"] | None:
-    """Labels of samples of all classes in turn, or of one; None for other pictures."""
+    """Labels of samples: all classes in turn, or one class; None for other pictures."""
     classes = len(run.data["class_names"]) if run.config["class_conditional"] else 0
     if not classes or made_by.get("mode") != "sample":
         return None
@@ -132,11 +132,11 @@ def _labels(run: Run, made_by: Mapping[str, Any], num: int) -> Int[np.ndarray, "
 
 def _read(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
     try:
-        # Opened here, since NumPy leaves a file open that it cannot read.
+        # Opened here, because NumPy does not close a file that it cannot read.
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             images = archive["images"]
             told = str(archive["request"]) if "request" in archive else "{}"
-    # No such file, no archive, no such array, objects to be unpickled, an array and no archive.
+    # The file or the array is missing, it is not an archive, or it contains pickled objects.
     except (OSError, BadZipFile, KeyError, ValueError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path} is not an .npz file with an array of images ({error}); sample.py "
@@ -146,5 +146,5 @@ def _read(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
         made_by = json.loads(told)
     except ValueError:
         made_by = {}
-    # Of other programs, which may mean something else by the name.
+    # Other programs may store something else under this key.
     return images, made_by if isinstance(made_by, dict) else {}

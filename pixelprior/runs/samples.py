@@ -1,4 +1,4 @@
-"""Samples of a run, of pixels or of codes: how they are drawn, and how they look.
+"""Samples of a run, of pixels or codes: functions to draw them and to show them as images.
 
 Legend: n images, h height, w width, c channels.
 """
@@ -34,17 +34,17 @@ Numbers = Int[np.ndarray, " n"]
 Pixels = Float[np.ndarray, "n h w c"]
 
 MOST_COLUMNS = 16
-"""More classes than these are not laid out as columns."""
+"""Largest number of classes that are laid out as columns."""
 
 
 class Request(NamedTuple):
     """Settings of samples.
 
     Attributes:
-        seed: image n of a seed is always the same.
-        strategies: the choice of symbols, for every level of codes or one for all.
+        seed: the seed of the images; image n of a seed is always the same.
+        strategies: the strategies of each level of codes, or one tuple for all levels.
         label: the index of a class, or None.
-        guidance: see `pixelprior.models.guided`, or None.
+        guidance: the scale of guidance, see `pixelprior.models.guided`; or None.
         method: the name of a sampler.
     """
 
@@ -56,10 +56,10 @@ class Request(NamedTuple):
 
 
 class Known(NamedTuple):
-    """The known part of samples, by their numbers.
+    """Known parts of samples, by the numbers of the samples.
 
     Attributes:
-        given: known symbols of a model of pixels, or known codes of a prior, for each level.
+        given: the known symbols of a pixel model, or the known codes of each level of a prior.
         labels: the classes of the real images.
     """
 
@@ -68,16 +68,16 @@ class Known(NamedTuple):
 
 
 class Samples(NamedTuple):
-    """A way to draw from a run, ready to be called; compiles once per number of images.
+    """Functions that draw samples of a run. They compile once for each number of images.
 
     Attributes:
-        draw: from the images' numbers, which follow each other, to symbols, or codes of a prior.
+        draw: from consecutive numbers of images to symbols, or to codes of a prior.
         pixels: from symbols or codes to images in [0, 1].
         filling_up: from symbols or codes and a number of frames to images that fill up.
-        rows: from the images' numbers to the images after every row that is drawn. The last ones
+        rows: from consecutive numbers of images to the images after each drawn row. The last images
             equal ``pixels`` of ``draw``.
-        num_rows: number of rows.
-        num_classes: number of classes that the run is conditioned on, or 0.
+        num_rows: the number of rows.
+        num_classes: the number of classes of a conditional run; 0 if unconditional.
     """
 
     draw: Callable[[Numbers], Any]
@@ -89,10 +89,10 @@ class Samples(NamedTuple):
 
 
 def samples_of(run: Run, request: Request, known: Known | None = None) -> Samples:
-    """Prepare to draw samples of a run, around their known part.
+    """Prepare to draw samples of a run, with an optional known part.
 
     Raises:
-        InputError: if the run has nothing to sample from, or the request does not fit it.
+        InputError: if the run cannot be sampled from, or the request does not fit it.
     """
     if run.task == "tokenizer":
         raise InputError(
@@ -101,28 +101,28 @@ def samples_of(run: Run, request: Request, known: Known | None = None) -> Sample
         )
     make = _of_pixels if run.task == "pixels" else _of_codes
     samples = make(run, request, known)
-    # Sampling may take hours, so the sampler and the label are checked before.
+    # Sampling may take hours, so the sampler and the label are checked first.
     check_method(request.method)
     labels_in_turn(samples.num_classes, request.label, 1)
     return samples
 
 
 def class_columns(samples: Samples, request: Request) -> int | None:
-    """Number of columns that gives each class a column of its own; None if there is none.
+    """Number of columns that puts each class into its own column; None if this is not possible.
 
-    The classes must come in turn, and be few enough for one row.
+    It is possible if the samples use all classes in turn, and there are at most `MOST_COLUMNS`.
     """
     in_turn = request.label is None and 1 < samples.num_classes <= MOST_COLUMNS
     return samples.num_classes if in_turn else None
 
 
 def has_learned_all(run: Run) -> bool:
-    """Tell if a run has learned all its levels of codes, as sampling from a prior needs."""
+    """True if a run has trained all its levels of codes. Sampling from a prior needs this."""
     return not run.unlearned_levels
 
 
 def check_learned(run: Run) -> None:
-    """Raise an InputError if a prior cannot be sampled from: a level is not learned."""
+    """Raise an InputError if a prior has a level that is not trained."""
     if run.unlearned_levels:
         raise InputError(
             f"this run has not learned the {' and '.join(run.unlearned_levels)} level; train that "
@@ -169,7 +169,7 @@ def _of_pixels(run: Run, request: Request, known: Known | None) -> Samples:
 
 def _of_codes(run: Run, request: Request, known: Known | None) -> Samples:
     prior, tokenizer = run.model, run.tokenizer
-    assert tokenizer is not None  # every prior's folder carries one
+    assert tokenizer is not None  # every prior has one in its folder
     names = level_names(len(prior.grids))
     check_learned(run)
     if len(request.strategies) not in (1, len(names)):
@@ -208,7 +208,7 @@ def _of_codes(run: Run, request: Request, known: Known | None) -> Samples:
 def _labels(
     num_classes: int, request: Request, known: Known | None, numbers: Numbers
 ) -> Int[Array, " n"] | None:
-    """Labels: the requested class, else those of the known images, else all in turn."""
+    """Labels: the requested class, or those of the known images, or all classes in turn."""
     if known is None or request.label is not None or not num_classes:
         first = int(numbers[0])
         return labels_in_turn(num_classes, request.label, len(numbers), first_image=first)

@@ -1,4 +1,4 @@
-"""A tokenizer's run as a prior needs it: its fingerprint, its codes, and a copy to carry."""
+"""Tokenizer runs for priors: the fingerprint, the codes, and a copy in the folder of a prior."""
 
 import hashlib
 import json
@@ -34,7 +34,7 @@ from pixelprior.training.metrics import read_metrics
 from pixelprior.training.run_folder import RunFolder, differences
 from pixelprior.training.tasks.images import Images
 
-ENCODED_AT_ONCE = 128  # images, on each device
+ENCODED_AT_ONCE = 128  # number of images on each device
 
 
 class TokenizerRun(NamedTuple):
@@ -42,7 +42,7 @@ class TokenizerRun(NamedTuple):
 
     Attributes:
         run: the run, with the averaged weights of the best checkpoint.
-        fingerprint: identifies the codes: a hash of settings, weights and data.
+        fingerprint: a hash of settings, weights and data, which identifies the codes.
     """
 
     run: Run
@@ -50,12 +50,12 @@ class TokenizerRun(NamedTuple):
 
     @property
     def tokenizer(self) -> VQVAE:
-        """The trained tokenizer."""
+        """Trained tokenizer."""
         return self.run.model
 
     @property
     def place(self) -> str:
-        """The place of the run, in words."""
+        """Folder of the run, or "memory"; for messages."""
         return "memory" if self.run.folder is None else str(self.run.folder.path)
 
 
@@ -63,15 +63,15 @@ def open_tokenizer_run(source: str | Path | Run, report: Report = only_warnings)
     """Open a finished run of a tokenizer.
 
     Args:
-        source: its folder, or the run itself.
+        source: the folder of the run, or the run itself.
         report: receives a caution for each damaged checkpoint.
 
     Raises:
-        InputError: if there is none, it is of something else, or it was never finished.
+        InputError: if there is no such run, its task is another one, or it was never finished.
     """
     if not isinstance(source, Run):
         folder = RunFolder(source)
-        # Before the weights are read, which takes longer.
+        # Check this first, because reading the weights takes longer.
         _check_finished(source, folder.config().get("task"), read_metrics(folder.metrics))
         source = load_trained(source, report=report)
     else:
@@ -101,25 +101,25 @@ def make_codes(
     in_memory: bool = False,
     report: Report = only_warnings,
 ) -> CodeSet:
-    """Return the codes of all images that a tokenizer was trained on.
+    """Return the codes of the data set of a tokenizer.
 
-    They are made on the devices of this process, and kept in the folder of the tokenizer's run,
-    where they are found the next time.
+    The codes are made on the devices of this process, and kept in the run folder of the tokenizer.
+    Later calls read them from there.
 
     Args:
-        run: the tokenizer's.
-        data_dir: where TFDS looks, if not where it looked for the tokenizer.
-        in_memory: read and write no code set on disk.
-        report: receives the number of images encoded.
+        run: the run of the tokenizer.
+        data_dir: the data folder of TFDS; "" for the one that the tokenizer used.
+        in_memory: do not read or write a code set on disk.
+        report: receives the number of encoded images.
 
     Raises:
-        InputError: if the images are not those that it was trained on, or the codes cannot be
-            written.
+        InputError: if the images differ from the training data of the tokenizer, or the codes
+            cannot be written.
     """
     data, mesh = run.run.data, data_mesh(jax.local_devices())
 
     def make() -> Mapping[str, tuple[str, Iterable[Any]]]:
-        # In one part, however the batches of the training were cut.
+        # Batches are not divided into parts here, even if training did so.
         whole = {"batch_size": mesh.size * ENCODED_AT_ONCE, "accumulate_steps": 1}
         config = {**run.run.config, **whole} | ({"data_dir": data_dir} if data_dir else {})
         images = Images(config, mesh, run.run.images)
@@ -142,7 +142,7 @@ def make_codes(
 
 
 def code_facts(run: TokenizerRun) -> CodeFacts:
-    """The facts of the codes that a tokenizer makes of the images it was trained on."""
+    """Facts about the codes that a tokenizer makes from its training data."""
     data = run.run.data
     return CodeFacts(
         fingerprint=run.fingerprint,
@@ -154,7 +154,7 @@ def code_facts(run: TokenizerRun) -> CodeFacts:
 
 
 def carry(run: TokenizerRun, into: Path) -> None:
-    """Copy what is needed of a tokenizer's run to use it, all of it or nothing."""
+    """Copy the files of a tokenizer run that a prior needs, completely or not at all."""
     from pixelprior.training.checkpoints import copy_averaged
 
     if into.exists():
@@ -165,7 +165,7 @@ def carry(run: TokenizerRun, into: Path) -> None:
             "a prior in a folder carries its tokenizer, but this tokenizer's run is in memory; "
             "train the tokenizer with a workdir, or the prior without one"
         )
-    # Remains of killed processes.
+    # Remove folders that killed processes left.
     for left_over in into.parent.glob(f".{into.name}.*.unfinished"):
         shutil.rmtree(left_over)
     with replacing(into) as unfinished:
@@ -176,7 +176,7 @@ def carry(run: TokenizerRun, into: Path) -> None:
 
 
 def _fingerprint(tokenizer: VQVAE, config: Mapping[str, Any], data: Mapping[str, Any]) -> str:
-    # A fingerprint must outlive versions: without the keys that an older one did not know.
+    # A fingerprint must stay the same in newer versions, so keys that older ones lack are left out.
     about = {
         key: without_neutral(config[key], NEUTRAL, key) for key in ("tokenizer", "quantizer")
     } | {"data": without_neutral(data, DATA_NEUTRAL)}
@@ -191,7 +191,7 @@ def _fingerprint(tokenizer: VQVAE, config: Mapping[str, Any], data: Mapping[str,
 def _encode(
     tokenizer: VQVAE, split: Split, symbols: Symbols, mesh: jax.sharding.Mesh, report: Report
 ) -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
-    """The codes and labels of a split, batch by batch."""
+    """Yield the codes and labels of a split, batch by batch."""
     done = 0
     report(Advance(split.name, done, len(split), "image"))
     try:

@@ -1,4 +1,4 @@
-"""Training a run: from a config and a folder to something trained."""
+"""Training a run from a config, in a folder."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,17 +38,18 @@ def train_run(
 
     Args:
         config: see `pixelprior.experiment.TASKS`.
-        workdir: the run folder; made if it is missing.
-        tokenizer: the run of a new prior's tokenizer, or its folder; a resumed prior has its own.
-        prior: the run that trained the other levels of a prior that trains only some.
-        profiled: the steps to be traced, into the run folder.
-        wandb_project: project of Weights & Biases that receives the records; None for none.
+        workdir: the run folder; created if missing.
+        tokenizer: the run of the tokenizer for a new prior, or its folder. A resumed prior has its
+            own tokenizer.
+        prior: the run that trained the other levels, if this prior trains only some levels.
+        profiled: the steps to trace; the trace is written to the run folder.
+        wandb_project: the project of Weights & Biases that receives the records; None for none.
         report: receives the progress.
 
     Raises:
         InputError: if config, data or folders cannot be used.
         NonFiniteLossError: if training diverges; the last good checkpoint stays.
-        CheckpointError: if there are checkpoints but none can be read.
+        CheckpointError: if there are checkpoints, but none can be read.
     """
     mesh, folder, config = data_mesh(), RunFolder(workdir), complete(config)
     if wandb_project is not None:
@@ -75,7 +76,7 @@ def train_in_folder(
     wandb_project: str | None = None,
     report: Report = only_warnings,
 ) -> TrainResult:
-    """Train a task in its claimed folder. Arguments and errors as for `train_run`."""
+    """Train a task in its claimed folder. Arguments and errors are those of `train_run`."""
     profile = None
     if profiled is not None and is_first():
         profile = Profile(folder.path / "profile", profiled, report)
@@ -91,9 +92,9 @@ def plan_run(
     prior: str | Path | None = None,
     report: Report = only_warnings,
 ) -> Plan:
-    """Compute what an experiment needs; nothing is trained, and no folder is claimed.
+    """Compute the needs of an experiment. Nothing is trained, and no folder is claimed.
 
-    Arguments and errors as for `train_run`; a folder is needed only to go on with a prior.
+    Arguments and errors are those of `train_run`. A folder is needed only to resume a prior.
     """
     mesh, config = data_mesh(), complete(config)
     folder = None if workdir is None else RunFolder(workdir)
@@ -110,10 +111,10 @@ def claim_run(
     prior: str | Path | None = None,
     report: Report = only_warnings,
 ) -> Task:
-    """Claim a run folder and build its task. Arguments as for `train_run`.
+    """Claim a run folder and build its task. Arguments are those of `train_run`.
 
     Raises:
-        InputError: if config, data or folders cannot be used; nothing but codes is written then.
+        InputError: if config, data or folders cannot be used. In this case only codes are written.
     """
     task, run = open_task(config, folder, mesh, tokenizer, prior, report=report)
     claim_for(task, config, folder, run)
@@ -123,12 +124,14 @@ def claim_run(
 def claim_for(
     task: Task, config: Mapping[str, Any], folder: RunFolder, run: TokenizerRun | None
 ) -> None:
-    """Claim a run folder for a task; a prior's folder gets a copy of its tokenizer.
+    """Claim a run folder for a task. The folder of a prior gets a copy of its tokenizer.
 
     Raises:
-        InputError: if the folder is another run's or cannot be written; nothing is written then.
+        InputError: if the folder belongs to another run or cannot be written. In this case nothing
+            is written.
     """
-    # Only traced: whatever a config asks for in vain is refused before anything is written.
+    # Trace the model without computing it, so that impossible configs fail before any file is
+    # written.
     jax.eval_shape(lambda: (task.make(), None)[1])
     with first_then_others():
         folder.claim(config, task.describe())
@@ -145,7 +148,7 @@ def open_task(
     *,
     report: Report = only_warnings,
 ) -> tuple[Task, TokenizerRun | None]:
-    """Build the task of a run; for a prior also open its tokenizer. Arguments as for `train_run`.
+    """Build the task of a run; for a prior also open its tokenizer. See `train_run` for arguments.
 
     Raises:
         InputError: if config, data or folders cannot be used.
@@ -162,5 +165,5 @@ def open_task(
                         f"{config['task']!r}"
                     )
             return (PixelTask if config["task"] == "pixels" else TokenizerTask)(config, mesh), None
-    # Not in there: its checkpoints are read by all processes together.
+    # Outside of first_then_others, because all processes read these checkpoints together.
     return open_prior_task(config, folder, tokenizer, prior, mesh, report=report)

@@ -1,4 +1,4 @@
-"""What ``train.py`` does with a list of runs: one after the other, each in a folder of its own."""
+"""Training a list of runs in turn, each in its own folder."""
 
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,24 +25,25 @@ def train_list(
     wandb_project: str | None = None,
     report: Report = only_warnings,
 ) -> int | None:
-    """Trains the runs of a config, or goes on with them: run NAME lies in ``workdir/NAME``.
+    """Train or resume the runs of a config. The folder of run NAME is ``workdir/NAME``.
 
-    All that are to be trained are checked before the first one is. Those that are complete are left
-    alone. One that fails does not keep the others from being trained.
+    All runs are checked before the first one is trained. Complete runs are skipped. If a run fails,
+    the other runs are still trained.
 
     Args:
-        config: of the task "compare", see `pixelprior.experiment.TASKS`.
-        workdir: the folder of the run folders; made if it is not there.
-        only: the names of those to train; None for all.
-        wandb_project: of Weights & Biases, to be told what is recorded; None for none.
-        report: receives the progress; the trace of a failed run comes as a caution.
+        config: a config of the task "compare"; see `pixelprior.experiment.TASKS`.
+        workdir: the folder of the run folders; created if missing.
+        only: the names of the runs to train; None for all.
+        wandb_project: the project of Weights & Biases that receives the records; None for none.
+        report: receives the progress. A failed run gives a caution. If the user did not cause the
+            error, a message has its traceback.
 
     Returns:
-        The signal that ended it early, if one did; the same call goes on.
+        The signal that ended the training early, or None. The same call resumes it.
 
     Raises:
-        InputError: if a config, the data or a folder cannot be used; or, once all others have been
-            trained, if a run failed.
+        InputError: if a config, the data or a folder cannot be used. If a run fails, it is raised
+            after all other runs are trained.
     """
     runs = _runs(config, only)
     mesh = data_mesh()
@@ -58,7 +59,7 @@ def train_list(
     failures: dict[str, Exception] = {}
     for number, (name, run) in enumerate(runs.items(), 1):
         title = f"{name}, run {number} of {len(runs)}"
-        # Not kept: data and programs of runs that are over would add up.
+        # Remove the task from the dict, so that finished runs free their data and programs.
         task = tasks.pop(name)
         if _is_complete(folders[name]):
             report(Message(f"{title}: complete, left alone"))
@@ -70,9 +71,9 @@ def train_list(
             )
         except Exception as error:
             if several():
-                # The others may not have failed, and would wait for this one.
+                # The other processes may not have failed, and would wait for this one.
                 raise
-            # What is no one's mistake keeps its trace, as it does in a run alone.
+            # Only errors of the user are reported without a traceback, as for a single run.
             if not isinstance(error, InputError):
                 report(Message(traceback.format_exc()))
             failures[name] = error
@@ -91,17 +92,17 @@ def train_list(
 def plan_list(
     config: Mapping[str, Any], *, only: Sequence[str] | None = None
 ) -> Iterator[tuple[str, Plan]]:
-    """What each of the runs will need, by name, one after the other; see `plan_run`.
+    """Yield the name and the plan of each run in turn; see `plan_run`.
 
     Raises:
-        InputError: if the config cannot be used; the data of a run is opened when it comes to it.
+        InputError: if the config cannot be used. The data of a run is opened only for its plan.
     """
     for name, run in _runs(config, only).items():
         yield name, plan_run(run)
 
 
 def _runs(config: Mapping[str, Any], only: Sequence[str] | None) -> dict[str, dict[str, Any]]:
-    """The configs of the runs that are to be trained, by name, checked."""
+    """Check the config, and return the configs of the runs to train, by name."""
     if config.get("task") != "compare":
         raise InputError(f"only a list of runs can be trained as one, got {config.get('task')!r}")
     if only is not None and isinstance(config.get("runs"), Mapping):
@@ -112,7 +113,7 @@ def _runs(config: Mapping[str, Any], only: Sequence[str] | None) -> dict[str, di
 
 
 def _chosen(runs: Mapping[str, Any], only: Sequence[str]) -> dict[str, Any]:
-    """The runs of these names, in the order of the config."""
+    """Select the runs with these names, in the order of the config."""
     unknown = [name for name in only if name not in runs]
     if unknown:
         raise InputError(
@@ -124,7 +125,7 @@ def _chosen(runs: Mapping[str, Any], only: Sequence[str]) -> dict[str, Any]:
 
 
 def _is_complete(folder: RunFolder) -> bool:
-    """Whether a run has been tested: what ends it."""
+    """True if a run has been tested. The test is the end of a run."""
     records = read_metrics(folder.metrics)
     return bool(records) and "best_step" in records[-1]
 

@@ -1,1 +1,1 @@
-"""What the library needs of the machine: devices, processes, caches, files."""
+"""Interface to the machine: devices, processes, caches and files."""

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: the only way in which this package replaces a file."""
+"""Atomic writing: a file appears complete or not at all. All files are replaced in this way."""
 
 import contextlib
 import os
@@ -13,15 +13,15 @@ import numpy as np
 def replacing(
     path: Path, *, temporary: Path | None = None, durable: bool = False
 ) -> Iterator[Path]:
-    """Give a path to write to, and move that file to ``path`` once the body has ended.
+    """Give a temporary path to write to, and move that file to ``path`` after the body.
 
-    Readers see the whole file, or the one from before. An exception leaves nothing behind. A new
-    folder can be made in the same way, but replaces none.
+    Readers get either the complete new file or the old one. An exception leaves no files behind. A
+    new folder can be made in the same way, but it cannot replace another folder.
 
     Args:
         path: the file to replace; its folder must exist.
-        temporary: where to write meanwhile, on the same disk; by default beside it, by the hidden
-            name ``.NAME.PROCESS.unfinished``.
+        temporary: the temporary path, on the same disk. By default it is in the same folder, with
+            the hidden name ``.NAME.PROCESS.unfinished``.
         durable: wait until the content is on the disk, so that it survives a power failure.
     """
     if temporary is None:
@@ -38,20 +38,20 @@ def replacing(
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a text file, all of it or nothing, down to the disk."""
+    """Write a text file completely or not at all, and wait until it is on the disk."""
     with replacing(path, durable=True) as temporary:
         temporary.write_text(text)
 
 
 def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write an ``.npz`` file of these arrays, all of it or nothing."""
-    # NumPy would add a suffix to a path, so it gets a file.
+    """Write an ``.npz`` file of arrays, completely or not at all."""
+    # NumPy would add a suffix to a path, but not to an open file.
     with replacing(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
 
 
 def sync(path: Path) -> None:
-    """Return when a file, or the list of files of a folder, is on the disk."""
+    """Wait until a file, or the list of files in a folder, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Compiled programs, kept on disk from one process to the next."""
+"""Compiled programs, kept on disk for later processes."""
 
 import hashlib
 import os
@@ -10,15 +10,14 @@ import jaxlib
 from pixelprior.system.cache_folder import cache_folder
 
 MAX_BYTES = 2 * 10**9
-"""When there is more, what has not been used for the longest time is deleted."""
+"""Largest size of the cache; beyond it, the least recently used programs are deleted."""
 
 
 def keep_compiled_programs() -> None:
-    """Has JAX keep what it compiles, and look there first.
+    """Make JAX keep compiled programs in the cache folder and reuse them; see `cache_folder`.
 
-    In the folder for caches, see `cache_folder`.
-    Where the user has told JAX something else, by ``JAX_COMPILATION_CACHE_DIR`` or
-    ``JAX_ENABLE_COMPILATION_CACHE=false``, or that folder cannot be written, nothing changes.
+    Nothing changes if the user has set ``JAX_COMPILATION_CACHE_DIR`` or
+    ``JAX_ENABLE_COMPILATION_CACHE=false``, or if the folder cannot be written.
     """
     settings = jax.config.values
     if settings["jax_compilation_cache_dir"] or not settings["jax_enable_compilation_cache"]:
@@ -34,22 +33,22 @@ def keep_compiled_programs() -> None:
 
 
 def fingerprint() -> str:
-    """Of what a program was compiled by and for, beside what JAX itself asks of an entry.
+    """Hash of the versions and the CPU, in addition to the checks of JAX.
 
-    JAX compares the program, its options, the versions and the kind of device. But a home folder
-    may be on several machines, and to JAX every CPU is the same.
+    JAX itself compares the program, its options, the versions and the kind of device. But machines
+    can share a home folder, and JAX does not distinguish CPUs.
     """
     about = [jax.__version__, jaxlib.__version__, platform.machine(), *_cpu_features()]
     return hashlib.sha256("\n".join(about).encode()).hexdigest()[:16]
 
 
 def _cpu_features() -> list[str]:
-    """As Linux tells them; elsewhere what Python knows of the processor."""
+    """Features of the CPU on Linux; elsewhere the description from Python."""
     try:
         with open("/proc/cpuinfo") as file:
             for line in file:
                 name, _, value = line.partition(":")
-                # As x86 and as ARM call them.
+                # These are the names on x86 and on ARM.
                 if name.strip() in ("flags", "Features"):
                     return sorted(value.split())
     except OSError:

@@ -1,6 +1,6 @@
-"""The terminal: sentences on standard error, so that output stays clean, and progress bars.
+"""Terminal output: messages and progress bars. They use standard error to keep the output clean.
 
-Of several processes that do one job, the first one speaks for all.
+If several processes share one job, only the first one prints.
 """
 
 import sys
@@ -12,20 +12,20 @@ from pixelprior.system.processes import is_first
 
 
 def say(message: str) -> None:
-    """Prints a line."""
+    """Print a line."""
     if is_first():
         print(message, file=sys.stderr, flush=True)
 
 
 def warn(message: str) -> None:
-    """Prints a warning."""
+    """Print a warning."""
     say(f"warning: {message}")
 
 
 class Terminal:
-    """Show events as lines and bars: a ``report`` for the command line.
+    """A ``report`` for the command line: it shows events as lines and bars.
 
-    Among several processes, only the first one shows them.
+    If there are several processes, only the first one shows them.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Terminal:
         if not self._bars:
             say(text)
         elif is_first():
-            # Above the bar, which stays the last line.
+            # The line appears above the bar, which stays the last line.
             tqdm.write(text, file=sys.stderr)
 
     def _advance(self, event: Advance) -> None:

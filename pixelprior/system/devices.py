@@ -1,6 +1,6 @@
-"""One mesh of all devices, over which batches are split.
+"""Meshes of devices, and batches that are split over them.
 
-Legend: b batch, r rows of it.
+Legend: b batch, r rows of a batch.
 """
 
 import os
@@ -16,39 +16,39 @@ from pixelprior.errors import InputError
 
 
 def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """Devices along one axis named ``data``: all of all processes, if none are given."""
+    """Mesh of devices along one axis named ``data``; by default all devices of all processes."""
     devices = jax.devices() if devices is None else devices
     return jax.make_mesh((len(devices),), ("data",), axis_types=(AxisType.Auto,), devices=devices)
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """The same values on every device."""
+    """Sharding with the same values on every device."""
     return NamedSharding(mesh, PartitionSpec())
 
 
 def split_by_batch(mesh: Mesh) -> NamedSharding:
-    """The leading axis split over the devices."""
+    """Sharding with the leading axis split over the devices."""
     return NamedSharding(mesh, PartitionSpec("data"))
 
 
 def check_batch_size(batch_size: int, mesh: Mesh, *, parts: int = 1) -> None:
-    """Raises an InputError unless every device has as many images in each part of a batch."""
+    """Raise an InputError unless every device gets equally many images in each part of a batch."""
     if batch_size < 1 or batch_size % (mesh.size * parts):
         among = f"the {mesh.size} devices" + (f" times the {parts} parts" if parts > 1 else "")
         raise InputError(f"batch_size must be a positive multiple of {among}, got {batch_size}")
 
 
 def rows_here(batch_size: int, mesh: Mesh) -> Int[np.ndarray, " r"]:
-    """Which rows of a batch of b go to the devices of this process: all, if it is alone."""
+    """Rows of a batch that go to the devices of this process; all rows if it is the only one."""
     places = split_by_batch(mesh).addressable_devices_indices_map((batch_size,))
     rows = [np.arange(batch_size)[index] for index in places.values() if index is not None]
     return np.unique(np.concatenate(rows))
 
 
 def put_batch(batch: Any, mesh: Mesh) -> Any:
-    """Moves a pytree of host arrays ``[r, ...]`` to the devices, split by batch.
+    """Move a pytree of host arrays ``[r, ...]`` to the devices, split by batch.
 
-    They are the rows of it that `rows_here` names; the arrays that come out are ``[b, ...]``.
+    The host arrays are the rows of `rows_here`. The results have shape ``[b, ...]``.
     """
     sharding = split_by_batch(mesh)
     return jax.tree.map(
@@ -57,14 +57,14 @@ def put_batch(batch: Any, mesh: Mesh) -> Any:
 
 
 def to_host(tree: Any) -> Any:
-    """Whole arrays on this host, of those that lie split over the devices of all processes."""
+    """Collect arrays that are split over the devices of all processes, as arrays on this host."""
     return jax.tree.map(np.asarray, _everywhere(tree))
 
 
 def on_this_process(tree: Any) -> Any:
-    """Arrays that this process can use by itself, of those that lie on the devices of all.
+    """Convert arrays on the devices of all processes to arrays that this process can use alone.
 
-    To be called by all processes: one has parts that the others lack.
+    All processes must call this, because each has parts that the others need.
     """
     return jax.tree.map(
         lambda x: x if x.is_fully_addressable else x.addressable_data(0), _everywhere(tree)
@@ -72,7 +72,7 @@ def on_this_process(tree: Any) -> Any:
 
 
 def _everywhere(tree: Any) -> Any:
-    """The same arrays, each whole on every device, if parts are out of this process's reach."""
+    """Copy arrays completely to every device, if this process cannot access all their parts."""
     return jax.tree.map(
         lambda x: (
             x
@@ -87,19 +87,19 @@ def _same(x: Any) -> Any:
     return x
 
 
-# For work that is done for each image by itself, like sampling.
+# The rest is for work on independent images, like sampling.
 
 FEWEST_ON_A_CORE = 4
-"""With fewer images for each core, all cores together are the faster ones."""
+"""Smallest number of images per core. With fewer images, all cores together are faster."""
 
 
 def split_cpu(num: int) -> None:
-    """Makes as many devices of this machine's CPU as pay for drawing ``num`` images at once.
+    """Divide the CPU into the number of devices that is fastest for drawing ``num`` images.
 
-    The products of one position are too small for several cores to share them: two cores with half
-    of a batch each are half as fast again as both of them on all of it
-    (``benchmarks.sampling --devices``). To be called before anything is computed; what the user has
-    set by ``JAX_NUM_CPU_DEVICES`` or ``XLA_FLAGS`` stays.
+    The matrix products of one position are too small to share between cores. Two cores with half a
+    batch each are 1.5 times as fast as both cores on the whole batch (``benchmarks.sampling
+    --devices``). Call this before any computation. If the user has set ``JAX_NUM_CPU_DEVICES``, or
+    the number of devices in ``XLA_FLAGS``, nothing changes.
     """
     flags = os.environ.get("XLA_FLAGS", "")
     if "JAX_NUM_CPU_DEVICES" in os.environ or "xla_force_host_platform_device_count" in flags:
@@ -109,17 +109,18 @@ def split_cpu(num: int) -> None:
 
 
 def num_cores() -> int:
-    """How many of the machine's cores this process may use."""
+    """Number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def mesh_for(num: int, *arguments: Any) -> Mesh | None:
-    """All devices, if so many images can be split evenly over several of them.
+    """Mesh of all devices, if there are several and ``num`` images can be split evenly over them.
 
-    None inside other jitted code, where the arguments are traced: that decides what is where. And
-    None with several processes, whose arrays may lie where this one cannot reach them.
+    The result is None inside other jitted code, whose arguments are traced, because that code
+    decides about placement. It is also None with several processes, because their arrays may be
+    on devices that this process cannot access.
     """
     devices = jax.devices()
     traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(arguments))
@@ -129,17 +130,17 @@ def mesh_for(num: int, *arguments: Any) -> Mesh | None:
 
 
 def put_on(mesh: Mesh | None, everyones: Any, each_ones: Any) -> tuple[Any, Any]:
-    """Moves what every image needs to all devices, and what is each one's own to its device."""
+    """Copy shared arrays to all devices, and split the arrays of the images over the devices."""
     if mesh is None:
         return everyones, each_ones
     return jax.device_put((everyones, each_ones), (replicated(mesh), split_by_batch(mesh)))
 
 
 def bring_back(mesh: Mesh | None, results: Any, everyones: Any) -> Any:
-    """Moves results to the one device that ``everyones`` came from, if it was one.
+    """Move results to the device of ``everyones``, if all its arrays are on one device.
 
-    There they can be used beside it: JAX refuses to compute with arrays that were put on different
-    devices.
+    Results and ``everyones`` can then be used together. JAX does not compute with arrays on
+    different devices.
     """
     if mesh is None:
         return results
@@ -149,7 +150,7 @@ def bring_back(mesh: Mesh | None, results: Any, everyones: Any) -> Any:
 
 
 def on_each_device(function: Callable[..., Any], mesh: Mesh | None) -> Callable[..., Any]:
-    """A function of what all images need and of each one's own, on each device for its images.
+    """Make a function run on each device, with the shared arrays and the arrays of its images.
 
     No device waits for another one.
     """

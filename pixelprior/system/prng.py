@@ -1,4 +1,4 @@
-"""Every random draw comes from a seed and the name of what it is for."""
+"""Random keys from a seed and the name of a purpose."""
 
 import zlib
 
@@ -7,5 +7,5 @@ from jaxtyping import Array
 
 
 def named_key(seed: int, purpose: str) -> Array:
-    """A typed key for one purpose: two purposes never share their randomness."""
+    """Make a typed key for one purpose. Different purposes have independent keys."""
     return jax.random.fold_in(jax.random.key(seed), zlib.crc32(purpose.encode()))

@@ -1,6 +1,6 @@
-"""Several processes that do one job together, as on several hosts: how they meet, agree and end.
+"""Several processes that share one job, for example on several hosts: start, agreement and end.
 
-A process alone need not know of any of this: all of it is nothing then.
+For a single process, these functions do nothing.
 """
 
 import contextlib
@@ -24,40 +24,40 @@ from pixelprior.errors import InputError
 from pixelprior.system.devices import data_mesh, put_batch
 
 WAIT_SECONDS = 300
-"""So long the first process is waited for."""
+"""Longest wait for the first process."""
 
 HEARTBEAT_SECONDS = 60
-"""A process that has been silent for so long is taken for dead, and ends the others."""
+"""Time without a sign of life after which a process counts as dead, which ends the others."""
 
 PATIENCE_SECONDS = 24 * 3600
-"""So long processes wait for one that is alive, and busy with what only one of them does."""
+"""Longest wait for a live process that does work which only one process may do."""
 
 GRACE_SECONDS = 2
-"""What the first process leaves the others to tell of their own errors: when it ends, they end."""
+"""Time for the others to print their errors before the first process ends. Then they end too."""
 
 
 @contextlib.contextmanager
 def joined(
     coordinator: str | None, num_processes: int | None, process_id: int | None
 ) -> Iterator[None]:
-    """Within it, this process is one of several, if it was started as one.
+    """Join the other processes of a job for the duration of the body, if there are any.
 
-    To be entered before anything is computed. Whatever is raised inside ends this process at once
-    where there are others, which it would keep waiting; and so they end too.
+    Enter this before any computation. If there are other processes, an exception in the body ends
+    this process at once, because the others would wait for it. The others then end too.
 
     Args:
-        coordinator: HOST:PORT, where the first process can be reached by the others. Without these
-            three arguments the environment is looked at: that of TPU pods, Slurm and Open MPI.
-        num_processes: how many there are.
-        process_id: which of them this one is, from 0.
+        coordinator: HOST:PORT, the address of the first process. If all three arguments are None,
+            the environment of TPU pods, Slurm or Open MPI determines them.
+        num_processes: the number of processes.
+        process_id: the number of this process, from 0.
 
     Raises:
-        InputError: if the arguments make no sense, or the others are not found.
+        InputError: if the arguments are invalid, or the other processes are not found.
     """
     _meet(coordinator, num_processes, process_id)
     try:
         yield
-    # Whatever it is, Ctrl-C too.
+    # Any exception counts, including Ctrl-C.
     except BaseException as error:
         if not several():
             raise
@@ -67,17 +67,17 @@ def joined(
 
 
 def several() -> bool:
-    """Whether this process is one of several."""
+    """True if this process is one of several."""
     return jax.distributed.is_initialized() and jax.process_count() > 1
 
 
 def is_first() -> bool:
-    """Whether this process does what only one of several may do; if it is alone, it does."""
+    """True for the process that does the work of only one: the first one, or a single process."""
     return not several() or jax.process_index() == 0
 
 
 def largest(value: int) -> Int[Array, ""]:
-    """The largest of the values that the processes give, on their devices: nobody waits for it."""
+    """Largest of the values of all processes, as an array on their devices. No process waits."""
     values = np.full(jax.local_device_count(), value, np.int32)
     return _largest(put_batch(values, data_mesh()))
 
@@ -86,14 +86,14 @@ _largest = jax.jit(jnp.max)
 
 
 def wait_for_all() -> None:
-    """Returns when all processes have come here, however long one of them takes.
+    """Wait until all processes have called this, even if one takes long.
 
-    They meet through the service by which they have found each other: a computation on the devices
-    of all fails on CPUs if one is more than 30 seconds late.
+    The processes use the service that connected them. A computation on all devices would fail on
+    CPUs if one process is more than 30 seconds late.
     """
     if not several():
         return
-    # A second of imports, which a process alone need not wait for.
+    # Imported here because it takes a second, and a single process does not need it.
     from orbax.checkpoint.multihost import get_barrier_sync_fn
 
     wait = get_barrier_sync_fn()
@@ -104,19 +104,19 @@ _meetings = itertools.count()
 
 
 def all_agree(holds: bool) -> bool:
-    """Whether something holds in every process. Waits for all of them."""
+    """True if ``holds`` is true in every process. Waits for all processes."""
     wait_for_all()
     return holds if not several() else not int(largest(not holds))
 
 
 @contextlib.contextmanager
 def first_then_others() -> Iterator[None]:
-    """What is done within is done by the first process, and then by all others.
+    """Run the body in the first process, and then in all others.
 
-    So they find what it has written.
+    The others can therefore use the files that the first process has written.
 
     Raises:
-        InputError: in all processes, if one of them raised it.
+        InputError: in all processes, if the body raises it in one of them.
     """
     refused = None
     if not is_first():
@@ -133,7 +133,7 @@ def first_then_others() -> Iterator[None]:
 
 
 def from_first(tree: Any) -> Any:
-    """Arrays as the first process has them, for all processes, on their hosts."""
+    """Send the arrays of the first process to all processes, as arrays on their hosts."""
     wait_for_all()
     return multihost_utils.broadcast_one_to_all(tree) if several() else tree
 
@@ -169,13 +169,13 @@ def _meet(coordinator: str | None, num_processes: int | None, process_id: int | 
         coordinator_address=coordinator,
         num_processes=num_processes,
         process_id=process_id,
-        # All devices of the host, whatever the environment says of it.
+        # Use all devices of the host, and ignore the environment.
         cluster_detection_method="deactivate",
     )
 
 
 def _check_free(port: int) -> None:
-    """Raises an InputError if the others cannot be listened to; JAX would never return."""
+    """Raise an InputError if the port cannot be used. Otherwise JAX would never return."""
     try:
         with socket.create_server(("", port)):
             pass
@@ -186,7 +186,7 @@ def _check_free(port: int) -> None:
 
 
 def _wait_for(host: str, port: int) -> None:
-    """Returns when the first process can be reached; JAX itself would abort if it cannot."""
+    """Wait until the first process can be reached. Without this, JAX would abort if it cannot."""
     give_up = time.monotonic() + WAIT_SECONDS
     while True:
         try:
@@ -202,11 +202,11 @@ def _wait_for(host: str, port: int) -> None:
 
 
 def _initialize(**arguments: Any) -> None:
-    # It would handle SIGTERM, as the training loop does itself.
+    # This service would handle SIGTERM, but the training loop handles it.
     jax.config.update("jax_enable_preemption_service", False)
     try:
         jax.distributed.initialize(heartbeat_timeout_seconds=HEARTBEAT_SECONDS, **arguments)
-    # A TPU of one host may know of no coordinator, and needs none.
+    # A TPU on one host may have no coordinator, and needs none.
     except ValueError:
         if arguments:
             raise
@@ -220,23 +220,23 @@ def _initialize(**arguments: Any) -> None:
 
 
 def _may_be_one_of_several() -> bool:
-    """Whether the environment says that this process is one of several, or only a TPU can tell."""
+    """True if the environment names several processes, or if only a TPU runtime can decide."""
     tasks = {"SLURM_STEP_NODELIST": "SLURM_NTASKS", "OMPI_MCA_orte_hnp_uri": "OMPI_COMM_WORLD_SIZE"}
     counts = [os.environ.get(count, "1") for there, count in tasks.items() if there in os.environ]
-    # JAX has set the variable where it found no TPU.
+    # JAX sets this variable if it finds no TPU.
     has_tpu = importlib.util.find_spec("libtpu") and "TPU_SKIP_MDS_QUERY" not in os.environ
     return any(count != "1" for count in counts) or bool(has_tpu)
 
 
 def _leave(error: BaseException) -> None:
-    """Ends this process without waiting for the others."""
+    """End this process without waiting for the others."""
     who = f"process {jax.process_index()} of {jax.process_count()}"
     if isinstance(error, InputError):
         status = 2
         print(f"error: {who}: {error}", file=sys.stderr)
     else:
         status = 1
-        # A connection that is lost comes as an error of one kind or another.
+        # A lost connection can raise several kinds of errors.
         traceback.print_exception(error)
         print(
             f"error: {who} cannot go on. If another one has ended, what that one printed says why. "
@@ -247,5 +247,5 @@ def _leave(error: BaseException) -> None:
     sys.stderr.flush()
     if is_first():
         time.sleep(GRACE_SECONDS)
-    # Not by way of what is registered for the end: JAX would wait there for the others.
+    # Skip the exit handlers, because the handler of JAX would wait for the others.
     os._exit(status)

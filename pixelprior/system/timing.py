@@ -1,4 +1,4 @@
-"""The time that a function takes, with the devices' work in it."""
+"""Timing of functions, including the work on devices."""
 
 import statistics
 import time
@@ -9,12 +9,12 @@ import jax
 
 
 class Timing(NamedTuple):
-    """Calls of one function, timed.
+    """Timed calls of one function.
 
     Attributes:
         result: the result of the last call.
-        first: the seconds of the first call, compiling included.
-        seconds: the seconds of each call after it.
+        first: the seconds of the first call, including compilation.
+        seconds: the seconds of each later call.
     """
 
     result: Any
@@ -28,7 +28,7 @@ class Timing(NamedTuple):
 
 
 def time_calls(function: Callable[[], Any], repetitions: int) -> Timing:
-    """Time a first call of a function, and so many after it."""
+    """Time a first call of a function, and ``repetitions`` calls after it."""
     result, first = timed(function)
     seconds = []
     for _ in range(repetitions):
@@ -38,7 +38,7 @@ def time_calls(function: Callable[[], Any], repetitions: int) -> Timing:
 
 
 def timed(function: Callable[[], Any]) -> tuple[Any, float]:
-    """Call a function and return its result, once it is there, and the seconds that took."""
+    """Call a function; return its finished result and the seconds of the call."""
     start = time.perf_counter()
     result = jax.block_until_ready(function())
     return result, time.perf_counter() - start

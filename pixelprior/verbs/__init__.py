@@ -1,1 +1,1 @@
-"""The public verbs: functions of a model or a run, checked and compiled once for each shape."""
+"""Public functions of a model or a run. They check arguments and compile once for each shape."""

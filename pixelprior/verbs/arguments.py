@@ -1,4 +1,4 @@
-"""Arguments of the public verbs, checked before anything is compiled.
+"""Arguments of the public functions, checked before compilation.
 
 Legend: b batch, h height, w width, c channels, g codebooks.
 """
@@ -26,10 +26,10 @@ Model = GridModel | Prior | VQVAE
 
 
 def model_of(subject: Any) -> Model:
-    """Return the model of a run, or the model that was given.
+    """Return the model of a run, or the model itself.
 
     Raises:
-        InputError: if it is neither.
+        InputError: if ``subject`` is neither a run nor a model.
     """
     if isinstance(subject, Run):
         return subject.model
@@ -43,10 +43,10 @@ def model_of(subject: Any) -> Model:
 
 
 def distribution_of(subject: Any) -> GridModel | Prior:
-    """Return a model of pixels or a prior, from itself or its run.
+    """Return a pixel model or a prior, from itself or its run.
 
     Raises:
-        InputError: if it is something else.
+        InputError: if ``subject`` is something else.
     """
     model = model_of(subject)
     if isinstance(model, VQVAE):
@@ -60,7 +60,7 @@ def tokenizer_of(subject: Any) -> VQVAE:
     """Return a tokenizer, from itself, its run or the run of a prior.
 
     Raises:
-        InputError: if there is none.
+        InputError: if there is no tokenizer.
     """
     model = model_of(subject)
     if isinstance(model, VQVAE):
@@ -77,11 +77,11 @@ def tokenizer_of(subject: Any) -> VQVAE:
 
 
 def check_key(key: Any) -> None:
-    """Raise an InputError unless this is one JAX key."""
+    """Raise an InputError unless ``key`` is one JAX key."""
     if isinstance(key, jax.Array):
         if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ():
             return
-        # A key of the older kind: jax.random.PRNGKey.
+        # jax.random.PRNGKey makes keys of this older kind.
         if key.dtype == jnp.uint32 and key.shape == (2,):
             return
     shown = repr(key) if isinstance(key, numbers.Number) else type(key).__name__
@@ -89,7 +89,7 @@ def check_key(key: Any) -> None:
 
 
 def check_num(num: Any) -> None:
-    """Raise an InputError unless this is a number of images."""
+    """Raise an InputError unless ``num`` is an integer of at least 1."""
     if not isinstance(num, int | np.integer) or isinstance(num, bool) or num < 1:
         raise InputError(f"num must be an integer of at least 1, got {num!r}")
 
@@ -98,12 +98,12 @@ def labels(subject: Any, label: Any, num: int) -> Int[Array, " b"] | None:
     """Return one class for each image.
 
     Args:
-        subject: the model, or its run, which knows the names of the classes.
-        label: a class for all images, by index or by name; one for each; or None.
+        subject: the model, or its run. Only a run has the names of the classes.
+        label: one class for all images (index or name), one class for each image, or None.
         num: the number of images.
 
     Raises:
-        InputError: if there is no such class, or not one for each image.
+        InputError: if there is no such class, or the number of classes is wrong.
     """
     if label is None:
         return None
@@ -142,10 +142,10 @@ def _class_index(subject: Any, name: str) -> int:
 def context_of(
     subject: Any, model: GridModel, label: Any, context: Any, num: int
 ) -> Context | None:
-    """Return the context of a model of pixels, from a label or as it was given.
+    """Return the context of a pixel model, from a label or a context.
 
     Raises:
-        InputError: if both are given, or they do not fit the model.
+        InputError: if both are given, or the argument does not fit the model.
     """
     if label is not None and context is not None:
         raise InputError("give label or context, not both; a Context has a field for the label")
@@ -158,7 +158,7 @@ def context_of(
 def prior_labels(
     subject: Any, prior: Prior, label: Any, context: Any, num: int
 ) -> Int[Array, " b"] | None:
-    """Return the labels that a prior is conditioned on.
+    """Return the labels that condition a prior.
 
     Raises:
         InputError: if a context is given, or the labels do not fit the prior.
@@ -171,10 +171,10 @@ def prior_labels(
 
 
 def guided(model: GridModel, guidance: Any) -> GridModel:
-    """Return a model of pixels with classifier-free guidance; None leaves it as it is.
+    """Return a pixel model with classifier-free guidance; None returns the model itself.
 
     Raises:
-        InputError: if the model has learned no null class, or this is no number.
+        InputError: if the model has no null class, or ``guidance`` is not a number.
     """
     if guidance is None:
         return model
@@ -184,10 +184,10 @@ def guided(model: GridModel, guidance: Any) -> GridModel:
 
 
 def pixels_of(tokenizer: VQVAE, images: Any) -> Float[Array, "b h w c"]:
-    """Return images as pixels in [0, 1]; integers are symbols of the tokenizer's grid.
+    """Return images as pixels in [0, 1]; integers are symbols in the grid of the tokenizer.
 
     Raises:
-        InputError: if these are not images of the tokenizer's shape.
+        InputError: if the images do not have the shape of the tokenizer.
     """
     if isinstance(images, list | tuple):
         raise InputError(

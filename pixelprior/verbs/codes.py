@@ -1,4 +1,4 @@
-"""Turn images into codes and back.
+"""Functions that turn images into codes and back.
 
 Legend: b batch, h height, w width, c channels, g codebooks.
 """
@@ -21,13 +21,13 @@ def encode(tokenizer: Any, images: Any) -> list[Int[Array, "b _ _ g"]]:
 
     Args:
         tokenizer: a tokenizer, its run, or the run of a prior.
-        images: pixels in [0, 1], or integer symbols of the tokenizer's grid, ``[b, h, w, c]``.
+        images: pixels in [0, 1], or integer symbols in the grid of the tokenizer, ``[b, h, w, c]``.
 
     Returns:
         One int32 map of codes for each level, the coarsest first.
 
     Raises:
-        InputError: if there is no tokenizer, or the images are not of its shape.
+        InputError: if there is no tokenizer, or the images do not have its shape.
     """
     keep_compiled_programs()
     model = tokenizer_of(tokenizer)
@@ -42,23 +42,23 @@ def decode(tokenizer: Any, codes: Any) -> Float[Array, "b h w c"]:
 
     Args:
         tokenizer: a tokenizer, its run, or the run of a prior.
-        codes: one map for each level, the coarsest first, as `encode` returns them.
+        codes: one map for each level, the coarsest first, as from `encode`.
 
     Returns:
         Pixels in [0, 1].
 
     Raises:
-        InputError: if there is no tokenizer, or the codes are not of its grids.
+        InputError: if there is no tokenizer, or the codes do not fit its grids.
     """
     keep_compiled_programs()
     model = tokenizer_of(tokenizer)
-    # Their values are unknown inside the jitted function.
+    # Check the codes here, because their values are unknown inside the jitted function.
     Grid.check_maps(codes, model.code_grids)
     return jitted.decode(model, codes)
 
 
 def reconstruct(tokenizer: Any, images: Any) -> Float[Array, "b h w c"]:
-    """Turn images into codes and back: the images as far as their codes keep them.
+    """Reconstruct images: encode them, and decode their codes.
 
     Examples:
         >>> again = pp.reconstruct(tokenizer, images)
@@ -71,7 +71,7 @@ def reconstruct(tokenizer: Any, images: Any) -> Float[Array, "b h w c"]:
         Pixels in [0, 1].
 
     Raises:
-        InputError: if there is no tokenizer, or the images are not of its shape.
+        InputError: if there is no tokenizer, or the images do not have its shape.
     """
     keep_compiled_programs()
     model = tokenizer_of(tokenizer)

@@ -1,4 +1,4 @@
-"""Sample from a model of pixels or a prior, and score with it.
+"""Functions that sample from a pixel model or a prior, and score with it.
 
 Legend: b batch, h height, w width, c channels, g codebooks.
 """
@@ -47,35 +47,39 @@ def sample(
     first_image: int | Int[Array, ""] = 0,
     tokenizer: Any = None,
 ) -> Any:
-    """Draw images from a model of pixels, or codes from a prior.
+    """Draw images from a pixel model, or codes from a prior.
 
-    Image n depends on ``(key, n)``, its own class and its own known symbols alone. So 64 images at
-    once, or 16 with ``first_image`` 0, 16, 32 and 48, are the same images, for every ``method`` and
-    any number of devices. Compiles once for each shape; may be called inside other jitted code.
+    Image n depends only on ``(key, n)``, its own class and its own known symbols. One call with 64
+    images gives the same images as four calls with 16 and ``first_image`` 0, 16, 32 and 48. This
+    holds for every ``method`` and number of devices. The function compiles once for each shape, and
+    can be called inside other jitted code.
 
-    Known symbols stay as they are. They condition only the symbols after them in the model's order.
+    Known symbols do not change. They condition only symbols that are later in the order of the
+    model.
 
     Examples:
         >>> images = pp.sample(model, jax.random.key(0), 16, label=3, strategy=pp.Temperature(0.9))
         >>> codes = pp.sample(prior, jax.random.key(0), 16)
 
     Args:
-        model: a model of pixels, a prior, or a run of one.
+        model: a pixel model, a prior, or a run of one.
         key: a JAX key, ``jax.random.key(seed)``.
         num: the number of images.
-        label: a class for all images, by index (or name, for a run), or an array of one for each.
-        context: a `Context` in place of a label, for models that take a map.
-        strategy: changes the distribution of every symbol, such as `Temperature`; or several,
-            applied in turn. A prior also takes one such sequence for each level, the top first.
-        known: symbols that are not drawn, and `UNKNOWN` elsewhere; for a prior a list of maps.
-        guidance: scale of classifier-free guidance; 1 is the model itself, None for none.
+        label: one class for all images, by index (or name, for a run), or an array with one class
+            for each image.
+        context: a `Context` instead of a label, for models that accept a map.
+        strategy: a change of the distribution of every symbol, such as `Temperature`, or several
+            that are applied in turn. A prior also accepts one such sequence for each level, the top
+            first.
+        known: the known symbols, with `UNKNOWN` elsewhere; for a prior a list of maps.
+        guidance: the scale of classifier-free guidance; 1 is the model itself, None is no guidance.
         method: "auto", "cached", "fixed_point", "whole_grids", "naive", or a `Sampler`.
         first_image: the number of the first image.
-        tokenizer: turns the codes of a prior into images: a tokenizer or its run.
+        tokenizer: a tokenizer or its run, to turn the codes of a prior into images.
 
     Returns:
-        int32 symbols ``[num, h, w, c]``; from a prior a list of int32 maps of codes, the coarsest
-        first, or pixels in [0, 1] if there is a tokenizer.
+        int32 symbols ``[num, h, w, c]``. For a prior: a list of int32 maps of codes, the coarsest
+        first. For a prior with a tokenizer: pixels in [0, 1].
 
     Raises:
         InputError: if an argument does not fit the model.
@@ -112,27 +116,27 @@ def sample_rows(
     guidance: float | None = None,
     first_image: int | Int[Array, ""] = 0,
 ) -> Iterator[Any]:
-    """Draw what `sample` draws, row by row: all grids after every row.
+    """Draw the same as `sample`, row by row; yield all grids after every row.
 
-    Symbols that are not drawn yet are `UNKNOWN`. Stop asking for rows to stop the sampling.
+    Symbols that are not drawn yet are `UNKNOWN`. To stop the sampling, leave the loop.
 
     Examples:
         >>> for images in pp.sample_rows(model, jax.random.key(0), 16):
         ...     display(pp.show(images, model))
 
     Args:
-        model: see `sample`, as for all that follow.
+        model: see `sample`, also for the other arguments.
         key: a JAX key.
         num: the number of images.
         label: the classes.
-        context: a `Context` in place of a label.
-        strategy: changes the distribution of every symbol.
-        known: symbols that are not drawn.
-        guidance: scale of classifier-free guidance.
+        context: a `Context` instead of a label.
+        strategy: a change of the distribution of every symbol.
+        known: the known symbols.
+        guidance: the scale of classifier-free guidance.
         first_image: the number of the first image.
 
     Raises:
-        InputError: if an argument does not fit the model, at once and not with the first row.
+        InputError: if an argument does not fit the model. It is raised before the first row.
     """
     keep_compiled_programs()
     distribution = distribution_of(model)
@@ -157,17 +161,17 @@ def log_prob(
 ) -> Float[Array, " b"]:
     """Compute the log-probability of images or codes, in nats.
 
-    Compiles once for each shape: the second call takes milliseconds.
+    The function compiles once for each shape, so the second call takes milliseconds.
 
     Examples:
         >>> nats = -pp.log_prob(model, images, label=3)
 
     Args:
-        model: a model of pixels, a prior, or a run of one.
+        model: a pixel model, a prior, or a run of one.
         x: symbols ``[b, h, w, c]``; for a prior a list of maps of codes, the coarsest first.
         label: see `sample`.
         context: see `sample`.
-        guidance: see `sample`; for models of pixels.
+        guidance: see `sample`; only for pixel models.
 
     Raises:
         InputError: if an argument does not fit the model.
@@ -186,9 +190,9 @@ def log_prob(
 
 
 def _check_learned(subject: Any) -> None:
-    """Raise an InputError for the run of a prior that has not learned all levels.
+    """Raise an InputError for the run of a prior with a level that is not trained.
 
-    A prior without its run does not know what it has learned.
+    A prior without its run has no information about its trained levels.
     """
     if isinstance(subject, Run):
         check_learned(subject)

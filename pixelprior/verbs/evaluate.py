@@ -1,4 +1,4 @@
-"""Evaluate a run on held-out images."""
+"""Function that evaluates a run on held-out images."""
 
 from pathlib import Path
 from typing import Any
@@ -20,23 +20,23 @@ def evaluate(
     num_samples: int = 0,
     report: Report = only_warnings,
 ) -> dict[str, Any]:
-    """Measure a run on a split, beside baselines on the same images.
+    """Measure a run on a split, with baselines on the same images.
 
     Examples:
         >>> pp.evaluate(run)["bits_per_dim"]
 
     Args:
-        run: a run (`fit`, `load_trained`), or a run folder.
+        run: a run, as from `fit` or `load_trained`, or a run folder.
         split: "test" or "validation".
-        batch_size: the number of images in a batch, on all devices together.
+        batch_size: the number of images in a batch, over all devices.
         baselines: fit and measure the baselines too.
-        num_samples: the number of samples to draw and to compare with real images; 0 for none.
+        num_samples: the number of samples to draw and compare with real images; 0 for none.
         report: receives the progress.
 
     Returns:
-        The figures of ``evaluate.py --json``. Models of pixels: ``nats`` per image with its
-        standard error ``nats_error``, and ``bits_per_dim``. Tokenizers: ``squared_error``, ``psnr``
-        and more. Priors: ``nats``, ``bits_per_code``, and ``levels``.
+        The results of ``evaluate.py --json``. Pixel models have ``nats`` per image with the
+        standard error ``nats_error``, and ``bits_per_dim``. Tokenizers have ``squared_error``,
+        ``psnr`` and more. Priors have ``nats``, ``bits_per_code`` and ``levels``.
 
     Raises:
         InputError: if the run or its data cannot be read, or a setting does not fit them.

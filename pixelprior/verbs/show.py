@@ -1,4 +1,4 @@
-"""Show images in a notebook.
+"""Function that shows images in a notebook.
 
 Legend: n images, h height, w width, c channels.
 """
@@ -21,23 +21,24 @@ GREY = 0.5
 def show(
     x: Any, model: Any = None, *, tokenizer: Any = None, columns: int | None = None
 ) -> Image.Image:
-    """Put images on one sheet; notebooks display the result.
+    """Put images on one sheet, which notebooks display.
 
     Examples:
         >>> pp.show(pp.sample(model, jax.random.key(0), 16), model)
 
     Args:
-        x: symbols of a model of pixels, codes of a prior (a list of maps), pixels in [0, 1], or
-            uint8 images, ``[n, h, w, c]`` with 1 or 3 channels. `UNKNOWN` symbols are grey.
-        model: the model or run that the symbols or codes belong to; not needed for pixels.
-        tokenizer: turns the codes of a prior into images, if ``model`` is no run.
-        columns: the number of images in a row; by default the sheet is about square.
+        x: images ``[n, h, w, c]`` with 1 or 3 channels, or codes of a prior as a list of maps.
+            Images are symbols of a pixel model, pixels in [0, 1] or uint8 pixels. `UNKNOWN`
+            symbols are grey.
+        model: the model or run of the symbols or codes; not needed for pixels.
+        tokenizer: a tokenizer for the codes of a prior, if ``model`` is not its run.
+        columns: the number of images in a row; by default the sheet is nearly square.
 
     Returns:
         A Pillow image. Save it with ``.save("samples.png")``.
 
     Raises:
-        InputError: if the images cannot be shown, or it is unclear how.
+        InputError: if the images cannot be shown, or an argument for showing them is missing.
     """
     if isinstance(x, list | tuple):
         if model is None and tokenizer is None:

@@ -1,4 +1,4 @@
-"""The page of a report: from what was gathered of runs to HTML, and nothing is measured here."""
+"""HTML page of a report, from results that are already there. Nothing is measured here."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -22,11 +22,11 @@ CAPTIONS = {
     "receptive_field": "what moves the prediction at the centre",
     "nearest": "the samples nearest to training images, above those: by pixels, then by features",
 }
-"""Of the pictures, by what they show, in their order."""
+"""Caption of each kind of picture, in the order of the page."""
 
 
 SHADES_OF = ("real images", "samples")
-"""Whose shades are drawn, in this order."""
+"""Sets of images whose histograms of shades are drawn, in this order."""
 
 
 def render(
@@ -35,12 +35,12 @@ def render(
     problems: Mapping[str, str],
     split: str,
 ) -> str:
-    """The whole page.
+    """Render the whole page.
 
     Args:
-        groups: of runs that can be ranked with each other, the best first in each.
-        pictures: for each run, by name, PNG files by what they show.
-        problems: for each run that could not be read, by name, why.
+        groups: groups of comparable runs, the best run first in each group.
+        pictures: PNG files of each run: the name of the run, the kind of picture, the file.
+        problems: the reason for each run that could not be read, by name.
         split: "test" or "validation".
     """
     body = [_group(group, pictures, split) for group in groups]
@@ -83,14 +83,14 @@ def _group(
 
 
 def _rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table that scrolls on its own where the page is narrow; its cells are HTML."""
+    """Render a table of HTML cells. It scrolls by itself on a narrow page."""
     titles = "".join(f"<th>{escape(title)}</th>" for title in head)
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
     return f'<div class="wide"><table><tr>{titles}</tr>{body}</table></div>'
 
 
 def _key(name: str, number: int) -> str:
-    """The name of a line, with its style."""
+    """Render the key of one line: its style and its name."""
     colour, dashes = style(number)
     return (
         f'<svg class="key" viewBox="0 0 28 10"><line x1="0" x2="28" y1="5" y2="5" '
@@ -99,7 +99,7 @@ def _key(name: str, number: int) -> str:
 
 
 def _keys(names: Sequence[str]) -> str:
-    """The names of all lines of a chart."""
+    """Render the keys of all lines of a chart."""
     keys = "".join(f"<span>{_key(name, number)}</span>" for number, name in enumerate(names))
     return f'<p class="keys">{keys}</p>'
 
@@ -178,7 +178,7 @@ def _curves(runs: Sequence[ComparedRun]) -> str:
 
 
 def _samples_table(runs: Sequence[ComparedRun], split: str) -> str:
-    """What was measured of samples, for each network whose features they were measured in."""
+    """Render one table of sample quality for each network of features."""
     by_network: dict[str, list[ComparedRun]] = {}
     for run in runs:
         if run.samples is not None:
@@ -232,7 +232,7 @@ def _run(run: ComparedRun, pictures: Mapping[str, Path]) -> str:
 
 
 def _histograms(statistics: Mapping[str, Any]) -> list[str]:
-    """How often each shade occurs in real images and in samples, for each channel."""
+    """Draw how often each shade occurs in real images and in samples, for each channel."""
     samples, real = statistics["samples"]["histogram"], statistics["real"]["histogram"]
     channels = ("grey",) if len(samples) == 1 else ("red", "green", "blue")
     return [

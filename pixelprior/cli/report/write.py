@@ -1,7 +1,6 @@
-"""The page of ``evaluate.py --compare ... --report=FOLDER``: several runs, to look at.
+"""Report on several runs for ``evaluate.py --compare ... --report=FOLDER``.
 
-The page holds all that it shows, pictures too, and needs no network. Beside it lies the JSON that
-it was made from.
+The page includes its pictures and needs no network. The same folder holds the results as JSON.
 """
 
 import json
@@ -25,20 +24,19 @@ from pixelprior.system.devices import check_batch_size, data_mesh
 def write_report(
     workdirs: Sequence[str | Path], out: str | Path, *, split: str, batch_size: int
 ) -> dict[str, Any]:
-    """Gathers what is known of runs, measures what is not, and writes ``index.html``.
+    """Collect the results of runs, measure the missing ones, and write ``index.html``.
 
-    Runs of different data, or different tasks, are shown apart: they are not ranked with each
-    other. A run that cannot be read is listed with the reason, and does not keep the others from
-    being shown.
+    Runs with different data or tasks are shown in separate groups, because they cannot be ranked
+    together. A run that cannot be read is listed with the reason. The other runs are still shown.
 
     Args:
-        workdirs: run folders, or folders of such.
-        out: the folder of the page; made if it is not there.
+        workdirs: run folders, or folders of run folders.
+        out: the folder of the page; created if missing.
         split: "test" or "validation".
-        batch_size: how many images to measure at once, where something is to be measured.
+        batch_size: the number of images to measure at once.
 
     Returns:
-        What ``report.json`` holds.
+        The content of ``report.json``.
 
     Raises:
         InputError: if there is no run, or the report cannot be written.
@@ -60,7 +58,7 @@ def write_report(
         except (InputError, OSError) as error:
             problems[name] = str(error)
             warn(f"{name} is left out: {error}")
-    # The largest group first, and in each the best first; what is not a number comes last.
+    # The largest group is first, and in each group the best run. NaN comes last.
     groups: dict[tuple[Any, ...], list[ComparedRun]] = {}
     for one in sorted(runs, key=lambda one: (one.headline != one.headline, one.headline)):
         groups.setdefault(one.group, []).append(one)
@@ -77,7 +75,7 @@ def write_report(
 
 
 def _pictures(run: Run, compared: ComparedRun, report: Report) -> Mapping[str, Path]:
-    """Draw the pictures of a run, and find that of its samples nearest to training images."""
+    """Draw the pictures of a run; add the kept one of its samples nearest to training images."""
     nearest = compared.folder / "evaluation" / "nearest.png"
     judged = compared.samples is not None and nearest.is_file()
     return kept_pictures(run, report) | ({"nearest": nearest} if judged else {})

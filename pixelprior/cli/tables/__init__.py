@@ -1,1 +1,1 @@
-"""Results as lines for people."""
+"""Results as lines of text."""

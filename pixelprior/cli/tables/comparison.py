@@ -1,4 +1,4 @@
-"""The table of runs side by side."""
+"""Table that compares runs."""
 
 from collections.abc import Sequence
 
@@ -6,10 +6,10 @@ from pixelprior.evaluation.comparison import Row, ranked
 
 
 def comparison_table(rows: Sequence[Row], split: str) -> list[str]:
-    """Format the runs, the best first."""
+    """Format the runs as lines of text, the best first."""
     lines = _cells(rows, split)
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    # Names to the left, numbers to the right.
+    # Names are aligned left, numbers right.
     return [
         "  ".join(
             cell.ljust(width) if column < 2 else cell.rjust(width)
@@ -59,5 +59,5 @@ def _row_cells(row: Row) -> list[str]:
 
 
 def in_short(value: float) -> str:
-    """Three figures, which are more than a time measured once is good for."""
+    """Format a value with about three figures. A time measured once is less precise than that."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -1,4 +1,4 @@
-"""The table of costs."""
+"""Table of the costs of a run."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from pixelprior.runs.cost import DRAWN
 
 
 def cost_table(result: Mapping[str, Any]) -> list[str]:
-    """Format what `pixelprior.runs.cost.cost_of` returns."""
+    """Format the result of `pixelprior.runs.cost.cost_of`."""
     return [
         f"{result['workdir']}, a {result['task']} run, on {result['devices']}",
         *(f"{words:<44} {value:>16}" for words, value in cost_lines(result)),
@@ -41,4 +41,4 @@ _LINES = {
     "peak_host_bytes": ("MB of the host at most", 1e-6, ",.0f"),
     "peak_device_bytes": ("MB of a device at most", 1e-6, ",.0f"),
 }
-"""The words, scale and format of each figure."""
+"""Label, scale and format of each figure."""

@@ -1,4 +1,4 @@
-"""The tables of an evaluation: of a split, by the task of the run, and of samples."""
+"""Tables of an evaluation: one for the split, by the task of the run, and one for samples."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,11 +10,11 @@ from pixelprior.evaluation.neighbours import NEAREST
 from pixelprior.evaluation.sample_quality import Quality
 
 HEADINGS = ("Fréchet", "kernel", "IS", "precision", "recall", "density", "coverage")
-"""Of the columns of a table, in the order of `Quality`."""
+"""Headings of the columns of sample quality, in the order of `Quality`."""
 
 
 def evaluation_table(result: Mapping[str, Any]) -> list[str]:
-    """Format what was measured of a run on a split."""
+    """Format the results of a run on a split."""
     return [*_heading(result), "", *_TABLES[result["task"]](result)]
 
 
@@ -113,7 +113,7 @@ _TABLES = {"pixels": _pixels, "tokenizer": _tokenizer, "prior": _prior}
 
 
 def samples_table(result: Mapping[str, Any], split: str) -> list[str]:
-    """Format what was measured of samples."""
+    """Format the results of samples."""
     statistics = result["statistics"]
     shown = quality_rows(result, split)
     rows = {f"{result['num_samples']:,} samples": "samples", f"the {split} images": "real"}
@@ -148,7 +148,7 @@ def samples_table(result: Mapping[str, Any], split: str) -> list[str]:
 
 
 def measured_by(result: Mapping[str, Any]) -> str:
-    """All that two figures must have in common to be comparable, in words."""
+    """Describe the features and the reference. Results are comparable only if these agree."""
     features = result["features"]
     return (
         f"by {features['num_features']} features of {features['description']} "
@@ -159,7 +159,7 @@ def measured_by(result: Mapping[str, Any]) -> str:
 
 
 def quality_rows(result: Mapping[str, Any], split: str) -> list[tuple[str, Quality]]:
-    """Samples and real images, and what is theirs: those that are compared are equally many."""
+    """Quality of the samples and of real images. The sets that are compared have equal sizes."""
     features = result["features"]
     num, compared = result["num_samples"], features["num_compared"]
     rows = {f"{num:,} samples": "samples"}
@@ -170,7 +170,7 @@ def quality_rows(result: Mapping[str, Any], split: str) -> list[tuple[str, Quali
 
 
 def settings_in_words(made_by: Mapping[str, Any]) -> str:
-    """How samples were drawn, as far as that is known."""
+    """Describe how samples were drawn, if that is known."""
     if not {"mode", "seed", "weights", "strategies"} <= made_by.keys():
         return "the file does not tell how they were made"
     words = [f"seed {made_by['seed']}", made_by["weights"]]
@@ -201,7 +201,7 @@ def _statistics_table(rows: Mapping[str, str], statistics: Mapping[str, Any]) ->
 
 
 def _mean(values: list[float | None]) -> float:
-    """Of those channels that have one."""
+    """Mean over the channels that have a value; NaN if none has."""
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else math.nan
 
@@ -224,7 +224,7 @@ def _classes_table(result: Mapping[str, Any]) -> list[str]:
 
 
 def quality_table(rows: Sequence[tuple[str, Quality]]) -> list[str]:
-    """Format figures of several sets of images, by their names."""
+    """Format the quality of several sets of images, with their names."""
     width = max(len(name) for name, _ in rows)
     heading = " ".join(f"{word:>9}" for word in HEADINGS)
     return [

@@ -1,1 +1,1 @@
-"""Images as a tokenizer's codes, on disk."""
+"""Images as codes of a tokenizer, on disk or in memory."""

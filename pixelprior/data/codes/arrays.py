@@ -1,4 +1,4 @@
-"""A code set in memory, for priors that keep nothing on disk.
+"""Code sets in memory, for priors that keep nothing on disk.
 
 Legend: b batch, h height, w width, c codebooks per position. Every level has its own h, w and c.
 """
@@ -15,7 +15,7 @@ from pixelprior.data.codes.writer import CodeSplits
 
 
 class CodeArrays:
-    """Records in memory, read as `CodeFile` reads those of a file.
+    """Records in memory, with the interface of `CodeFile`.
 
     Args:
         records: an array of `record_type`.
@@ -30,7 +30,7 @@ class CodeArrays:
     def read(
         self, indices: Sequence[int] | Int[np.ndarray, " b"]
     ) -> tuple[list[Int32[np.ndarray, "b h w c"]], Int32[np.ndarray, " b"]]:
-        """Codes of each level, and labels, at ``indices`` in ``[0, len(self))``; fresh arrays."""
+        """Codes of each level and labels at ``indices`` in ``[0, len(self))``, as new arrays."""
         return unpack(self._records[np.asarray(indices, np.int64)])
 
 
@@ -38,7 +38,7 @@ def codes_in_memory(facts: CodeFacts, splits: CodeSplits) -> CodeSet:
     """Collect a code set in memory.
 
     Args:
-        facts: of the tokenizer that makes the codes, and of the images.
+        facts: facts about the tokenizer that makes the codes, and about the images.
         splits: the codes and labels of every split, read once.
 
     Raises:

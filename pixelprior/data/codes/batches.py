@@ -1,6 +1,6 @@
-"""Batches of code maps, for training and evaluating a prior, as `pipeline` makes those of images.
+"""Batches of code maps to train and evaluate a prior; `pipeline` does the same for images.
 
-Legend: b batch, or the rows of it that are wanted, h height, w width, c codebooks per position.
+Legend: b batch, or the selected rows of it, h height, w width, c codebooks per position.
 Every level has its own h, w and c.
 """
 
@@ -27,8 +27,8 @@ class CodeBatch(TypedDict):
     """A batch of maps to train on.
 
     Attributes:
-        codes: of each level, coarsest first, int32 ``[b, h, w, c]``.
-        label: the index of each one's class, int32 ``[b]``.
+        codes: the codes of each level, coarsest first, int32 ``[b, h, w, c]``.
+        label: the class index of each image, int32 ``[b]``.
     """
 
     codes: list[Int32[np.ndarray, "b h w c"]]
@@ -36,10 +36,10 @@ class CodeBatch(TypedDict):
 
 
 class EvaluationCodeBatch(CodeBatch):
-    """A batch of maps to evaluate on, some of which may be there only to fill it.
+    """A batch of maps to evaluate on. The last batch may contain padding.
 
     Attributes:
-        mask: bool ``[b]``, False for the maps that fill up the last batch and must not count.
+        mask: bool ``[b]``, False for padding, which must not count.
     """
 
     mask: Bool[np.ndarray, " b"]
@@ -48,14 +48,14 @@ class EvaluationCodeBatch(CodeBatch):
 def training_code_batch(
     split: CodeSplit, *, batch_size: int, seed: int, step: int, rows: Rows = ALL_ROWS
 ) -> CodeBatch:
-    """Batch number ``step``: a pure function of its arguments, in the order of the images' batches.
+    """Batch number ``step``: a pure function of its arguments, in the same order as for images.
 
     Args:
         split: the maps.
-        batch_size: how many maps, at least 1.
-        seed: any integer of at least 0; names the run's order.
+        batch_size: the number of maps, at least 1.
+        seed: any integer of at least 0; determines the order of the run.
         step: the number of the batch, from 0.
-        rows: which of its rows are wanted.
+        rows: the rows of the batch to return.
 
     Raises:
         DataError: if a number is out of range, or a map cannot be read.
@@ -67,13 +67,13 @@ def training_code_batch(
 def training_code_batches(
     split: CodeSplit, *, batch_size: int, seed: int, start_step: int, rows: Rows = ALL_ROWS
 ) -> Iterator[CodeBatch]:
-    """Training batches without end, from number ``start_step`` on, read ahead in threads.
+    """Endless training batches from number ``start_step`` on, read ahead in threads.
 
-    Each one is the `training_code_batch` of its step.
+    Each batch is the `training_code_batch` of its step.
 
     Raises:
-        DataError: as `training_code_batch` does; for a map that cannot be read, when a batch is
-            asked for.
+        DataError: if a number is out of range. A map that cannot be read raises it when the caller
+            takes the batch.
     """
     check_training(batch_size, seed, start_step)
 
@@ -88,11 +88,11 @@ def evaluation_code_batches(
 ) -> Iterator[EvaluationCodeBatch]:
     """Every map of a split once, in order, in batches of one size, read ahead in threads.
 
-    The last batch is filled up with copies of the first map, which its mask tells from real ones.
+    The last batch is padded with copies of the first map. Its mask marks them.
 
     Raises:
-        DataError: if ``batch_size`` is below 1; and when a batch is asked for, if one of its maps
-            cannot be read.
+        DataError: if ``batch_size`` is below 1. A map that cannot be read raises it when the caller
+            takes the batch.
     """
     check_batch_size(batch_size)
 

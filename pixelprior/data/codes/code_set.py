@@ -1,9 +1,13 @@
-"""Images as codes: what a tokenizer made of a data set, kept on disk for its prior.
+"""Code sets: a data set as codes of a tokenizer, kept on disk for the prior.
 
 Legend: b batch, h height, w width, c codebooks per position, k codes. Every level has its own.
 
-codes.json            what this is: tokenizer, grids, splits, and how often each code occurs
-train.array_record    its maps, one record for each image; so for the other splits
+The files of a folder:
+
+codes.json            the tokenizer, the grids, the splits, and how often each code occurs
+train.array_record    the maps of the split, one record for each image
+
+The files of the other splits are named after their splits.
 """
 
 import dataclasses
@@ -23,7 +27,7 @@ from pixelprior.grid import Grid
 from pixelprior.system.atomic import write_atomically
 
 DESCRIPTION = "codes.json"
-FORMAT = 1  # of the folder; to be raised with every change that makes older ones unreadable
+FORMAT = 1  # version of the folder; increase it when older folders become unreadable
 
 
 class CodeReader(Protocol):
@@ -34,7 +38,7 @@ class CodeReader(Protocol):
     def read(
         self, indices: Sequence[int] | Int[np.ndarray, " b"]
     ) -> tuple[list[Int32[np.ndarray, "b h w c"]], Int32[np.ndarray, " b"]]:
-        """Codes of each level, and labels, as fresh arrays."""
+        """Codes of each level and labels, as new arrays."""
         ...
 
 
@@ -44,8 +48,8 @@ class CodeSplit:
 
     Attributes:
         name: "train", "validation" or "test".
-        file: its maps and labels, on disk or in memory.
-        description: of which images they are, printed beside every result, like "train[54000:]".
+        file: the maps and labels, on disk or in memory.
+        description: the images of the split, like "train[54000:]"; printed with every result.
     """
 
     name: str
@@ -58,10 +62,10 @@ class CodeSplit:
     def read(
         self, indices: Sequence[int] | Int[np.ndarray, " b"]
     ) -> tuple[list[Int32[np.ndarray, "b h w c"]], Int32[np.ndarray, " b"]]:
-        """Codes of each level, coarsest first, and labels, as fresh arrays.
+        """Codes of each level, coarsest first, and labels, as new arrays.
 
         Args:
-            indices: which maps, each in ``[0, len(self))``.
+            indices: the numbers of the maps, each in ``[0, len(self))``.
 
         Raises:
             DataError: if a record is damaged, or holds codes that do not fit their grids.
@@ -74,12 +78,12 @@ class CodeFacts:
     """The facts that a code set must share with its tokenizer and its images.
 
     Attributes:
-        fingerprint: of the tokenizer that made it.
-        grids: of the levels, coarsest first: ``channels`` codebooks per position, each of
-            ``levels`` codes.
-        name: the name of the images' data set.
+        fingerprint: the fingerprint of the tokenizer that made the codes.
+        grids: the grid of each level, coarsest first. A grid has ``channels`` codebooks per
+            position, each with ``levels`` codes.
+        name: the name of the data set of the images.
         class_names: the name of each label, in order; empty if there are no labels.
-        note: a remark about the data, printed beside results; often empty.
+        note: a remark about the data, printed with results; often empty.
     """
 
     fingerprint: str
@@ -91,10 +95,10 @@ class CodeFacts:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class CodeSet:
-    """A data set as a tokenizer's codes.
+    """A data set as codes of a tokenizer.
 
     Attributes:
-        facts: of its tokenizer and its images.
+        facts: facts about the tokenizer and the images.
         splits: "train", "validation" and "test"; none of them empty.
         counts: for each level, how often each code of each codebook occurs in the train split.
     """
@@ -110,17 +114,17 @@ def split_path(folder: Path, split: str) -> Path:
 
 
 def open_codes(folder: Path, *, fingerprint: str) -> CodeSet:
-    """Opens a code set that is on disk.
+    """Open a code set on disk.
 
-    Damage within a file is noticed when the record that it hit is read.
+    A damaged record is found only when it is read.
 
     Args:
-        folder: where it is.
-        fingerprint: of the tokenizer that must have made it.
+        folder: the folder of the code set.
+        fingerprint: the fingerprint of the tokenizer that must have made it.
 
     Raises:
-        DataError: if there is no finished code set, it is not as it was written, or another
-            tokenizer made it.
+        DataError: if there is no finished code set, or another tokenizer made it. Also if its
+            description is damaged or of another version, or if a file has the wrong size.
     """
     about = _read_description(folder)
     if about["fingerprint"] != fingerprint:
@@ -160,7 +164,7 @@ def _open_split(
 
 
 def write_description(folder: Path, about: Mapping[str, Any]) -> None:
-    """Writes what `open_codes` reads, but for the files of the splits."""
+    """Write the file that describes a code set, for `open_codes`."""
     about = {"format": FORMAT, **about}
     write_atomically(
         folder / DESCRIPTION, json.dumps({**about, "checksum": _checksum(about)}) + "\n"
@@ -177,7 +181,7 @@ def _read_description(folder: Path) -> dict[str, Any]:
     try:
         about = json.loads(path.read_bytes())
         intact = about.pop("checksum") == _checksum(about)
-    # Whatever stands there if it is not what was written, and OSErrors.
+    # Any other content than the written one can raise one of these.
     except (OSError, ValueError, TypeError, AttributeError, LookupError):
         intact = False
     if not intact:

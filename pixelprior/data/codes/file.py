@@ -1,8 +1,8 @@
-"""A file of code records: written in one go, read at random.
+"""Files of code records: written once from start to end, read in any order.
 
 Legend: b batch, h height, w width, c codebooks per position, k codes. Every level has its own.
 
-array_record's files carry hashes of all they hold, so a damaged one is noticed when it is read.
+Files of array_record contain hashes of their records, so damage is found when they are read.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,18 +26,18 @@ from pixelprior.grid import Grid
 from pixelprior.system.atomic import sync
 
 CodeBatches = Iterable[tuple[Sequence[Int[np.ndarray, "b h w c"]], Int[np.ndarray, " b"]]]
-"""Batches of maps, of any sizes: the codes of each level, and the labels."""
+"""Batches of maps, of any sizes: the codes of each level and the labels."""
 
-_DAMAGE = (RuntimeError, ValueError, IndexError)  # what array_record raises for a damaged file
+_DAMAGE = (RuntimeError, ValueError, IndexError)  # errors of array_record for a damaged file
 
 
 def write_code_file(
     path: Path, grids: Sequence[Grid], batches: CodeBatches
 ) -> tuple[int, list[Int64[np.ndarray, "c k"]]]:
-    """Writes a new file of records, in the order of the batches.
+    """Write a new file of records, in the order of the batches.
 
     Returns:
-        How many records there are, and for each level how often each code occurs.
+        The number of records, and for each level how often each code occurs.
 
     Raises:
         DataError: if codes do not fit their grids, or the file cannot be written.
@@ -46,7 +46,7 @@ def write_code_file(
 
     count, size = 0, record_type(grids).itemsize
     counts = no_counts(grids)
-    # A writer that is given up half-way needs no closing.
+    # A writer that is abandoned half-way does not need to be closed.
     with writing(path):
         writer = ArrayRecordWriter(str(path), "group_size:1")  # for random access
     for codes, labels in batches:
@@ -64,19 +64,19 @@ def write_code_file(
 
 
 class CodeFile:
-    """A file of records that keeps in memory what it has read, and reads batches.
+    """A file of records that reads batches and keeps the records that it has read in memory.
 
-    As `DecodeOnce` does: the memory is handed out as it is filled, what is beyond ``kept_bytes`` is
-    read from the file every time, and many threads may read.
+    The memory works as in `DecodeOnce`. The operating system hands it out as it is filled. Records
+    beyond ``kept_bytes`` are read from the file every time. Many threads may read at once.
 
     Args:
         path: the file.
-        grids: of the levels.
-        count: how many records it was written with.
-        kept_bytes: how many bytes of records to keep.
+        grids: the grid of each level.
+        count: the number of records that were written.
+        kept_bytes: the number of bytes of records to keep.
 
     Raises:
-        DataError: if it is no such file, or holds another number of records.
+        DataError: if it is not such a file, or has another number of records.
     """
 
     def __init__(self, path: Path, grids: Sequence[Grid], count: int, kept_bytes: int = KEPT_BYTES):
@@ -92,7 +92,7 @@ class CodeFile:
         if len(self._source) != count:
             raise self._damaged(f"expected {count} records, got {len(self._source)}")
         capacity = min(count, kept_bytes // self._type.itemsize)
-        # Bytes rather than structures, which NumPy would copy field by field.
+        # Bytes, because NumPy would copy structures field by field.
         self._kept = np.empty((capacity, self._type.itemsize), np.uint8)
         self._filled = np.zeros(count, bool)
 
@@ -102,7 +102,7 @@ class CodeFile:
     def read(
         self, indices: Sequence[int] | Int[np.ndarray, " b"]
     ) -> tuple[list[Int32[np.ndarray, "b h w c"]], Int32[np.ndarray, " b"]]:
-        """Codes of each level, and labels, at ``indices`` in ``[0, len(self))``; fresh arrays.
+        """Codes of each level and labels at ``indices`` in ``[0, len(self))``, as new arrays.
 
         Raises:
             DataError: if a record is damaged, or holds codes that do not fit their grids.
@@ -134,7 +134,7 @@ class CodeFile:
             raise self._damaged(error) from error
         keep = indices < len(self._kept)
         self._kept[indices[keep]] = raw[keep]
-        self._filled[indices[keep]] = True  # after the bytes that it vouches for
+        self._filled[indices[keep]] = True  # set last: other threads read the bytes once it is True
         return raw
 
     def _damaged(self, why: object) -> DataError:

@@ -1,9 +1,9 @@
-"""One record for each example: the codes of its levels, and its label.
+"""Records of code maps: one for each image, with the codes of its levels and its label.
 
 Legend: b batch, h height, w width, c codebooks per position, k codes. Every level has its own.
 
-A record is the bytes of a little-endian NumPy structure. What is in it follows from the levels'
-grids alone, so reading is a reinterpretation of bytes, and nothing is ever unpickled.
+A record is the bytes of a little-endian NumPy structure. The grids of the levels alone determine
+the structure. Reading therefore only reinterprets bytes, and nothing is ever unpickled.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from pixelprior.grid import Grid
 
 
 def record_type(grids: Sequence[Grid]) -> np.dtype:
-    """The structure of a record: ``label``, and for each level the smallest type of its codes."""
+    """Structure of a record: ``label``, and each level in the smallest type that fits its codes."""
     return np.dtype([("label", "<i4"), *(_level(n, grid) for n, grid in enumerate(grids))])
 
 
@@ -31,18 +31,18 @@ def pack(
     labels: Int[np.ndarray, " b"],
     grids: Sequence[Grid],
 ) -> np.ndarray:
-    """A batch of maps as records.
+    """Convert a batch of maps to records.
 
     Args:
         codes: the codes of each level, integers in ``[0, levels)`` of its grid.
-        labels: the label of each example.
-        grids: of the levels.
+        labels: the label of each image.
+        grids: the grid of each level.
 
     Returns:
         An array ``[b]`` of `record_type`.
 
     Raises:
-        DataError: if the codes do not fit their grids, or not each other or the labels.
+        DataError: if the codes do not fit their grids, or the numbers of maps and labels differ.
     """
     if len(codes) != len(grids):
         raise DataError(f"expected codes of {len(grids)} levels, got {len(codes)}")
@@ -65,13 +65,13 @@ def pack(
 def unpack(
     records: np.ndarray,
 ) -> tuple[list[Int32[np.ndarray, "b h w c"]], Int32[np.ndarray, " b"]]:
-    """The codes of each level, and the labels, of an array ``[b]`` of records."""
+    """Convert an array ``[b]`` of records to the codes of each level and the labels."""
     label, *levels = records.dtype.names or ()
     return [records[level].astype(np.int32) for level in levels], records[label].astype(np.int32)
 
 
 def check_codes(codes: Sequence[Int[np.ndarray, "b h w c"]], grids: Sequence[Grid]) -> None:
-    """Raises a DataError unless every level's codes fit its grid."""
+    """Raise a DataError unless every level's codes fit its grid."""
     for number, (level, grid) in enumerate(zip(codes, grids, strict=True)):
         try:
             grid.check(level)
@@ -80,7 +80,7 @@ def check_codes(codes: Sequence[Int[np.ndarray, "b h w c"]], grids: Sequence[Gri
 
 
 def no_counts(grids: Sequence[Grid]) -> list[Int64[np.ndarray, "c k"]]:
-    """Zeros to count the codes of each level in."""
+    """Arrays of zeros in which to count the codes of each level."""
     return [np.zeros((grid.channels, grid.levels), np.int64) for grid in grids]
 
 

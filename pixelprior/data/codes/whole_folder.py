@@ -1,6 +1,6 @@
-"""A folder that appears whole or not at all, whatever kills its writer.
+"""Folders that appear complete or not at all, even if their writer is killed.
 
-Everything is written into a hidden folder beside it, which is renamed at the end.
+All files are first written to a hidden folder in the same place. It is renamed at the end.
 """
 
 import contextlib
@@ -21,10 +21,10 @@ _IN_THE_WAY = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)  # the last: a link
 
 @contextlib.contextmanager
 def writing(place: Path) -> Iterator[None]:
-    """Turns what goes wrong in writing to ``place`` into a DataError.
+    """Turn errors of writing to ``place`` into a DataError.
 
-    Nothing but the writing itself belongs in its body: array_record's errors are RuntimeErrors, and
-    so are many others.
+    Put only the writing itself into the body. array_record raises RuntimeErrors, and so does much
+    other code.
     """
     try:
         yield
@@ -36,15 +36,15 @@ def writing(place: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def workplace(folder: Path) -> Iterator[Path]:
-    """A new, empty folder beside ``folder``, which is removed in the end with all that is in it.
+    """Create a new, empty folder next to ``folder``; remove it with its content at the end.
 
-    What earlier ones of killed processes have left behind is removed first. A process can have one
+    Such folders that killed processes have left are removed first. A process can have one workplace
     for each ``folder``.
 
     Raises:
-        DataError: if it cannot be made.
+        DataError: if the workplace cannot be created.
     """
-    # Process numbers mean nothing on another host, which may share the disk.
+    # The name contains the host, because hosts may share the disk but not process numbers.
     prefix = f".{folder.name}.{platform.node()}."
     work = folder.with_name(f"{prefix}{os.getpid()}{_SUFFIX}")
     with writing(folder):
@@ -62,7 +62,7 @@ def workplace(folder: Path) -> Iterator[Path]:
 
 
 def _is_another_living(process: int) -> bool:
-    # In a container that was started again, a killed process' number may well be our own.
+    # After a container restarts, this process may have the number of a killed one.
     if process == os.getpid():
         return False
     try:
@@ -70,21 +70,21 @@ def _is_another_living(process: int) -> bool:
     except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
-        pass  # someone else's
+        pass  # it belongs to another user, so it is alive
     return True
 
 
 def publish(new: Path, folder: Path, is_as_good: Callable[[], bool]) -> None:
-    """Makes the folder ``new``, in a `workplace`, appear as ``folder``.
+    """Move the folder ``new`` from a `workplace` to ``folder``.
 
     Args:
-        new: what has been written, down to the disk.
-        folder: where it is to be.
-        is_as_good: whether what is at ``folder`` is to stay, which another process may have put
-            there meanwhile. If not, it is moved into the workplace.
+        new: the written folder, already flushed to the disk.
+        folder: the final path.
+        is_as_good: returns True to keep the folder that is already there. Another process may have
+            written it meanwhile. A folder that is not kept is moved into the workplace.
 
     Raises:
-        DataError: if it cannot be moved there.
+        DataError: if the folder cannot be moved.
     """
     with writing(folder):
         for attempt in itertools.count():

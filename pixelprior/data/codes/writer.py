@@ -1,4 +1,4 @@
-"""Making a code set: written whole or not at all, and not twice."""
+"""Writing a code set: completely or not at all, and only once."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -19,25 +19,25 @@ from pixelprior.data.errors import DataError
 from pixelprior.system.atomic import sync
 
 CodeSplits = Mapping[str, tuple[str, CodeBatches]]
-"""For "train", "validation" and "test": the description, and the codes and labels in batches."""
+"""For "train", "validation" and "test": a description, and batches of codes and labels."""
 
 
 def codes_of(
     root: Path, facts: CodeFacts, make_splits: Callable[[], CodeSplits]
 ) -> tuple[CodeSet, bool]:
-    """The code set of a tokenizer: opened if it is there, else written.
+    """Open the code set of a tokenizer, or write it if it is missing.
 
-    It is in a folder named by the fingerprint's first 16 characters. What is there and does not fit
-    (damaged, of another tokenizer, other grids or another data set) is replaced once the new one is
-    complete.
+    The name of its folder is the first 16 characters of the fingerprint. An existing set is
+    replaced if it is damaged or its facts differ: another tokenizer, other grids or another data
+    set. It is replaced only once the new set is complete.
 
     Args:
-        root: where code sets are.
-        facts: of the tokenizer and the images.
-        make_splits: gives what is to be written; called only if something is.
+        root: the folder of all code sets.
+        facts: facts about the tokenizer and the images.
+        make_splits: returns the codes to write; called only if they are needed.
 
     Returns:
-        The code set, and whether it was written now.
+        The code set, and True if it was written now.
 
     Raises:
         DataError: as `write_codes` does.
@@ -50,19 +50,19 @@ def codes_of(
 
 
 def write_codes(folder: Path, facts: CodeFacts, splits: CodeSplits) -> CodeSet:
-    """Writes a code set and opens it. A writer that is killed leaves no set, and no half of one.
+    """Write a code set and open it. A writer that is killed leaves no incomplete set.
 
-    If another process has meanwhile written the same one there, that is used. Any other code set
-    that is there is replaced in the end.
+    If another process has written the same set meanwhile, that set is used. Any other code set in
+    the folder is replaced at the end.
 
     Args:
-        folder: where it is to be.
-        facts: of the tokenizer that makes the codes, and of the images.
-        splits: what to write. It is read once, batch by batch.
+        folder: the folder of the new set.
+        facts: facts about the tokenizer that makes the codes, and about the images.
+        splits: the codes to write. They are read once, batch by batch.
 
     Raises:
-        DataError: if codes do not fit their grids, a split is empty, or the folder cannot be
-            written or holds anything but codes.
+        DataError: if codes do not fit their grids, if a split is empty, if the folder cannot be
+            written, or if it holds other files than codes.
     """
     _check_replaceable(folder)
     with workplace(folder) as work:
@@ -96,7 +96,7 @@ def write_codes(folder: Path, facts: CodeFacts, splits: CodeSplits) -> CodeSet:
 
 
 def _open_fitting(folder: Path, facts: CodeFacts) -> CodeSet | None:
-    """The code set in a folder, if its facts are these."""
+    """Open the code set in a folder; None if it is missing, damaged or has other facts."""
     try:
         found = open_codes(folder, fingerprint=facts.fingerprint)
     except DataError:
@@ -105,7 +105,7 @@ def _open_fitting(folder: Path, facts: CodeFacts) -> CodeSet | None:
 
 
 def _check_replaceable(folder: Path) -> None:
-    """Raises a DataError if a folder holds anything but codes: that must never be removed."""
+    """Raise a DataError if a folder holds other files than codes, which must never be removed."""
     ours = {DESCRIPTION, *(split_path(folder, split).name for split in SPLITS)}
     with writing(folder):
         strangers = {path.name for path in folder.iterdir()} - ours if folder.exists() else ()

@@ -1,4 +1,4 @@
-"""Images that are in memory to begin with.
+"""Data sets of arrays in memory.
 
 Legend: n images, h height, w width, c channels.
 """
@@ -14,7 +14,7 @@ from pixelprior.data.source import Example
 from pixelprior.data.splits import permuted_splits
 
 TEST_FRACTION = 0.2
-PREFIX = "arrays:"  # of the name of a data set in memory
+PREFIX = "arrays:"  # start of the name of a data set in memory
 
 
 class _Arrays:
@@ -41,16 +41,16 @@ def open_arrays(
     name: str | None = None,
     note: str = "",
 ) -> Dataset:
-    """Make a data set of arrays. A fixed permutation holds out a fifth of them for the test split.
+    """Make a data set of arrays. A fixed permutation holds out a fifth of the images for testing.
 
     Args:
         images: pixels in ``[0, native_levels)``.
         labels: the class of each image, from 0; None for no classes.
         native_levels: the number of values that a pixel can take.
-        validation_fraction: the part of the other images that becomes the validation split.
-        class_names: the name of each class; by default their numbers.
+        validation_fraction: the part of the remaining images that becomes the validation split.
+        class_names: the name of each class; by default its number.
         name: the name of the data set; by default a hash of the arrays.
-        note: a remark that stands beside every result.
+        note: a remark that is printed with every result.
 
     Raises:
         DataError: if there are fewer than three images.
@@ -75,7 +75,7 @@ def open_arrays(
 
 
 def as_images(images: object, labels: object, levels: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """Check arrays that a caller hands in, and give them the shapes and types of a data set.
+    """Check arrays from a caller, and convert them to the shapes and types of a data set.
 
     Args:
         images: integers ``[n, h, w, c]``, or ``[n, h, w]`` for one channel: symbols in
@@ -87,7 +87,7 @@ def as_images(images: object, labels: object, levels: int) -> tuple[np.ndarray, 
         uint8 images ``[n, h, w, c]``, and int32 labels.
 
     Raises:
-        DataError: if these are no such arrays.
+        DataError: if the arrays are not of this form.
     """
     if isinstance(images, list | tuple) or not hasattr(images, "dtype"):
         raise DataError(

@@ -7,14 +7,14 @@ from pixelprior.data.errors import DataError
 from pixelprior.data.sources.arrays import open_arrays
 
 SHAPE = (8, 8, 1)
-LEVELS = 17  # each pixel counts the dark ones of a 4x4 block: 0 to 16
+LEVELS = 17  # each pixel counts the stroke pixels of a 4x4 block: 0 to 16
 
 
 def open_digits(image_size: tuple[int, int], validation_fraction: float) -> Dataset:
-    """The 1,797 images of ``sklearn.datasets.load_digits``, 8 x 8 pixels of 17 levels.
+    """Open the 1,797 images of ``sklearn.datasets.load_digits``, 8 x 8 pixels with 17 values each.
 
     Raises:
-        DataError: if another size than 8 x 8 is asked for.
+        DataError: if ``image_size`` is neither (0, 0) nor (8, 8).
     """
     if image_size not in ((0, 0), SHAPE[:2]):
         raise DataError(

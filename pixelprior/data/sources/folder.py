@@ -1,4 +1,4 @@
-"""A folder of image files; its sub-folders, if any, are classes."""
+"""Data sets of image files in a folder. Its sub-folders, if any, are classes."""
 
 import dataclasses
 import os
@@ -23,23 +23,24 @@ GREY_MODES = ("1", "L", "LA")  # Pillow's names: black and white, grey, grey wit
 class _File:
     path: Path
     label: int
-    mode: str  # Pillow's name for how its pixels are stored
+    mode: str  # Pillow's name for the type of its pixels
     size: tuple[int, int]  # height, width
 
 
 def open_folder(
     name: str, folder: str, image_size: tuple[int, int], validation_fraction: float
 ) -> Dataset:
-    """The image files of a folder, in a fixed order, 10% of them for testing.
+    """Open the image files of a folder, in a fixed order, 10% of them for testing.
 
-    Images directly in the folder have no labels; images in its sub-folders are labelled by them, in
-    the order of their names. Only plain files and folders count: links and hidden names are passed
-    over. Transparency is dropped, animations give their first picture, EXIF rotation is not
-    applied. Every file's header is read here, so that a broken one is found before training.
+    Images directly in the folder have no labels. Sub-folders are classes, numbered in the order of
+    their names. Links and hidden names are skipped. Transparency is dropped, animations give their
+    first picture, and EXIF rotation is not applied. The header of every file is read here, so that
+    broken files are found before training.
 
     Raises:
-        DataError: if the folder is missing, holds no images or both images and folders of images,
-            or if some cannot be read, or differ in size while ``image_size`` is (0, 0).
+        DataError: if the folder is missing, holds no images, or holds both images and folders of
+            images. Also if an image cannot be read, or if images differ in size while
+            ``image_size`` is (0, 0).
     """
     root = Path(folder).expanduser()
     if not folder or not root.is_dir():
@@ -71,7 +72,7 @@ def open_folder(
 
 
 class _Files:
-    """Image files, decoded when asked for."""
+    """A source of image files. Each is decoded when it is read."""
 
     def __init__(self, files: Sequence[_File], channels: int):
         self._files = files
@@ -86,7 +87,7 @@ class _Files:
 
 
 def _find(root: Path) -> tuple[tuple[str, ...], list[tuple[Path, int]]]:
-    """The class names, none if there are no classes, and the image files with their labels."""
+    """Find the class names, if there are classes, and the image files with their labels."""
     folders, files = _list(root)
     if folders and files:
         raise DataError(
@@ -110,9 +111,9 @@ def _find(root: Path) -> tuple[tuple[str, ...], list[tuple[Path, int]]]:
 
 
 def _list(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Sub-folders and image files directly in a folder, each sorted by name."""
+    """List the sub-folders and the image files directly in a folder, each sorted by name."""
     with os.scandir(folder) as entries:
-        # A link could lead anywhere, and hidden names are thumbnails and other tools' files.
+        # Links could point anywhere. Hidden names are thumbnails and files of other tools.
         kept = [entry for entry in entries if not (entry.is_symlink() or entry.name[0] == ".")]
     folders = [Path(entry) for entry in kept if entry.is_dir()]
     files = [Path(e) for e in kept if e.is_file() and e.name.lower().endswith(SUFFIXES)]
@@ -120,17 +121,17 @@ def _list(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _inspect(path: Path, label: int) -> _File:
-    """What the header of an image file says."""
+    """Read the header of an image file."""
     from PIL import Image
 
     try:
         with Image.open(path) as picture:
             width, height = picture.size
             mode = picture.mode
-    except Exception as error:  # Pillow's readers raise many kinds on broken files
+    except Exception as error:  # Pillow raises many kinds of errors for broken files
         raise _broken(path, error) from error
     if mode.startswith(("I", "F")):
-        # Pillow would clip these at 255 rather than scale them.
+        # Pillow would clip these values at 255 and not scale them.
         raise DataError(f"{path} has more than 8 bits a channel (mode {mode}); convert it to 8")
     return _File(path, label, mode, (height, width))
 
@@ -152,7 +153,7 @@ def _decode(path: Path, channels: int) -> UInt8[np.ndarray, "h w c"]:
     try:
         with Image.open(path) as picture:
             pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
-    except Exception as error:  # Pillow's readers raise many kinds on broken files
+    except Exception as error:  # Pillow raises many kinds of errors for broken files
         raise _broken(path, error) from error
     return pixels.reshape(*pixels.shape[:2], channels)
 

@@ -25,14 +25,14 @@ def open_tfds(
     validation_fraction: float,
     data_dir: str | os.PathLike[str] | None,
 ) -> Dataset:
-    """A data set that TFDS has prepared as array_record files.
+    """Open a data set that TFDS has prepared as array_record files.
 
-    The data set's own test split is used, and its own validation split if it has both. Where it has
-    only one of the two, that is the test split. What is missing is the end of its train split.
+    If the data set has both a test and a validation split, both are used. If it has only one of
+    them, that one is the test split. Missing splits are taken from the end of the train split.
 
     Raises:
-        DataError: if the name is unknown, the data is not there in array_record format, it has no
-            8-bit images, or their sizes differ while ``image_size`` is (0, 0).
+        DataError: if the name is unknown, if the data is missing or not in array_record format, or
+            if it has no 8-bit images. Also if image sizes differ while ``image_size`` is (0, 0).
     """
     builder = _find(name, data_dir)
     features = dict(builder.info.features.items())
@@ -47,7 +47,7 @@ def open_tfds(
     else:
         resized = False
     channels = min(stored_channels, 3)
-    # Labels without names (a number, a box) are no class index.
+    # Labels without names (a number, a box) are not class indices.
     class_names = tuple(getattr(features.get("label"), "names", None) or ())
 
     def source(split: str) -> Source:
@@ -71,7 +71,7 @@ def open_tfds(
 
 
 class _Decoded:
-    """Decoded examples of one TFDS split."""
+    """A source of the decoded examples of one TFDS split."""
 
     def __init__(self, examples: Any, channels: int, labelled: bool):
         self._examples = examples
@@ -83,17 +83,17 @@ class _Decoded:
 
     def __getitem__(self, index: int) -> Example:
         example = self._examples[index]
-        # A fourth channel is transparency, which is no part of the picture.
+        # The fourth channel is transparency, which is not part of the picture.
         image = np.asarray(example["image"])[..., : self._channels]
         return {"image": image, "label": int(example["label"]) if self._labelled else 0}
 
 
 def _find(name: str, data_dir: str | os.PathLike[str] | None) -> "DatasetBuilder":
-    """The builder of a data set that is prepared on this machine."""
+    """Find the builder of a data set that is prepared on this machine."""
     import tensorflow_datasets as tfds
 
-    # Unlike tfds.builder, this one only looks at files: for data that is not there, tfds.builder
-    # asks a server on the internet for its description.
+    # builder_from_files only reads local files. If the data is missing, tfds.builder would ask a
+    # server on the internet for its description.
     from tensorflow_datasets.core.read_only_builder import builder_from_files
 
     folder = Path(data_dir or tfds.core.constants.get_default_data_dir()).expanduser()
@@ -112,7 +112,7 @@ def _find(name: str, data_dir: str | os.PathLike[str] | None) -> "DatasetBuilder
 def _not_found(name: str, folder: Path) -> DataError:
     import tensorflow_datasets as tfds
 
-    # The community's data sets are left out: listing them needs the network.
+    # Community data sets are left out, because listing them needs the network.
     known = tfds.list_builders(with_community_datasets=False)
     if name.split("/")[0].split(":")[0] in known:
         return DataError(
@@ -139,7 +139,7 @@ def _image_shape(features: dict[str, Any], name: str) -> tuple[int | None, int |
     import tensorflow_datasets as tfds
 
     image: Any = features.get("image")
-    # Sub-classes of Image hold label maps and the like, which are no pictures.
+    # Sub-classes of Image hold label maps and similar data, not pictures.
     if type(image) is not tfds.features.Image:
         raise DataError(
             f"{name} has no feature 'image' that is an image, only {', '.join(sorted(features))}; "
@@ -155,10 +155,10 @@ def _image_shape(features: dict[str, Any], name: str) -> tuple[int | None, int |
 
 
 def _choose_splits(name: str, sizes: dict[str, int], validation_fraction: float) -> dict[str, str]:
-    """For each of our splits, what TFDS calls it."""
+    """Choose the TFDS name for each of our splits."""
     if "train" not in sizes:
         raise DataError(f"{name} has no train split, only {', '.join(sizes)}; choose another")
-    used = sizes["train"]  # how many training images are left for training
+    used = sizes["train"]  # number of images left for training
     held = [split for split in ("test", "validation") if split in sizes]
     chosen: dict[str, str] = {}
     if held:

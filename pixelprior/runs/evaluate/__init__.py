@@ -1,4 +1,4 @@
-"""The evaluation of a run, by the measure of its task."""
+"""Evaluation of a run, with the measure of its task."""
 
 from pixelprior.runs.evaluate.evaluation import evaluate
 

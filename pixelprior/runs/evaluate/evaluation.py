@@ -1,4 +1,4 @@
-"""A run measured: on a split of its data and, if asked for, by its samples."""
+"""Evaluation of a run on a split of its data and, if requested, of its samples."""
 
 import dataclasses
 from pathlib import Path
@@ -22,7 +22,7 @@ MEASURES: dict[str, Measure] = {
     "tokenizer": measure_tokenizer,
     "prior": measure_prior,
 }
-"""The measure of each task."""
+"""Measure of each task."""
 
 
 def evaluate(
@@ -37,7 +37,7 @@ def evaluate(
     inception_weights: str | Path | None = None,
     report: Report = only_warnings,
 ) -> Measured:
-    """Measure a run on a split and, if asked for, judge samples.
+    """Measure a run on a split and, if requested, judge samples.
 
     Args:
         run: the run.
@@ -45,17 +45,17 @@ def evaluate(
         batch_size: the number of images to measure at once.
         baselines: fit and measure the baselines too.
         num_samples: the number of samples to draw and judge.
-        samples: a file of samples to judge instead, see `read_samples`.
+        samples: a file of samples to judge instead of new ones; see `read_samples`.
         features: the network whose features are compared: "classifier" or "inception".
         inception_weights: the file of Inception's weights; by default they are downloaded.
-        report: told of the progress.
+        report: receives the progress.
 
     Returns:
-        The figures, as JSON can hold them, and the values of each image. The figures of samples are
-        under "samples".
+        The results in types that JSON supports, and the values of each image. The results of
+        samples have the key "samples".
 
     Raises:
-        InputError: if the run cannot do what it is asked for, before anything is measured.
+        InputError: if the run does not support the request; raised before any measurement.
     """
     evaluation = prepare(
         run,
@@ -77,16 +77,16 @@ def evaluate(
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """An evaluation whose settings have been checked; see `prepare`.
+    """An evaluation with checked settings; see `prepare`.
 
     Attributes:
         run: the run.
-        held: the images that it is measured on.
+        held: the images to measure on.
         baselines: fit and measure the baselines too.
         num_samples: the number of samples to draw and judge.
-        given: samples to judge instead.
+        given: samples to judge instead of new ones; None to draw them.
         extractor: the network whose features are compared; None if no samples are judged.
-        report: told of the progress.
+        report: receives the progress.
     """
 
     run: Run
@@ -102,7 +102,7 @@ class Evaluation:
         return measure(self.run, self.held, baselines=self.baselines)
 
     def of_samples(self) -> Judged | None:
-        """Judge samples; None if this was not asked for."""
+        """Judge samples; None if this was not requested."""
         if self.extractor is None:
             return None
         samples = self.given or draw_samples(self.run, self.num_samples, self.report)
@@ -121,7 +121,7 @@ def prepare(
     inception_weights: str | Path | None = None,
     report: Report = only_warnings,
 ) -> Evaluation:
-    """Check all that an evaluation is asked for; arguments and errors are those of `evaluate`."""
+    """Check the settings of an evaluation. Arguments and errors are those of `evaluate`."""
     if num_samples and num_samples < FEWEST_SAMPLES:
         raise InputError(f"num_samples must be 0 or at least {FEWEST_SAMPLES}, got {num_samples}")
     if num_samples and samples is not None:
@@ -139,7 +139,7 @@ def prepare(
         check_learned(run)
     held = hold(run, split, batch_size)
     given = None if samples is None else read_samples(samples, run)
-    # Last, since a classifier may have to be trained first.
+    # This is the last check, because it may have to train a classifier.
     extractor = None
     if judged:
         extractor = open_extractor(features, held.dataset, inception_weights, report)
@@ -147,10 +147,10 @@ def prepare(
 
 
 def hold(run: Run, split: str, batch_size: int) -> Held:
-    """Open the images of a split of a run's data.
+    """Open the images of one split of the data of a run.
 
     Raises:
-        InputError: if there are no such images, or batches cannot be split over the devices.
+        InputError: if there is no such split, or batches cannot be divided over the devices.
     """
     mesh = data_mesh()
     check_batch_size(batch_size, mesh)
@@ -163,7 +163,7 @@ def hold(run: Run, split: str, batch_size: int) -> Held:
 
 
 def measure(run: Run, held: Held, *, baselines: bool) -> Measured:
-    """Measure a run on a split, by the measure of its task."""
+    """Measure a run on a split, with the measure of its task."""
     result, per_image = MEASURES[run.task](run, held, baselines=baselines)
     dataset = held.dataset
     about: dict[str, Any] = {

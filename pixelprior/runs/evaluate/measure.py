@@ -1,4 +1,4 @@
-"""The protocol of a measure: one for each task, all with the same arguments and results."""
+"""Protocol of measures. Each task has one measure, with the same arguments and results."""
 
 from typing import Any, NamedTuple, Protocol
 
@@ -12,11 +12,11 @@ from pixelprior.tokenizers import VQVAE
 
 
 class Held(NamedTuple):
-    """Images that a run is measured on.
+    """Images to measure a run on.
 
     Attributes:
         dataset: the data set of the run.
-        symbols: how its pixels become symbols.
+        symbols: the conversion from pixels to symbols.
         split: "test" or "validation".
         batch_size: the number of images to measure at once.
         mesh: the devices.
@@ -46,10 +46,10 @@ class Held(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """Figures of a run on a split.
+    """Results of a run on a split.
 
     Attributes:
-        result: the figures by name, as JSON can hold them.
+        result: the results by name, in types that JSON supports.
         per_image: the values of each image, by name, in the order of the split.
     """
 
@@ -58,13 +58,13 @@ class Measured(NamedTuple):
 
 
 class Measure(Protocol):
-    """A way to measure the runs of one task."""
+    """A function that measures runs of one task."""
 
     def __call__(self, run: Run, held: Held, *, baselines: bool) -> Measured:
         """Measure a run.
 
         Args:
             run: a run of this task.
-            held: the images, which the run was not trained on.
+            held: the images; they are not in the training data of the run.
             baselines: fit and measure the baselines too.
         """

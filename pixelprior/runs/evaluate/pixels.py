@@ -1,4 +1,4 @@
-"""The measure of models of pixels: their likelihood, beside baselines."""
+"""Measure of pixel models: their likelihood, with baselines."""
 
 import math
 from typing import Any
@@ -11,7 +11,7 @@ from pixelprior.runs.evaluate.measure import Held, Measured
 from pixelprior.runs.run import Run
 
 BASELINE_SYMBOLS = 2**27
-"""At most so many symbols of training images are given to the baselines: half a GiB."""
+"""Largest number of training symbols for the baselines: half a GiB."""
 
 
 def measure_pixels(run: Run, held: Held, *, baselines: bool) -> Measured:

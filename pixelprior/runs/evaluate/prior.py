@@ -1,4 +1,4 @@
-"""The measure of priors: the likelihood of codes, and of images with the decoder's part."""
+"""Measure of priors: the likelihood of codes, and of images if the decoder has one."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -21,10 +21,10 @@ from pixelprior.tokenizers.vqvae import level_names
 
 
 def measure_prior(run: Run, held: Held, *, baselines: bool) -> Measured:
-    """Measure the likelihood of a split's codes, level by level, in nats and bits per code.
+    """Measure the likelihood of the codes of a split, level by level, in nats and bits per code.
 
-    With a decoder that gives symbols a probability, codes and decoder together bound the bits of
-    an image. Frequencies of codes are the baseline, and always measured.
+    If the decoder gives symbols a probability, codes and decoder together bound the bits of an
+    image. The baseline is the frequencies of codes. It is always measured.
     """
     prior, tokenizer = run.model, run.tokenizer
     assert tokenizer is not None
@@ -66,7 +66,7 @@ def measure_prior(run: Run, held: Held, *, baselines: bool) -> Measured:
     if reconstruction.decoder_nats is None:
         result["no_bits_per_dim"] = NO_BITS
     else:
-        # Image by image: dear codes and dear pixels are often those of the same image.
+        # Add image by image, because costly codes and costly pixels often belong to the same image.
         bound = (per_image["nats"] + reconstruction.decoder_nats) / math.log(2.0)
         result["bits_per_image"] = float(bound.mean())
         result["bits_per_image_error"] = standard_error(bound)
@@ -76,7 +76,7 @@ def measure_prior(run: Run, held: Held, *, baselines: bool) -> Measured:
 
 
 def _encoded(tokenizer: VQVAE, held: Held, counts: list[np.ndarray]) -> Iterator[Mapping[str, Any]]:
-    """Encode a split, batch by batch, and add up the counts of each level's codes."""
+    """Encode a split batch by batch, and add the codes of each level to ``counts``."""
     for batch in evaluation_batches(held.images, held.symbols, batch_size=held.batch_size):
         pixels = as_pixels(put_batch(batch["image"], held.mesh), tokenizer.grid)
         codes = [np.asarray(level) for level in jitted.encode(tokenizer, pixels)]

@@ -1,4 +1,4 @@
-"""Samples measured beside real images: by features, by classes, by plain statistics.
+"""Measures of samples and real images: features, classes and simple statistics.
 
 Legend: n images, h height, w width, c channels.
 """
@@ -34,31 +34,31 @@ from pixelprior.runs.run import Run
 from pixelprior.runs.sample_set import SampleSet
 
 REFERENCE_IMAGES = 10_000
-"""At most so many training images, drawn at random, are what samples are measured against."""
+"""Largest number of random training images in the reference set of samples."""
 
 MAX_TRAINING_IMAGES = 60_000
-"""At most so many, the first ones, are looked through for the nearest ones."""
+"""Largest number of training images, from the first, in the search for nearest images."""
 
-SHOWN = 12  # samples, beside the training images that are nearest to them
+SHOWN = 12  # number of samples in the picture of nearest training images
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Exhibit:
-    """Samples beside real images, with the features of both.
+    """Samples and real images, with the features of both.
 
     Attributes:
         run: the run of the samples.
         held: the real images as a data set.
         samples: all samples.
-        test: real images that the model was not trained on.
-        test_labels: their classes.
-        train: training images, the first ones.
-        chosen: the places of the training images that samples are measured against.
+        test: real images outside the training data of the model.
+        test_labels: the classes of ``test``.
+        train: the first training images.
+        chosen: the indices of the reference images in ``train``.
         extractor: the network whose features are compared.
         generated: features of the samples.
         real: features of the real images.
-        reference: features of the chosen training images.
-        report: told of the progress.
+        reference: features of the reference images.
+        report: receives the progress.
     """
 
     run: Run
@@ -82,12 +82,12 @@ class Exhibit:
 
     @functools.cached_property
     def near(self) -> dict[str, Memorisation]:
-        """Training images nearest to samples, by pixels and, where there are classes, features."""
+        """Nearest training images of samples, by pixels and, if there are classes, by features."""
         train, test, images = self.train, self.test, self.samples.images
         near = {"pixels": memorisation(_flat(train), _flat(test), _flat(images))}
         own = self.classifier
         if own is not None:
-            # Of all training images, for which Inception would take hours.
+            # This extracts features of all training images. Inception would take hours.
             ours = self.real, self.generated
             if self.extractor.name != "classifier":
                 ours = own.extract(test), own.extract(images)
@@ -98,7 +98,7 @@ class Exhibit:
 
     @functools.cached_property
     def nearest(self) -> UInt8[np.ndarray, "r n h w c"] | None:
-        """Rows of the samples nearest to training images, and of these images; see `Judged`."""
+        """Rows of samples nearest to training images, and of those images; see `Judged`."""
         images = self.samples.images
         if images.shape[-1] not in (1, 3):
             return None
@@ -110,12 +110,13 @@ class Exhibit:
 
 
 class Judged(NamedTuple):
-    """Figures of samples.
+    """Results of samples.
 
     Attributes:
-        result: the figures by name, as JSON can hold them.
-        nearest: rows of samples that are nearest to training images, with these images below: by
-            pixels and, where there are classes, by features. None for images without a picture.
+        result: the results by name, in types that JSON supports.
+        nearest: rows of the samples nearest to training images, each above a row of those images.
+            The first pair of rows is nearest by pixels. If there are classes, a second pair is
+            nearest by features. None if the images do not have 1 or 3 channels.
     """
 
     result: dict[str, Any]
@@ -125,10 +126,10 @@ class Judged(NamedTuple):
 def open_extractor(
     name: str, dataset: Dataset, inception_weights: str | Path | None, report: Report
 ) -> Extractor:
-    """Open the network of this name: "classifier" or "inception".
+    """Open the network "classifier" or "inception".
 
     Raises:
-        InputError: if it cannot be had.
+        InputError: if there is no such network, or it is not available.
     """
     if name not in EXTRACTORS:
         raise InputError(f"features must be one of {', '.join(EXTRACTORS)}, got {name!r}")
@@ -139,20 +140,20 @@ EXTRACTORS: dict[str, Callable[[Dataset, str | Path | None, Report], Extractor]]
     "classifier": lambda dataset, _, report: classifier_extractor(dataset, report),
     "inception": lambda _, weights, __: inception_extractor(weights),
 }
-"""The networks whose features can be compared: for a data set, a file of weights or None."""
+"""Networks whose features can be compared: functions of a data set and a file of weights."""
 
 
 def judge(
     run: Run, held: Held, samples: SampleSet, extractor: Extractor, report: Report = only_warnings
 ) -> Judged:
-    """Measure samples and, in the same way, real images that the model was not trained on.
+    """Measure samples and, in the same way, real images outside the training data of the model.
 
     Args:
         run: the run of the samples.
-        held: the real images, shown as the symbols of the run.
+        held: the real images, in the symbols of the run.
         samples: all samples.
         extractor: the network whose features are compared.
-        report: told of the progress.
+        report: receives the progress.
     """
     exhibit = _exhibit(run, held, samples, extractor, report)
     found = {name: judgement(exhibit) for name, judgement in JUDGEMENTS.items()}
@@ -167,7 +168,7 @@ def judge(
 def _exhibit(
     run: Run, held: Held, samples: SampleSet, extractor: Extractor, report: Report
 ) -> Exhibit:
-    """Read the real images, and extract all features."""
+    """Read the real images and extract all features."""
     test, test_labels = read_shades(held.images, held.symbols)
     train, _ = read_shades(held.dataset.splits["train"], held.symbols, MAX_TRAINING_IMAGES)
     chosen = np.random.default_rng(0).permutation(len(train))[:REFERENCE_IMAGES]
@@ -193,7 +194,7 @@ def _features(exhibit: Exhibit) -> dict[str, Any]:
     """Measure the quality of samples by their features."""
     extractor, reference = exhibit.extractor, exhibit.reference
     num = len(exhibit.samples.images)
-    # Figures of more images are not comparable with those of fewer.
+    # Results of more images are not comparable with results of fewer.
     alike = np.arange(min(num, len(exhibit.test)))
     note = quality.rank_note(reference, exhibit.generated.of(alike))
     if note is not None:
@@ -238,7 +239,7 @@ def _lpips_diversity(exhibit: Exhibit) -> dict[str, Any] | None:
 
 
 def _classes(exhibit: Exhibit) -> dict[str, Any] | None:
-    """Ask a classifier for the classes of samples and, for a prior, of decoded codes."""
+    """Classify samples and, for a prior, decoded codes."""
     run, samples, classifier = exhibit.run, exhibit.samples, exhibit.classifier
     if classifier is None or samples.labels is None:
         return None
@@ -269,9 +270,9 @@ JUDGEMENTS: dict[str, Callable[[Exhibit], dict[str, Any] | None]] = {
     "classes": _classes,
     "memorisation": _memorisation,
 }
-"""The measures of samples, by the names of their results; None where one does not apply."""
+"""Measures of samples, by the names of their results. A measure returns None if unsuitable."""
 
 
 def _flat(images: Images) -> Float[np.ndarray, "n d"]:
-    """As pixels in [0, 1], one row for each image."""
+    """Flatten images to rows of pixels in [0, 1]."""
     return images.reshape(len(images), -1).astype(np.float32) / 255

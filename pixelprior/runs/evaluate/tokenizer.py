@@ -1,4 +1,4 @@
-"""The measure of tokenizers: their reconstructions, beside PCA with as many bits."""
+"""Measure of tokenizers: their reconstructions, with PCA of as many bits as a baseline."""
 
 from typing import Any
 
@@ -14,11 +14,11 @@ from pixelprior.runs.evaluate.measure import Held, Measured
 from pixelprior.runs.run import Run
 from pixelprior.tokenizers.vqvae import level_names
 
-MEASURED_AT_ONCE = 1000  # images, for the baselines
+MEASURED_AT_ONCE = 1000  # number of images, for the baselines
 
 
 def measure_tokenizer(run: Run, held: Held, *, baselines: bool) -> Measured:
-    """Measure reconstructions, by squared error and by looks, and the use of codes."""
+    """Measure reconstructions by squared error and perceptual measures, and the use of codes."""
     tokenizer = run.model
     found = held.reconstruction(tokenizer, variance=run.data["pixel_variance"])
     levels = {
@@ -67,7 +67,7 @@ def measure_tokenizer(run: Run, held: Held, *, baselines: bool) -> Measured:
 
 
 def _baselines(held: Held, bits: int) -> dict[str, Any]:
-    """Measure the mean image, and PCA of as many bits."""
+    """Measure two baselines: the mean image, and PCA with ``bits`` bits."""
     symbols = held.symbols
     train, _ = read_symbols(held.dataset.splits["train"], symbols, limit=MAX_IMAGES)
     train = to_pixels(train, symbols.levels)
