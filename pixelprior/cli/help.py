@@ -32,7 +32,8 @@ def _flag_lines(flag: flags.Flag, example: str) -> list[str]:
     if flag.boolean:
         shown, default = f"--[no]{flag.name}", "on" if flag.default else "off"
     else:
-        shown, default = f"--{flag.name}={example}", (flag.default_as_str or "").strip("'")
+        shown = f"--{flag.name}={example}"
+        default = "" if flag.value is None else (flag.default_as_str or "").strip("'")
     if isinstance(flag, flags.EnumFlag):
         # absl puts the values before the words.
         words = f"{words.partition('>: ')[2]} One of: {', '.join(flag.parser.enum_values)}."

@@ -27,7 +27,7 @@ def reconstruct(root: Path, run: str, trained: pp.Run) -> None:
         f"{run}/reconstruct",
         above(subject.pixels, kept),
         {"run": run, "weights": trained.provenance, "image": subject.name},
-        f"the image above what its codes keep of it: MSE {error:.5f}",
+        f"The image above its reconstruction: MSE {error:.5f}",
     )
     codes = pp.encode(trained, subject.pixels)
     for name, level, grid in zip(level_names(len(codes)), codes, tokenizer.code_grids, strict=True):
@@ -35,8 +35,8 @@ def reconstruct(root: Path, run: str, trained: pp.Run) -> None:
         maps = np.moveaxis(np.asarray(level)[0], -1, 0)
         st.image(png_bytes(as_colours(maps / (grid.levels - 1)), side=SIDE // 3))
         st.caption(
-            f"{name}: {grid.height} x {grid.width} codes of {grid.levels}; colours tell them "
-            "apart, and mean nothing else"
+            f"{name}: {grid.height} x {grid.width} codes out of {grid.levels}. Each "
+            "colour stands for one code."
         )
 
 
@@ -56,6 +56,6 @@ def walk(root: Path, run: str, trained: pp.Run) -> None:
         f"{run}/walk",
         between(tokenizer, starts, ends, np.linspace(0.0, 1.0, WALK)),
         {"run": run, "weights": trained.provenance, "from": start.name, "to": end.name},
-        "from the one to the other, evenly spaced between the vectors of their codes",
+        "Images between the two, at equal steps between the vectors of their codes",
         columns=WALK,
     )

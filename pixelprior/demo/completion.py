@@ -45,18 +45,15 @@ def complete(root: Path, run: str, trained: pp.Run) -> None:
     request = request_controls(trained)
     # Strokes by hand are pixels. For a prior they would be parts of codes.
     parts = [*PARTS, BY_HAND] if trained.task == "pixels" else list(PARTS)
-    kind = st.radio("Known is", parts, horizontal=True, key=f"{run}/known")
+    kind = st.radio("Known part", parts, horizontal=True, key=f"{run}/known")
     part = _by_hand(run, trained) if kind == BY_HAND else _of_an_image(root, run, trained, kind)
     if part is None:
         return
-    st.caption(
-        "What is known guides all that is drawn after it: to the right and below. What is drawn "
-        "before it cannot know of it."
-    )
+    st.caption("Known pixels guide only the pixels that are drawn later: to the right and below.")
     num = st.slider("Completions", 1, 36, 9)
     pixels = to_pixels(part.symbols, trained.data["levels"])
     st.image(_enlarged(grey_where_unknown(pixels, part.mask)[0]))
-    st.caption("what is known; grey is to be drawn")
+    st.caption("The known part. Grey pixels will be drawn.")
 
     def given(numbers: Numbers) -> Any:
         if trained.tokenizer is None:
@@ -85,7 +82,7 @@ def _of_an_image(root: Path, run: str, trained: pp.Run, kind: str) -> _Part | No
         return None
     height, width, _ = trained.data["shape"]
     if kind == PARTS[2]:
-        st.write("Paint over what is to be drawn anew:")
+        st.write("Paint over the part to draw again:")
         painted = _canvas(f"{run}/mask", height, width, subject.pixels[0], "#ff9500")
         mask = painted < TOUCHED
         if mask.all():
@@ -98,7 +95,7 @@ def _of_an_image(root: Path, run: str, trained: pp.Run, kind: str) -> _Part | No
 def _by_hand(run: str, trained: pp.Run) -> _Part | None:
     height, width, channels = trained.data["shape"]
     down_to = st.checkbox(
-        "Dark counts too, down to my lowest stroke", value=True, key=f"{run}/down_to"
+        "Dark pixels are known too, down to my lowest stroke", value=True, key=f"{run}/down_to"
     )
     strokes = _canvas(f"{run}/strokes", height, width, None, "#ffffff")
     touched = strokes >= TOUCHED

@@ -15,7 +15,7 @@ IN_TURN = "all in turn"
 def request_controls(trained: pp.Run) -> Request:
     """Ask for seed, class, temperature, top-k, top-p and guidance, if the run supports them."""
     with st.sidebar:
-        seed = st.number_input("Seed", 0, 2**32 - 1, 0, help="One seed, one picture.")
+        seed = st.number_input("Seed", 0, 2**32 - 1, 0, help="One seed gives one picture.")
         names = list(trained.data["class_names"])
         label = None
         if trained.config["class_conditional"] and names:
@@ -25,7 +25,12 @@ def request_controls(trained: pp.Run) -> Request:
         guidance = None
         if _can_be_guided(trained):
             scale = st.slider(
-                "Guidance", 0.0, 4.0, 1.0, 0.1, help="1 is the model itself; more exaggerates."
+                "Guidance",
+                0.0,
+                4.0,
+                1.0,
+                0.1,
+                help="Above 1: closer to the class.",
             )
             # Scale 1 is the model itself. Without guidance it costs half as much.
             guidance = None if scale == 1.0 else scale
@@ -49,9 +54,14 @@ def adapted(request: Request, trained: pp.Run) -> Request:
 def _strategies(level: str, most: int) -> tuple[Strategy, ...]:
     of = f" of the {level} codes" if level else ""
     temperature = st.slider(f"Temperature{of}", 0.05, 2.0, 1.0, 0.05)
-    top_k = st.slider(f"Top-k{of}", 1, most, most, help="Only so many of the likeliest.")
+    top_k = st.slider(f"Top-k{of}", 1, most, most, help="Draw only from the k likeliest values.")
     top_p = st.slider(
-        f"Top-p{of}", 0.05, 1.0, 1.0, 0.05, help="Only the likeliest that make up this much."
+        f"Top-p{of}",
+        0.05,
+        1.0,
+        1.0,
+        0.05,
+        help="Total probability of the kept values.",
     )
     # Always use all three strategies, so that other numbers need no new compilation.
     return pp.Temperature(temperature), pp.TopK(top_k), pp.TopP(top_p)

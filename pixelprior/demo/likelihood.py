@@ -32,8 +32,8 @@ def likelihood(root: Path, run: str, trained: pp.Run) -> None:
             f"{run}/likelihood",
             above(original, shaded(bits, model.grid)),
             settings,
-            f"{bits.sum():.1f} bits, {bits.sum() / model.grid.size:.3f} a dimension. Dark pixels "
-            f"cost nothing, bright ones {uniform_bits(model.grid):.1f} bits and more",
+            f"{bits.sum():.1f} bits, {bits.sum() / model.grid.size:.3f} per dimension. Dark pixels "
+            f"cost no bits, the brightest at least {uniform_bits(model.grid):.1f} bits.",
         )
         return
     prior, tokenizer = trained.model, trained.tokenizer
@@ -47,7 +47,7 @@ def likelihood(root: Path, run: str, trained: pp.Run) -> None:
             f"{run}/likelihood/{name}",
             shaded(bits, grid),
             {**settings, "level": name},
-            f"{name}: {bits.sum():.1f} bits for {grid.size} codes; dark ones cost nothing",
+            f"{name}: {bits.sum():.1f} bits for {grid.size} codes. Dark codes cost no bits.",
         )
 
 

@@ -35,7 +35,7 @@ def compare(root: Path, run: str, trained: pp.Run) -> None:
     """Draw samples of two runs with the same settings, side by side."""
     others = [name for name in find_runs(root) if name != run]
     if not others:
-        st.info("There is no other run to compare with. Train one, and it appears here.")
+        st.info("There is no other run to compare with. A second trained run will appear here.")
         return
     request = request_controls(trained)
     other = st.selectbox("Compare with", others)
@@ -57,7 +57,7 @@ def compare(root: Path, run: str, trained: pp.Run) -> None:
 def _draw(root: Path, run: str, name: str, request: Request, num: int, pressed: bool) -> bool:
     trained = trained_run(root, name)
     if not trained.can_sample:
-        st.info(f"Nothing can be drawn from {name}: it is a tokenizer, or has not learned all.")
+        st.info(f"{name} cannot draw images: it is a tokenizer, or some level is not trained.")
         return False
     asked = adapted(request, trained)
     samples = samples_of(trained, asked)

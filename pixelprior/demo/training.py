@@ -41,8 +41,8 @@ def offer_training(root: Path) -> None:
     if (path / "config.json").exists() and not _unfinished(path):
         return
     st.write(
-        "Train a small model on 1,797 handwritten digits, which come along: about a minute on two "
-        "CPU cores. It goes on where it was, if it was stopped."
+        "Train a small model on 1,797 handwritten digits. The data is included. Training takes "
+        "about a minute on two CPU cores, and a stopped training resumes."
     )
     if st.button("Train digits", type="primary"):
         said = tempfile.TemporaryFile("w+")
@@ -65,7 +65,7 @@ def _watch(path: Path) -> None:
     drawn = sorted(RunFolder(path).samples.glob("*.png"))
     if drawn:
         st.image(drawn[-1].read_bytes(), caption="drawn while training")
-    if st.button("Stop training", help="It saves what it has, and can go on later."):
+    if st.button("Stop training", help="Training saves its state and can resume later."):
         process.terminate()
         process.wait()
         st.rerun()

@@ -224,7 +224,7 @@ def test_what_is_drawn_by_hand_is_known_or_is_not(server, opened, known):
     page.mouse.down()
     page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.2 * box["height"], steps=10)
     page.mouse.up()
-    expect(page.get_by_text("what is known; grey is to be drawn")).to_be_visible()
+    expect(page.get_by_text("The known part. Grey pixels will be drawn.")).to_be_visible()
     _, settings = draw(page, "Complete")
     assert settings["known"] == known and settings["drawn"] == "8 of 8 rows"
 
@@ -232,12 +232,12 @@ def test_what_is_drawn_by_hand_is_known_or_is_not(server, opened, known):
 def test_an_upload_is_scored(server, opened):
     page = opened(server.url)
     choose(page, "Likelihood")
-    expect(page.get_by_text(re.compile(r"bits, .* a dimension"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"bits, .* per dimension"))).to_be_visible()
     test_image, _ = downloaded(page)
     choose(page, "an upload")
     noise = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
     page.locator('input[type="file"]').set_input_files(png(noise))
-    expect(page.get_by_text(re.compile(r"bits, .* a dimension"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"bits, .* per dimension"))).to_be_visible()
     picture, settings = downloaded(page)
     assert settings["image"] == "an upload"
     assert picture.shape == test_image.shape and (picture != test_image).any()
@@ -262,13 +262,13 @@ def test_a_wrong_upload_is_refused_in_words(server, opened, file, message):
     expect(page.get_by_text(message)).to_be_visible()
     # And the page goes on.
     choose(page, "a test image")
-    expect(page.get_by_text(re.compile(r"bits, .* a dimension"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"bits, .* per dimension"))).to_be_visible()
 
 
 def test_a_tokenizer_reconstructs_and_walks(server, opened):
     page = opened(server.url)
     choose_option(page, "Run", "vqvae2")
-    expect(page.get_by_text("what its codes keep of it: MSE")).to_be_visible()
+    expect(page.get_by_text("above its reconstruction: MSE")).to_be_visible()
     expect(page.get_by_text("bottom: 4 x 4 codes of 8")).to_be_visible()
     expect(page.get_by_text("top: 2 x 2 codes of 8")).to_be_visible()
     _, settings = downloaded(page)
