@@ -34,9 +34,7 @@ _ONLY = flags.DEFINE_list("only", None, "Names of the runs to train, if the conf
 _PLAN = flags.DEFINE_bool("plan", False, "Print the requirements of a run, and train nothing.")
 _PROFILE = flags.DEFINE_string("profile", None, "Steps to trace, as START:STOP.")
 _WANDB = flags.DEFINE_string("wandb", None, "Project of Weights & Biases to log to.")
-_COORDINATOR = flags.DEFINE_string(
-    "coordinator", None, "HOST:PORT of one process, for training with several."
-)
+_COORDINATOR = flags.DEFINE_string("coordinator", None, "HOST:PORT of the first process.")
 _NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "Number of processes.")
 _PROCESS_ID = flags.DEFINE_integer("process_id", None, "Number of this process, from 0.")
 flags.mark_flag_as_required("config")
