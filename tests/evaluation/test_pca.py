@@ -236,9 +236,9 @@ def test_errors_say_what_to_do(digits):
     with pytest.raises(InputError, match="shape"):
         code.decode(np.zeros((3, len(code.bits) + 1), np.int32))
     for cells in (code.encode(test) - 2**MAX_BITS, code.encode(test) + 2**MAX_BITS):
-        with pytest.raises(InputError, match="what encode gave"):
+        with pytest.raises(InputError, match="decode the result of encode"):
             code.decode(cells)
-    with pytest.raises(InputError, match="what encode gave"):
+    with pytest.raises(InputError, match="decode the result of encode"):
         code.decode(code.encode(test) + 0.5)
     with pytest.raises(InputError, match="test images"):
         pca_mse(train, test[:0], 10)
