@@ -286,6 +286,14 @@ WRONG = {
         lambda m: pp.encode(m.tokenizer, [[0.0]]),
         r"images must be one array .*, got a list; use jnp.stack",
     ),
+    "a number as a strategy": (
+        lambda m: pp.sample(m.plain, KEY, 2, strategy=0.5),
+        r"strategy must be a strategy such as pp.Temperature\(0.9\), .*, got 0.5",
+    ),
+    "a class as a strategy": (
+        lambda m: list(pp.sample_rows(m.plain, KEY, 2, strategy=[pp.Temperature])),
+        "strategy must be a strategy",
+    ),
     "no such sampler": (
         lambda m: pp.sample(m.plain, KEY, 2, method="fast"),
         "method must be one of",

@@ -62,8 +62,12 @@ def pictures(mode: str, run: Run, request: Request, subject: Subject) -> Picture
     Raises:
         InputError: if the kind does not fit the run, or the request does not fit the kind.
     """
-    if (mode == "complete") != (subject.known is not None):
-        raise InputError("--known is for --mode=complete, and says which part of an image is known")
+    if mode == "complete" and subject.known is None:
+        raise InputError(
+            "--mode=complete needs the known part; give --known=top, --known=left or a picture"
+        )
+    if mode != "complete" and subject.known is not None:
+        raise InputError(f"--known is for --mode=complete; leave it out with --mode={mode}")
     drawn = mode in ("sample", "complete")
     if not drawn and (
         request.label is not None or request.guidance is not None or any(request.strategies)

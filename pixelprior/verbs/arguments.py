@@ -42,6 +42,19 @@ def model_of(subject: Any) -> Model:
     )
 
 
+def check_strategy(strategy: Any) -> None:
+    """Raise an InputError unless ``strategy`` is a strategy, or a list or tuple of strategies."""
+    entries = strategy if isinstance(strategy, list | tuple) else [strategy]
+    for entry in entries:
+        if isinstance(entry, list | tuple):
+            check_strategy(entry)
+        elif isinstance(entry, type) or not callable(entry):
+            raise InputError(
+                "strategy must be a strategy such as pp.Temperature(0.9), or a list of strategies, "
+                f"got {entry!r}"
+            )
+
+
 def distribution_of(subject: Any) -> GridModel | Prior:
     """Return a pixel model or a prior, from itself or its run.
 

@@ -23,6 +23,7 @@ from pixelprior.system.compilation_cache import keep_compiled_programs
 from pixelprior.verbs.arguments import (
     check_key,
     check_num,
+    check_strategy,
     context_of,
     distribution_of,
     guided,
@@ -88,6 +89,7 @@ def sample(
     distribution = distribution_of(model)
     check_key(key)
     check_num(num)
+    check_strategy(strategy)
     settings: dict[str, Any] = dict(
         strategy=strategy, known=known, method=method, first_image=first_image
     )
@@ -142,6 +144,7 @@ def sample_rows(
     distribution = distribution_of(model)
     check_key(key)
     check_num(num)
+    check_strategy(strategy)
     settings: dict[str, Any] = dict(strategy=strategy, known=known, first_image=first_image)
     if isinstance(distribution, Prior):
         _check_learned(model)

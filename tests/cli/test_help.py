@@ -26,6 +26,13 @@ def test_every_flag_of_a_command_is_listed_once(name, script):
         assert re.search(rf"^  --(\[no\]{flag}|{flag}=\S+)\n {{6}}\w", said.output, re.MULTILINE)
 
 
+@pytest.mark.parametrize(("name", "flag"), [("train", "config"), ("sample", "workdir")])
+def test_a_required_flag_that_is_missing_is_named(script, name, flag):
+    said = script(name)
+    assert said.status == 2 and not said.output
+    assert said.errors == f"error: --{flag} must be given; --help has an example of each flag\n"
+
+
 def test_without_a_command_it_says_what_there_is(monkeypatch, capsys):
     for arguments in ([], ["--help"], ["help"]):
         monkeypatch.setattr(sys, "argv", ["pixelprior", *arguments])

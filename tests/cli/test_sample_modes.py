@@ -135,8 +135,11 @@ def test_masks_that_do_not_fit_are_refused(tmp_path):
 
 
 def test_completing_needs_to_know_what_is_known_and_nothing_else_does(digits, tmp_path):
-    for settings in ({"mode": "complete"}, {"mode": "sample", "known": "top"}):
-        with pytest.raises(InputError, match="--known is for --mode=complete"):
+    for settings, message in (
+        ({"mode": "complete"}, "--mode=complete needs the known part; give --known=top"),
+        ({"mode": "sample", "known": "top"}, "--known is for --mode=complete; leave it out"),
+    ):
+        with pytest.raises(InputError, match=message):
             draw(digits, tmp_path / "x.png", **settings)
     assert not any(tmp_path.iterdir())
 
