@@ -269,12 +269,12 @@ def test_a_tokenizer_reconstructs_and_walks(server, opened):
     page = opened(server.url)
     choose_option(page, "Run", "vqvae2")
     expect(page.get_by_text("above its reconstruction: MSE")).to_be_visible()
-    expect(page.get_by_text("bottom: 4 x 4 codes of 8")).to_be_visible()
-    expect(page.get_by_text("top: 2 x 2 codes of 8")).to_be_visible()
+    expect(page.get_by_text("bottom: 4 x 4 codes out of 8")).to_be_visible()
+    expect(page.get_by_text("top: 2 x 2 codes out of 8")).to_be_visible()
     _, settings = downloaded(page)
     assert settings["run"] == "vqvae2" and settings["image"] == "test image 0"
     choose(page, "Walk")
-    expect(page.get_by_text("from the one to the other")).to_be_visible()
+    expect(page.get_by_text("Images between the two, at equal steps")).to_be_visible()
     _, settings = downloaded(page)
     assert (settings["from"], settings["to"]) == ("test image 0", "test image 1")
 

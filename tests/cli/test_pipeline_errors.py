@@ -137,7 +137,7 @@ def test_another_tokenizer_than_a_prior_was_begun_with(prior, vqvae, vqvae2):
 def test_codes_of_another_tokenizer(prior2, vqvae2):
     (codes,) = (vqvae2 / "codes").iterdir()
     fingerprint = json.loads((prior2 / "data.json").read_text())["tokenizer"]
-    assert open_codes(codes, fingerprint=fingerprint).fingerprint == fingerprint
+    assert open_codes(codes, fingerprint=fingerprint).facts.fingerprint == fingerprint
     with pytest.raises(DataError, match="made by another tokenizer"):
         open_codes(codes, fingerprint="ab" * 32)
 
