@@ -20,6 +20,7 @@ import pytest
 from PIL import Image
 
 from tests.cli.conftest import ROOT, TINY
+from tests.xla_flags import as_users_compile
 
 playwright = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("streamlit")
@@ -54,6 +55,7 @@ class Server:
             self.process = subprocess.Popen(
                 [*command, "--", f"--runs={runs}"],
                 cwd=folder,
+                env=as_users_compile(),  # else a picture is there before its progress is seen
                 stdout=log,
                 stderr=log,
             )
