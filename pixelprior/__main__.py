@@ -29,11 +29,14 @@ def main() -> None:
             # Their usage is to be that of this command.
             sys.argv[:2] = [f"pixelprior {name}"]
             importlib.import_module(f"pixelprior.cli.{name}").run()
-        case ["configs"]:
+        case ["configs", *rest] if not rest or rest == ["--help"]:
             # In one write: whoever reads may stop after a few lines, as head does.
             sys.stdout.write(_listing())
         case [] | ["--help" | "-h" | "help"]:
             print((__doc__ or "").strip())
+        case ["configs", *rest]:
+            print(f"error: configs takes no arguments, got {' '.join(rest)!r}", file=sys.stderr)
+            sys.exit(2)
         case [name, *_]:
             near = difflib.get_close_matches(name, (*SCRIPTS, "configs"), n=1)
             hint = f"did you mean {near[0]}?" if near else f"use {', '.join(SCRIPTS)} or configs"

@@ -290,6 +290,38 @@ WRONG = {
         lambda m: pp.sample(m.plain, KEY, 2, strategy=0.5),
         r"strategy must be a strategy such as pp.Temperature\(0.9\), .*, got 0.5",
     ),
+    "a function as a strategy": (
+        lambda m: pp.sample(m.plain, KEY, 2, strategy=abs),
+        "strategy must be a strategy",
+    ),
+    "a temperature in words": (
+        lambda m: pp.sample(m.plain, KEY, 2, strategy=pp.Temperature("a")),
+        "temperature of Temperature must be a number, got 'a'",
+    ),
+    "a list as a temperature": (
+        lambda m: pp.sample(m.plain, KEY, 2, strategy=pp.Temperature([0.5, 1.0])),
+        "temperature of Temperature must be a number",
+    ),
+    "an image before the first": (
+        lambda m: pp.sample(m.plain, KEY, 2, first_image=-1),
+        "first_image must be an integer from 0, .*, got -1",
+    ),
+    "half an image": (
+        lambda m: pp.sample_rows(m.plain, KEY, 2, first_image=1.5),
+        "first_image must be an integer from 0",
+    ),
+    "an image beyond the last": (
+        lambda m: pp.sample(m.plain, KEY, 3, first_image=2**31 - 2),
+        "first_image must be an integer from 0",
+    ),
+    "a label beyond 32 bits": (
+        lambda m: pp.sample(m.model, KEY, 2, label=2**40),
+        "label must be a class",
+    ),
+    "labels beyond 32 bits": (
+        lambda m: pp.sample(m.model, KEY, 2, label=np.array([2**32 + 1, 1])),
+        "label must be a class",
+    ),
     "a class as a strategy": (
         lambda m: list(pp.sample_rows(m.plain, KEY, 2, strategy=[pp.Temperature])),
         "strategy must be a strategy",

@@ -89,7 +89,7 @@ def _main() -> int:
     if _PLAN.value:
         _print(plan_run(config, _WORKDIR.value, report=report, **others).words())
         return 0
-    if _WORKDIR.value is None:
+    if not _WORKDIR.value:
         raise InputError("give the folder of the run, new or old, with --workdir=...")
     if is_list:
         stopped_by = train_list(

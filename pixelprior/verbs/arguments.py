@@ -3,6 +3,7 @@
 Legend: b batch, h height, w width, c channels, g codebooks.
 """
 
+import dataclasses
 import numbers
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,11 +49,19 @@ def check_strategy(strategy: Any) -> None:
     for entry in entries:
         if isinstance(entry, list | tuple):
             check_strategy(entry)
-        elif isinstance(entry, type) or not callable(entry):
+        # A function is no pytree: its numbers could not change without a new compilation.
+        elif isinstance(entry, type) or not callable(entry) or jax.tree_util.all_leaves([entry]):
             raise InputError(
                 "strategy must be a strategy such as pp.Temperature(0.9), or a list of strategies, "
-                f"got {entry!r}"
+                f"got {entry!r:.80}"
             )
+        elif dataclasses.is_dataclass(entry):
+            for name, value in vars(entry).items():
+                if np.ndim(value) != 0 or not (
+                    hasattr(value, "dtype") or isinstance(value, numbers.Number)
+                ):
+                    kind = type(entry).__name__
+                    raise InputError(f"{name} of {kind} must be a number, got {value!r:.80}")
 
 
 def distribution_of(subject: Any) -> GridModel | Prior:
@@ -107,6 +116,19 @@ def check_num(num: Any) -> None:
         raise InputError(f"num must be an integer of at least 1, got {num!r}")
 
 
+def check_first_image(first_image: Any, num: int) -> None:
+    """Raise an InputError unless ``first_image`` is the number of an image."""
+    if isinstance(first_image, jax.Array):
+        fits = first_image.shape == () and jnp.issubdtype(first_image.dtype, jnp.integer)
+    else:
+        whole = isinstance(first_image, int | np.integer) and not isinstance(first_image, bool)
+        fits = whole and 0 <= first_image <= np.iinfo(np.int32).max - num
+    if not fits:
+        raise InputError(
+            f"first_image must be an integer from 0, below 2**31 - {num}, got {first_image!r:.80}"
+        )
+
+
 def labels(subject: Any, label: Any, num: int) -> Int[Array, " b"] | None:
     """Return one class for each image.
 
@@ -122,19 +144,29 @@ def labels(subject: Any, label: Any, num: int) -> Int[Array, " b"] | None:
         return None
     if isinstance(label, str):
         return jnp.full(num, _class_index(subject, label), jnp.int32)
-    if isinstance(label, int | np.integer) and not isinstance(label, bool):
-        return jnp.full(num, label, jnp.int32)
+    if isinstance(label, bool):
+        raise _no_label(label, num)
     if isinstance(label, Sequence) and all(isinstance(one, str) for one in label):
         label = [_class_index(subject, one) for one in label]
     try:
+        if not any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(label)):
+            _check_int32(label)  # JAX would wrap larger integers
         array = jnp.asarray(label)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise _no_label(label, num) from None
     if array.ndim == 0:
         array = jnp.broadcast_to(array, (num,))
     if not jnp.issubdtype(array.dtype, jnp.integer) or array.shape != (num,):
         raise _no_label(label, num)
     return array
+
+
+def _check_int32(values: Any) -> None:
+    """Raise an OverflowError if an integer does not fit into 32 bits."""
+    array = np.asarray(values)
+    largest = np.iinfo(np.int32).max
+    if array.dtype.kind in "iuO" and array.size and np.abs(array).max() > largest:
+        raise OverflowError
 
 
 def _no_label(label: Any, num: int) -> InputError:

@@ -21,6 +21,7 @@ from pixelprior.sampling.sampler import Sampler
 from pixelprior.sampling.strategies import Strategy
 from pixelprior.system.compilation_cache import keep_compiled_programs
 from pixelprior.verbs.arguments import (
+    check_first_image,
     check_key,
     check_num,
     check_strategy,
@@ -90,6 +91,7 @@ def sample(
     check_key(key)
     check_num(num)
     check_strategy(strategy)
+    check_first_image(first_image, num)
     settings: dict[str, Any] = dict(
         strategy=strategy, known=known, method=method, first_image=first_image
     )
@@ -145,6 +147,7 @@ def sample_rows(
     check_key(key)
     check_num(num)
     check_strategy(strategy)
+    check_first_image(first_image, num)
     settings: dict[str, Any] = dict(strategy=strategy, known=known, first_image=first_image)
     if isinstance(distribution, Prior):
         _check_learned(model)
