@@ -129,16 +129,16 @@ def cards_page() -> str:
     lines = [
         "# Model cards",
         "",
-        "Written by `python docs/write_pages.py` from the configs. Of every one of them:",
+        "Written by `python docs/write_pages.py` from the configs. For all of them:",
         "",
-        "- **Use**: research and teaching; drawing images like those that it has learned from, and "
-        "measuring how well. No weights come along: who trains a model answers for its data.",
-        "- **Limits**: a model knows its data set, at one size and number of shades, and draws "
-        "nothing else. It repeats what its data has too much or too little of, people's faces "
-        "included. That it repeats no training image is to be measured: `evaluate.py "
-        "--num_samples=1000` counts copies.",
-        "- **Measured** is on the test split, with averaged weights of the best checkpoint; what "
-        "is not said was not measured. `evaluate.py --workdir=RUN` measures yours.",
+        "- **Use**: research and teaching. A model draws images like its training images and measures "
+        "their probability. No weights are included. Whoever trains a model is responsible for its "
+        "data.",
+        "- **Limits**: a model covers one data set, at one size and number of values per symbol. It "
+        "repeats the biases of its data, also for pictures of faces. It may repeat training images: "
+        "`evaluate.py --num_samples=1000` counts copies.",
+        "- **Measured** values are from the test split, with averaged weights of the best "
+        "checkpoint. Other values were not measured. `evaluate.py --workdir=RUN` measures your run.",
         "",
         "A card of your own run: copy one, and fill in what `evaluate.py` prints.",
     ]
