@@ -131,14 +131,15 @@ def cards_page() -> str:
         "",
         "Written by `python docs/write_pages.py` from the configs. For all of them:",
         "",
-        "- **Use**: research and teaching. A model draws images like its training images and measures "
-        "their probability. No weights are included. Whoever trains a model is responsible for its "
-        "data.",
-        "- **Limits**: a model covers one data set, at one size and number of values per symbol. It "
-        "repeats the biases of its data, also for pictures of faces. It may repeat training images: "
-        "`evaluate.py --num_samples=1000` counts copies.",
+        "- **Use**: research and teaching. A model draws images like its training images and "
+        "measures their probability. No weights are included. Whoever trains a model is "
+        "responsible for its data.",
+        "- **Limits**: a model covers one data set, at one size and number of values per symbol. "
+        "It repeats the biases of its data, also for pictures of faces. It may repeat training "
+        "images: `evaluate.py --num_samples=1000` counts copies.",
         "- **Measured** values are from the test split, with averaged weights of the best "
-        "checkpoint. Other values were not measured. `evaluate.py --workdir=RUN` measures your run.",
+        "checkpoint. Other values were not measured. `evaluate.py --workdir=RUN` measures your "
+        "run.",
         "",
         "A card of your own run: copy one, and fill in what `evaluate.py` prints.",
     ]
