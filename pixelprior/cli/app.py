@@ -53,12 +53,10 @@ def run(
 def _parse(arguments: Sequence[str]) -> list[str]:
     try:
         return flags.FLAGS(_with_config_file(arguments))
-    except flags.IllegalFlagValueError as error:
-        # absl's words for a required flag that is missing.
-        if missing := re.search(r"flag --(\w+)=None: Flag --\w+ must have a value", str(error)):
-            _fail(f"--{missing[1]} must be given; --help has an example of each flag")
-        _fail(str(error))
     except (flags.Error, InputError) as error:
+        # absl's words for a required flag that is missing.
+        if missing := re.search(r"^flag --(\w+)=None: Flag --\w+ must have a value", str(error)):
+            _fail(f"--{missing[1]} must be given; --help has an example of each flag")
         # ml_collections puts a traceback into its message. The error of the config is at its end.
         _fail(str(error).rpartition(f"{InputError.__module__}.{InputError.__name__}: ")[2].strip())
     # ml_collections raises these for a key that the config does not have. For a value of the wrong
