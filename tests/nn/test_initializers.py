@@ -1,8 +1,10 @@
 """Initial weights are those of JAX's own initialisers, bit for bit, with few compilations.
 
-Slow tests compile as users do. Without most optimisations JAX itself rounds a shape's numbers
-otherwise than those of another shape.
+Without most optimisations JAX itself rounds the numbers of one shape otherwise than those of
+another.
 """
+
+import os
 
 import jax
 import jax.numpy as jnp
@@ -15,12 +17,17 @@ from pixelprior.nn import initializers
 from pixelprior.nn.embedding import SymbolEmbedding
 from pixelprior.nn.stack import Stack
 from tests.compilations import compilations
+from tests.xla_flags import OPTIMIZE
+
+as_users_compile_only = pytest.mark.skipif(
+    OPTIMIZE not in os.environ, reason=f"for programs as users compile them: set {OPTIMIZE}=1"
+)
 
 SHAPES = [(3, 5), (1, 1), (7, 7, 1, 5), (1, 3, 16, 64), (4, 20, 2_048)]
 """The last one has more numbers than the shortest vector."""
 
 
-@pytest.mark.slow
+@as_users_compile_only
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("scale", [1.0, 0.01])
 def test_fan_in_is_that_of_jax(shape, scale):
@@ -32,7 +39,7 @@ def test_fan_in_is_that_of_jax(shape, scale):
     np.testing.assert_array_equal(initializers.fan_in(scale)(key, shape), theirs(key, shape))
 
 
-@pytest.mark.slow
+@as_users_compile_only
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
