@@ -74,17 +74,17 @@ VARIANTS = {
             "task": "compare",
             "runs": {name: _cifar10(name, steps) for name, (_, steps) in NUM_STEPS.items()},
         },
-        "a table in docs/models.md; the networks have 320,000 to 390,000 parameters each, as they "
-        "fit 2 CPU cores, where those of cifar10 are of a size for accelerators",
+        "a table in docs/models.md. The networks have 320,000 to 390,000 parameters each, which "
+        "suits 2 CPU cores. The networks of cifar10 suit accelerators",
     ),
     "fashion_mnist": Variant(
-        "Every architecture on Fashion-MNIST, 16 levels, given the class: some two minutes each",
+        "Every architecture on Fashion-MNIST, 16 levels, class-conditional: about two minutes each",
         {
             "task": "compare",
             "runs": {name: _fashion_mnist(name, steps) for name, (steps, _) in NUM_STEPS.items()},
         },
-        "a table in docs/models.md; the networks are those of fashion_mnist, at 320,000 to 390,000 "
-        "parameters each, and learn from as many images as two minutes on 2 CPU cores allow",
+        "a table in docs/models.md. The networks are those of fashion_mnist, with 320,000 to "
+        "390,000 parameters each. Each is trained for about two minutes on 2 CPU cores",
     ),
 }
 

@@ -115,7 +115,7 @@ VARIANTS = {
     "vqvae2": Variant(
         "VQ-VAE-2: to 2x2 and 4x4 codes",
         common.two_levels(VQVAE, strides=(2, 2)),
-        "test MSE 0.0048 (PCA with as many bits: 0.0019), all codes of both levels used",
+        "test MSE 0.0048 (PCA with as many bits: 0.0019). All codes of both levels are used",
         "Razavi et al. 2019",
     ),
     "prior": Variant(

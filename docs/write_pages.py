@@ -20,39 +20,40 @@ ERRORS = ("InputError", "DataError", "NonFiniteLossError", "CheckpointError")
 SUBJECTS = {
     "Configs": (
         "experiment/",
-        "`pixelprior/experiment/schema.py` says what each key means; each shipped config has all.",
+        "`pixelprior/experiment/schema.py` explains every key. Every recipe has all keys.",
     ),
     "Run folders, checkpoints and training": (
         "training/ runs/load.py runs/run.py runs/tokenizer.py",
-        "A run that is refused is left as it was; one that fails keeps its last good checkpoint.",
+        "A refused command changes nothing in a run folder. A failed run keeps its last good "
+        "checkpoint.",
     ),
     "Commands and flags": (
         "cli/ runs/ figures/outputs.py",
-        "Nothing was written over. `--help` lists the flags; `pixelprior configs` the configs.",
+        "No file was overwritten. `--help` lists the flags, and `pixelprior configs` the recipes.",
     ),
     "Several devices and processes": (
         "system/",
-        "What one process cannot do ends all of them, each with a sentence.",
+        "If one process fails, all processes end, each with a message.",
     ),
     "Images and symbols": (
-        "data/ grid.py figures/sheets.py",
-        "Files and folders are named in the message. Codes that are deleted are made again.",
+        "data/ grid.py sizes.py figures/sheets.py",
+        "Messages name the file or the folder. Deleted codes are made again.",
     ),
     "Sampling": (
         "sampling/ models/guided.py",
-        "See [sampling](sampling.md) for what the strategies and samplers take.",
+        "[Sampling](sampling.md) explains strategies and samplers.",
     ),
     "Models, tokenizers and priors": (
         "models/ nn/ tokenizers/ prior.py context.py",
-        "Settings of a config are checked before anything is built, and again here.",
+        "Constructors check the settings of a config again.",
     ),
     "Evaluation": (
         "evaluation/",
-        "From Python these are about the arrays that were given; a command gives the right ones.",
+        "These messages are about arrays that a Python caller gave.",
     ),
     "The verbs of Python": (
         "verbs/",
-        "Each names what was given, and what the verb takes in its place.",
+        "Each message names the argument, and the values that the verb accepts.",
     ),
     "The demo": ("demo/", "See [the demo](demo.md)."),
 }
@@ -108,9 +109,9 @@ def messages_page() -> str:
     lines = [
         "# Every message",
         "",
-        "Written by `python docs/write_pages.py` from the source. An ellipsis stands for what a "
-        "message is filled in with. Each says what was expected, what came and what to do; what "
-        "has more to it is in [when something is wrong](troubleshooting.md).",
+        "On this page you can look up a message. `python docs/write_pages.py` writes it from the "
+        "source. An ellipsis stands for a value. [Troubleshooting](troubleshooting.md) explains "
+        "the problems that need more than one sentence.",
     ]
     found, seen = list(messages()), set()
     for subject, (places, advice) in SUBJECTS.items():
@@ -129,7 +130,8 @@ def cards_page() -> str:
     lines = [
         "# Model cards",
         "",
-        "Written by `python docs/write_pages.py` from the configs. For all of them:",
+        "On this page you can look up what each config trains, and its measured result. `python "
+        "docs/write_pages.py` writes it from the configs. For all of them:",
         "",
         "- **Use**: research and teaching. A model draws images like its training images and "
         "measures their probability. No weights are included. Whoever trains a model is "

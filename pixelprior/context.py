@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from pixelprior.errors import InputError
-from pixelprior.grid import Grid
+from pixelprior.grid import Grid, check_grid
+from pixelprior.sizes import check_sizes
 
 
 @jax.tree_util.register_dataclass
@@ -37,12 +38,19 @@ class ContextShape:
         map_features: size of the vectors of the map; 0 for no map.
         null_class: True if a grid may have no class. The null class replaced some labels in
             training, see `hide_labels`.
+
+    Raises:
+        InputError: if ``grid`` is no `Grid`, or a number is not an integer of at least 0.
     """
 
     grid: Grid
     num_classes: int = 0
     map_features: int = 0
     null_class: bool = False
+
+    def __post_init__(self) -> None:
+        check_grid(self.grid)
+        check_sizes(0, num_classes=self.num_classes, map_features=self.map_features)
 
     @property
     def takes_any(self) -> bool:

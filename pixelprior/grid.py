@@ -90,3 +90,12 @@ class Grid:
 
     def _sizes(self) -> str:
         return f"{self.height}, {self.width}, {self.channels}"
+
+
+def check_grid(grid: Grid) -> None:
+    """Raise an InputError unless ``grid`` is a `Grid`."""
+    if not isinstance(grid, Grid):
+        raise InputError(
+            "grid must be a Grid such as pp.Grid(height=28, width=28, channels=1, levels=2), "
+            f"got {grid!r:.80}"
+        )

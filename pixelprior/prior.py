@@ -22,7 +22,7 @@ from jaxtyping import Array, Float, Int
 
 from pixelprior.context import Context, hide_labels
 from pixelprior.errors import InputError
-from pixelprior.grid import Grid
+from pixelprior.grid import Grid, check_grid
 from pixelprior.models.base import GridModel
 from pixelprior.models.guided import Guided
 from pixelprior.nn.code_context import CodeContext
@@ -33,6 +33,7 @@ from pixelprior.sampling.rows import sample_rows
 from pixelprior.sampling.sample import as_strategies, sample
 from pixelprior.sampling.sampler import Sampler
 from pixelprior.sampling.strategies import Strategy
+from pixelprior.sizes import check_shares, check_sizes
 from pixelprior.system.devices import bring_back, mesh_for, on_each_device, put_on
 from pixelprior.tokenizers.vqvae import VQVAE
 
@@ -82,10 +83,25 @@ class Prior(Constructed, nnx.Module):
         context_num_blocks: int = 2,
         rngs: nnx.Rngs,
     ):
-        if len(models) != len(grids) or not grids:
+        if not isinstance(grids, list | tuple) or not grids:
+            raise InputError(
+                "grids must be a list of the grids of the codes: a tokenizer's code_grids, got "
+                f"{grids!r:.80}"
+            )
+        for grid in grids:
+            check_grid(grid)
+        if not isinstance(models, list | tuple) or not all(map(callable, models)):
+            raise InputError(
+                "models must be a list of constructors, such as pp.GatedPixelCNN or a "
+                f"functools.partial of it, got {models!r:.80}"
+            )
+        if len(models) != len(grids):
             raise InputError(
                 f"expected one model for each of {len(grids)} grids, got {len(models)}"
             )
+        check_sizes(0, num_classes=num_classes)
+        check_sizes(context_features=context_features)
+        check_shares(label_dropout=label_dropout)
         self.grids = tuple(grids)
         self.num_classes = num_classes
         self.label_dropout = label_dropout if num_classes else 0.0

@@ -338,6 +338,91 @@ WRONG = {
         lambda m: pp.sample(m.model, KEY, 2, label=1, guidance="2"),
         "guidance must be a number, got '2'",
     ),
+    "the null class as a label": (
+        lambda m: pp.sample(m.model, KEY, 2, label=3),
+        r"expected labels in \[0, 3\), got 3; leave label out",
+    ),
+    "the null class as a prior's label": (
+        lambda m: pp.log_prob(m.prior, CODES, label=[0, 3]),
+        r"expected labels in \[0, 3\), got 3; leave label out",
+    ),
+    "strategies of levels for a model of pixels": (
+        lambda m: pp.sample(m.plain, KEY, 2, strategy=[[pp.Greedy()]]),
+        "strategy must be a strategy",
+    ),
+    "no sampler": (lambda m: pp.sample(m.plain, KEY, 2, method=None), "method must be one of"),
+    "samplers": (lambda m: pp.sample(m.prior, KEY, 2, method=[]), "method must be one of"),
+    "a table as guidance": (
+        lambda m: pp.sample(m.model, KEY, 2, label=1, guidance=[[1.0], [1.0, 2.0]]),
+        "guidance must be a number",
+    ),
+    "a word as a prior's guidance": (
+        lambda m: pp.sample(m.prior, KEY, 2, label=1, guidance="2"),
+        "guidance must be a number, got '2'",
+    ),
+    "endless guidance": (
+        lambda m: pp.sample(m.model, KEY, 2, label=1, guidance=float("nan")),
+        "guidance must be a number, got nan",
+    ),
+    "pixels that are no numbers": (
+        lambda m: pp.encode(m.tokenizer, np.full((1, 8, 8, 1), np.nan, np.float32)),
+        r"expected pixels in \[0, 1\], got values from nan to nan",
+    ),
+    "pixels of 8 bits as floats": (
+        lambda m: pp.reconstruct(m.tokenizer, np.full((1, 8, 8, 1), 255.0, np.float32)),
+        r"expected pixels in \[0, 1\], got values from 255.0 to 255.0; divide",
+    ),
+    "no images": (
+        lambda m: pp.encode(m.tokenizer, np.zeros((0, 8, 8, 1), int)),
+        "expected at least one image, got none",
+    ),
+    "no codes": (
+        lambda m: pp.decode(m.tokenizer, [codes[:0] for codes in CODES]),
+        "expected the codes of at least one image, got none",
+    ),
+    "images as a list": (
+        lambda m: pp.show([X[0]]),
+        r"images are one array \[n, height, width, channels\], not a list",
+    ),
+    "half a column": (lambda m: pp.show(X, m.plain, columns=2.5), "columns must be an integer"),
+    "no column": (lambda m: pp.show(X, m.plain, columns=0), "columns must be an integer"),
+    "a number as a folder": (lambda m: pp.load(3), "a run folder must be a path, got 3"),
+    "no folder": (lambda m: pp.load_trained(None), "a run folder must be a path, got None"),
+    "a folder without a name": (
+        lambda m: pp.fit("digits", workdir=""),
+        "a run folder must be a path, got ''",
+    ),
+    "progress of a number": (
+        lambda m: pp.fit("digits", progress=3),
+        "progress must be True, False or a function",
+    ),
+    "no devices": (lambda m: pp.fit("digits", devices=[]), "devices must be a list such as"),
+    "a number of devices": (lambda m: pp.fit("digits", devices=2), "devices must be a list"),
+    "a rate that is no number": (
+        lambda m: pp.fit("digits", learning_rate=float("nan")),
+        "config.learning_rate must be a finite number, got nan",
+    ),
+    "a number as a grid": (
+        lambda m: pp.PixelCNN(3, rngs=nnx.Rngs(0)),
+        r"grid must be a Grid such as pp.Grid\(.*\), got 3",
+    ),
+    "a tokenizer of a number": (lambda m: pp.VQVAE(3, rngs=nnx.Rngs(0)), "grid must be a Grid"),
+    "a number as a prior's grids": (
+        lambda m: pp.Prior(3, [pp.PixelCNN], rngs=nnx.Rngs(0)),
+        "grids must be a list of the grids of the codes",
+    ),
+    "a number as a prior's model": (
+        lambda m: pp.Prior([GRID], [3], rngs=nnx.Rngs(0)),
+        "models must be a list of constructors",
+    ),
+    "classes below none": (
+        lambda m: pp.PixelSNAIL(GRID, num_classes=-1, rngs=nnx.Rngs(0)),
+        "num_classes must be an integer of at least 0, got -1",
+    ),
+    "one number as levels of a quantizer": (
+        lambda m: pp.FiniteScalarQuantizer(8),
+        r"levels must be integers of at least 2, .* such as \(8, 5, 5\), got 8",
+    ),
     "a tokenizer for pixels": (
         lambda m: pp.sample(m.plain, KEY, 2, tokenizer=m.tokenizer),
         "tokenizer is for the codes of a prior",
@@ -353,3 +438,23 @@ def test_what_does_not_fit_is_refused_in_words(name, model, plain, prior, tokeni
     models = type("Models", (), dict(model=model, plain=plain, prior=prior, tokenizer=tokenizer))
     with pytest.raises(pp.InputError, match=words):
         call(models)
+
+
+@pytest.mark.parametrize("setting", ["features", "head_features", "num_mixtures", "dropout_rate"])
+@pytest.mark.parametrize("value", [-1, "a", None])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pp.PixelCNN,
+        pp.GatedPixelCNN,
+        pp.PixelCNNPP,
+        pp.RowLSTM,
+        pp.DiagonalBiLSTM,
+        pp.PixelSNAIL,
+        pp.Transformer,
+        pp.MultiScale,
+    ],
+)
+def test_sizes_of_every_model_are_checked(kind, setting, value):
+    with pytest.raises(pp.InputError, match=f"{setting} must be .*, got {value!r}"):
+        kind(GRID, rngs=nnx.Rngs(0), **{setting: value})

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "pixelprior"
 
 # Each line may import what stands in it or above it.
 LAYERS = [
-    ["errors", "progress", "grid"],
+    ["errors", "progress", "sizes", "grid"],
     ["context"],
     ["system"],
     ["figures"],

@@ -57,6 +57,11 @@ def _parse(arguments: Sequence[str]) -> list[str]:
         # absl's words for a required flag that is missing.
         if missing := re.search(r"^flag --(\w+)=None: Flag --\w+ must have a value", str(error)):
             _fail(f"--{missing[1]} must be given; --help has an example of each flag")
+        # The config's own flags exist only after its file is known.
+        if (key := re.search(r"(?:flag '|Found --)(config\.\w[\w.]*)", str(error))) and (
+            "config" in flags.FLAGS
+        ):
+            _fail(f"--{key[1]} changes a config; give its recipe or file with --config before it")
         # ml_collections puts a traceback into its message. The error of the config is at its end.
         _fail(str(error).rpartition(f"{InputError.__module__}.{InputError.__name__}: ")[2].strip())
     # ml_collections raises these for a key that the config does not have. For a value of the wrong

@@ -1,5 +1,7 @@
 """Help of a command: its purpose, examples, and its own flags in groups."""
 
+import re
+import sys
 import textwrap
 from collections.abc import Mapping
 
@@ -18,13 +20,21 @@ def help_text(about: str, groups: FlagGroups) -> str:
         about: the purpose of the command and examples of it, as its module says.
         groups: all flags of the command.
     """
-    lines = [about.strip()]
+    lines = [_as_called(about.strip())]
     for title, examples in groups.items():
         lines += ["", f"{title}:"]
         for name, example in examples.items():
             lines += _flag_lines(flags.FLAGS[name], example)
     lines += ["", "--helpfull lists the flags of the libraries too."]
     return "\n".join(lines) + "\n"
+
+
+def _as_called(about: str) -> str:
+    """Write the examples for the installed command, which needs no scripts and no config files."""
+    if not sys.argv[0].startswith("pixelprior "):
+        return about
+    about = re.sub(r"python (\w+)\.py", r"pixelprior \1", about)
+    return re.sub(r"configs/(\w+)\.py", r"\1", about)
 
 
 def _flag_lines(flag: flags.Flag, example: str) -> list[str]:

@@ -23,7 +23,10 @@ from pixelprior.system.processes import is_first, joined
 from pixelprior.training.profile import parse_steps
 
 _CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "Config file or recipe of the experiment.", lock_config=True
+    "config",
+    None,
+    "Config file, or name of a recipe. The command `pixelprior configs` lists the recipes.",
+    lock_config=True,
 )
 _WORKDIR = flags.DEFINE_string("workdir", None, "The run folder, new or to resume.")
 _TOKENIZER = flags.DEFINE_string("tokenizer", None, "Run folder of the tokenizer, for a new prior.")

@@ -72,6 +72,18 @@ class Dataset:
         """Number of values of a stored pixel; pixels are in ``[0, native_levels)``."""
         return self.splits["train"].native_levels
 
+    def split(self, name: str) -> Split:
+        """Return the split of this name.
+
+        Raises:
+            DataError: if there is no such split.
+        """
+        if not isinstance(name, str) or name not in self.splits:
+            raise DataError(
+                f"split must be one of {', '.join(self.splits)} of {self.name}, got {name!r}"
+            )
+        return self.splits[name]
+
 
 def make_splits(
     sources: Mapping[str, tuple[Source, str]], shape: tuple[int, int, int], native_levels: int

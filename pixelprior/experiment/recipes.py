@@ -20,9 +20,7 @@ from ml_collections import ConfigDict
 from pixelprior.errors import InputError
 
 _PACKAGE = "pixelprior.configs"
-UNTRAINED = (
-    "A starting point that was checked but not trained to its end; nothing is claimed for it."
-)
+UNTRAINED = "A starting point: its first steps were checked, and no run was trained to its end."
 
 
 @dataclasses.dataclass(frozen=True)

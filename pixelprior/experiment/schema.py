@@ -6,6 +6,7 @@ neutral values, with which the new version does the same as the older one.
 """
 
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -232,6 +233,8 @@ def check_config(config: Mapping[str, Any]) -> None:
         # In Python a bool is an int, but True is not a valid batch size.
         if not isinstance(value, accepted) or (expected is not bool and isinstance(value, bool)):
             raise InputError(f"config.{key} must be of type {expected.__name__}, got {value!r}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InputError(f"config.{key} must be a finite number, got {value}")
     if config["task"] == "compare":
         _check_runs(config["runs"])
     else:

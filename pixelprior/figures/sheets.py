@@ -20,6 +20,7 @@ from PIL import Image, PngImagePlugin
 
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
+from pixelprior.sizes import check_sizes
 from pixelprior.system.atomic import replacing
 
 SEPARATOR = 2  # width in pixels of the lines around and between images
@@ -61,11 +62,12 @@ def sheet(
     if columns is None:
         # Nearly square.
         columns = min(n, math.ceil(math.sqrt(n * h / w)))
-    rows = math.ceil(n / max(1, columns))
+    check_sizes(columns=columns)
+    columns = min(n, columns)
+    rows = math.ceil(n / columns)
     if scale is None:
         scale = max(math.ceil(COMFORTABLE / min(h, w)), side // max(columns * w, rows * h))
-    if columns < 1 or scale < 1:
-        raise InputError(f"expected columns and scale of at least 1, got {columns} and {scale}")
+    check_sizes(scale=scale)
 
     pixels = pixels.repeat(scale, axis=1).repeat(scale, axis=2)
     tile_height, tile_width = h * scale + SEPARATOR, w * scale + SEPARATOR

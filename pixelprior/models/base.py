@@ -45,6 +45,7 @@ from pixelprior.nn.embedding import OUTSIDE, SymbolEmbedding
 from pixelprior.nn.head import Head
 from pixelprior.nn.heads import HeadSettings
 from pixelprior.nn.stack import Stack
+from pixelprior.sizes import check_shares, check_sizes
 
 Symbols = Int[Array, "b h w c"]
 Embedded = Float[Array, "b h w e"]
@@ -175,7 +176,8 @@ class AutoregressiveModel(GridModel):
         context_features: size of the vectors of the encoded context; 0 without a context.
 
     Raises:
-        InputError: if the head is unknown, or ``dtype`` is not one of `DTYPES`.
+        InputError: if a size is not a positive integer, ``dropout_rate`` is not in [0, 1), the head
+            is unknown, or ``dtype`` is not one of `DTYPES`.
     """
 
     head: Head
@@ -186,6 +188,13 @@ class AutoregressiveModel(GridModel):
         settings: CommonSettings = {**COMMON_DEFAULTS, **common}
         if settings["dtype"] not in DTYPES:
             raise InputError(f"dtype must be one of {', '.join(DTYPES)}, got {settings['dtype']!r}")
+        check_sizes(
+            features=features,
+            embedding_features=settings["embedding_features"],
+            head_features=settings["head_features"],
+            num_mixtures=settings["num_mixtures"],
+        )
+        check_shares(dropout_rate=settings["dropout_rate"])
         self.grid = grid
         self.dtype = settings["dtype"]
         self.remat = settings["remat"]

@@ -25,7 +25,6 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from pixelprior.context import Context
-from pixelprior.errors import InputError
 from pixelprior.grid import Grid
 from pixelprior.models.base import AutoregressiveModel, CommonSettings, Embedded, Features, row_of
 from pixelprior.nn.causal import Above, Left, shift_down, shift_right
@@ -33,6 +32,7 @@ from pixelprior.nn.conditioning import EncodedContext, add_context, context_laye
 from pixelprior.nn.gates import gated_activation
 from pixelprior.nn.initializers import linear, zeros
 from pixelprior.nn.stack import Stack
+from pixelprior.sizes import check_kernel_sizes
 
 
 class GatedBlock(nnx.Module):
@@ -124,9 +124,7 @@ class GatedPixelCNN(AutoregressiveModel):
         rngs: nnx.Rngs,
         **common: Unpack[CommonSettings],
     ):
-        for name, size in (("kernel_size", kernel_size), ("first_kernel_size", first_kernel_size)):
-            if size % 2 == 0 or size < 3:
-                raise InputError(f"{name} must be odd and at least 3, got {size}")
+        check_kernel_sizes(kernel_size=kernel_size, first_kernel_size=first_kernel_size)
         super().__init__(grid, features, rngs=rngs, **common)
         block = functools.partial(
             GatedBlock,

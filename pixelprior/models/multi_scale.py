@@ -32,7 +32,6 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from pixelprior.context import Context, ContextShape
-from pixelprior.errors import InputError
 from pixelprior.grid import Grid
 from pixelprior.models.base import (
     COMMON_DEFAULTS,
@@ -45,6 +44,7 @@ from pixelprior.models.base import (
 from pixelprior.models.gated_pixel_cnn import GatedPixelCNN
 from pixelprior.nn.code_context import CodeContext
 from pixelprior.nn.compiled import compiled
+from pixelprior.sizes import check_sizes
 
 
 class MultiScale(GridModel):
@@ -80,11 +80,7 @@ class MultiScale(GridModel):
         rngs: nnx.Rngs,
         **common: Unpack[CommonSettings],
     ):
-        if num_scales < 2 or factor < 2:
-            raise InputError(
-                f"expected at least 2 scales and a factor of at least 2, got num_scales="
-                f"{num_scales} and factor={factor}"
-            )
+        check_sizes(2, num_scales=num_scales, factor=factor)
         self.grid = grid
         self.factor = factor
         map_features = common.pop("map_features", COMMON_DEFAULTS["map_features"])

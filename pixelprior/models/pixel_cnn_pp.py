@@ -34,7 +34,6 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from pixelprior.context import Context
-from pixelprior.errors import InputError
 from pixelprior.grid import Grid
 from pixelprior.models.base import AutoregressiveModel, CommonSettings, Embedded, Features, row_of
 from pixelprior.nn.causal import Above, Left, shift_down, shift_right
@@ -43,6 +42,7 @@ from pixelprior.nn.conditioning import EncodedContext
 from pixelprior.nn.initializers import zeros
 from pixelprior.nn.shifted_conv import interleave
 from pixelprior.nn.two_streams import Layer, Scale
+from pixelprior.sizes import check_sizes
 
 
 class _ScaleCache(NamedTuple):
@@ -120,9 +120,7 @@ class PixelCNNPP(AutoregressiveModel):
         rngs: nnx.Rngs,
         **common: Unpack[CommonSettings],
     ):
-        for name, size in (("num_blocks", num_blocks), ("num_scales", num_scales)):
-            if size < 1:
-                raise InputError(f"{name} must be at least 1, got {size}")
+        check_sizes(num_blocks=num_blocks, num_scales=num_scales)
         settings: CommonSettings = {"head": "logistic_mixture", **common}
         super().__init__(grid, features, rngs=rngs, **settings)
         # The input is shifted. The vertical stream begins with the two rows above. The horizontal

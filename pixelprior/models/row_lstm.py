@@ -28,7 +28,6 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from pixelprior.context import Context
-from pixelprior.errors import InputError
 from pixelprior.grid import Grid
 from pixelprior.models.base import AutoregressiveModel, CommonSettings, Embedded, Features, row_of
 from pixelprior.nn.causal import Left
@@ -36,6 +35,7 @@ from pixelprior.nn.conditioning import EncodedContext
 from pixelprior.nn.initializers import linear
 from pixelprior.nn.lstm import LineLSTM, lstm_cell
 from pixelprior.nn.masked_conv import MaskedConv
+from pixelprior.sizes import check_kernel_sizes
 
 
 class RowLSTMBlock(nnx.Module):
@@ -114,8 +114,7 @@ class RowLSTM(AutoregressiveModel):
         rngs: nnx.Rngs,
         **common: Unpack[CommonSettings],
     ):
-        if kernel_size % 2 == 0 or kernel_size < 3:
-            raise InputError(f"kernel_size must be odd and at least 3, got {kernel_size}")
+        check_kernel_sizes(kernel_size=kernel_size)
         super().__init__(grid, features, rngs=rngs, **common)
         self.first = MaskedConv(
             "A", first_kernel_size, self.embedding.features, 2 * features, rngs=rngs

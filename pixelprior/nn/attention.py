@@ -20,6 +20,7 @@ from jaxtyping import Array, Float, Int
 
 from pixelprior.errors import InputError
 from pixelprior.nn.initializers import linear
+from pixelprior.sizes import check_sizes
 
 CHUNKS = 7
 """Target number of row chunks for attention over a whole grid. The height and the window determine
@@ -60,6 +61,8 @@ class CausalAttention(nnx.Module):
     """
 
     def __init__(self, d: int, e: int, *, num_heads: int, window_rows: int, rngs: nnx.Rngs):
+        check_sizes(num_heads=num_heads)
+        check_sizes(0, window_rows=window_rows)
         if e % num_heads:
             raise InputError(f"num_heads must divide the {e} features, got {num_heads}")
         self.num_heads = num_heads

@@ -14,6 +14,7 @@ from pixelprior.errors import InputError
 from pixelprior.nn.causal import Above, Left, shift_down, shift_right
 from pixelprior.nn.conditioning import EncodedContext, add_context, context_layer
 from pixelprior.nn.initializers import zeros
+from pixelprior.sizes import check_kernel_sizes
 
 
 class MaskedConv(nnx.Module):
@@ -35,8 +36,7 @@ class MaskedConv(nnx.Module):
     def __init__(
         self, kind: Literal["A", "B"], kernel_size: int, d: int, e: int, *, rngs: nnx.Rngs
     ):
-        if kernel_size % 2 == 0 or kernel_size < 3:
-            raise InputError(f"kernel_size must be odd and at least 3, got {kernel_size}")
+        check_kernel_sizes(kernel_size=kernel_size)
         if kind not in ("A", "B"):
             raise InputError(f"kind must be 'A' (without its own position) or 'B', got {kind!r}")
         half = kernel_size // 2

@@ -9,8 +9,8 @@ from flax import nnx
 from jax import lax
 from jaxtyping import Array
 
-from pixelprior.errors import InputError
 from pixelprior.nn.initializers import stack
+from pixelprior.sizes import check_sizes
 
 Layer = TypeVar("Layer", bound=nnx.Module)
 Node = TypeVar("Node")
@@ -31,8 +31,7 @@ class Stack(nnx.Module, Generic[Layer]):
         remat: bool = False,
         rngs: nnx.Rngs,
     ):
-        if depth < 1:
-            raise InputError(f"a network needs at least one layer, got num_layers={depth}")
+        check_sizes(num_layers=depth)
         self.depth = depth
         self.remat = remat
         with nnx.split_rngs(rngs, splits=depth):

@@ -184,7 +184,7 @@ def draw(run: Run) -> Drawn:
 
 def row(compared: ComparedRun, drawn: Drawn) -> Row:
     """Make the row of a pixel model in the table."""
-    given = ", given classes" if compared.config["class_conditional"] else ""
+    given = ", class-conditional" if compared.config["class_conditional"] else ""
     return Row(
         run=compared.name,
         model=f"{compared.config['model']['name']}{given}",

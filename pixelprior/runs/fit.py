@@ -123,6 +123,10 @@ def fit(
 
 def _report(progress: bool | Report) -> Report:
     if not isinstance(progress, bool):
+        if not callable(progress):
+            raise InputError(
+                f"progress must be True, False or a function of one event, got {progress!r:.80}"
+            )
         return progress
     return Terminal() if progress else only_warnings
 

@@ -82,9 +82,7 @@ class Run:
             InputError: if there is no such split, or the data cannot be read.
         """
         dataset, symbols = self.open_data()
-        if split not in dataset.splits:
-            raise InputError(f"split must be one of {', '.join(dataset.splits)}, got {split!r}")
-        return read_symbols(dataset.splits[split], symbols, limit=limit)
+        return read_symbols(dataset.split(split), symbols, limit=limit)
 
     @property
     def task(self) -> str:

@@ -22,8 +22,8 @@ FEW = 2
 
 
 def check_method(method: str | Sampler) -> None:
-    """Raise an InputError if no sampler has this name."""
-    if isinstance(method, str) and method not in (AUTO, *METHODS):
+    """Raise an InputError unless this is a sampler, or the name of one."""
+    if method not in (AUTO, *METHODS) if isinstance(method, str) else not callable(method):
         raise InputError(f"method must be one of {', '.join([AUTO, *METHODS])}, got {method!r}")
 
 

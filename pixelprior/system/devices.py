@@ -13,11 +13,19 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Int
 
 from pixelprior.errors import InputError
+from pixelprior.sizes import check_sizes
 
 
 def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """Mesh of devices along one axis named ``data``; by default all devices of all processes."""
+    """Mesh of devices along one axis named ``data``; by default all devices of all processes.
+
+    Raises:
+        InputError: if ``devices`` is not a list of devices, or empty.
+    """
     devices = jax.devices() if devices is None else devices
+    kinds = isinstance(devices, list | tuple) and all(isinstance(d, jax.Device) for d in devices)
+    if not devices or not kinds:
+        raise InputError(f"devices must be a list such as jax.devices(), got {devices!r:.80}")
     return jax.make_mesh((len(devices),), ("data",), axis_types=(AxisType.Auto,), devices=devices)
 
 
@@ -33,7 +41,8 @@ def split_by_batch(mesh: Mesh) -> NamedSharding:
 
 def check_batch_size(batch_size: int, mesh: Mesh, *, parts: int = 1) -> None:
     """Raise an InputError unless every device gets equally many images in each part of a batch."""
-    if batch_size < 1 or batch_size % (mesh.size * parts):
+    check_sizes(batch_size=batch_size)
+    if batch_size % (mesh.size * parts):
         among = f"the {mesh.size} devices" + (f" times the {parts} parts" if parts > 1 else "")
         raise InputError(f"batch_size must be a positive multiple of {among}, got {batch_size}")
 

@@ -15,10 +15,10 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from pixelprior.errors import InputError
+from pixelprior.sizes import check_sizes
 from pixelprior.tokenizers.quantizer import (
     Quantized,
     Quantizer,
-    check_whole_numbers,
     code_statistics,
     gather_codes,
     straight_through,
@@ -53,18 +53,19 @@ class FiniteScalarQuantizer(Quantizer):
         self, levels: tuple[int, ...], *, num_codebooks: int = 1, rngs: nnx.Rngs | None = None
     ):
         del rngs
-        levels = tuple(levels)
-        if not levels or any(not isinstance(count, int) or count < 2 for count in levels):
+        several = isinstance(levels, list | tuple)
+        if not levels or not several or any(not isinstance(n, int) or n < 2 for n in levels):
             raise InputError(
-                f"levels must be integers of at least 2, one for each feature of a code, "
-                f"got {levels}"
+                "levels must be integers of at least 2, one for each feature of a code, such as "
+                f"(8, 5, 5), got {levels!r}"
             )
+        levels = tuple(levels)
         if math.prod(levels) > np.iinfo(np.int32).max:
             raise InputError(
                 f"levels must multiply to less than 2^31, got {math.prod(levels)}; use fewer, or "
                 "several codebooks"
             )
-        check_whole_numbers(num_codebooks=num_codebooks)
+        check_sizes(num_codebooks=num_codebooks)
         self.levels = levels
         self.num_codebooks = num_codebooks
         self.features = num_codebooks * len(levels)

@@ -142,13 +142,6 @@ class Quantizer(nnx.Module, metaclass=abc.ABCMeta):
         return jnp.asarray(z, jnp.float32).reshape(*z.shape[:-1], self.num_codebooks, -1)
 
 
-def check_whole_numbers(**settings: int) -> None:
-    """Raise an InputError unless each setting is an integer of at least 1."""
-    for name, value in settings.items():
-        if not isinstance(value, int) or value < 1:
-            raise InputError(f"{name} must be an integer of at least 1, got {value!r}")
-
-
 def gather_codes(
     codebook: Float[Array, "g k d"], indices: Int[Array, "*n g"]
 ) -> Float[Array, "*n g d"]:

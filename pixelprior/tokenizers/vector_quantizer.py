@@ -10,6 +10,7 @@ References:
 
 import functools
 import math
+import numbers
 from typing import Literal, get_args
 
 import jax
@@ -20,11 +21,11 @@ from jaxtyping import Array, Float, Int
 
 from pixelprior.errors import InputError
 from pixelprior.nn.initializers import uniform, zeros
+from pixelprior.sizes import check_shares, check_sizes
 from pixelprior.tokenizers.quantizer import (
     CodeStatistics,
     Quantized,
     Quantizer,
-    check_whole_numbers,
     code_statistics,
     gather_codes,
     straight_through,
@@ -149,25 +150,18 @@ class VectorQuantizer(Quantizer):
         cosine: bool = False,
         rngs: nnx.Rngs,
     ):
-        check_whole_numbers(
-            features=features, codebook_size=codebook_size, num_codebooks=num_codebooks
-        )
+        check_sizes(features=features, codebook_size=codebook_size, num_codebooks=num_codebooks)
+        check_sizes(0, k_means_iterations=k_means_iterations)
+        check_shares(decay=decay, dead_share=dead_share)
         if features % num_codebooks:
             raise InputError(
                 f"features must be a multiple of num_codebooks={num_codebooks}, got {features}"
             )
         if learning not in get_args(Learning):
             raise InputError(f"learning must be one of {get_args(Learning)}, got {learning!r}")
-        for name, share in (("decay", decay), ("dead_share", dead_share)):
-            if not 0 <= share < 1:
-                raise InputError(f"{name} must be at least 0 and below 1, got {share}")
         for name, weight in (("commitment", commitment), ("epsilon", epsilon)):
-            if not 0 <= weight < math.inf:
-                raise InputError(f"{name} must be a number of at least 0, got {weight}")
-        if not isinstance(k_means_iterations, int) or k_means_iterations < 0:
-            raise InputError(
-                f"k_means_iterations must be an integer of at least 0, got {k_means_iterations!r}"
-            )
+            if not isinstance(weight, numbers.Real) or not 0 <= weight < math.inf:
+                raise InputError(f"{name} must be a number of at least 0, got {weight!r}")
         self.features = features
         self.codebook_size = codebook_size
         self.num_codebooks = num_codebooks

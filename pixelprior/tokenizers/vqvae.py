@@ -41,11 +41,12 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from pixelprior.errors import InputError
-from pixelprior.grid import Grid
+from pixelprior.grid import Grid, check_grid
 from pixelprior.nn.compiled import compiled
 from pixelprior.nn.constructed import Constructed
 from pixelprior.nn.initializers import linear
 from pixelprior.nn.residual import Downsample, ResidualTower, Upsample
+from pixelprior.sizes import check_sizes
 from pixelprior.tokenizers.likelihoods import LIKELIHOODS, as_pixels
 from pixelprior.tokenizers.quantizer import CodeStatistics, Quantized, Quantizer
 from pixelprior.tokenizers.vector_quantizer import VectorQuantizer
@@ -169,6 +170,9 @@ class VQVAE(Constructed, nnx.Module):
             raise InputError(
                 f"likelihood must be one of {', '.join(LIKELIHOODS)}, got {likelihood!r}"
             )
+        check_grid(grid)
+        check_sizes(features=features, residual_features=residual_features)
+        check_sizes(0, num_residual_blocks=num_residual_blocks)
         make_quantizer = _quantizer_maker(quantizer, features)
         sizes = _sizes(grid, strides)
         strides = tuple(strides)

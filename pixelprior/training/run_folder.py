@@ -35,9 +35,15 @@ EVALUATION_FORMAT = 1
 
 
 class RunFolder:
-    """Paths of a run folder, and its small files."""
+    """Paths of a run folder, and its small files.
+
+    Raises:
+        InputError: if ``path`` is not a path, or empty.
+    """
 
     def __init__(self, path: str | Path):
+        if not isinstance(path, str | Path) or not str(path):
+            raise InputError(f"a run folder must be a path, got {path!r:.80}")
         self.path = Path(path)
         self.checkpoints = self.path / "checkpoints"
         self.samples = self.path / "samples"

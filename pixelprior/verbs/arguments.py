@@ -4,6 +4,7 @@ Legend: b batch, h height, w width, c channels, g codebooks.
 """
 
 import dataclasses
+import math
 import numbers
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +26,9 @@ from pixelprior.tokenizers import VQVAE
 
 Model = GridModel | Prior | VQVAE
 
+ROUNDING = 1e-3
+"""Distance from [0, 1] that a pixel may have. Resizing and bfloat16 give such values."""
+
 
 def model_of(subject: Any) -> Model:
     """Return the model of a run, or the model itself.
@@ -43,11 +47,14 @@ def model_of(subject: Any) -> Model:
     )
 
 
-def check_strategy(strategy: Any) -> None:
-    """Raise an InputError unless ``strategy`` is a strategy, or a list or tuple of strategies."""
+def check_strategy(strategy: Any, *, by_level: bool = False) -> None:
+    """Raise an InputError unless ``strategy`` is a strategy, or a list or tuple of strategies.
+
+    With ``by_level``, an entry of the list may be the list of one level.
+    """
     entries = strategy if isinstance(strategy, list | tuple) else [strategy]
     for entry in entries:
-        if isinstance(entry, list | tuple):
+        if by_level and isinstance(entry, list | tuple):
             check_strategy(entry)
         # A function is no pytree: its numbers could not change without a new compilation.
         elif isinstance(entry, type) or not callable(entry) or jax.tree_util.all_leaves([entry]):
@@ -62,6 +69,16 @@ def check_strategy(strategy: Any) -> None:
                 ):
                     kind = type(entry).__name__
                     raise InputError(f"{name} of {kind} must be a number, got {value!r:.80}")
+
+
+def check_guidance(guidance: Any) -> None:
+    """Raise an InputError unless ``guidance`` is a finite number, or None."""
+    if guidance is None:
+        return
+    array = hasattr(guidance, "dtype") and guidance.shape == ()
+    number = isinstance(guidance, numbers.Real) and math.isfinite(guidance)
+    if isinstance(guidance, bool) or not (array or number):
+        raise InputError(f"guidance must be a number, got {guidance!r:.80}")
 
 
 def distribution_of(subject: Any) -> GridModel | Prior:
@@ -129,13 +146,14 @@ def check_first_image(first_image: Any, num: int) -> None:
         )
 
 
-def labels(subject: Any, label: Any, num: int) -> Int[Array, " b"] | None:
+def labels(subject: Any, label: Any, num: int, num_classes: int) -> Int[Array, " b"] | None:
     """Return one class for each image.
 
     Args:
         subject: the model, or its run. Only a run has the names of the classes.
         label: one class for all images (index or name), one class for each image, or None.
         num: the number of images.
+        num_classes: the number of classes; 0 if unconditional.
 
     Raises:
         InputError: if there is no such class, or the number of classes is wrong.
@@ -158,6 +176,12 @@ def labels(subject: Any, label: Any, num: int) -> Int[Array, " b"] | None:
         array = jnp.broadcast_to(array, (num,))
     if not jnp.issubdtype(array.dtype, jnp.integer) or array.shape != (num,):
         raise _no_label(label, num)
+    # The models also take the null class, one above the last. As a label it is a mistake.
+    if num_classes and not isinstance(array, jax.core.Tracer) and int(array.max()) == num_classes:
+        raise InputError(
+            f"expected labels in [0, {num_classes}), got {num_classes}; leave label out to draw "
+            "without a class"
+        )
     return array
 
 
@@ -195,7 +219,7 @@ def context_of(
     if label is not None and context is not None:
         raise InputError("give label or context, not both; a Context has a field for the label")
     if label is not None:
-        context = Context(label=labels(subject, label, num))
+        context = Context(label=labels(subject, label, num, model.context_shape.num_classes))
     model.context_shape.check(context, num)
     return context
 
@@ -210,7 +234,7 @@ def prior_labels(
     """
     if context is not None:
         raise InputError("a prior is conditioned on classes alone; give label=..., no context")
-    found = labels(subject, label, num)
+    found = labels(subject, label, num, prior.num_classes)
     prior.check_label(found, num)
     return found
 
@@ -219,13 +243,9 @@ def guided(model: GridModel, guidance: Any) -> GridModel:
     """Return a pixel model with classifier-free guidance; None returns the model itself.
 
     Raises:
-        InputError: if the model has no null class, or ``guidance`` is not a number.
+        InputError: if the model has no null class.
     """
-    if guidance is None:
-        return model
-    if isinstance(guidance, bool | str) or jnp.ndim(guidance) != 0:
-        raise InputError(f"guidance must be a number, got {guidance!r:.80}")
-    return Guided(model, guidance)
+    return model if guidance is None else Guided(model, guidance)
 
 
 def pixels_of(tokenizer: VQVAE, images: Any) -> Float[Array, "b h w c"]:
@@ -241,7 +261,17 @@ def pixels_of(tokenizer: VQVAE, images: Any) -> Float[Array, "b h w c"]:
         )
     if not hasattr(images, "dtype"):
         raise InputError(f"images must be an array, got {type(images).__name__}")
+    if not images.size:
+        raise InputError("expected at least one image, got none")
     if jnp.issubdtype(images.dtype, jnp.integer):
         tokenizer.grid.check(images)
         return jnp.asarray(to_pixels(images, tokenizer.grid.levels))
+    if not isinstance(images, jax.core.Tracer):
+        values = np.asarray(images)
+        # NaN fails both comparisons.
+        if not (values.min() >= -ROUNDING and values.max() <= 1 + ROUNDING):
+            raise InputError(
+                f"expected pixels in [0, 1], got values from {values.min()} to {values.max()}; "
+                "divide 8-bit pixels by 255"
+            )
     return jnp.asarray(images)

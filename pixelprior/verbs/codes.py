@@ -8,6 +8,7 @@ from typing import Any
 from jaxtyping import Array, Float, Int
 
 from pixelprior import jitted
+from pixelprior.errors import InputError
 from pixelprior.grid import Grid
 from pixelprior.system.compilation_cache import keep_compiled_programs
 from pixelprior.verbs.arguments import pixels_of, tokenizer_of
@@ -54,6 +55,8 @@ def decode(tokenizer: Any, codes: Any) -> Float[Array, "b h w c"]:
     model = tokenizer_of(tokenizer)
     # Check the codes here, because their values are unknown inside the jitted function.
     Grid.check_maps(codes, model.code_grids)
+    if not len(codes[0]):
+        raise InputError("expected the codes of at least one image, got none")
     return jitted.decode(model, codes)
 
 

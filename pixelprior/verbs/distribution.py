@@ -15,6 +15,7 @@ from pixelprior.grid import Grid
 from pixelprior.prior import Prior
 from pixelprior.runs.run import Run
 from pixelprior.runs.samples import check_learned
+from pixelprior.sampling.methods import check_method
 from pixelprior.sampling.rows import sample_rows as sample_grid_rows
 from pixelprior.sampling.sample import sample as sample_grids
 from pixelprior.sampling.sampler import Sampler
@@ -22,6 +23,7 @@ from pixelprior.sampling.strategies import Strategy
 from pixelprior.system.compilation_cache import keep_compiled_programs
 from pixelprior.verbs.arguments import (
     check_first_image,
+    check_guidance,
     check_key,
     check_num,
     check_strategy,
@@ -90,8 +92,10 @@ def sample(
     distribution = distribution_of(model)
     check_key(key)
     check_num(num)
-    check_strategy(strategy)
+    check_strategy(strategy, by_level=isinstance(distribution, Prior))
     check_first_image(first_image, num)
+    check_guidance(guidance)
+    check_method(method)
     settings: dict[str, Any] = dict(
         strategy=strategy, known=known, method=method, first_image=first_image
     )
@@ -146,8 +150,9 @@ def sample_rows(
     distribution = distribution_of(model)
     check_key(key)
     check_num(num)
-    check_strategy(strategy)
+    check_strategy(strategy, by_level=isinstance(distribution, Prior))
     check_first_image(first_image, num)
+    check_guidance(guidance)
     settings: dict[str, Any] = dict(strategy=strategy, known=known, first_image=first_image)
     if isinstance(distribution, Prior):
         _check_learned(model)
@@ -184,6 +189,7 @@ def log_prob(
     """
     keep_compiled_programs()
     distribution = distribution_of(model)
+    check_guidance(guidance)
     if isinstance(distribution, Prior):
         if guidance is not None:
             raise InputError("log_prob takes guidance for models of pixels alone; leave it out")

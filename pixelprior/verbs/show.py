@@ -42,7 +42,10 @@ def show(
     """
     if isinstance(x, list | tuple):
         if model is None and tokenizer is None:
-            raise InputError("codes need the run of their prior, or tokenizer=..., to be shown")
+            raise InputError(
+                "codes need the run of their prior, or tokenizer=..., to be shown; images are one "
+                "array [n, height, width, channels], not a list"
+            )
         x = decode(tokenizer_of(model) if tokenizer is None else tokenizer, x)
     if not hasattr(x, "dtype") or np.ndim(x) != 4:
         shape = list(x.shape) if hasattr(x, "dtype") else type(x).__name__

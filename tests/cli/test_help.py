@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from pixelprior.__main__ import main
+from pixelprior.cli.help import help_text
 
 # Longer than a newcomer reads to its end.
 MOST_LINES = 120
@@ -26,11 +27,41 @@ def test_every_flag_of_a_command_is_listed_once(name, script):
         assert re.search(rf"^  --(\[no\]{flag}|{flag}=\S+)\n {{6}}\w", said.output, re.MULTILINE)
 
 
+@pytest.mark.parametrize(
+    ("called", "example"),
+    [
+        ("train.py", "python train.py --config=configs/digits.py:prior"),
+        ("pixelprior train", "pixelprior train --config=digits:prior"),
+    ],
+)
+def test_examples_are_those_of_the_program_that_was_called(monkeypatch, called, example):
+    monkeypatch.setattr(sys, "argv", [called, "--help"])
+    said = help_text("Train.\n\npython train.py --config=configs/digits.py:prior\n", {})
+    assert example in said.splitlines()
+
+
 @pytest.mark.parametrize(("name", "flag"), [("train", "config"), ("sample", "workdir")])
 def test_a_required_flag_that_is_missing_is_named(script, name, flag):
     said = script(name)
     assert said.status == 2 and not said.output
     assert said.errors == f"error: --{flag} must be given; --help has an example of each flag\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--workdir=x", "--config.num_steps=3"],
+        ["--workdir=x", "--config.num_steps", "3"],
+        ["--config.num_steps=3", "--config=digits", "--workdir=x"],
+    ],
+)
+def test_a_key_of_no_config_is_explained(script, arguments):
+    said = script("train", *arguments)
+    assert said.status == 2
+    assert said.errors == (
+        "error: --config.num_steps changes a config; give its recipe or file with --config before "
+        "it\n"
+    )
 
 
 def test_without_a_command_it_says_what_there_is(monkeypatch, capsys):

@@ -84,7 +84,7 @@ def test_runs_are_ranked_apart(page):
     errors = [run["measured"]["squared_error"] for run in result["groups"][0]]
     assert errors == sorted(errors)
     words = " ".join(Page((out / "index.html").read_text()).text)
-    assert "Runs of different data or tasks are shown apart" in words
+    assert "Runs with different data or tasks are in separate groups" in words
     measured = next(group[0] for group in result["groups"] if group[0]["run"] == "digits")
     assert f"{measured['measured']['nats']:.2f}" in words
 

@@ -77,7 +77,7 @@ ROWS = [
     Row("b", "pixel_cnn", 302_602, TRAINING, 1500, 90.123, 0.16584, 1234.5),
     Row(
         "a",
-        "transformer, given classes",
+        "transformer, class-conditional",
         9_876,
         Training(100, 0.2, None, None, None, []),
         1500,
@@ -90,12 +90,12 @@ ROWS = [
 
 def test_the_table_by_hand():
     assert comparison_table(ROWS, "test") == [
-        "run  model                       parameters        steps  minutes  test nats  bits/dim  "
-        "trained img/s  sampled img/s  step MB",
-        "a    transformer, given classes       9,876  100 of 1500      0.2      88.00    0.1619  "
-        "            -          0.765        -",
-        "b    pixel_cnn                      302,602         1500     12.3      90.12    0.1658  "
-        "          346          1,234      123",
+        "run  model                           parameters        steps  minutes  test nats  "
+        "bits/dim  trained img/s  sampled img/s  step MB",
+        "a    transformer, class-conditional       9,876  100 of 1500      0.2      88.00  "
+        "  0.1619              -          0.765        -",
+        "b    pixel_cnn                          302,602         1500     12.3      90.12  "
+        "  0.1658            346          1,234      123",
     ]
 
 
@@ -105,7 +105,7 @@ def test_markdown_has_the_same_cells():
     assert rule == "| --- | --- |" + " ---: |" * 8
     cells = [line.strip("| ").split(" | ") for line in body]
     assert cells[0] == [
-        *("a", "transformer, given classes", "9,876", "100 of 1500", "0.2", "88.00", "0.1619"),
+        *("a", "transformer, class-conditional", "9,876", "100 of 1500", "0.2", "88.00", "0.1619"),
         *("-", "0.765", "-"),
     ]
     assert [row[0] for row in cells] == ["a", "b"]

@@ -15,12 +15,12 @@ from pixelprior.runs.compare import HEADLINES, ComparedRun
 STYLESHEET = Path(__file__).with_name("report.css")
 
 CAPTIONS = {
-    "sample": "samples",
-    "real": "real images of the split",
-    "likelihood": "real images above the bits of each pixel, dark for none",
-    "reconstruct": "originals above their reconstructions",
-    "receptive_field": "what moves the prediction at the centre",
-    "nearest": "the samples nearest to training images, above those: by pixels, then by features",
+    "sample": "Samples",
+    "real": "Real images of the split",
+    "likelihood": "Real images above the bits of each pixel; dark pixels need few bits",
+    "reconstruct": "Originals above their reconstructions",
+    "receptive_field": "Receptive field: the gradient of the prediction at the centre",
+    "nearest": "Samples above their nearest training images: by pixels, then by features",
 }
 """Caption of each kind of picture, in the order of the page."""
 
@@ -50,8 +50,8 @@ def render(
         )
         body.append(f"<section><h2>Left out</h2><ul>{rows}</ul></section>")
     apart = (
-        "<p>Runs of different data or tasks are shown apart: their figures cannot be ranked with "
-        "each other.</p>"
+        "<p>Runs with different data or tasks are in separate groups. Their figures are not "
+        "comparable.</p>"
         if len(groups) > 1
         else ""
     )
@@ -122,14 +122,14 @@ def _table(runs: Sequence[ComparedRun]) -> str:
             ]
         )
     return _rows(
-        ["run", "model", *_HEADLINES[runs[0].task], "steps", "minutes", "trained img/s"], rows
+        ["run", "model", *_HEADLINES[runs[0].task], "steps", "minutes", "training images/s"], rows
     )
 
 
 _HEADLINES = {
     "pixels": ("nats/image", "bits/dim"),
     "tokenizer": ("MSE", "PSNR", "SSIM", "LPIPS", "bits of codes"),
-    "prior": ("nats/image", "bits/code", "bits/dim, decoder too"),
+    "prior": ("nats/image", "bits/code", "bits/dim with decoder"),
 }
 
 
@@ -153,7 +153,7 @@ def _headline(measured: Mapping[str, Any], task: str) -> list[str]:
 
 def _model(run: ComparedRun) -> str:
     config = run.config
-    given = ", given classes" if config.get("class_conditional") else ""
+    given = ", class-conditional" if config.get("class_conditional") else ""
     if run.task == "pixels":
         return config["model"]["name"] + given
     if run.task == "tokenizer":
@@ -219,12 +219,12 @@ def _run(run: ComparedRun, pictures: Mapping[str, Path]) -> str:
         parts.append(_keys(SHADES_OF))
         words = "\n".join(samples_table(run.samples, run.measured["split"]))
         parts.append(
-            f"<details><summary>samples</summary><div class='wide'><pre>{escape(words)}</pre></div>"
-            "</details>"
+            "<details><summary>Sample quality</summary>"
+            f"<div class='wide'><pre>{escape(words)}</pre></div></details>"
         )
     if run.cost is not None:
         rows = [[escape(words), escape(value)] for words, value in cost_lines(run.cost)]
-        parts.append(f"<details><summary>cost</summary>{_rows(['', ''], rows)}</details>")
+        parts.append(f"<details><summary>Cost</summary>{_rows(['', ''], rows)}</details>")
     return (
         f"<article><h3>{escape(run.name)}</h3><p>{escape(_model(run))}, "
         f"{escape(run.measured['weights'])}</p>{''.join(parts)}</article>"

@@ -155,11 +155,7 @@ def hold(run: Run, split: str, batch_size: int) -> Held:
     mesh = data_mesh()
     check_batch_size(batch_size, mesh)
     dataset, symbols = run.open_data()
-    if split not in dataset.splits:
-        raise InputError(
-            f"split must be one of {', '.join(dataset.splits)} of {dataset.name}, got {split!r}"
-        )
-    return Held(dataset, symbols, split, batch_size, mesh)
+    return Held(dataset, symbols, dataset.split(split), batch_size, mesh)
 
 
 def measure(run: Run, held: Held, *, baselines: bool) -> Measured:
@@ -171,10 +167,10 @@ def measure(run: Run, held: Held, *, baselines: bool) -> Measured:
         "task": run.task,
         "weights": run.provenance,
         "dataset": dataset.name,
-        "split": held.split,
+        "split": held.images.name,
         "split_description": held.images.description,
         "shape": list(dataset.shape),
-        "symbols": held.symbols.describe(held.split),
+        "symbols": held.symbols.describe(held.images.name),
         **({"note": dataset.note} if dataset.note else {}),
     }
     return Measured(about | result, per_image)

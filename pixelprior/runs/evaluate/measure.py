@@ -17,21 +17,16 @@ class Held(NamedTuple):
     Attributes:
         dataset: the data set of the run.
         symbols: the conversion from pixels to symbols.
-        split: "test" or "validation".
+        images: the split of the data set to measure on.
         batch_size: the number of images to measure at once.
         mesh: the devices.
     """
 
     dataset: Dataset
     symbols: Symbols
-    split: str
+    images: Split
     batch_size: int
     mesh: jax.sharding.Mesh
-
-    @property
-    def images(self) -> Split:
-        """Images of the split."""
-        return self.dataset.splits[self.split]
 
     def reconstruction(self, tokenizer: VQVAE, *, variance: float) -> Reconstruction:
         """Measure how well a tokenizer reconstructs the images; see `evaluate_reconstruction`."""
