@@ -24,7 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Times every architecture.")
     parser.add_argument("--only", nargs="+", choices=list(runs), default=list(runs))
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--naive_pixels", type=int, default=8, help="how many pixels to time")
+    parser.add_argument("--naive_pixels", type=int, default=8, help="Number of pixels to time.")
     arguments = parser.parse_args()
     batch, side = arguments.batch, 28
 

@@ -15,8 +15,8 @@ from pixelprior.sampling.labels import labels_in_turn
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description="Times a prior's samples, from key to pixels.")
-    parser.add_argument("--workdir", required=True, help="the run folder of a prior")
+    parser = argparse.ArgumentParser(description="Time the samples of a prior, from key to pixels.")
+    parser.add_argument("--workdir", required=True, help="Run folder of a prior.")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 64])
     parser.add_argument("--repetitions", type=int, default=5)
     arguments = parser.parse_args()

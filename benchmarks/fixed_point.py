@@ -27,12 +27,16 @@ from pixelprior.sampling.sampler import Inputs
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description="Times guessing many pixels at once.")
-    parser.add_argument("--workdir", required=True, help="the run folder of a model of pixels")
+    parser = argparse.ArgumentParser(
+        description="Time the sampler that guesses many pixels at once."
+    )
+    parser.add_argument("--workdir", required=True, help="Run folder of a pixel model.")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 16])
     parser.add_argument("--columns", type=int, nargs="+", default=[1, 2, 4, 7, 14, 28])
-    parser.add_argument("--whole_grids", action="store_true", help="time that as well")
-    parser.add_argument("--images", type=int, default=16, help="to take the mean over, at batch 1")
+    parser.add_argument("--whole_grids", action="store_true", help="Time this sampler too.")
+    parser.add_argument(
+        "--images", type=int, default=16, help="Number of images to average, at batch 1."
+    )
     arguments = parser.parse_args()
     trained = load_trained(arguments.workdir)
     model = trained.model

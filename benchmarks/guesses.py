@@ -55,9 +55,9 @@ class Image(NamedTuple):
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description="Counts evaluations by the first guess.")
-    parser.add_argument("--workdir", required=True, help="the run folder of a model of pixels")
-    parser.add_argument("--images", type=int, default=16, help="to take the mean over")
+    parser = argparse.ArgumentParser(description="Count evaluations for each kind of first guess.")
+    parser.add_argument("--workdir", required=True, help="Run folder of a pixel model.")
+    parser.add_argument("--images", type=int, default=16, help="Number of images to average.")
     arguments = parser.parse_args()
     trained = load_trained(arguments.workdir)
     model = trained.model

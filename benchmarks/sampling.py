@@ -46,13 +46,17 @@ def main() -> None:
     }
     parser = network_arguments("Times the samplers.")
     parser.add_argument("--parts", nargs="+", choices=list(parts), default=list(parts))
-    parser.add_argument("--devices", type=int, default=num_cores(), help="of a CPU")
+    parser.add_argument(
+        "--devices", type=int, default=num_cores(), help="Number of devices, on a CPU."
+    )
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 16, 64, 256])
     parser.add_argument("--naive_batches", type=int, nargs="+", default=[16, 256])
-    parser.add_argument("--naive_pixels", type=int, default=3, help="how many pixels to time")
-    parser.add_argument("--full", action="store_true", help="time all pixels of naive sampling")
+    parser.add_argument("--naive_pixels", type=int, default=3, help="Number of pixels to time.")
+    parser.add_argument("--full", action="store_true", help="Time all pixels of naive sampling.")
     parser.add_argument("--sides", type=int, nargs="+", default=[14, 28, 56, 112])
-    parser.add_argument("--compile", choices=list(METHODS), help="only time compiling this one")
+    parser.add_argument(
+        "--compile", choices=list(METHODS), help="Time only the compilation of one method."
+    )
     arguments = parser.parse_args()
     jax.config.update("jax_num_cpu_devices", arguments.devices)
     if arguments.compile:

@@ -55,8 +55,10 @@ def main() -> None:
     """Print the curves, and the time when ours reach the final NLL of PyTorch."""
     parser = argparse.ArgumentParser(description="Trains against the clock.")
     parser.add_argument("--minutes", type=float, default=15)
-    parser.add_argument("--measure_every", type=float, default=45, help="seconds of training")
-    parser.add_argument("--only", choices=TRAININGS, help="one of them, a line for each turn")
+    parser.add_argument(
+        "--measure_every", type=float, default=45, help="Seconds of training between measurements."
+    )
+    parser.add_argument("--only", choices=TRAININGS, help="Run one training alone.")
     arguments = parser.parse_args()
     seconds = 60 * arguments.minutes
     if arguments.only is not None:
