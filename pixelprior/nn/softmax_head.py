@@ -17,10 +17,10 @@ from pixelprior.nn.initializers import linear
 class SoftmaxHead(Head):
     """Categorical distribution over all values, for each channel.
 
-    Reference: van den Oord et al. 2016a, section 3.3. The layers per channel are relu, 1x1, relu,
-    1x1, as in the paper. The known channels enter the hidden layer as embeddings. The paper instead
-    splits the features of the whole network into groups of channels and masks them. Here the
-    network below the head runs once per pixel, not once per channel.
+    Reference: van den Oord et al. 2016a, section 2.2 and table 1. The layers per channel are relu,
+    1x1, relu, 1x1, as in the paper. The known channels enter the hidden layer as embeddings. The
+    paper instead splits the features of the whole network into groups of channels and masks them.
+    Here the network below the head runs once per pixel, not once per channel.
     """
 
     def __init__(self, grid: Grid, d: int, *, hidden_features: int, rngs: nnx.Rngs):
