@@ -152,6 +152,7 @@ class Prior(Constructed, nnx.Module):
             raise InputError("labels were given, but this prior is unconditional")
         self.levels[0].context_shape.check_label(label, num)
 
+    @compiled(static=["number"])
     def context(
         self, number: int, coarser: Codes, label: Int[Array, " b"] | None
     ) -> Context | None:
@@ -259,9 +260,7 @@ class Prior(Constructed, nnx.Module):
         mesh = mesh_for(num, everyones, each_ones)
         codes = _sample_codes(graph, *put_on(mesh, everyones, each_ones), method=method, mesh=mesh)
         codes = bring_back(mesh, codes, weights)
-        if tokenizer is None:
-            return codes
-        return _decode(*nnx.split(tokenizer), codes)
+        return codes if tokenizer is None else tokenizer.decode(codes)
 
     def sample_rows(
         self,
@@ -294,7 +293,7 @@ class Prior(Constructed, nnx.Module):
                     self._guided(number, guidance),
                     jax.random.fold_in(key, number),
                     num,
-                    context=_context(*nnx.split(self), number, maps[:number], label),
+                    context=self.context(number, maps[:number], label),
                     strategy=by_level[number],
                     known=given[number],
                     first_image=first_image,
@@ -349,16 +348,6 @@ def _sample_codes(graph, everyones, each_ones, *, method, mesh):
         return codes
 
     return on_each_device(draw, mesh)(everyones, each_ones)
-
-
-@functools.partial(jax.jit, static_argnames=("graph", "number"))
-def _context(graph, weights, number, coarser, label):
-    return nnx.merge(graph, weights).context(number, coarser, label)
-
-
-@functools.partial(jax.jit, static_argnames="graph")
-def _decode(graph, weights, codes):
-    return nnx.merge(graph, weights).decode(codes)
 
 
 def _by_level(strategies: Any, num_levels: int) -> tuple[tuple[Strategy, ...], ...]:

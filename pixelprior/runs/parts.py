@@ -11,15 +11,11 @@ Legend: f frames, n images, h height, w width, c channels; H, W, g: height, widt
 grid of codes.
 """
 
-import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 from PIL import Image
 
@@ -105,14 +101,12 @@ def codes_so_far(
     tokenizer: VQVAE, codes: Sequence[Int[Array, "n H W g"]]
 ) -> Float[np.ndarray, "n h w c"]:
     """Decoded pixels in [0, 1], with the zero vector for `UNKNOWN` codes."""
-    return np.asarray(_decode_known(*nnx.split(tokenizer), codes))
+    return np.asarray(jitted.call(_decode_known, tokenizer, codes))
 
 
-@functools.partial(jax.jit, static_argnames="graph")
 def _decode_known(
-    graph: nnx.GraphDef, weights: Any, codes: Sequence[Int[Array, "n H W g"]]
+    tokenizer: VQVAE, codes: Sequence[Int[Array, "n H W g"]]
 ) -> Float[Array, "n h w c"]:
-    tokenizer = nnx.merge(graph, weights)
     vectors = tokenizer.lookup([jnp.maximum(level, 0) for level in codes])
     return tokenizer.decode_vectors(
         [
