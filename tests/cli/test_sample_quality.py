@@ -4,6 +4,7 @@ import functools
 import json
 import re
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,10 +12,12 @@ import pytest
 from pixelprior.cli.evaluate_run import evaluate_run
 from pixelprior.cli.tables.evaluation import settings_in_words
 from pixelprior.errors import InputError
+from pixelprior.evaluation.classifier import train_classifier
 from pixelprior.evaluation.sample_quality import Quality
 from pixelprior.runs.load import load_trained
 from pixelprior.runs.sample_set import read_samples
 from pixelprior.training.run_folder import RunFolder
+from tests.shared_runs import own_copy
 
 QUALITY = Quality._fields
 
@@ -25,21 +28,35 @@ evaluate = functools.partial(evaluate_run, baselines=False)
 @pytest.fixture(scope="module")
 def judged(digits, tmp_path_factory, script):
     """A copy of a class-conditional run whose samples were judged, and what was said of them."""
-    workdir = tmp_path_factory.mktemp("judged") / "run"
-    shutil.copytree(digits, workdir)
-    result = script(
-        "evaluate",
-        f"--workdir={workdir}",
-        "--nobaselines",
-        "--num_samples=150",
-        f"--json={workdir / 'results.json'}",
-        f"--per_image={workdir / 'values.npz'}",
-    )
-    assert result.status == 0, result.errors
-    return workdir, json.loads((workdir / "results.json").read_text()), result
+
+    def judge(folder):
+        workdir = folder / "run"
+        shutil.copytree(digits, workdir)
+        result = script(
+            "evaluate",
+            f"--workdir={workdir}",
+            "--nobaselines",
+            "--num_samples=150",
+            f"--json={workdir / 'results.json'}",
+            f"--per_image={workdir / 'values.npz'}",
+        )
+        assert result.status == 0, result.errors
+        (folder / "said.json").write_text(json.dumps(vars(result)))
+
+    folder = own_copy(tmp_path_factory, "judged", judge)
+    said = SimpleNamespace(**json.loads((folder / "said.json").read_text()))
+    return folder / "run", json.loads((folder / "run" / "results.json").read_text()), said
+
+
+@pytest.fixture
+def quick_score(monkeypatch):
+    """The classifier that learns from samples takes fewer steps: its accuracy is not tested."""
+    quick = functools.partial(train_classifier, num_steps=50)
+    monkeypatch.setattr("pixelprior.evaluation.sample_classes.train_classifier", quick)
 
 
 @pytest.mark.slow
+@pytest.mark.optimized
 def test_what_is_measured(judged):
     workdir, result, said = judged
     samples = result["samples"]
@@ -73,6 +90,7 @@ def test_what_is_measured(judged):
 
 
 @pytest.mark.slow
+@pytest.mark.optimized
 def test_values_of_each_image(judged):
     workdir, result, _ = judged
     with np.load(workdir / "values.npz", allow_pickle=False) as values:
@@ -82,7 +100,8 @@ def test_values_of_each_image(judged):
 
 
 @pytest.mark.slow
-def test_samples_are_drawn_once(judged, capsys):
+@pytest.mark.optimized
+def test_samples_are_drawn_once(judged, quick_score):
     workdir, result, said = judged
     assert "samples_150.npz" in said.errors
     path = workdir / "evaluation" / "samples_150.npz"
@@ -99,6 +118,7 @@ def test_samples_are_drawn_once(judged, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.optimized
 def test_samples_that_were_drawn_before(digits, tmp_path, script):
     file = tmp_path / "x.npz"
     flags = ("--num=40", "--temperature=0.5", "--seed=3", "--label=7", f"--out={file}")
@@ -117,7 +137,8 @@ def test_samples_that_were_drawn_before(digits, tmp_path, script):
 
 
 @pytest.mark.slow
-def test_more_samples_than_real_images(judged):
+@pytest.mark.optimized
+def test_more_samples_than_real_images(judged, quick_score):
     workdir, result, _ = judged
     features = evaluate(workdir, num_samples=400)["samples"]["features"]
     assert features["num_compared"] == 359
@@ -127,6 +148,7 @@ def test_more_samples_than_real_images(judged):
 
 
 @pytest.mark.slow
+@pytest.mark.optimized
 def test_priors_too(prior2, script, tmp_path):
     file = tmp_path / "results.json"
     result = script("evaluate", f"--workdir={prior2}", f"--json={file}", "--num_samples=70")

@@ -41,6 +41,7 @@ def test_separable_classes_are_told_apart_without_an_error(trained):
 
 # Sizes that do not halve evenly, grey and coloured.
 @pytest.mark.slow
+@pytest.mark.optimized
 @pytest.mark.parametrize("shape", [(9, 11, 3), (13, 8, 1)])
 def test_other_shapes_too(shape):
     images, labels = bright_quarters(1, 200, shape=shape)
@@ -50,6 +51,7 @@ def test_other_shapes_too(shape):
 
 
 @pytest.mark.slow
+@pytest.mark.optimized
 def test_labels_without_a_meaning_cannot_be_learnt():
     rng = np.random.default_rng(3)
     images = rng.uniform(size=(200, 8, 8, 1)).astype(np.float32)
@@ -60,6 +62,7 @@ def test_labels_without_a_meaning_cannot_be_learnt():
 
 
 @pytest.mark.slow
+@pytest.mark.optimized
 def test_one_seed_one_classifier(trained):
     images, labels = bright_quarters(0, 200)
     again = train_classifier(images, labels, 4, num_steps=30, batch_size=32)
@@ -69,6 +72,7 @@ def test_one_seed_one_classifier(trained):
 
 
 @pytest.mark.slow
+@pytest.mark.optimized
 def test_arrays_of_jax_and_of_numpy_are_alike(trained):
     images, labels = bright_quarters(0, 200)
     held = jnp.asarray(images), jnp.asarray(labels)
@@ -77,6 +81,7 @@ def test_arrays_of_jax_and_of_numpy_are_alike(trained):
 
 
 @pytest.mark.slow
+@pytest.mark.optimized
 def test_bytes_and_floats_are_alike():
     images, labels = bright_quarters(4, 60)
     levels = np.round(255 * images).astype(np.uint8)
@@ -169,6 +174,7 @@ def test_accuracy_by_hand(trained):
 
 
 @pytest.mark.slow
+@pytest.mark.optimized
 def test_digits():
     bunch = load_digits()
     order = np.random.default_rng(0).permutation(len(bunch.images))
