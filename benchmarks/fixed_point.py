@@ -41,7 +41,7 @@ def main() -> None:
     trained = load_trained(arguments.workdir)
     model = trained.model
     if not isinstance(model, GridModel):
-        raise InputError(f"expected the run of a model of pixels, got one of a {trained.task}")
+        raise InputError(f"expected the run of a pixel model, got one of a {trained.task}")
 
     height, width, channels = model.grid.shape
     print(

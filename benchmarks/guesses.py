@@ -62,7 +62,7 @@ def main() -> None:
     trained = load_trained(arguments.workdir)
     model = trained.model
     if not isinstance(model, AutoregressiveModel):
-        raise InputError("expected the run of a model of pixels that draws them in raster order")
+        raise InputError("expected the run of a pixel model that draws them in raster order")
     height, width, channels = model.grid.shape
     print(
         f"{trained.config['model']['name']}, {trained.config['dataset']}, {height}x{width}x"

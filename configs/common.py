@@ -1,6 +1,7 @@
 """Shared values of recipes: common values for most keys of a config.
 
-`pixelprior.experiment.TASKS` says what each key means. A recipe states only other values.
+`TASKS` in ``pixelprior/experiment/schema.py`` describes the keys. A recipe states only other
+values.
 """
 
 from typing import Any

@@ -137,6 +137,6 @@ VARIANTS = {
 def get_config(variant: str = "") -> ConfigDict:
     """Return the config of a variant.
 
-    `pixelprior.experiment.TASKS` says what each key means.
+    `TASKS` in ``pixelprior/experiment/schema.py`` describes the keys.
     """
     return resolve(VARIANTS, variant)

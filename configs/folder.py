@@ -1,4 +1,4 @@
-r"""A folder of your own images, cropped to a square; sub-folders are classes.
+r"""A folder of your own images, cropped to one size; sub-folders are classes.
 
     python train.py --config=configs/folder.py --config.dataset=folder:/my/images --workdir=runs/my
     python train.py --config=configs/folder.py:vqvae --config.dataset=folder:/my/images \
@@ -49,6 +49,6 @@ VARIANTS = {
 def get_config(variant: str = "") -> ConfigDict:
     """Return the config of a variant.
 
-    `pixelprior.experiment.TASKS` says what each key means.
+    `TASKS` in ``pixelprior/experiment/schema.py`` describes the keys.
     """
     return resolve(VARIANTS, variant)

@@ -63,7 +63,7 @@ VARIANTS = {
         "reach 81.50 on dynamically binarised MNIST",
     ),
     "best": Variant(
-        "The Gated PixelCNN that learns the most of MNIST in half an hour on 2 CPU cores",
+        "The Gated PixelCNN with the lowest NLL after half an hour on 2 CPU cores",
         common.pixels(
             common.network(
                 "gated_pixel_cnn",
@@ -113,6 +113,6 @@ VARIANTS = {
 def get_config(variant: str = "") -> ConfigDict:
     """Return the config of a variant.
 
-    `pixelprior.experiment.TASKS` says what each key means.
+    `TASKS` in ``pixelprior/experiment/schema.py`` describes the keys.
     """
     return resolve(VARIANTS, variant)

@@ -1,9 +1,9 @@
 """Jitted functions of models, compiled once per structure of a model and shapes of its input.
 
-A method without the decorator `pixelprior.nn.compiled.compiled` runs operation by operation. It
-compiles parts of itself anew at every call. The functions here run all of it as one program. The
-weights are arguments of this program. Models of one structure therefore share it, and it keeps no
-model alive.
+Methods with the decorator `pixelprior.nn.compiled.compiled` check their arguments and compile
+themselves. The functions here do not read the values of arrays, so that a loop over batches does
+not wait for the device. They also compile work that is not one method. The weights are arguments of
+the program. Models of one structure therefore share it, and it keeps no model alive.
 
 Legend: b batch, h height, w width, c channels, g codebooks.
 """

@@ -165,7 +165,8 @@ class Prior(Constructed, nnx.Module):
                 class of every image if the prior is class-conditional.
 
         Raises:
-            InputError: if labels are given to a prior without classes, or the codes do not fit.
+            InputError: if labels are given to a prior without classes, or the codes do not have the
+                shapes of the coarser grids.
         """
         if label is not None and not self.num_classes:
             raise InputError("labels were given, but this prior is unconditional")
@@ -228,13 +229,14 @@ class Prior(Constructed, nnx.Module):
         """Draw the codes of images or, with a tokenizer, the images.
 
         Image n depends only on ``(key, n)``, its own class and its own known codes, as for
-        `pixelprior.sample`. Sampling compiles once per prior, number, method and kind of
+        `pixelprior.sample`. Sampling compiles once per structure, number, method and kind of
         strategies. It may be called inside other jitted code.
 
         Args:
             key: a typed JAX key.
             num: number of images.
-            label: classes of the images; None draws from a class-conditional prior without a class.
+            label: classes of the images; None for the null class, which is trained only with
+                ``label_dropout`` above 0.
             strategy: strategies for every level, see `pixelprior.sample`; or one such sequence for
                 each level, the coarsest first.
             guidance: see `Guided`; None for none.

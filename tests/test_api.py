@@ -215,7 +215,7 @@ WRONG = {
     ),
     "a name without a run": (
         lambda m: pp.sample(m.model, KEY, 2, label="cat"),
-        "only a run knows the names of classes",
+        "names of classes need a run, got 'cat' for a model",
     ),
     "a label for an unconditional model": (
         lambda m: pp.sample(m.plain, KEY, 2, label=1),
@@ -261,7 +261,7 @@ WRONG = {
         lambda m: pp.decode(m.tokenizer, [CODES[0], CODES[1] + 8]),
         r"expected symbols in \[0, 8\)",
     ),
-    "codes of a model of pixels": (
+    "codes of a pixel model": (
         lambda m: pp.encode(m.plain, X),
         "expected a tokenizer or its run, got a PixelCNN",
     ),
@@ -346,7 +346,7 @@ WRONG = {
         lambda m: pp.log_prob(m.prior, CODES, label=[0, 3]),
         r"expected labels in \[0, 3\), got 3; leave label out",
     ),
-    "strategies of levels for a model of pixels": (
+    "strategies of levels for a pixel model": (
         lambda m: pp.sample(m.plain, KEY, 2, strategy=[[pp.Greedy()]]),
         "strategy must be a strategy",
     ),

@@ -574,7 +574,7 @@ def test_codes_may_come_as_any_integers():
     [
         (TWO, 1, "one model for each of 2 grids, got 1"),
         (ONE, 2, "one model for each of 1 grids, got 2"),
-        ((), 0, "one model for each of 0 grids, got 0"),
+        ((), 0, "grids must be a list of the grids of the codes"),
         ((Grid(2, 2, 1, 2), Grid(4, 6, 1, 2)), 2, "one multiple of 2 x 2, got 4 x 6"),
         ((Grid(2, 4, 1, 2), Grid(1, 2, 1, 2)), 2, "one multiple of 2 x 4, got 1 x 2"),
         ((Grid(2, 2, 1, 2), Grid(5, 5, 1, 2)), 2, "one multiple of 2 x 2, got 5 x 5"),

@@ -35,8 +35,8 @@ def reconstruct(root: Path, run: str, trained: pp.Run) -> None:
         maps = np.moveaxis(np.asarray(level)[0], -1, 0)
         st.image(png_bytes(as_colours(maps / (grid.levels - 1)), side=SIDE // 3))
         st.caption(
-            f"{name}: {grid.height} x {grid.width} codes out of {grid.levels}. Each "
-            "colour stands for one code."
+            f"{name}: {grid.height} x {grid.width} codes, each one of {grid.levels} "
+            "values. Each colour is one code."
         )
 
 

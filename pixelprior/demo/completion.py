@@ -27,8 +27,8 @@ CANVAS = 320
 TOUCHED = 0.25
 """Smallest painted share of a pixel that counts as painted."""
 
-PARTS = ("top half", "left half", "all but what I paint")
-BY_HAND = "what I draw"
+PARTS = ("top half", "left half", "all but the painted part")
+BY_HAND = "my drawing"
 
 
 class _Part(NamedTuple):
@@ -49,7 +49,7 @@ def complete(root: Path, run: str, trained: pp.Run) -> None:
     part = _by_hand(run, trained) if kind == BY_HAND else _of_an_image(root, run, trained, kind)
     if part is None:
         return
-    st.caption("Known pixels guide only the pixels that are drawn later: to the right and below.")
+    st.caption("Known pixels condition only later pixels: the rest of the row, and all rows below.")
     num = st.slider("Completions", 1, 36, 9)
     pixels = to_pixels(part.symbols, trained.data["levels"])
     st.image(_enlarged(grey_where_unknown(pixels, part.mask)[0]))
@@ -95,7 +95,9 @@ def _of_an_image(root: Path, run: str, trained: pp.Run, kind: str) -> _Part | No
 def _by_hand(run: str, trained: pp.Run) -> _Part | None:
     height, width, channels = trained.data["shape"]
     down_to = st.checkbox(
-        "Dark pixels are known too, down to my lowest stroke", value=True, key=f"{run}/down_to"
+        "All pixels down to my lowest stroke are known, also the dark ones",
+        value=True,
+        key=f"{run}/down_to",
     )
     strokes = _canvas(f"{run}/strokes", height, width, None, "#ffffff")
     touched = strokes >= TOUCHED

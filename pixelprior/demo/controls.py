@@ -15,7 +15,9 @@ IN_TURN = "all in turn"
 def request_controls(trained: pp.Run) -> Request:
     """Ask for seed, class, temperature, top-k, top-p and guidance, if the run supports them."""
     with st.sidebar:
-        seed = st.number_input("Seed", 0, 2**32 - 1, 0, help="One seed gives one picture.")
+        seed = st.number_input(
+            "Seed", 0, 2**32 - 1, 0, help="The same seed and settings give the same images."
+        )
         names = list(trained.data["class_names"])
         label = None
         if trained.config["class_conditional"] and names:
@@ -30,7 +32,7 @@ def request_controls(trained: pp.Run) -> Request:
                 4.0,
                 1.0,
                 0.1,
-                help="Above 1: closer to the class.",
+                help="1: the model itself. Above 1: more typical of the class. 0: no class.",
             )
             # Scale 1 is the model itself. Without guidance it costs half as much.
             guidance = None if scale == 1.0 else scale
@@ -53,7 +55,14 @@ def adapted(request: Request, trained: pp.Run) -> Request:
 
 def _strategies(level: str, most: int) -> tuple[Strategy, ...]:
     of = f" of the {level} codes" if level else ""
-    temperature = st.slider(f"Temperature{of}", 0.05, 2.0, 1.0, 0.05)
+    temperature = st.slider(
+        f"Temperature{of}",
+        0.05,
+        2.0,
+        1.0,
+        0.05,
+        help="Below 1: likely values are more likely. Above 1: more variety.",
+    )
     top_k = st.slider(f"Top-k{of}", 1, most, most, help="Draw only from the k likeliest values.")
     top_p = st.slider(
         f"Top-p{of}",
@@ -61,7 +70,7 @@ def _strategies(level: str, most: int) -> tuple[Strategy, ...]:
         1.0,
         1.0,
         0.05,
-        help="Total probability of the kept values.",
+        help="Draw only from the likeliest values with this total probability.",
     )
     # Always use all three strategies, so that other numbers need no new compilation.
     return pp.Temperature(temperature), pp.TopK(top_k), pp.TopP(top_p)

@@ -32,8 +32,8 @@ def likelihood(root: Path, run: str, trained: pp.Run) -> None:
             f"{run}/likelihood",
             above(original, shaded(bits, model.grid)),
             settings,
-            f"{bits.sum():.1f} bits, {bits.sum() / model.grid.size:.3f} per dimension. Dark pixels "
-            f"cost no bits, the brightest at least {uniform_bits(model.grid):.1f} bits.",
+            f"{bits.sum():.1f} bits, {bits.sum() / model.grid.size:.3f} per dimension. "
+            f"{_scale(model.grid)}",
         )
         return
     prior, tokenizer = trained.model, trained.tokenizer
@@ -47,8 +47,15 @@ def likelihood(root: Path, run: str, trained: pp.Run) -> None:
             f"{run}/likelihood/{name}",
             shaded(bits, grid),
             {**settings, "level": name},
-            f"{name}: {bits.sum():.1f} bits for {grid.size} codes. Dark codes cost no bits.",
+            f"{name}: {bits.sum():.1f} bits for {grid.size} codes. {_scale(grid)}",
         )
+
+
+def _scale(grid: pp.Grid) -> str:
+    """Explain the brightness of a map of bits."""
+    return (
+        f"Black: 0 bits. White: {uniform_bits(grid):.1f} bits or more, as if all values were equal."
+    )
 
 
 def _class_of(run: str, trained: pp.Run, subject: Subject) -> Int[Array, " 1"] | None:

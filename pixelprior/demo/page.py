@@ -67,7 +67,8 @@ def _show(root: Path) -> None:
         run = st.selectbox("Run", runs)
         trained = trained_run(root, run)
         shape = "x".join(map(str, trained.data["shape"]))
-        st.caption(f"{trained.task} of {trained.data['name']} {shape}; {trained.provenance}")
+        kind = "pixel model" if trained.task == "pixels" else trained.task
+        st.caption(f"{kind} of {trained.data['name']}, {shape}; {trained.provenance}")
     views = _views(trained)
     chosen = st.radio("What to do", list(views), horizontal=True, label_visibility="collapsed")
     views[chosen](root, run, trained)

@@ -68,7 +68,7 @@ def _watch(
     columns: int | None,
 ) -> None:
     st.session_state.pop(name, None)
-    bar, picture = st.progress(0.0, "compiling, if it is the first time ..."), st.empty()
+    bar, picture = st.progress(0.0, "compiling (first time only) ..."), st.empty()
     st.button("Stop", key=f"{name}/stop")
     for number, pixels in enumerate(frames, start=1):
         done = f"{number} of {total} rows"

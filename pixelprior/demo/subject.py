@@ -58,7 +58,7 @@ def choose_subject(
     file = st.file_uploader(
         "Image", [suffix.lower() for suffix in FORMATS] + ["jpg"], key=f"{key}/file"
     )
-    invert = st.checkbox("Light becomes dark", key=f"{key}/invert", help="For dark ink on paper.")
+    invert = st.checkbox("Invert brightness", key=f"{key}/invert", help="For dark ink on paper.")
     if file is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Training digits from the page, for users without a trained run."""
+"""Training digits from the page, if that run is missing or unfinished."""
 
 import json
 import subprocess
@@ -42,7 +42,7 @@ def offer_training(root: Path) -> None:
         return
     st.write(
         "Train a small model on 1,797 handwritten digits. The data is included. Training takes "
-        "about a minute on two CPU cores, and a stopped training resumes."
+        "about a minute on two CPU cores. A stopped training can be resumed."
     )
     if st.button("Train digits", type="primary"):
         said = tempfile.TemporaryFile("w+")
@@ -64,7 +64,7 @@ def _watch(path: Path) -> None:
     st.progress(step / steps if steps else 0.0, f"training digits: step {step}{told}")
     drawn = sorted(RunFolder(path).samples.glob("*.png"))
     if drawn:
-        st.image(drawn[-1].read_bytes(), caption="drawn while training")
+        st.image(drawn[-1].read_bytes(), caption="samples at the last step shown")
     if st.button("Stop training", help="Training saves its state and can resume later."):
         process.terminate()
         process.wait()

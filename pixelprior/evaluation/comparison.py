@@ -83,7 +83,7 @@ def check_comparable(runs: Mapping[str, tuple[Mapping[str, Any], Mapping[str, An
     for name, (config, _) in runs.items():
         if config.get("task") != "pixels":
             raise InputError(
-                f"{name} is a run of the task {config.get('task')!r}; only models of pixels can be "
+                f"{name} is a run of the task {config.get('task')!r}; only pixel models can be "
                 "compared"
             )
     what = {

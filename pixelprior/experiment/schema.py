@@ -34,7 +34,7 @@ _TRAINING: dict[str, type] = {
     "warmup_steps": int,  # steps of a linear increase from 0
     "plateau_factor": float,  # "plateau" multiplies the rate by this if the loss is stuck
     "plateau_patience": int,  # "plateau" waits this many times checkpoint_every steps
-    "weight_decay": float,  # applies to matrices and kernels only
+    "weight_decay": float,  # not for biases and codebooks
     "clip_norm": float,  # largest global norm of a gradient, after clipping
     "skip_norm": float,  # a step with a larger norm is skipped; 0 to skip none
     "ema_decay": float,  # decay of the averaged weights
@@ -252,7 +252,7 @@ def _check_runs(runs: Mapping[str, Any]) -> None:
                 f"names in config.runs must be of letters, digits, '_', '-' and '.', got {name!r}"
             )
         if not isinstance(run, Mapping) or run.get("task") != "pixels":
-            raise InputError(f"config.runs.{name} must be the config of a model of pixels")
+            raise InputError(f"config.runs.{name} must be the config of a pixel model")
         try:
             check_config(run)
         except InputError as error:

@@ -1,6 +1,7 @@
 """Base of all models: an exact distribution over grids, factored in raster order.
 
-Legend: b batch, h height, w width, c channels, d features.
+Legend: b batch, h height, w width, c channels, d features, e features of an embedding, k columns of
+a step, v values per symbol.
 
 A model's network runs in two ways with the same weights.
 

@@ -1,6 +1,6 @@
 """Diagonal BiLSTM: two LSTMs across the diagonals, from the upper left and the upper right.
 
-Legend: b batch, h height, w width, d features, l layers, c features of the context.
+Legend: b batch, h height, w width, c channels, d features, k columns of a step.
 
 The network is a 7x7 convolution that excludes its own position, then residual layers of two LSTMs
 each [1, section 3.2]. The *rightwards* LSTM takes its states from the left and from above. The

@@ -1,6 +1,6 @@
 """Gated PixelCNN: two streams of convolutions, without a blind spot.
 
-Legend: b batch, h height, w width, d features, l layers, k kernel columns.
+Legend: b batch, h height, w width, c channels, d features, k columns of a step.
 
 The *vertical* stream reads the rows above and never the current row. The *horizontal* stream reads
 the current row, and takes in the vertical stream at every layer. Masked convolutions alone leave a

@@ -38,7 +38,8 @@ class Guided(AutoregressiveModel):
         scale: guidance scale; may be a traced value.
 
     Raises:
-        InputError: if the model has no classes, no null class, or several scales.
+        InputError: if the model has no classes or no null class, or is not in raster order
+            (`MultiScale`).
     """
 
     context_encoder: "_BothConditions"
@@ -50,8 +51,7 @@ class Guided(AutoregressiveModel):
             raise InputError("guidance needs a class-conditional model; this one is unconditional")
         if not model.context_shape.null_class:
             raise InputError(
-                "guidance needs a model that knows the null class; train one with label_dropout "
-                "above 0"
+                "guidance needs a model with a null class; train one with label_dropout above 0"
             )
         self.grid = model.grid
         self.dtype = model.dtype

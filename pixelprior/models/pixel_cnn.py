@@ -1,6 +1,7 @@
 """PixelCNN: a stack of masked convolutions.
 
-Legend: b batch, h height, w width, d features, l layers.
+Legend: b batch, h height, w width, c channels, d features, e features of an embedding, k columns of
+a step.
 
 The network is a 7x7 convolution that excludes its own position, then residual blocks [1, figure 5
 and table 1]. A block reduces the features with a 1x1 convolution, applies a 3x3 convolution that

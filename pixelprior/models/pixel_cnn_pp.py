@@ -1,6 +1,7 @@
 """PixelCNN++: two streams through several resolutions, with skip connections.
 
-Legend: b batch, h height, w width, d features, k blocks, H and W: h and w halved, rounded up.
+Legend: b batch, h height, w width, c channels, d features, k columns of a step, H and W: h and w
+halved, rounded up.
 
 A *vertical* stream ``v`` reads the rows above. A *horizontal* stream ``x`` reads all other earlier
 positions in raster order. Both streams follow a *downward path* to coarser resolutions, then an

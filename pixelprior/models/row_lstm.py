@@ -1,7 +1,6 @@
 """Row LSTM: an LSTM that runs down the rows, a whole row at a time.
 
-Legend: b batch, h height, w width, d features, k columns of the state kernel, c features of the
-context.
+Legend: b batch, h height, w width, c channels, d features, k columns of a step.
 
 The network is a 7x7 convolution that excludes its own position, then residual LSTM layers. A
 layer's state at a position comes from the layer's input there and to the left, and from the states

@@ -9,7 +9,7 @@ Where we deviate from them:
 
 - Positions are pixels, not channels. The head applies the chain rule to the channels of a pixel.
 - The input is a small masked convolution (see `RasterStem`), not the previous pixel alone. Without
-  it, a training of a few minutes spends most of its time on learning that neighbours matter.
+  it, a short training mostly learns that neighbours matter.
 - Position embeddings are learned vectors, one per row and one per column.
 - The context is added to the inputs of each block's attention and perceptron.
 - An attention window is a number of rows. Keys and values are stored for this number of rows.

@@ -66,15 +66,16 @@ def fit(
 
     Examples:
         >>> run = pp.fit("digits", num_steps=600)
-        >>> codes = pp.fit("digits:vqvae")
-        >>> prior = pp.fit("digits:prior", tokenizer=codes)
+        >>> tokenizer = pp.fit("digits:vqvae")
+        >>> prior = pp.fit("digits:prior", tokenizer=tokenizer)
         >>> run = pp.fit(pp.GatedPixelCNN(grid, rngs=nnx.Rngs(0)), images, num_steps=2000)
 
     Args:
         recipe: the name of a recipe, like "digits" or "digits:vqvae", or a model: a pixel model, a
             tokenizer or a prior. ``pixelprior configs`` lists the recipes.
-        images: uint8 pixels or integer symbols, ``[n, h, w, c]`` or ``[n, h, w]``, NumPy or JAX.
-            A fifth of them becomes the test split, a tenth of the rest the validation split.
+        images: uint8 pixels or integer symbols, ``[n, h, w, c]`` or ``[n, h, w]``, NumPy or JAX. A
+            fifth of them becomes the test split. The share ``validation_fraction`` of the rest, by
+            default a tenth, becomes the validation split.
         labels: the class of each image, integers from 0.
         workdir: the run folder, new or to resume; by default everything stays in memory.
         tokenizer: the run of the tokenizer of a prior, or its folder. For the recipe of a
@@ -134,7 +135,7 @@ def _report(progress: bool | Report) -> Report:
 def _check_model(model: Any) -> GridModel | VQVAE | Prior:
     if not isinstance(model, GridModel | VQVAE | Prior):
         raise InputError(
-            "expected the name of a recipe, or a model of pixels, a tokenizer or a prior, got "
+            "expected the name of a recipe, or a pixel model, a tokenizer or a prior, got "
             f"{type(model).__name__}"
         )
     return model

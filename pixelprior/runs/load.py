@@ -25,7 +25,10 @@ def load_trained(
     averaged: bool = True,
     report: Report = only_warnings,
 ) -> Run:
-    """Load a trained run from its folder. Neither its data nor its config file is needed.
+    """Load a trained run from its folder. Its data set and its recipe are not needed.
+
+    Examples:
+        >>> run = pp.load_trained("runs/digits")
 
     Args:
         workdir: the run folder.
@@ -34,7 +37,8 @@ def load_trained(
         report: receives a caution for each damaged checkpoint.
 
     Raises:
-        InputError: if there is no run, or it has no checkpoint that can be read.
+        InputError: if there is no run, it has no checkpoint that can be read, or ``checkpoint`` is
+            unknown.
     """
     # Imported here to keep `import pixelprior` fast. Orbax takes most of a second to import.
     from pixelprior.training.checkpoints import Checkpoints
@@ -73,7 +77,16 @@ def load(workdir: str | Path) -> Any:
     """Load the model of a run, with the averaged weights of its best checkpoint.
 
     The model is a pixel model, a tokenizer or a prior. `load_trained` can load other weights. It
-    also returns the tokenizer of a prior and the facts of the run. Both raise the same errors.
+    also returns the tokenizer of a prior and the facts of the run.
+
+    Examples:
+        >>> model = pp.load("runs/digits")
+
+    Args:
+        workdir: the run folder.
+
+    Raises:
+        InputError: as `load_trained` does.
     """
     return load_trained(workdir).model
 
@@ -105,5 +118,5 @@ def _rebuild(config: Mapping[str, Any], data: Mapping[str, Any]) -> GridModel | 
             seed=config["seed"],
         )
     raise InputError(
-        f"the run's config.json names the task {task!r}, which this version does not know"
+        f"the run's config.json names the task {task!r}, which this version does not support"
     )

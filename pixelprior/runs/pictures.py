@@ -111,7 +111,7 @@ def _likelihoods(run: Run, request: Request, subject: Subject) -> Pictures:
     """Real images above the bits of their pixels."""
     if run.task != "pixels":
         raise InputError(
-            "--mode=likelihood shades pixels by their bits, and is for models of pixels; this run "
+            "--mode=likelihood shades pixels by their bits, and is for pixel models; this run "
             f"is a {run.task}"
         )
     model = run.model
@@ -182,7 +182,7 @@ def _images(run: Run, request: Request, subject: Subject) -> RunImages:
 def _vqvae(run: Run, mode: str) -> VQVAE:
     if run.vqvae is None:
         raise InputError(
-            f"--mode={mode} is for tokenizers and priors, but this run is a model of pixels, which "
+            f"--mode={mode} is for tokenizers and priors, but this run is a pixel model, which "
             "has no codes; leave --mode out to sample from it"
         )
     return run.vqvae

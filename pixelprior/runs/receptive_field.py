@@ -30,6 +30,6 @@ def check_has_field(run: Run) -> None:
     """Raise an InputError unless a run has a pixel model in raster order."""
     if not isinstance(run.model, AutoregressiveModel):
         raise InputError(
-            "a receptive field is that of a model of pixels in raster order; this run is of the "
+            "a receptive field is that of a pixel model in raster order; this run is of the "
             f"task {run.task!r}, with a {type(run.model).__name__}"
         )

@@ -136,7 +136,7 @@ def _of_pixels(run: Run, request: Request, known: Known | None) -> Samples:
         model = Guided(model, request.guidance)
     if len(request.strategies) != 1:
         raise InputError(
-            f"a model of pixels takes one temperature, got {len(request.strategies)}; several are "
+            f"a pixel model takes one temperature, got {len(request.strategies)}; several are "
             "for the levels of priors"
         )
     num_classes, levels = model.context_shape.num_classes, model.grid.levels

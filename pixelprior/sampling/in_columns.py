@@ -23,7 +23,8 @@ from pixelprior.sampling.strategies import Strategy
 class InColumns:
     """Sampler that draws each row in blocks of columns, by fixed-point iteration.
 
-    *Above* runs once per row. *Left* runs on a block of columns until their symbols stop changing.
+    `start_row` runs once per row. `step` runs on a block of columns until their symbols stop
+    changing.
 
     With one column at a time nothing is guessed. Every position is evaluated once, so an image
     costs one evaluation of the network in all. Wider blocks take fewer steps, but each step does

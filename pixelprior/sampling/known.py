@@ -10,7 +10,7 @@ from pixelprior.grid import Grid
 from pixelprior.nn.embedding import OUTSIDE
 
 UNKNOWN = OUTSIDE
-"""Marks a symbol that must be drawn."""
+"""Value of a symbol that must be drawn: -1, so arrays of known symbols have a signed type."""
 
 
 def check_known(known: Int[Array, "b h w c"], grid: Grid, num: int) -> Int[Array, "b h w c"]:

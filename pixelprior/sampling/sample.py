@@ -52,9 +52,9 @@ def sample(
     Image n depends only on ``(key, n)``, its own context and its own known symbols. Drawing 64
     images at once, or 16 with ``first_image`` 0, 16, 32 and 48, gives the same images.
 
-    The function compiles once per model, shape and method, and may be called inside jitted code.
-    Outside jitted code, the images are split over all devices if they divide evenly. They are then
-    moved back to the model's device.
+    The function compiles once per structure of the model, shape and method, and may be called
+    inside jitted code. Outside jitted code, the images are split over all devices if they divide
+    evenly. They are then moved back to the model's device.
 
     Known symbols stay unchanged. All others are drawn one after the other, given the earlier
     symbols in the model's order. Known symbols therefore condition only later symbols. The unknown

@@ -56,7 +56,7 @@ class Temperature:
         if _is_number(self.temperature) and not 0 < self.temperature < float("inf"):
             raise InputError(
                 f"temperature must be a number above 0, got {self.temperature} "
-                "(close to 0 is close to always taking the likeliest level)"
+                "(close to 0 is close to always taking the likeliest value)"
             )
 
     def __call__(self, logits: Float[Array, "*n v"]) -> Float[Array, "*n v"]:
@@ -171,7 +171,7 @@ def strategies_from(
     """
     if greedy:
         if temperature != 1.0 or not (top_k is top_p is min_p is None):
-            raise InputError("greedy takes the likeliest level alone; leave other settings out")
+            raise InputError("greedy always takes the likeliest value; leave other settings out")
         return (Greedy(),)
     strategies: list[Strategy] = []
     if temperature != 1.0:

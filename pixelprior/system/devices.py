@@ -13,7 +13,6 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Int
 
 from pixelprior.errors import InputError
-from pixelprior.sizes import check_sizes
 
 
 def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
@@ -41,10 +40,9 @@ def split_by_batch(mesh: Mesh) -> NamedSharding:
 
 def check_batch_size(batch_size: int, mesh: Mesh, *, parts: int = 1) -> None:
     """Raise an InputError unless every device gets equally many images in each part of a batch."""
-    check_sizes(batch_size=batch_size)
-    if batch_size % (mesh.size * parts):
+    if not isinstance(batch_size, int) or batch_size < 1 or batch_size % (mesh.size * parts):
         among = f"the {mesh.size} devices" + (f" times the {parts} parts" if parts > 1 else "")
-        raise InputError(f"batch_size must be a positive multiple of {among}, got {batch_size}")
+        raise InputError(f"batch_size must be a positive multiple of {among}, got {batch_size!r}")
 
 
 def rows_here(batch_size: int, mesh: Mesh) -> Int[np.ndarray, " r"]:

@@ -2,8 +2,8 @@
 
 All code for Orbax checkpoints is in this module. A checkpoint has three parts: ``weights``,
 ``averaged`` and ``optimizer``. Sampling therefore reads only the weights it needs. The file
-``checksums.json`` covers all files of these parts. It is written last and read first. Decoders do
-not always notice a damaged file, and Orbax reports one in a thousand lines.
+``checksums.json`` covers all files of these parts. It is written last and read first. Decoders may
+accept a damaged file, and an error message of Orbax is very long.
 """
 
 import json
@@ -91,7 +91,8 @@ class Checkpoints:
     def save(self, state: TrainState, *, validation_loss: float | None = None) -> None:
         """Save a state under its step, in the background. The step must not be saved already.
 
-        A checkpoint without a validation loss can be resumed from, but is never the best.
+        A checkpoint without a validation loss can be resumed from, and is the best only if no
+        checkpoint has a validation loss.
         """
         parts = _parts(state)
         items = {name: ocp.args.StandardSave(parts[name]) for name in _PARTS}

@@ -14,8 +14,8 @@ _SPLITS = ("train", "validation", "test")
 class EventFile:
     """Writer of a TensorBoard file.
 
-    Each process writes its own file, and TensorBoard merges the files of one run. A resumed run
-    makes TensorBoard drop what a killed process wrote after the resume step.
+    Each process writes its own file, and TensorBoard merges the files of one run. When a run
+    resumes, TensorBoard discards records after the resume step.
 
     Args:
         folder: folder of the files.

@@ -97,7 +97,7 @@ def _muon() -> optax.GradientTransformation:
     direction = optax.contrib.muon(
         1.0, muon_weight_dimension_numbers=matrices, consistent_rms=0.2, adam_weight_decay=0.0
     )
-    # Muon already points downhill. The other directions do not.
+    # The transformation muon of optax includes the sign of descent. The others do not.
     return optax.chain(direction, optax.scale(-1.0))
 
 

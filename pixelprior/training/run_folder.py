@@ -3,6 +3,7 @@
 config.json      resolved config of the experiment
 data.json        facts about the data that the model needs: grid, classes, names of splits
 checkpoints/     weights, averaged weights and optimizer
+damaged_checkpoints/  checkpoints that could not be read
 metrics.jsonl    one record per line
 events/          the same records, and the pictures, for TensorBoard
 samples/         pictures made during training
@@ -96,14 +97,14 @@ class RunFolder:
             self._check_claim(config, data)
             if not is_first() and not (self.path / "data.json").exists():
                 raise InputError(
-                    f"the first process has made the work folder {self.path}, but this one does "
+                    f"the first process has made the run folder {self.path}, but this one does "
                     "not find it; give a --workdir on a file system that all processes share"
                 )
             self.samples.mkdir(parents=True, exist_ok=True)
             probe_folder(self.path)
         except OSError as error:
             raise InputError(
-                f"the work folder {self.path} cannot be written ({error.strerror}); "
+                f"the run folder {self.path} cannot be written ({error.strerror}); "
                 "give another with --workdir"
             ) from error
         if not is_first():

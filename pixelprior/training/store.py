@@ -54,7 +54,7 @@ class Store(abc.ABC):
 
     @abc.abstractmethod
     def save(self, state: TrainState, *, validation_loss: float | None = None) -> None:
-        """Keep a state. Without a validation loss it is never the best one."""
+        """Keep a state. It is the best one without a validation loss only if no state has one."""
 
     @abc.abstractmethod
     def wait(self) -> None:

@@ -202,7 +202,7 @@ def _no_label(label: Any, num: int) -> InputError:
 
 def _class_index(subject: Any, name: str) -> int:
     if not isinstance(subject, Run):
-        raise InputError(f"only a run knows the names of classes, got {name!r}; give an index")
+        raise InputError(f"names of classes need a run, got {name!r} for a model; give an index")
     index = subject.class_index(name)
     assert index is not None
     return index
@@ -252,7 +252,7 @@ def pixels_of(tokenizer: VQVAE, images: Any) -> Float[Array, "b h w c"]:
     """Return images as pixels in [0, 1]; integers are symbols in the grid of the tokenizer.
 
     Raises:
-        InputError: if the images do not have the shape of the tokenizer.
+        InputError: if ``images`` is not an array of the tokenizer's shape with pixels in range.
     """
     if isinstance(images, list | tuple):
         raise InputError(

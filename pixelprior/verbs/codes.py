@@ -28,7 +28,8 @@ def encode(tokenizer: Any, images: Any) -> list[Int[Array, "b _ _ g"]]:
         One int32 map of codes for each level, the coarsest first.
 
     Raises:
-        InputError: if there is no tokenizer, or the images do not have its shape.
+        InputError: if there is no tokenizer, or ``images`` is not an array of its shape with pixels
+            in range.
     """
     keep_compiled_programs()
     model = tokenizer_of(tokenizer)
@@ -74,7 +75,8 @@ def reconstruct(tokenizer: Any, images: Any) -> Float[Array, "b h w c"]:
         Pixels in [0, 1].
 
     Raises:
-        InputError: if there is no tokenizer, or the images do not have its shape.
+        InputError: if there is no tokenizer, or ``images`` is not an array of its shape with pixels
+            in range.
     """
     keep_compiled_programs()
     model = tokenizer_of(tokenizer)

@@ -70,14 +70,17 @@ def sample(
         key: a JAX key, ``jax.random.key(seed)``.
         num: the number of images.
         label: one class for all images, by index (or name, for a run), or an array with one class
-            for each image.
+            for each image. None draws without a class, if the model has a null class.
         context: a `Context` instead of a label, for models that accept a map.
         strategy: a change of the distribution of every symbol, such as `Temperature`, or several
             that are applied in turn. A prior also accepts one such sequence for each level, the top
             first.
         known: the known symbols, with `UNKNOWN` elsewhere; for a prior a list of maps.
         guidance: the scale of classifier-free guidance; 1 is the model itself, None is no guidance.
-        method: "auto", "cached", "fixed_point", "whole_grids", "naive", or a `Sampler`.
+        method: "auto" chooses a fast sampler. "cached" draws pixel by pixel, "fixed_point" guesses
+            rows and corrects them, and "whole_grids" guesses whole grids. "naive" runs the network
+            over the whole grid for every pixel. A `Sampler` is possible too. All give the same
+            images.
         first_image: the number of the first image.
         tokenizer: a tokenizer or its run, to turn the codes of a prior into images.
 
@@ -107,7 +110,7 @@ def sample(
             key, num, label=given, guidance=guidance, tokenizer=decoder, **settings
         )
     if tokenizer is not None:
-        raise InputError("tokenizer is for the codes of a prior; this is a model of pixels")
+        raise InputError("tokenizer is for the codes of a prior; this is a pixel model")
     here = context_of(model, distribution, label, context, num)
     return sample_grids(guided(distribution, guidance), key, num, context=here, **settings)
 
@@ -172,7 +175,7 @@ def log_prob(
 ) -> Float[Array, " b"]:
     """Compute the log-probability of images or codes, in nats.
 
-    The function compiles once for each shape, so the second call takes milliseconds.
+    The first call for each shape compiles.
 
     Examples:
         >>> nats = -pp.log_prob(model, images, label=3)
@@ -184,6 +187,9 @@ def log_prob(
         context: see `sample`.
         guidance: see `sample`; only for pixel models.
 
+    Returns:
+        float32 ``[b]``, in nats.
+
     Raises:
         InputError: if an argument does not fit the model.
     """
@@ -192,7 +198,7 @@ def log_prob(
     check_guidance(guidance)
     if isinstance(distribution, Prior):
         if guidance is not None:
-            raise InputError("log_prob takes guidance for models of pixels alone; leave it out")
+            raise InputError("log_prob takes guidance for pixel models alone; leave it out")
         Grid.check_maps(x, distribution.grids)
         given = prior_labels(model, distribution, label, context, len(x[0]))
         return jitted.log_prob(distribution, x, given)

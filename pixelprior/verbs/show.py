@@ -66,7 +66,7 @@ def show(
     owner = model_of(model)
     if not isinstance(owner, GridModel):
         raise InputError(
-            "codes are shown as a list of maps; integer images need a model of pixels, "
+            "codes are shown as a list of maps; integer images need a pixel model, "
             f"got a {type(owner).__name__}"
         )
     levels = owner.grid.levels

@@ -175,10 +175,10 @@ def test_what_is_no_ones_mistake_keeps_its_trace_and_loses_no_other_run(tmp_path
     [
         (lambda runs: runs.clear(), "at least one run"),
         (lambda runs: runs.update({"../c": runs["a"]}), r"letters, digits, .* got '../c'"),
-        (lambda runs: runs.update({"b": 3}), "config.runs.b must be the config of a model of pix"),
+        (lambda runs: runs.update({"b": 3}), "config.runs.b must be the config of a pixel model"),
         (
             lambda runs: runs["b"].update(task="tokenizer"),
-            "config.runs.b must be the config of a model of pixels",
+            "config.runs.b must be the config of a pixel model",
         ),
         (lambda runs: runs["b"].update(lr=1), "config.runs.b: the config has unknown keys: lr"),
         (
@@ -348,7 +348,7 @@ def test_runs_that_cannot_be_compared(compared, tmp_path):
     (other / "data.json").write_text(json.dumps(data | {"levels": 16}))
     refused("other and pixel_cnn cannot be compared: the levels", ours, other)
     (other / "config.json").write_text(json.dumps(config | {"task": "tokenizer"}))
-    refused("other is a run of the task 'tokenizer'; only models of pixels", ours, other)
+    refused("other is a run of the task 'tokenizer'; only pixel models", ours, other)
     (tmp_path / "file").write_text("here")
     refused("cannot be written .*--out", ours, out=tmp_path / "file" / "out")
     refused("make its folder", ours, json_file=tmp_path / "no" / "x.json")

@@ -213,7 +213,7 @@ def test_a_test_image_is_completed(server, opened, known):
     assert any((drawn != halves[0][1]).any() for _, drawn in halves)
 
 
-@pytest.mark.parametrize("known", ["what I draw", "all but what I paint"])
+@pytest.mark.parametrize("known", ["my drawing", "all but the painted part"])
 def test_what_is_drawn_by_hand_is_known_or_is_not(server, opened, known):
     page = opened(server.url)
     choose(page, "Complete")
@@ -271,8 +271,8 @@ def test_a_tokenizer_reconstructs_and_walks(server, opened):
     page = opened(server.url)
     choose_option(page, "Run", "vqvae2")
     expect(page.get_by_text("above its reconstruction: MSE")).to_be_visible()
-    expect(page.get_by_text("bottom: 4 x 4 codes out of 8")).to_be_visible()
-    expect(page.get_by_text("top: 2 x 2 codes out of 8")).to_be_visible()
+    expect(page.get_by_text("bottom: 4 x 4 codes, each one of 8 values")).to_be_visible()
+    expect(page.get_by_text("top: 2 x 2 codes, each one of 8 values")).to_be_visible()
     _, settings = downloaded(page)
     assert settings["run"] == "vqvae2" and settings["image"] == "test image 0"
     choose(page, "Walk")

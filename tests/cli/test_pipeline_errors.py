@@ -268,9 +268,9 @@ COLD = strategies_from(temperature=0.8)
     ("run", "settings", "message"),
     [
         ("digits", {"mode": "reconstruct"}, "--mode=reconstruct is for tokenizers and priors"),
-        ("digits", {"mode": "random_codes"}, "this run is a model of pixels"),
+        ("digits", {"mode": "random_codes"}, "this run is a pixel model"),
         ("digits", {"strategies": [COLD, COLD]}, "takes one temperature, got 2"),
-        ("digits", {"guidance": 2.0}, "guidance needs a model that knows the null class"),
+        ("digits", {"guidance": 2.0}, "guidance needs a model with a null class"),
         ("vqvae", {}, "this run is a tokenizer, which has nothing to sample from"),
         (
             "vqvae",

@@ -164,7 +164,7 @@ def test_runs_of_other_data_cannot(changes, message):
 
 
 def test_runs_of_other_tasks_cannot():
-    with pytest.raises(InputError, match="b is a run of the task 'prior'; only models of pixels"):
+    with pytest.raises(InputError, match="b is a run of the task 'prior'; only pixel models"):
         check_comparable({"a": ({"task": "pixels"}, DATA), "b": ({"task": "prior"}, {})})
 
 

@@ -272,7 +272,7 @@ def test_tokenizers_that_cannot_be_built(settings, message):
         (VECTOR | {"codebook_size": 0}, "codebook_size must be an integer of at least 1, got 0"),
         (VECTOR | {"decay": "fast"}, "config.quantizer.decay must be a number, got 'fast'"),
         (VECTOR | {"decay": True}, "config.quantizer.decay must be a number, got True"),
-        (VECTOR | {"decay": 1.0}, "decay must be at least 0 and below 1, got 1.0"),
+        (VECTOR | {"decay": 1.0}, r"decay must be a number in \[0, 1\), got 1.0"),
         (VECTOR | {"cosine": 1}, "config.quantizer.cosine must be True or False, got 1"),
         (VECTOR | {"learning": "slow"}, "learning must be one of .* got 'slow'"),
         (VECTOR | {"num_codebooks": 3}, "features must be a multiple of num_codebooks=3, got 4"),

@@ -317,8 +317,9 @@ def test_a_recipe_opens_with_the_commands_that_run_it(recipe):
 
 @every_recipe
 def test_what_a_recipe_points_to_is_there(recipe):
-    # "`pixelprior.experiment.TASKS` says what each key means".
-    assert "`pixelprior.experiment.TASKS` says" in recipes()[recipe].get_config.__doc__
+    # "`TASKS` in ``pixelprior/experiment/schema.py`` describes the keys".
+    file = re.search(r"`TASKS` in ``(\S+)``", recipes()[recipe].get_config.__doc__)[1]
+    assert "\nTASKS: " in (Path(__file__).parents[2] / file).read_text()
 
 
 @every_experiment

@@ -136,9 +136,9 @@ def test_errors_say_what_to_do(tmp_path):
         save_grid(symbols.astype(np.float32), 2, path)
     with pytest.raises(ValueError, match=r"\[0, 2\)"):
         save_images(symbols + 1, 2, tmp_path)
-    with pytest.raises(ValueError, match="got 0 and"):
+    with pytest.raises(ValueError, match="columns must be an integer of at least 1, got 0"):
         save_grid(symbols, 2, path, columns=0)
-    with pytest.raises(ValueError, match="and 0"):
+    with pytest.raises(ValueError, match="scale must be an integer of at least 1, got 0"):
         save_grid(symbols, 2, path, scale=0)
     assert not path.exists()
 

@@ -562,7 +562,7 @@ def test_guidance_of_the_null_class_is_the_model_without_a_class():
     [
         ("none", "needs a class-conditional model; .* unconditional"),
         ("map", "needs a class-conditional model; .* unconditional"),
-        ("class", "needs a model that knows the null class"),
+        ("class", "needs a model with a null class"),
     ],
 )
 def test_a_model_without_classes_or_the_null_class_cannot_be_guided(kind, message):

@@ -174,5 +174,5 @@ def test_layers_of_a_stack_start_differently():
 
 
 def test_an_empty_stack_is_refused():
-    with pytest.raises(InputError, match="at least one layer, got num_layers=0"):
+    with pytest.raises(InputError, match="num_layers must be an integer of at least 1, got 0"):
         Stack(Affine, 0, rngs=nnx.Rngs(0))

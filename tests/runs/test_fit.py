@@ -171,7 +171,7 @@ def test_warm_up_follows_the_number_of_steps():
     [
         (["digit"], {}, "did you mean digits"),
         (["digits:vqvea"], {}, "did you mean vqvae"),
-        ([3], {}, "expected the name of a recipe, or a model"),
+        ([3], {}, "expected the name of a recipe, or a pixel model"),
         (["digits"], {"learning_rat": 1.0}, "there is no setting learning_rat; did you mean lea"),
         (["digits"], {"model": {"feature": 1}}, "there is no setting model.feature; did you mean"),
         (["digits"], {"num_steps": 0}, "num_steps must be above 0"),

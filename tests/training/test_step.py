@@ -124,7 +124,9 @@ def test_a_step_moves_nothing_between_host_and_device(parts):
 # Batches in parts.
 
 
-@pytest.mark.parametrize("parts", [2, 3, 6])
+@pytest.mark.parametrize(
+    "parts", [2, *(pytest.param(parts, marks=pytest.mark.slow) for parts in (3, 6))]
+)
 def test_a_batch_in_parts_takes_the_same_step(parts):
     batch = one_batch()
     state, step = setup(small_model(num_classes=3))
@@ -153,6 +155,7 @@ def test_parts_draw_their_own_dropout():
     assert float(metrics.metrics["bits_per_dim"]) != drawn[0]
 
 
+@pytest.mark.slow
 def test_a_batch_in_parts_needs_less_memory():
     model = small_model(features=32, num_layers=3)
     batch = one_batch(size=96)

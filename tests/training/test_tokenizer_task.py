@@ -195,6 +195,7 @@ def test_codebooks_learn_the_same_from_a_batch_in_parts():
     assert metrics_in_parts == pytest.approx(metrics, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_codebooks_that_are_parameters_learn_by_their_loss_and_are_not_decayed():
     histories = [train("loss", decay)[0] for decay in (0.0, 0.5)]
     one, other = (list(quantizers(history[:2])) for history in histories)
