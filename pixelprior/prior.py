@@ -63,7 +63,8 @@ class Prior(Constructed, nnx.Module):
             ``null_class``, ``map_features`` and ``rngs``. A model's class works, or a
             `functools.partial` of it.
         num_classes: number of classes, without the null class; 0 if unconditional.
-        label_dropout: share of the labels hidden in training; at 0 there is no guidance.
+        label_dropout: share of the labels hidden in training. At 0 the null class stays
+            untrained, and guidance is refused.
         context_features: width of the networks that carry coarser codes up.
         context_num_blocks: number of their residual blocks, on every grid on the way.
         rngs: source of the initial weights.

@@ -154,6 +154,9 @@ class DiagonalBiLSTM(AutoregressiveModel):
         first_kernel_size: size of the first convolution's kernel; odd.
         rngs: random number generators for the initial weights.
         common: settings of every model; see `AutoregressiveModel`.
+
+    Raises:
+        InputError: if ``first_kernel_size`` is even or below 3.
     """
 
     def __init__(

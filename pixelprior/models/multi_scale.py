@@ -63,7 +63,8 @@ class MultiScale(GridModel):
         common: settings of every model of the chain; see `AutoregressiveModel`.
 
     Raises:
-        InputError: if there are fewer than two scales, or ``factor`` is below 2.
+        InputError: if there are fewer than two scales, ``factor`` is below 2, or a kernel size is
+            even or below 3.
     """
 
     def __init__(

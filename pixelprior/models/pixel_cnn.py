@@ -90,6 +90,9 @@ class PixelCNN(AutoregressiveModel):
         first_kernel_size: size of the first convolution's kernel; odd.
         rngs: random number generators for the initial weights.
         common: settings of every model; see `AutoregressiveModel`.
+
+    Raises:
+        InputError: if a kernel size is even or below 3.
     """
 
     def __init__(

@@ -161,6 +161,10 @@ class PixelSNAIL(AutoregressiveModel):
             grid has fewer.
         rngs: random number generators for the initial weights.
         common: settings of every model; see `AutoregressiveModel`.
+
+    Raises:
+        InputError: if a kernel size is even or below 3, or ``num_heads`` does not divide
+            ``features``.
     """
 
     def __init__(

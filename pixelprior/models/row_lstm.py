@@ -99,7 +99,7 @@ class RowLSTM(AutoregressiveModel):
         common: settings of every model; see `AutoregressiveModel`.
 
     Raises:
-        InputError: if ``kernel_size`` is even or below 3.
+        InputError: if a kernel size is even or below 3.
     """
 
     def __init__(

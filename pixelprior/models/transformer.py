@@ -109,6 +109,10 @@ class Transformer(AutoregressiveModel):
         first_kernel_size: size of the kernel of the convolution before the blocks; odd.
         rngs: random number generators for the initial weights.
         common: settings of every model; see `AutoregressiveModel`.
+
+    Raises:
+        InputError: if ``first_kernel_size`` is even or below 3, or ``num_heads`` does not divide
+            ``features``.
     """
 
     def __init__(

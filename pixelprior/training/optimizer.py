@@ -73,10 +73,9 @@ def last_learning_rate(state: Any, schedule: Callable[[Any], Any]) -> float:
 
 
 def _is_decayed(weights: Any) -> Any:
-    """Select kernels and tables, whether or not layers are stacked along a leading axis.
+    """Select all weights except biases and codebooks, also if layers are stacked along an axis.
 
-    Biases do not decay. Codebooks do not decay either: a code belongs where the vectors that choose
-    it are.
+    Codebooks do not decay, because a code belongs where the vectors that choose it are.
     """
     return _by_path(
         weights, lambda path: not any("bias" in name or "codebook" in name for name in path)

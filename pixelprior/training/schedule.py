@@ -15,7 +15,7 @@ def make_schedule(
 
     The rate rises linearly to its peak. Then "constant" keeps it, and "plateau" keeps it until the
     optimizer lowers it. "cosine" and "linear" fall to 0. "inverse_sqrt" is the peak times the root
-    of ``warmup_steps / step``.
+    of ``warmup_steps / step``; without a warm-up, of ``1 / (step + 1)``.
     """
     # A falling schedule needs a step to fall in, also when the whole run is warm-up.
     falling = max(num_steps - warmup_steps, 1)
