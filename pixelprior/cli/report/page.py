@@ -68,7 +68,7 @@ def _group(
 ) -> str:
     task, name, shape, symbols, description, _ = runs[0].group
     size = "x".join(map(str, shape))
-    kinds = {"pixels": "Models of pixels", "tokenizer": "Tokenizers", "prior": "Priors over codes"}
+    kinds = {"pixels": "Pixel models", "tokenizer": "Tokenizers", "prior": "Priors over codes"}
     note = runs[0].measured.get("note")
     measured = runs[0].measured
     articles = "".join(_run(run, pictures[run.name]) for run in runs)
