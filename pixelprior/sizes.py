@@ -1,4 +1,4 @@
-"""Checks of the sizes that constructors take."""
+"""Checks of sizes and shares, for constructors and other functions."""
 
 import numbers
 

@@ -11,7 +11,7 @@ from pixelprior.demo.subject import choose_subject
 from pixelprior.figures.plots import as_colours
 from pixelprior.figures.sheets import above, png_bytes
 from pixelprior.runs.pictures import WALK, between, reconstructed
-from pixelprior.tokenizers.vqvae import level_names
+from pixelprior.tokenizers.code_maps import level_names
 
 
 def reconstruct(root: Path, run: str, trained: pp.Run) -> None:

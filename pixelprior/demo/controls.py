@@ -7,7 +7,7 @@ import streamlit as st
 import pixelprior as pp
 from pixelprior.runs.samples import Request
 from pixelprior.sampling.strategies import Strategy
-from pixelprior.tokenizers.vqvae import level_names
+from pixelprior.tokenizers.code_maps import level_names
 
 IN_TURN = "all in turn"
 

@@ -13,7 +13,7 @@ from pixelprior.demo.shown import show
 from pixelprior.demo.subject import Subject, choose_subject
 from pixelprior.figures.sheets import above
 from pixelprior.runs.pictures import shaded, uniform_bits
-from pixelprior.tokenizers.vqvae import level_names
+from pixelprior.tokenizers.code_maps import level_names
 
 
 def likelihood(root: Path, run: str, trained: pp.Run) -> None:
@@ -54,7 +54,7 @@ def likelihood(root: Path, run: str, trained: pp.Run) -> None:
 def _scale(grid: pp.Grid) -> str:
     """Explain the brightness of a map of bits."""
     return (
-        f"Black: 0 bits. White: {uniform_bits(grid):.1f} bits or more, as if all values were equal."
+        f"Black: 0 bits. Brightest: {uniform_bits(grid):.1f} bits, a uniform distribution, or more."
     )
 
 

@@ -17,8 +17,8 @@ from pixelprior.evaluation.code_use import CodeUse, code_counts, code_use
 from pixelprior.evaluation.likelihood import standard_error
 from pixelprior.system.devices import put_batch, rows_here, to_host
 from pixelprior.tokenizers import VQVAE
+from pixelprior.tokenizers.code_maps import level_names
 from pixelprior.tokenizers.likelihoods import DiscretizedLogistic, as_pixels
-from pixelprior.tokenizers.vqvae import level_names
 
 NO_BITS = (
     "no bits/dim: this decoder is trained by squared error and gives pixels no probability; one "

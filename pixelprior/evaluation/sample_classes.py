@@ -16,7 +16,7 @@ from pixelprior.evaluation.classifier import Classifier, accuracy, train_classif
 from pixelprior.evaluation.features import Images
 from pixelprior.system.prng import named_key
 from pixelprior.tokenizers import VQVAE
-from pixelprior.tokenizers.vqvae import random_codes
+from pixelprior.tokenizers.code_maps import random_codes
 
 AT_ONCE = 64  # images
 

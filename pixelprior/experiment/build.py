@@ -14,10 +14,10 @@ from pixelprior.models.base import COMMON_DEFAULTS
 from pixelprior.prior import Prior
 from pixelprior.system.prng import named_key
 from pixelprior.tokenizers import TOKENIZERS, VQVAE
+from pixelprior.tokenizers.code_maps import level_names
 from pixelprior.tokenizers.finite_scalar_quantizer import FiniteScalarQuantizer
 from pixelprior.tokenizers.quantizer import Quantizer
 from pixelprior.tokenizers.vector_quantizer import VectorQuantizer
-from pixelprior.tokenizers.vqvae import level_names
 
 QUANTIZERS: dict[str, type[Quantizer]] = {
     "vector": VectorQuantizer,

@@ -11,7 +11,7 @@ from pixelprior.models import MODELS, GridModel
 from pixelprior.nn.constructed import constructor_arguments
 from pixelprior.prior import Prior
 from pixelprior.tokenizers import VQVAE, VectorQuantizer
-from pixelprior.tokenizers.vqvae import level_names
+from pixelprior.tokenizers.code_maps import level_names
 
 NOT_FOR_CONFIGS = ("grid", "num_classes", "null_class", "map_features")
 

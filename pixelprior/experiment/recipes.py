@@ -20,7 +20,7 @@ from ml_collections import ConfigDict
 from pixelprior.errors import InputError
 
 _PACKAGE = "pixelprior.configs"
-UNTRAINED = "A starting point: its first steps were checked, and no run was trained to its end."
+UNTRAINED = "A starting point: the model can be built, but was not trained to its end."
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,7 +23,7 @@ from pixelprior.runs.parts import grey_where_unknown, known_codes, known_mask, k
 from pixelprior.runs.run import Run
 from pixelprior.runs.samples import Known, Numbers, Pixels, Request, class_columns, samples_of
 from pixelprior.tokenizers import VQVAE
-from pixelprior.tokenizers.vqvae import random_codes
+from pixelprior.tokenizers.code_maps import random_codes
 
 WALK = 8
 """Number of images in a walk from one image to another, with both included."""

@@ -15,7 +15,7 @@ from pixelprior.runs.load import load_trained
 from pixelprior.runs.run import Run
 from pixelprior.runs.tokenizer import TokenizerRun, make_codes, open_tokenizer_run
 from pixelprior.system.processes import first_then_others
-from pixelprior.tokenizers.vqvae import level_names
+from pixelprior.tokenizers.code_maps import level_names
 from pixelprior.training.run_folder import RunFolder, differences
 from pixelprior.training.tasks import PriorTask
 

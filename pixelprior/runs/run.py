@@ -12,7 +12,7 @@ from pixelprior.errors import InputError
 from pixelprior.evaluation.read import read_symbols
 from pixelprior.experiment import open_data
 from pixelprior.tokenizers import VQVAE
-from pixelprior.tokenizers.vqvae import level_names
+from pixelprior.tokenizers.code_maps import level_names
 from pixelprior.training.metrics import read_metrics
 from pixelprior.training.run_folder import RunFolder
 
@@ -121,7 +121,7 @@ class Run:
             return names.index(label)
         try:
             return int(label)
-        except ValueError:
+        except (ValueError, TypeError):
             raise InputError(
                 f"label must be the number or the name of a class ({', '.join(names) or 'none'}), "
                 f"got {label!r}"

@@ -28,7 +28,7 @@ from pixelprior.sampling.methods import check_method
 from pixelprior.sampling.rows import num_rows, sample_rows
 from pixelprior.sampling.sample import sample
 from pixelprior.sampling.strategies import Strategy
-from pixelprior.tokenizers.vqvae import level_names
+from pixelprior.tokenizers.code_maps import level_names
 
 Numbers = Int[np.ndarray, " n"]
 Pixels = Float[np.ndarray, "n h w c"]

@@ -44,9 +44,8 @@ from pixelprior.errors import InputError
 from pixelprior.grid import Grid, check_grid
 from pixelprior.nn.compiled import compiled
 from pixelprior.nn.constructed import Constructed
-from pixelprior.nn.initializers import linear
-from pixelprior.nn.residual import Downsample, ResidualTower, Upsample
 from pixelprior.sizes import check_sizes
+from pixelprior.tokenizers.level import Level
 from pixelprior.tokenizers.likelihoods import LIKELIHOODS, as_pixels
 from pixelprior.tokenizers.quantizer import CodeStatistics, Quantized, Quantizer
 from pixelprior.tokenizers.vector_quantizer import VectorQuantizer
@@ -70,51 +69,6 @@ class TokenizerLoss(NamedTuple):
     codebook: Float[Array, ""]
     squared_error: Float[Array, ""]
     statistics: list[CodeStatistics]
-
-
-class _Level(nnx.Module):
-    """Encoder, quantizer and decoder of one level."""
-
-    def __init__(
-        self,
-        c: int,
-        known: int,
-        out: int,
-        *,
-        stride: int,
-        features: int,
-        residual_features: int,
-        num_residual_blocks: int,
-        quantizer: Quantizer,
-        rngs: nnx.Rngs,
-    ):
-        def tower(channels: int) -> ResidualTower:
-            return ResidualTower(
-                channels, features, r=residual_features, depth=num_residual_blocks, rngs=rngs
-            )
-
-        self.down = Downsample(c, features, stride, rngs=rngs)
-        self.encoder = tower(features)
-        self.project = linear(features + known, quantizer.features, rngs=rngs)
-        self.quantizer = quantizer
-        self.decoder = tower(quantizer.features + known)
-        self.up = Upsample(features, out, stride, rngs=rngs)
-
-    def encode(self, x: Float[Array, "b s*h s*w c"]) -> Float[Array, "b h w f"]:
-        return self.encoder(self.down(x))
-
-    def quantize(
-        self,
-        encoded: Float[Array, "b h w f"],
-        known: Float[Array, "b h w f"] | None,
-        key: Array | None,
-    ) -> Quantized:
-        return self.quantizer(self.project(_join(encoded, known)), key)
-
-    def decode(
-        self, vectors: Float[Array, "b h w q"], known: Float[Array, "b h w f"] | None
-    ) -> Float[Array, "b s*h s*w out"]:
-        return self.up(self.decoder(_join(vectors, known)))
 
 
 def _check_codes(tokenizer: "VQVAE", codes: Sequence[Int[Array, "b _ _ g"]]) -> None:
@@ -180,7 +134,7 @@ class VQVAE(Constructed, nnx.Module):
         self.likelihood = LIKELIHOODS[likelihood](grid)
         levels, code_grids = [], []
         for number, (stride, (height, width)) in enumerate(zip(strides, sizes, strict=True)):
-            level = _Level(
+            level = Level(
                 features if number else grid.channels,
                 # Features decoded by the coarser levels.
                 features if number < len(strides) - 1 else 0,
@@ -324,9 +278,7 @@ class VQVAE(Constructed, nnx.Module):
         known = None
         for number, level in enumerate(reversed(self._levels)):
             here = encoded[number]
-            level.quantizer.start(
-                level.project(_join(here, known)), jax.random.fold_in(key, number)
-            )
+            level.quantizer.start(level.vectors(here, known), jax.random.fold_in(key, number))
             known = level.decode(level.quantize(here, known, None).vectors, known)
 
     def _encoders(self, pixels: Float[Array, "b h w c"]) -> list[Float[Array, "b _ _ f"]]:
@@ -376,32 +328,6 @@ class VQVAE2(VQVAE):
         super().__init__(grid, strides=strides, **settings)
 
 
-def level_names(num_levels: int) -> tuple[str, ...]:
-    """Return the names of the levels, the coarsest first. The first, or only, one is "top"."""
-    if num_levels == 1:
-        return ("top",)
-    between = [f"middle_{n}" for n in range(1, num_levels - 1)]
-    return ("top", *(["middle"] if len(between) == 1 else between), "bottom")
-
-
-def random_codes(
-    key: Array, images: Int[Array, " n"], grids: Sequence[Grid]
-) -> list[Int[Array, "n _ _ g"]]:
-    """Draw every code uniformly and independently: a baseline for a prior.
-
-    The codes of image n depend only on ``(key, n)``.
-    """
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, images)
-    return [
-        jax.vmap(
-            lambda k, number=number, grid=grid: jax.random.randint(
-                jax.random.fold_in(k, number), grid.shape, 0, grid.levels
-            )
-        )(keys)
-        for number, grid in enumerate(grids)
-    ]
-
-
 def _quantizer_maker(
     quantizer: Callable[..., Quantizer] | None, features: int
 ) -> Callable[..., Quantizer]:
@@ -416,12 +342,6 @@ def _quantizer_maker(
         f"quantizer must make a quantizer for each level, called with rngs, got {came}; give "
         "functools.partial(VectorQuantizer, 64, codebook_size=512), for example"
     )
-
-
-def _join(
-    here: Float[Array, "b h w f"], known: Float[Array, "b h w e"] | None
-) -> Float[Array, "b h w f+e"]:
-    return here if known is None else jnp.concatenate([here, known], axis=-1)
 
 
 def _sizes(grid: Grid, strides: Sequence[int]) -> list[tuple[int, int]]:

@@ -133,6 +133,17 @@ def check_num(num: Any) -> None:
         raise InputError(f"num must be an integer of at least 1, got {num!r}")
 
 
+def check_request(
+    model: GridModel | Prior, key: Any, num: Any, strategy: Any, first_image: Any, guidance: Any
+) -> None:
+    """Raise an InputError unless the arguments for drawing fit, apart from conditions."""
+    check_key(key)
+    check_num(num)
+    check_strategy(strategy, by_level=isinstance(model, Prior))
+    check_first_image(first_image, num)
+    check_guidance(guidance)
+
+
 def check_first_image(first_image: Any, num: int) -> None:
     """Raise an InputError unless ``first_image`` is the number of an image."""
     if isinstance(first_image, jax.Array):

@@ -22,11 +22,8 @@ from pixelprior.sampling.sampler import Sampler
 from pixelprior.sampling.strategies import Strategy
 from pixelprior.system.compilation_cache import keep_compiled_programs
 from pixelprior.verbs.arguments import (
-    check_first_image,
     check_guidance,
-    check_key,
-    check_num,
-    check_strategy,
+    check_request,
     context_of,
     distribution_of,
     guided,
@@ -93,11 +90,7 @@ def sample(
     """
     keep_compiled_programs()
     distribution = distribution_of(model)
-    check_key(key)
-    check_num(num)
-    check_strategy(strategy, by_level=isinstance(distribution, Prior))
-    check_first_image(first_image, num)
-    check_guidance(guidance)
+    check_request(distribution, key, num, strategy, first_image, guidance)
     check_method(method)
     settings: dict[str, Any] = dict(
         strategy=strategy, known=known, method=method, first_image=first_image
@@ -151,11 +144,7 @@ def sample_rows(
     """
     keep_compiled_programs()
     distribution = distribution_of(model)
-    check_key(key)
-    check_num(num)
-    check_strategy(strategy, by_level=isinstance(distribution, Prior))
-    check_first_image(first_image, num)
-    check_guidance(guidance)
+    check_request(distribution, key, num, strategy, first_image, guidance)
     settings: dict[str, Any] = dict(strategy=strategy, known=known, first_image=first_image)
     if isinstance(distribution, Prior):
         _check_learned(model)

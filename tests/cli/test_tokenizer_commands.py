@@ -13,7 +13,7 @@ from PIL import Image
 from pixelprior.cli.evaluate_run import evaluate_run
 from pixelprior.experiment import open_data
 from pixelprior.runs.load import load_trained
-from pixelprior.tokenizers.vqvae import random_codes
+from pixelprior.tokenizers.code_maps import random_codes
 from tests.cli.calls import RUN_FILES, draw_files, jitted
 
 TEST_IMAGES = 359

@@ -26,7 +26,7 @@ from pixelprior.grid import Grid
 from pixelprior.models import MODELS
 from pixelprior.prior import Prior
 from pixelprior.tokenizers import TOKENIZERS, VQVAE
-from pixelprior.tokenizers.vqvae import level_names
+from pixelprior.tokenizers.code_maps import level_names
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "configs"

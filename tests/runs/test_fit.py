@@ -66,6 +66,21 @@ def test_a_model_on_arrays_in_memory(in_memory, stripes):
     chex.assert_shape(images, (3, 4, 6, 1))
 
 
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (lambda run: run.read([]), r"split must be one of train, validation, test of .*, got \[\]"),
+        (lambda run: run.read("tset"), "split must be one of .*, got 'tset'"),
+        (lambda run: run.class_index([]), r"label must be the number or the name .*, got \[\]"),
+        (lambda run: pp.evaluate(run, split="tset"), "split must be one of .*, got 'tset'"),
+        (lambda run: pp.evaluate(run, batch_size="x"), "batch_size must be .*, got 'x'"),
+    ],
+)
+def test_a_run_refuses_what_does_not_fit_it(in_memory, ask, words):
+    with pytest.raises(pp.InputError, match=words):
+        ask(in_memory[0])
+
+
 def test_progress_is_told_through_one_callback(in_memory):
     run, events = in_memory
     records = [

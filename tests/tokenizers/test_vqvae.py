@@ -11,11 +11,11 @@ from flax import nnx
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
 from pixelprior.tokenizers import TOKENIZERS, VQVAE, VQVAE2
+from pixelprior.tokenizers.code_maps import level_names, random_codes
 from pixelprior.tokenizers.finite_scalar_quantizer import FiniteScalarQuantizer
 from pixelprior.tokenizers.likelihoods import as_pixels
 from pixelprior.tokenizers.quantizer import CodeStatistics
 from pixelprior.tokenizers.vector_quantizer import VectorQuantizer
-from pixelprior.tokenizers.vqvae import level_names, random_codes
 from tests.compilations import compilations
 
 SIZES = dict(features=4, residual_features=3, num_residual_blocks=1)

@@ -16,8 +16,8 @@ from pixelprior.runs.evaluate.measure import Held, Measured
 from pixelprior.runs.run import Run
 from pixelprior.system.devices import put_batch
 from pixelprior.tokenizers import VQVAE
+from pixelprior.tokenizers.code_maps import level_names
 from pixelprior.tokenizers.likelihoods import as_pixels
-from pixelprior.tokenizers.vqvae import level_names
 
 
 def measure_prior(run: Run, held: Held, *, baselines: bool) -> Measured:

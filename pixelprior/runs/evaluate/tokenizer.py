@@ -12,7 +12,7 @@ from pixelprior.evaluation.read import read_symbols
 from pixelprior.evaluation.reconstruction import NO_BITS
 from pixelprior.runs.evaluate.measure import Held, Measured
 from pixelprior.runs.run import Run
-from pixelprior.tokenizers.vqvae import level_names
+from pixelprior.tokenizers.code_maps import level_names
 
 MEASURED_AT_ONCE = 1000  # number of images, for the baselines
 

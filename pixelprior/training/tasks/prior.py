@@ -20,7 +20,7 @@ from pixelprior.sampling.labels import labels_in_turn
 from pixelprior.system.devices import check_batch_size, rows_here
 from pixelprior.system.prng import named_key
 from pixelprior.tokenizers import VQVAE
-from pixelprior.tokenizers.vqvae import level_names
+from pixelprior.tokenizers.code_maps import level_names
 from pixelprior.training.task import Evaluation, Loss, Task
 
 
