@@ -156,7 +156,7 @@ OTHERS = [
     r"(\.venv/bin/)?pip install .*",
     r"python3 -m venv \.venv",
     r"source \.venv/bin/activate",
-    r"(\.venv/bin/)?python -m pytest .*",
+    r"(PIXELPRIOR_TESTS_OPTIMIZE=1 )?(\.venv/bin/)?python -m pytest .*",
     r"\.ci/run\s+#.*",
     r"python -m benchmarks\.\w+.*",  # that they exist: above
     r"streamlit run demo/app\.py -- --runs=runs",  # test_demo.py
