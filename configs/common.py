@@ -10,6 +10,8 @@ Config = dict[str, Any]
 
 IMAGES: Config = {
     "data_dir": "",
+    "class_depth": 1,
+    "skip_unreadable": False,
     "image_size": (0, 0),
     "validation_fraction": 0.1,
     "levels": 256,

@@ -10,7 +10,7 @@ from absl import flags, logging
 
 from pixelprior.cli.help import FlagGroups, help_text
 from pixelprior.errors import InputError
-from pixelprior.experiment.recipes import config_file, make_importable
+from pixelprior.experiment.recipes import make_importable
 from pixelprior.system.compilation_cache import keep_compiled_programs
 
 HELP = {"--help", "-help", "-h"}
@@ -52,8 +52,11 @@ def run(
 
 def _parse(arguments: Sequence[str]) -> list[str]:
     try:
-        return flags.FLAGS(_with_config_file(arguments))
-    except (flags.Error, InputError) as error:
+        return flags.FLAGS(arguments)
+    except flags.Error as error:
+        # absl puts the name of the flag before the message.
+        if isinstance(error.__context__, InputError):
+            _fail(str(error.__context__))
         # absl's words for a required flag that is missing.
         if missing := re.search(r"^flag --(\w+)=None: Flag --\w+ must have a value", str(error)):
             _fail(f"--{missing[1]} must be given; --help has an example of each flag")
@@ -62,8 +65,7 @@ def _parse(arguments: Sequence[str]) -> list[str]:
             "config" in flags.FLAGS
         ):
             _fail(f"--{key[1]} changes a config; give its recipe or file with --config before it")
-        # ml_collections puts a traceback into its message. The error of the config is at its end.
-        _fail(str(error).rpartition(f"{InputError.__module__}.{InputError.__name__}: ")[2].strip())
+        _fail(str(error))
     # ml_collections raises these for a key that the config does not have. For a value of the wrong
     # type it raises those of the next clause.
     except (KeyError, AttributeError) as error:
@@ -73,20 +75,6 @@ def _parse(arguments: Sequence[str]) -> list[str]:
         _fail(f"the config has no key {key[0] if key else words!r}; {hint}")
     except (TypeError, ValueError) as error:
         _fail(f"a --config.key=value flag does not fit the config: {error}")
-
-
-def _with_config_file(arguments: Sequence[str]) -> list[str]:
-    """Replace the name in ``--config=NAME`` and ``--config NAME`` by the path of its file."""
-    found = list(arguments)
-    for n, argument in enumerate(found):
-        flag, equals, value = argument.partition("=")
-        if flag not in ("--config", "-config"):
-            continue
-        if equals:
-            found[n] = f"{flag}={config_file(value)}"
-        elif n + 1 < len(found):
-            found[n + 1] = config_file(found[n + 1])
-    return found
 
 
 def _fail(message: str) -> NoReturn:

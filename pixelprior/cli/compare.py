@@ -11,6 +11,7 @@ from pixelprior.cli.tables.comparison import comparison_markdown, comparison_tab
 from pixelprior.data import to_pixels
 from pixelprior.evaluation.comparison import Row, check_comparable, ranked
 from pixelprior.evaluation.receptive_field import centre
+from pixelprior.experiment import SAME_PLACE, Place
 from pixelprior.figures.sheets import as_shades
 from pixelprior.runs.compare import Drawn, draw, gather, row, run_folders
 from pixelprior.runs.load import load_trained
@@ -26,6 +27,7 @@ def compare_runs(
     out: str | Path,
     json_file: str | Path | None,
     batch_size: int,
+    place: Place = SAME_PLACE,
 ) -> dict[str, Any]:
     """Measure runs of pixel models, print one table and write it with figures to a folder.
 
@@ -37,6 +39,7 @@ def compare_runs(
         out: the folder for the table and the figures; created if missing.
         json_file: the file for all results as JSON, or None.
         batch_size: the number of images to measure at once.
+        place: the place of the data, if they have moved.
 
     Returns:
         The content of the JSON file.
@@ -55,7 +58,7 @@ def compare_runs(
     drawn: dict[str, Drawn] = {}
     for number, (name, folder) in enumerate(folders.items(), 1):
         say(f"{name}, run {number} of {len(folders)}")
-        run = load_trained(folder.path, report=report)
+        run = load_trained(folder.path, **place._asdict(), report=report)
         compared = gather(name, run, split, batch_size=batch_size, whole=False, report=report)
         drawn[name] = draw(run)
         rows.append(row(compared, drawn[name]))

@@ -5,17 +5,21 @@ from typing import Any
 
 from pixelprior.cli.results import check_writable, write_json
 from pixelprior.cli.tables.cost import cost_table
+from pixelprior.experiment import SAME_PLACE, Place
 from pixelprior.runs.cost import cost_of
 from pixelprior.runs.load import load_trained
 from pixelprior.system.console import Terminal
 
 
-def measure_cost(workdir: str | Path, *, json_file: str | Path | None = None) -> dict[str, Any]:
+def measure_cost(
+    workdir: str | Path, *, json_file: str | Path | None = None, place: Place = SAME_PLACE
+) -> dict[str, Any]:
     """Measure the costs of a run, print them, and keep them in the run folder.
 
     Args:
         workdir: the run folder.
         json_file: another file for the results, or None.
+        place: the place of the data, if they have moved.
 
     Returns:
         The content of the JSON file.
@@ -25,7 +29,7 @@ def measure_cost(workdir: str | Path, *, json_file: str | Path | None = None) ->
     """
     check_writable(json_file)
     report = Terminal()
-    run = load_trained(workdir, report=report)
+    run = load_trained(workdir, **place._asdict(), report=report)
     result = cost_of(run)
     print("\n".join(cost_table(result)))
     assert run.folder is not None

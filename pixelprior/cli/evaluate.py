@@ -17,19 +17,25 @@ from pixelprior.cli import app
 from pixelprior.cli.compare import compare_runs
 from pixelprior.cli.cost import measure_cost
 from pixelprior.cli.evaluate_run import evaluate_run
+from pixelprior.cli.flag_uses import check_flags
 from pixelprior.cli.help import FlagGroups
+from pixelprior.cli.path_flags import DEFINE_path
 from pixelprior.cli.receptive_field import draw_receptive_field
 from pixelprior.cli.report.write import write_report
 from pixelprior.errors import InputError
+from pixelprior.experiment import Place
+from pixelprior.system.home import expand_home
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "The run folder to measure.")
+_WORKDIR = DEFINE_path("workdir", None, "The run folder to measure.")
+_DATA = DEFINE_path("data", None, "Folder or .npz file of the data set, if it has moved.")
+_DATA_DIR = DEFINE_path("data_dir", None, "Folder of TensorFlow Datasets, if it has moved.")
 _SPLIT = flags.DEFINE_enum("split", "test", ["test", "validation"], "Split to measure.")
-_JSON = flags.DEFINE_string("json", None, "File for the results, as JSON.")
-_PER_IMAGE = flags.DEFINE_string("per_image", None, "An .npz file for the values of each image.")
+_JSON = DEFINE_path("json", None, "File for the results, as JSON.")
+_PER_IMAGE = DEFINE_path("per_image", None, "An .npz file for the values of each image.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Number of images to score at once.")
 _BASELINES = flags.DEFINE_bool("baselines", True, "Fit and measure baselines too.")
 _NUM_SAMPLES = flags.DEFINE_integer("num_samples", 0, "Number of samples to draw and judge.")
-_SAMPLES = flags.DEFINE_string(
+_SAMPLES = DEFINE_path(
     "samples", None, "File of samples to judge, from sample.py --out=samples.npz; draws none."
 )
 _FEATURES = flags.DEFINE_enum(
@@ -39,14 +45,14 @@ _FEATURES = flags.DEFINE_enum(
     "Network whose features judge the samples: classifier, a small network trained on the same "
     "data set; or inception, the network of FID.",
 )
-_INCEPTION_WEIGHTS = flags.DEFINE_string(
+_INCEPTION_WEIGHTS = DEFINE_path(
     "inception_weights", None, "File of the Inception weights; by default they are downloaded."
 )
 _CHECKPOINT = flags.DEFINE_enum("checkpoint", "best", ["best", "latest"], "Checkpoint to load.")
 _AVERAGED = flags.DEFINE_bool(
     "averaged", True, "Use the moving average of the weights, not the raw ones."
 )
-_RECEPTIVE_FIELD = flags.DEFINE_string(
+_RECEPTIVE_FIELD = DEFINE_path(
     "receptive_field", None, "PNG file for a picture of the receptive field; measures nothing else."
 )
 _COST = flags.DEFINE_bool(
@@ -55,10 +61,10 @@ _COST = flags.DEFINE_bool(
 _COMPARE = flags.DEFINE_bool(
     "compare", False, "Compare the run folders that follow; a folder of runs counts as all of them."
 )
-_REPORT = flags.DEFINE_string(
+_REPORT = DEFINE_path(
     "report", None, "Folder for one HTML page of all results of the runs of --compare."
 )
-_OUT = flags.DEFINE_string("out", "compare", "Folder for the table and figures of --compare.")
+_OUT = DEFINE_path("out", "compare", "Folder for the table and figures of --compare.")
 
 FLAG_GROUPS: FlagGroups = {
     "One run": {
@@ -78,38 +84,46 @@ FLAG_GROUPS: FlagGroups = {
     },
     "Several runs": {"compare": "", "report": "report", "out": "compare"},
     "Results and work": {"json": "results.json", "per_image": "nats.npz", "batch_size": "16"},
+    "Data that have moved": {"data": "/data/faces", "data_dir": "/data/tensorflow_datasets"},
 }
 
-# The flags that each use of this script accepts.
-_FLAGS = {
-    "--compare": ("compare", "split", "json", "batch_size", "out"),
-    "--report": ("compare", "report", "split", "batch_size"),
-    "--cost": ("cost", "workdir", "json"),
+_ACCEPTED = {
+    "--compare": ("compare", "split", "json", "batch_size", "out", "data", "data_dir"),
+    "--report": ("compare", "report", "split", "batch_size", "data", "data_dir"),
+    "--cost": ("cost", "workdir", "json", "data", "data_dir"),
     "--receptive_field": ("receptive_field", "workdir", "checkpoint", "averaged"),
-    "an evaluation": (
+    "an evaluation of one run": (
         *("workdir", "split", "json", "batch_size", "baselines", "checkpoint", "averaged"),
         *("num_samples", "samples", "features", "inception_weights", "per_image"),
+        *("data", "data_dir"),
     ),
 }
+"""Flags that have an effect in each use."""
 
 
 def main(folders: Sequence[str]) -> None:
     """Call the function that the flags ask for, with the folders to compare."""
     field, workdir = _RECEPTIVE_FIELD.value, _WORKDIR.value
+    folders = [expand_home(folder) for folder in folders]
     asked = {
         "--report": _REPORT.value,
         "--compare": _COMPARE.value,
         "--cost": _COST.value,
         "--receptive_field": field,
     }
-    what = next((name for name, value in asked.items() if value), "an evaluation")
-    given = {name for names in _FLAGS.values() for name in names if flags.FLAGS[name].present}
-    for name in sorted(given - set(_FLAGS[what])):
-        raise InputError(f"--{name} is not for {what}; leave it out")
+    use = next((name for name, value in asked.items() if value), "an evaluation of one run")
+    check_flags(use, _ACCEPTED[use], FLAG_GROUPS)
+    place = Place(_DATA.value, _DATA_DIR.value)
     if _REPORT.value:
         if not _COMPARE.value:
             raise InputError("--report is of the runs that follow --compare")
-        write_report(folders, _REPORT.value, split=_SPLIT.value, batch_size=_BATCH_SIZE.value)
+        write_report(
+            folders,
+            _REPORT.value,
+            split=_SPLIT.value,
+            batch_size=_BATCH_SIZE.value,
+            place=place,
+        )
         return
     if _COMPARE.value:
         compare_runs(
@@ -118,6 +132,7 @@ def main(folders: Sequence[str]) -> None:
             out=_OUT.value,
             json_file=_JSON.value,
             batch_size=_BATCH_SIZE.value,
+            place=place,
         )
         return
     if folders:
@@ -128,7 +143,7 @@ def main(folders: Sequence[str]) -> None:
     if workdir is None:
         raise InputError("--workdir must be given: the folder of the run to measure")
     if _COST.value:
-        measure_cost(workdir, json_file=_JSON.value)
+        measure_cost(workdir, json_file=_JSON.value, place=place)
         return
     if field:
         draw_receptive_field(workdir, field, checkpoint=_CHECKPOINT.value, averaged=_AVERAGED.value)
@@ -146,6 +161,7 @@ def main(folders: Sequence[str]) -> None:
         features=_FEATURES.value,
         inception_weights=_INCEPTION_WEIGHTS.value,
         per_image=_PER_IMAGE.value,
+        place=place,
     )
 
 

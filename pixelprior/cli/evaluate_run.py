@@ -7,6 +7,7 @@ import numpy as np
 
 from pixelprior.cli.results import check_writable, write_json
 from pixelprior.cli.tables.evaluation import evaluation_table, samples_table
+from pixelprior.experiment import SAME_PLACE, Place
 from pixelprior.figures.sheets import save_grid
 from pixelprior.runs.evaluate.evaluation import prepare
 from pixelprior.runs.load import load_trained
@@ -28,6 +29,7 @@ def evaluate_run(
     features: str = "classifier",
     inception_weights: str | Path | None = None,
     per_image: str | Path | None = None,
+    place: Place = SAME_PLACE,
 ) -> dict[str, Any]:
     """Measure a run, print tables, and keep the results in the run folder.
 
@@ -44,6 +46,7 @@ def evaluate_run(
         features: the network whose features are compared: "classifier" or "inception".
         inception_weights: the file of Inception's weights; by default they are downloaded.
         per_image: an ``.npz`` file for the values of each image, or None.
+        place: the place of the data, if they have moved.
 
     Returns:
         The content of the JSON file: the run, the images and the results.
@@ -54,7 +57,9 @@ def evaluate_run(
     check_writable(json_file)
     check_writable(per_image)
     report = Terminal()
-    run = load_trained(workdir, checkpoint=checkpoint, averaged=averaged, report=report)
+    run = load_trained(
+        workdir, checkpoint=checkpoint, averaged=averaged, **place._asdict(), report=report
+    )
     folder = run.folder
     assert folder is not None  # the run was loaded from a folder
     evaluation = prepare(
@@ -86,7 +91,11 @@ def evaluate_run(
         result["samples"] = judged.result
         # A file can hold samples of another run, so reports do not show them.
         if samples is None:
-            kept = {"weights": run.provenance, **judged.result}
+            kept = {
+                "weights": run.provenance,
+                "contents": run.data["contents"],
+                **judged.result,
+            }
             folder.keep_evaluation(f"{split}_samples", kept, report)
         print("\n".join(["", *samples_table(judged.result, split)]))
     write_json(json_file, result)

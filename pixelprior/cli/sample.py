@@ -11,20 +11,24 @@ python sample.py --workdir=runs/prior --mode=reconstruct --out=reconstructions.p
 from absl import flags
 
 from pixelprior.cli import app
+from pixelprior.cli.flag_uses import check_flags
 from pixelprior.cli.help import FlagGroups
+from pixelprior.cli.path_flags import DEFINE_path
 from pixelprior.cli.sample_figures import FIGURES
-from pixelprior.cli.sample_files import sample_to_files
+from pixelprior.cli.sample_files import NUM, sample_to_files
 from pixelprior.errors import InputError
 from pixelprior.runs.pictures import KINDS
 from pixelprior.sampling.methods import AUTO, METHODS
 from pixelprior.sampling.strategies import strategies_from
 from pixelprior.system.devices import split_cpu
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "The run folder to sample from.", required=True)
-_OUT = flags.DEFINE_string(
+_WORKDIR = DEFINE_path("workdir", None, "The run folder to sample from.", required=True)
+_OUT = DEFINE_path(
     "out", None, "A .png or .npz file to write; with --individual, a folder.", required=True
 )
-_NUM = flags.DEFINE_integer("num", 64, "Number of images.")
+_NUM = flags.DEFINE_integer(
+    "num", None, "Number of images; by default 64, or one for each image of --images."
+)
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Number of images to draw at once.")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the images; image n of a seed is always the same.")
 _MODE = flags.DEFINE_enum(
@@ -38,11 +42,11 @@ _MODE = flags.DEFINE_enum(
     "random_codes: images of random codes; interpolate: walks between the codes of two test "
     "images.",
 )
-_KNOWN = flags.DEFINE_string(
+_KNOWN = DEFINE_path(
     "known", None, "Known part for --mode=complete: top, left, or a black and white picture of it."
 )
-_IMAGES = flags.DEFINE_string(
-    "images", None, "Images to complete instead of test images: folder:/path of image files."
+_IMAGES = DEFINE_path(
+    "images", None, "Images to use instead of test images: an image file, or folder:/path."
 )
 _TEMPERATURE = flags.DEFINE_list(
     "temperature", ["1"], "Temperature, or one for each level, the top first; below 1 is bolder."
@@ -59,7 +63,8 @@ _LABEL = flags.DEFINE_string(
     "label", None, "Class to draw, by number or name; by default all in turn."
 )
 _GUIDANCE = flags.DEFINE_float("guidance", None, "Strength of guidance; 1 is the model itself.")
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the data set, if it has moved.")
+_DATA = DEFINE_path("data", None, "Folder or .npz file of the data set, if it has moved.")
+_DATA_DIR = DEFINE_path("data_dir", None, "Folder of TensorFlow Datasets, if it has moved.")
 _METHOD = flags.DEFINE_enum(
     "method", AUTO, [AUTO, *METHODS], "Method of drawing; every method gives the same images."
 )
@@ -77,6 +82,7 @@ FLAG_GROUPS: FlagGroups = {
         "workdir": "runs/digits",
         "checkpoint": "latest",
         "averaged": "",
+        "data": "/data/faces",
         "data_dir": "/data/tensorflow_datasets",
     },
     "The pictures": {
@@ -99,10 +105,29 @@ FLAG_GROUPS: FlagGroups = {
     "The work": {"method": "fixed_point", "batch_size": "16"},
 }
 
+_ALWAYS = {"workdir", "out", "num", "mode", "checkpoint", "averaged", "overwrite"}
+_STRATEGIES = {"temperature", "top_k", "top_p", "min_p", "greedy"}
+_DRAWN = {"seed", "label", "guidance", "method"}
+_REAL_IMAGES = {"seed", "images", "data", "data_dir"}
+_FILES = {"batch_size", "grid", "individual"}
+
+_ACCEPTED = {
+    "sample": _ALWAYS | _DRAWN | _STRATEGIES | _FILES,
+    "complete": _ALWAYS | _DRAWN | _STRATEGIES | _REAL_IMAGES | _FILES | {"known"},
+    "progress": _ALWAYS | _DRAWN | _STRATEGIES,
+    "sweep": _ALWAYS | _DRAWN,
+    "likelihood": _ALWAYS | _REAL_IMAGES | _FILES | {"label"},
+    "reconstruct": _ALWAYS | _REAL_IMAGES | _FILES,
+    "random_codes": _ALWAYS | _FILES | {"seed"},
+    "interpolate": _ALWAYS | _REAL_IMAGES | _FILES,
+}
+"""Flags that have an effect in each mode."""
+
 
 def main() -> None:
     """Make the pictures that the flags ask for."""
-    split_cpu(min(_NUM.value, _BATCH_SIZE.value))
+    check_flags(f"--mode={_MODE.value}", _ACCEPTED[_MODE.value], FLAG_GROUPS)
+    split_cpu(min(_NUM.value or NUM, _BATCH_SIZE.value))
     sample_to_files(
         _WORKDIR.value,
         _OUT.value,
@@ -121,6 +146,7 @@ def main() -> None:
         ],
         mode=_MODE.value,
         guidance=_GUIDANCE.value,
+        data=_DATA.value,
         data_dir=_DATA_DIR.value,
         known=_KNOWN.value,
         images=_IMAGES.value,

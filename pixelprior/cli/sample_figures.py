@@ -44,16 +44,10 @@ def save_choices(run: Run, request: Request, out: Path, num: int) -> None:
     """Save the same samples at several temperatures and values of top-p.
 
     Raises:
-        InputError: if the run cannot be sampled from, the request has strategies of its own, or the
-            file is not .png.
+        InputError: if the run cannot be sampled from, or the file is not .png.
     """
     if out.suffix.lower() != ".png":
         raise InputError(f"--mode=sweep writes a .png file, got {out}")
-    if any(request.strategies):
-        raise InputError(
-            "--mode=sweep shows its own temperatures and values of top_p; leave temperature, "
-            "top_k, top_p, min_p and greedy out"
-        )
 
     def drawn(strategies: Sequence[Strategy]) -> Pixels:
         samples = samples_of(run, request._replace(strategies=[strategies]))

@@ -12,12 +12,15 @@ from pixelprior.runs.samples import Request
 from pixelprior.sampling.strategies import Strategy
 from pixelprior.system.console import Terminal, say
 
+NUM = 64
+"""Default number of pictures."""
+
 
 def sample_to_files(
     workdir: str | Path,
     out: str | Path,
     *,
-    num: int,
+    num: int | None,
     batch_size: int,
     seed: int,
     strategies: Sequence[Sequence[Strategy]],
@@ -29,39 +32,51 @@ def sample_to_files(
     overwrite: bool = False,
     mode: str = "sample",
     guidance: float | None = None,
+    data: str | None = None,
     data_dir: str | None = None,
     known: str | None = None,
     images: str | None = None,
 ) -> None:
     """Make ``num`` pictures and write them to one PNG or .npz file, or to a folder of PNG files.
 
-    The pictures are written batch by batch. A job that was interrupted continues after the
-    pictures on disk.
+    By default, each image of the user gives one picture, and otherwise there are 64. The pictures
+    are written batch by batch. A job that was interrupted continues after the pictures on disk.
 
     Raises:
         InputError: if the run cannot be read, a setting does not fit its model, or other files are
             in the place of the output.
     """
     out = Path(out)
-    if num < 1:
-        raise InputError(f"num must be at least 1, got {num}")
-    if batch_size < 1:
-        raise InputError(f"batch_size must be at least 1, got {batch_size}")
+    if num is not None and not 1 <= num < 2**31:
+        raise InputError(f"num must be in [1, 2**31), got {num}")
+    if not 1 <= batch_size < 2**31:
+        raise InputError(f"batch_size must be in [1, 2**31), got {batch_size}")
     if not 0 <= seed < 2**32:
         raise InputError(f"seed must be in [0, 2**32), got {seed}")
-    if mode == "interpolate" and num % WALK:
+    if mode == "interpolate" and num is not None and num % WALK:
         raise InputError(f"each walk has {WALK} images, so num must be a multiple, got {num}")
     report = Terminal()
-    run = load_trained(workdir, checkpoint=checkpoint, averaged=averaged, report=report)
+    run = load_trained(
+        workdir,
+        checkpoint=checkpoint,
+        averaged=averaged,
+        data=data,
+        data_dir=data_dir,
+        report=report,
+    )
     request = Request(seed, strategies, run.class_index(label), guidance, method)
-    subject = Subject(data_dir, images, known)
     if mode in FIGURES:
+        num = num or NUM
         check_free(out, overwrite)
         with refused_in_words(out):
             FIGURES[mode](run, request, out, num)
         say(f"{num} images in {out} ({run.provenance})")
         return
-    wanted = pictures(mode, run, request, subject)
+    subject = Subject(images, known)
+    wanted = pictures(mode, run, request, subject, report)
+    own_names = None if wanted.images is None else wanted.images.names
+    num = num or (NUM if own_names is None else len(own_names))
+    contents = None if wanted.images is None else wanted.images.contents
     # Too few images for one complete row are laid out like any others.
     columns = wanted.columns if wanted.columns and num >= wanted.columns else None
     # All settings that the pictures depend on. Samplers and batch sizes do not change them.
@@ -69,16 +84,35 @@ def sample_to_files(
         "mode": mode,
         "run": str(Path(workdir).resolve()),
         "data": run.data["name"],
+        "contents": run.data["contents"],
         "weights": run.provenance,
         **request._asdict(),
         **subject._asdict(),
+        "image_contents": contents,
         "strategies": repr(strategies),
         "method": None,
     }
     output = (
-        open_folder(out, about, overwrite=overwrite)
+        open_folder(
+            out, about, overwrite=overwrite, names=own_names and _file_names(own_names, num)
+        )
         if individual
         else open_file(out, about, overwrite=overwrite, columns=columns)
     )
     fill(output, wanted.draw, num, batch_size=batch_size, report=report)
     say(f"{num} images in {out} ({run.provenance})")
+
+
+def _file_names(names: Sequence[str], num: int) -> list[str]:
+    """Names of ``num`` pictures of images in turn, all different."""
+    found: list[str] = []
+    used: set[str] = set()
+    for number in range(num):
+        turn, place = divmod(number, len(names))
+        name = names[place] if turn == 0 else f"{names[place]}_{turn + 1}"
+        # Images of equal names can differ in their suffix, which is not kept.
+        while name.lower() in used:
+            name += "_"
+        used.add(name.lower())
+        found.append(name)
+    return found

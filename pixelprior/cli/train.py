@@ -11,28 +11,31 @@ python train.py ... --coordinator=HOST:PORT --num_processes=4 --process_id=0
 import signal
 
 from absl import flags
-from ml_collections import config_flags
 
 from pixelprior.cli import app
+from pixelprior.cli.config_flag import DEFINE_config
+from pixelprior.cli.flag_uses import check_flags
 from pixelprior.cli.help import FlagGroups
+from pixelprior.cli.path_flags import DEFINE_path
 from pixelprior.errors import InputError
+from pixelprior.experiment import Place
 from pixelprior.runs.train import plan_run, train_run
 from pixelprior.runs.train_list import plan_list, train_list
 from pixelprior.system.console import Terminal
 from pixelprior.system.processes import is_first, joined
 from pixelprior.training.profile import parse_steps
 
-_CONFIG = config_flags.DEFINE_config_file(
+_CONFIG = DEFINE_config(
     "config",
-    None,
     "Config file, or name of a recipe. The command `pixelprior configs` lists the recipes.",
-    lock_config=True,
 )
-_WORKDIR = flags.DEFINE_string("workdir", None, "The run folder, new or to resume.")
-_TOKENIZER = flags.DEFINE_string("tokenizer", None, "Run folder of the tokenizer, for a new prior.")
-_PRIOR = flags.DEFINE_string(
+_WORKDIR = DEFINE_path("workdir", None, "The run folder, new or to resume.")
+_TOKENIZER = DEFINE_path("tokenizer", None, "Run folder of the tokenizer, for a new prior.")
+_PRIOR = DEFINE_path(
     "prior", None, "Run folder of a prior with the levels that config.trained_levels leaves out."
 )
+_DATA = DEFINE_path("data", None, "Folder or .npz file of the data set, if it has moved.")
+_DATA_DIR = DEFINE_path("data_dir", None, "Folder of TensorFlow Datasets, if it has moved.")
 _ONLY = flags.DEFINE_list("only", None, "Names of the runs to train, if the config lists several.")
 _PLAN = flags.DEFINE_bool("plan", False, "Print the requirements of a run, and train nothing.")
 _PROFILE = flags.DEFINE_string("profile", None, "Steps to trace, as START:STOP.")
@@ -49,6 +52,8 @@ FLAG_GROUPS: FlagGroups = {
         "tokenizer": "runs/digits_vqvae",
         "prior": "runs/digits_prior_top",
         "only": "pixel_cnn,row_lstm",
+        "data": "/data/faces",
+        "data_dir": "/data/tensorflow_datasets",
     },
     "Without training": {"plan": ""},
     "Reports": {"profile": "20:25", "wandb": "my-project"},
@@ -59,6 +64,24 @@ FLAG_GROUPS: FlagGroups = {
     },
 }
 
+_ALWAYS = {
+    "config",
+    "workdir",
+    "data",
+    "data_dir",
+    "plan",
+    "coordinator",
+    "num_processes",
+    "process_id",
+}
+
+_ACCEPTED = {
+    "a config of one run": _ALWAYS | {"tokenizer", "prior", "profile", "wandb"},
+    "a list of runs": _ALWAYS | {"only", "wandb"},
+    "--plan": _ALWAYS | {"tokenizer", "prior", "only"},
+}
+"""Flags that have an effect in each use. With --plan, only a prior uses its run folder."""
+
 
 def main() -> int:
     """Train as the flags ask, in one process or as one of several."""
@@ -68,29 +91,21 @@ def main() -> int:
 
 def _main() -> int:
     """Train or plan; return the exit status. Shells expect 130 after Ctrl-C."""
-    try:
-        config = _CONFIG.value.to_dict()
-    # The file is opened when the config is first used.
-    except OSError as error:
-        # The last line names the file and the problem.
-        reason = str(error).splitlines()[-1].strip()
-        raise InputError(f"the config file cannot be loaded: {reason}") from error
+    config = _CONFIG.value.to_dict()
     report = Terminal()
     is_list = config.get("task") == "compare"
+    uses = ["a list of runs" if is_list else "a config of one run"] + ["--plan"] * _PLAN.value
+    for use in uses:
+        check_flags(use, _ACCEPTED[use], FLAG_GROUPS)
+    place = Place(_DATA.value, _DATA_DIR.value)
     others = {"tokenizer": _TOKENIZER.value, "prior": _PRIOR.value}
-    if is_list and any(others.values()):
-        raise InputError("--tokenizer and --prior are for training a prior, not a list of runs")
-    if not is_list and _ONLY.value is not None:
-        raise InputError("--only is for a config with a list of runs, like configs/compare.py")
     profiled = None if _PROFILE.value is None else parse_steps(_PROFILE.value)
-    if is_list and profiled is not None:
-        raise InputError("--profile is for one run, not a list of runs")
     if _PLAN.value and is_list:
-        for name, plan in plan_list(config, only=_ONLY.value):
+        for name, plan in plan_list(config, only=_ONLY.value, place=place):
             _print(f"{name}: {plan.words()}\n")
         return 0
     if _PLAN.value:
-        _print(plan_run(config, _WORKDIR.value, report=report, **others).words())
+        _print(plan_run(config, _WORKDIR.value, place=place, report=report, **others).words())
         return 0
     if not _WORKDIR.value:
         raise InputError("give the folder of the run, new or old, with --workdir=...")
@@ -100,6 +115,7 @@ def _main() -> int:
             _WORKDIR.value,
             only=_ONLY.value,
             wandb_project=_WANDB.value,
+            place=place,
             report=report,
         )
     else:
@@ -108,6 +124,7 @@ def _main() -> int:
             _WORKDIR.value,
             profiled=profiled,
             wandb_project=_WANDB.value,
+            place=place,
             report=report,
             **others,
         ).stopped_by

@@ -6,9 +6,14 @@ from types import MappingProxyType
 
 from pixelprior.data.decode_once import DecodeOnce
 from pixelprior.data.errors import DataError
+from pixelprior.data.manifest import Changes, Manifest
 from pixelprior.data.source import Source
 
 SPLITS = ("train", "validation", "test")
+
+READING = 2
+"""Version of the rules by which files become images: the suffixes, links, rotation, transparency,
+range of values, and splits. Version 0.1.0 had the first."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,12 +45,22 @@ class Dataset:
         splits: "train", "validation" and "test". None is empty, and no image is in two of them.
         class_names: the name of each label, in order; empty if there are no labels.
         note: a remark about the data that readers of results need; often empty.
+        contents: identifies the images, wherever they are: a hash, or a name with a version; empty
+            if it is not known.
+        manifest: the files of the data set; None if it does not consist of image files.
+        changes: for each split that has changed since the manifest was made, the missing and
+            changed files. They are not among the images.
+        reading: the version of the rules by which files become images; 1 if there are no files.
     """
 
     name: str
     splits: Mapping[str, Split]
     class_names: tuple[str, ...] = ()
     note: str = ""
+    contents: str = ""
+    manifest: Manifest | None = None
+    changes: Mapping[str, Changes] = dataclasses.field(default_factory=dict)
+    reading: int = 1
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -83,6 +98,23 @@ class Dataset:
                 f"split must be one of {', '.join(self.splits)} of {self.name}, got {name!r}"
             )
         return self.splits[name]
+
+    def check_unchanged(self, *splits: str) -> None:
+        """Check that the files of some splits are those of the run that made the manifest.
+
+        Raises:
+            DataError: if files are missing or changed.
+        """
+        found = [
+            f"{changes.words()} in the {split} split"
+            for split, changes in self.changes.items()
+            if split in splits
+        ]
+        if found:
+            raise DataError(
+                f"{self.name} no longer has the images of the run: {', '.join(found)}; restore "
+                "them, or give a copy of the data with --data=..."
+            )
 
 
 def make_splits(

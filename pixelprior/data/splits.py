@@ -1,5 +1,8 @@
 """Splitting data that has no splits of its own."""
 
+import hashlib
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Int64
 
@@ -50,3 +53,53 @@ def permuted_splits(
         name: (chosen, f"{len(chosen):,} of {count:,}, fixed permutation")
         for name, chosen in indices.items()
     }
+
+
+SALT = "pixelprior/splits/1"
+"""Start of all hashed texts. Another salt gives other splits, so it must never change."""
+
+HASHED_TEST_FRACTION = 0.1
+
+
+def hashed_splits(names: Sequence[str], validation_fraction: float) -> dict[str, list[str]]:
+    """Split files by a hash of their names. The split of a file depends on its name alone.
+
+    Every tenth file is a test file on average. Adding or removing files moves no other file, and
+    runs of all seeds share the test files. Within a split, files are in the order of their hashes.
+
+    Args:
+        names: the names of the files, relative to the data set.
+        validation_fraction: the share of the files outside the test split.
+
+    Returns:
+        The names in each split.
+
+    Raises:
+        DataError: if a split is empty.
+    """
+    splits: dict[str, list[str]] = {"train": [], "validation": [], "test": []}
+    for place, name in sorted((_place(name), name) for name in names):
+        rest = (place - HASHED_TEST_FRACTION) / (1 - HASHED_TEST_FRACTION)
+        if rest < 0:
+            splits["test"].append(name)
+        else:
+            splits["validation" if rest < validation_fraction else "train"].append(name)
+    for split, chosen in splits.items():
+        if not chosen:
+            other = {
+                "train": "add images or lower validation_fraction",
+                "validation": "add images or raise validation_fraction",
+                "test": "add images",
+            }
+            raise DataError(
+                f"the {split} split is empty: the hashes of the {len(names):,} names put no file "
+                f"into it; {other[split]}"
+            )
+    return splits
+
+
+def _place(name: str) -> float:
+    """Hash a name to a number in [0, 1)."""
+    digest = hashlib.sha256(f"{SALT}\0{name}".encode()).digest()
+    # 53 bits are exact in a float.
+    return (int.from_bytes(digest[:8], "big") >> 11) / 2**53

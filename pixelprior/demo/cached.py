@@ -5,8 +5,9 @@ from pathlib import Path
 import streamlit as st
 
 import pixelprior as pp
+from pixelprior.demo.arguments import arguments
 from pixelprior.demo.runs import run_path, version
-from pixelprior.runs.images import RunImages
+from pixelprior.runs.images import TestImages
 
 
 def trained_run(root: Path, name: str) -> pp.Run:
@@ -26,15 +27,16 @@ def _trained(path: Path, version: float) -> pp.Run:
     return pp.load_trained(path)
 
 
-def test_images(root: Path, name: str) -> RunImages | None:
-    """Test images of a run; None if its data set is not on this machine."""
+def test_images(root: Path, name: str) -> TestImages | str:
+    """Test images of a run, or the reason why there are none."""
     path = run_path(root, name)
     return _test_images(path, version(path))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Opening the data set ...")
-def _test_images(path: Path, version: float) -> RunImages | None:
+def _test_images(path: Path, version: float) -> TestImages | str:
+    run = _trained(path, version)
     try:
-        return RunImages(_trained(path, version), 0, None)
-    except pp.InputError:
-        return None
+        return TestImages(run.at_place(arguments().place_of(run)), 0)
+    except pp.InputError as error:
+        return str(error)

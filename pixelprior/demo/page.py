@@ -1,12 +1,12 @@
 """Page of the demo: the choice of a run and of a view."""
 
-import argparse
 from collections.abc import Callable
 from pathlib import Path
 
 import streamlit as st
 
 import pixelprior as pp
+from pixelprior.demo.arguments import arguments
 from pixelprior.demo.cached import trained_run
 from pixelprior.demo.codes import reconstruct, walk
 from pixelprior.demo.completion import complete
@@ -39,21 +39,9 @@ def show_page() -> None:
         return
     keep_compiled_programs()
     try:
-        _show(_root())
+        _show(arguments().runs)
     except pp.InputError as error:
         st.error(str(error))
-
-
-def _root() -> Path:
-    parser = argparse.ArgumentParser(exit_on_error=False)
-    parser.add_argument("--runs", type=Path, default=Path("runs"))
-    try:
-        arguments, unknown = parser.parse_known_args()
-    except argparse.ArgumentError as error:
-        raise pp.InputError(f"{error}; start it with -- --runs=FOLDER") from error
-    if unknown:
-        raise pp.InputError(f"expected -- --runs=FOLDER, got {' '.join(unknown)}")
-    return arguments.runs.absolute()
 
 
 def _show(root: Path) -> None:

@@ -14,6 +14,7 @@ import pixelprior as pp
 from pixelprior.data import Symbols, to_pixels
 from pixelprior.data.upload import FORMATS, decode_upload
 from pixelprior.demo.cached import test_images
+from pixelprior.runs.images import OWN
 
 TEST, UPLOAD = "a test image", "an upload"
 
@@ -44,10 +45,12 @@ def choose_subject(
 ) -> Subject | None:
     """Ask for an image; None until there is one. The first test image shown is ``number``."""
     images = test_images(root, run)
-    choices = [TEST, UPLOAD] if images else [UPLOAD]
+    choices = [UPLOAD] if isinstance(images, str) else [TEST, UPLOAD]
     key = f"{run}/{title}"
     source = st.radio(title, choices, horizontal=True, key=f"{key}/source")
-    if source == TEST and images:
+    if isinstance(images, str):
+        st.caption(f"There are no test images: {images}")
+    elif source == TEST:
         number = int(
             st.number_input("Number of the test image", 0, None, number, key=f"{key}/number")
         )
@@ -79,5 +82,4 @@ def as_symbols(data: bytes, trained: pp.Run, *, invert: bool) -> Int[np.ndarray,
     height, width, channels = trained.data["shape"]
     image = decode_upload(data, (height, width, channels), invert=invert)
     symbols = Symbols(config["levels"], config["binarisation"])
-    # No split has this name, so a random binarisation uses its own draw.
-    return symbols.to_symbols(image[None], 256, split="upload", indices=[0])
+    return symbols.to_symbols(image[None], 256, split=OWN, indices=[0])

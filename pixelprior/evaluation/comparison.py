@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pixelprior.errors import InputError
+from pixelprior.experiment import data_identity
 
 
 class Training(NamedTuple):
@@ -87,13 +88,20 @@ def check_comparable(runs: Mapping[str, tuple[Mapping[str, Any], Mapping[str, An
                 "compared"
             )
     what = {
-        "name": "the data set",
         "shape": "the shape of the images",
         "levels": "the levels of a symbol",
         "symbols": "how pixels become symbols",
         "splits": "the images of the splits",
     }
     for name, (_, ours) in others:
+        if data_identity(ours) != data_identity(theirs):
+            here, there = ours["name"], theirs["name"]
+            if here == there:
+                here, there = data_identity(ours), data_identity(theirs)
+            raise InputError(
+                f"{name} and {first} cannot be compared: the data set is not the same "
+                f"({here!r}, {there!r}), and nats of one thing say nothing of another"
+            )
         for key, words in what.items():
             if ours.get(key) != theirs.get(key):
                 here, there = _difference(ours.get(key), theirs.get(key))

@@ -8,6 +8,7 @@ from typing import Any
 from flax import nnx
 
 from pixelprior.errors import InputError
+from pixelprior.experiment.finite import is_finite_number
 from pixelprior.grid import Grid
 from pixelprior.models import MODELS, GridModel
 from pixelprior.models.base import COMMON_DEFAULTS
@@ -193,7 +194,7 @@ def _check_settings(
                 fits = type(value) is int and value >= least
                 wanted = f"an integer of at least {least}"
             case float():
-                fits, wanted = _is_number(value), "a number"
+                fits, wanted = is_finite_number(value), "a finite number"
                 if rates:
                     fits, wanted = fits and 0 <= value < 1, "a number in [0, 1)"
             case str():
@@ -207,7 +208,3 @@ def _check_settings(
     missing = [key for key, default in accepted.items() if default is inspect.Parameter.empty]
     if not set(missing) <= set(arguments):
         raise InputError(f"{where} must say {', '.join(missing)} of {name}")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from pixelprior.errors import InputError
+from pixelprior.experiment.normal_form import in_normal_form
 
 FOLLOW_NUM_STEPS = ("warmup_steps", "checkpoint_every", "sample_every", "log_every")
 
 
 def with_settings(config: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a config with some keys changed.
+    """Return a config with some keys changed, in normal form.
 
     A new ``num_steps`` scales the keys in `FOLLOW_NUM_STEPS`, unless they are set too.
 
@@ -29,7 +30,7 @@ def with_settings(config: Mapping[str, Any], settings: Mapping[str, Any]) -> dic
             if key not in settings:
                 least = 0 if key == "warmup_steps" else 1
                 changed[key] = max(least, round(config[key] * steps / config["num_steps"]))
-    return changed
+    return in_normal_form(changed)
 
 
 def _changed(config: Mapping[str, Any], settings: Mapping[str, Any], prefix: str) -> dict[str, Any]:

@@ -1,15 +1,32 @@
 """Data of an experiment."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from pixelprior.data import Dataset, Symbols, open_dataset
+from pixelprior.data.dataset import READING
+from pixelprior.data.manifest import Manifest
+from pixelprior.data.place import absolute, kind_of, moved
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
+from pixelprior.progress import Message, Report, only_warnings
 
 
-def open_data(config: Mapping[str, Any]) -> tuple[Dataset, Symbols, Grid]:
+def open_data(
+    config: Mapping[str, Any],
+    *,
+    manifest: Manifest | None = None,
+    reading: int = READING,
+    report: Report = only_warnings,
+) -> tuple[Dataset, Symbols, Grid]:
     """Open the images of an experiment; return them, their symbols and the grid of the symbols.
+
+    Args:
+        config: the config of the experiment.
+        manifest: the files of a run, to open its images again.
+        reading: the version of the rules by which files become images.
+        report: receives the progress, and remarks about the data.
 
     Raises:
         InputError: if there is no such data, or it does not fit the config.
@@ -21,9 +38,107 @@ def open_data(config: Mapping[str, Any]) -> tuple[Dataset, Symbols, Grid]:
         image_size=(height, width),
         validation_fraction=config["validation_fraction"],
         data_dir=config["data_dir"] or None,
+        class_depth=config["class_depth"],
+        skip_unreadable=config["skip_unreadable"],
+        manifest=manifest,
+        reading=reading,
+        report=report,
     )
     symbols.check(dataset.native_levels)
     return dataset, symbols, Grid(*dataset.shape, levels=symbols.levels)
+
+
+def reopen_data(
+    config: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    manifest: Manifest | None,
+    report: Report = only_warnings,
+) -> tuple[Dataset, Symbols]:
+    """Open the images of a run again, by the rules and from the files of its training.
+
+    Files may be missing or changed: see `Dataset.check_unchanged`.
+
+    Args:
+        config: the config of the run.
+        facts: the contents of its ``data.json``.
+        manifest: the files of the run; None if it has none.
+        report: receives the progress, and remarks about the data.
+
+    Raises:
+        InputError: if there is no such data, or it is not the data of the run.
+    """
+    dataset, symbols, grid = open_data(
+        config, manifest=manifest, reading=facts["reading"], report=report
+    )
+    files = manifest.splits if manifest else dataset.splits
+    for what, now, then in (
+        ("shape of the images", list(grid.shape), list(facts["shape"])),
+        ("number of levels", grid.levels, facts["levels"]),
+        ("list of classes", list(dataset.class_names), list(facts["class_names"])),
+        (
+            "number of images in each split",
+            {split: len(files[split]) for split in dataset.splits},
+            {split: about["images"] for split, about in facts["splits"].items()},
+        ),
+        ("content", dataset.contents, facts["contents"]),
+    ):
+        if now != then:
+            raise InputError(
+                f"{dataset.name} is not the data set of the run: the {what} was {then!r:.200}, "
+                f"and is now {now!r:.200}; give the run's data with --data=... or --data_dir=..."
+            )
+    if dataset.reading == 1 and kind_of(dataset.name):
+        report(
+            Message(
+                f"{dataset.name} is read by the rules of version 0.1.0, which trained this run. It "
+                "kept no list of files, so their number is checked, and their contents cannot be"
+            )
+        )
+    return dataset, symbols
+
+
+class Place(NamedTuple):
+    """Place of the data of a run, if they have moved since.
+
+    Attributes:
+        data: the folder or the file, for data sets that are one; None if it has not moved.
+        data_dir: the data folder of TensorFlow Datasets; None if it has not moved.
+    """
+
+    data: str | Path | None = None
+    data_dir: str | Path | None = None
+
+
+SAME_PLACE = Place()
+
+
+def at_place(config: Mapping[str, Any], place: Place = SAME_PLACE) -> dict[str, Any]:
+    """Return a config with absolute paths of its data, at a new place if one is given.
+
+    Raises:
+        InputError: if the data set does not have such a place.
+    """
+    data, data_dir = place
+    placed = dict(config)
+    # `check_config` refuses a name of another type.
+    if isinstance(config.get("dataset"), str):
+        name = config["dataset"]
+        placed["dataset"] = absolute(name) if data is None else moved(name, data)
+        if data_dir is not None and (kind_of(name) or name == "digits"):
+            raise InputError(
+                f"--data_dir is for data sets of TensorFlow Datasets, but this one is {name!r}"
+                + ("; give its new place with --data" if kind_of(name) else "")
+            )
+    if data_dir is not None:
+        placed["data_dir"] = str(data_dir)
+    if placed.get("data_dir"):
+        placed["data_dir"] = str(Path(placed["data_dir"]).expanduser().absolute())
+    return placed
+
+
+def data_identity(facts: Mapping[str, Any]) -> str:
+    """Return the part of ``data.json`` that is equal for equal images, wherever they are."""
+    return (kind_of(facts["name"]) and facts.get("contents")) or facts["name"]
 
 
 def count_classes(config: Mapping[str, Any], class_names: Sequence[str], dataset: str) -> int:

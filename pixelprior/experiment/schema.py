@@ -6,16 +6,20 @@ neutral values, with which the new version does the same as the older one.
 """
 
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pixelprior.data.place import kind_of
 from pixelprior.errors import InputError
+from pixelprior.experiment.finite import is_finite_number
+from pixelprior.experiment.normal_form import in_normal_form
 
 _IMAGES: dict[str, type] = {
-    "dataset": str,  # "digits", a name known to TFDS, or "folder:/path"
+    "dataset": str,  # "digits", a name known to TFDS, "folder:/path" or "npz:/path"
     "data_dir": str,  # data folder of TFDS; "" for TFDS_DATA_DIR or the default of TFDS
+    "class_depth": int,  # folders whose names make the class of an image file; 0 for no classes
+    "skip_unreadable": bool,  # leave out image files that cannot be read
     "image_size": tuple,  # (height, width) after resizing and cropping; (0, 0) for no change
     "validation_fraction": float,  # share of the training split
     "levels": int,  # 2 to 256 values per symbol
@@ -92,6 +96,8 @@ TASKS: dict[str, dict[str, type]] = {
 
 NEUTRAL: dict[str, Any] = {
     "label_dropout": 0.0,  # the first runs hid no labels
+    "class_depth": 1,  # the first runs refused deeper folders
+    "skip_unreadable": False,
 }
 """Neutral values of keys that older configs lack, in the form that JSON returns.
 
@@ -99,8 +105,14 @@ A dotted key is a setting of a network, like "quantizer.cosine". Its neutral val
 default of the constructor. "model." also applies to the models of a prior.
 """
 
-DATA_NEUTRAL: dict[str, Any] = {}
+DATA_NEUTRAL: dict[str, Any] = {
+    "reading": 1,  # the rules by which version 0.1.0 turned files into images
+    "contents": "",  # it did not identify the images
+}
 """Neutral values of the keys of ``data.json``."""
+
+_PLACES = ("data_dir", "skip_unreadable")
+"""Keys that tell where and how to find the images, and not which images they are."""
 
 _IMAGE_DATA = (
     "name",
@@ -149,7 +161,7 @@ _POSITIVE = (
 
 
 def complete(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a config with the neutral values of the keys that it lacks."""
+    """Return a config in normal form, with the neutral values of the keys that it lacks."""
     runs = config.get("runs")
     if config.get("task") == "compare" and isinstance(runs, Mapping):
         completed = {
@@ -157,7 +169,8 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
         }
         return {**config, "runs": completed}
     keys = TASKS.get(config.get("task", ""), {})
-    return {**{key: value for key, value in NEUTRAL.items() if key in keys}, **config}
+    neutral = {key: value for key, value in NEUTRAL.items() if key in keys}
+    return neutral | in_normal_form(config)
 
 
 def complete_data(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -185,6 +198,18 @@ def without_neutral(
             kept[key] = without_neutral(value, neutral, "model" if where == "models" else path)
         elif path not in neutral or neutral[path] != _as_json(value):
             kept[key] = value
+    return kept
+
+
+def without_place(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config, or the contents of ``data.json``, without the place of the data.
+
+    Runs on equal images at two places differ in nothing else.
+    """
+    kept = {key: value for key, value in settings.items() if key not in _PLACES}
+    for key in ("dataset", "name"):
+        if isinstance(kept.get(key), str):
+            kept[key] = kind_of(kept[key]) or kept[key]
     return kept
 
 
@@ -233,8 +258,8 @@ def check_config(config: Mapping[str, Any]) -> None:
         # In Python a bool is an int, but True is not a valid batch size.
         if not isinstance(value, accepted) or (expected is not bool and isinstance(value, bool)):
             raise InputError(f"config.{key} must be of type {expected.__name__}, got {value!r}")
-        if isinstance(value, float) and not math.isfinite(value):
-            raise InputError(f"config.{key} must be a finite number, got {value}")
+        if expected is float and not is_finite_number(value):
+            raise InputError(f"config.{key} must be a finite number, got {value!r:.80}")
     if config["task"] == "compare":
         _check_runs(config["runs"])
     else:
@@ -268,7 +293,7 @@ def _check_runs(runs: Mapping[str, Any]) -> None:
 
 def _check_ranges(config: Mapping[str, Any]) -> None:
     size = config.get("image_size", (0, 0))
-    if len(size) != 2 or not all(isinstance(side, int) and side >= 0 for side in size):
+    if len(size) != 2 or not all(type(side) is int and side >= 0 for side in size):
         raise InputError(f"config.image_size must be (height, width) in pixels, got {size!r}")
     for key in _POSITIVE:
         if config[key] <= 0:
@@ -276,6 +301,8 @@ def _check_ranges(config: Mapping[str, Any]) -> None:
     for key in ("skip_norm", "patience"):
         if config[key] < 0:
             raise InputError(f"config.{key} must be 0, for never, or above, got {config[key]}")
+    if config["weight_decay"] < 0:
+        raise InputError(f"config.weight_decay must be 0 or above, got {config['weight_decay']}")
     for key in ("ema_decay", "label_dropout"):
         if not 0 <= config.get(key, 0) < 1:
             raise InputError(f"config.{key} must be in [0, 1), got {config[key]}")
@@ -293,3 +320,15 @@ def _check_ranges(config: Mapping[str, Any]) -> None:
         )
     if not 0 <= config["seed"] < 2**32:
         raise InputError(f"config.seed must be in [0, 2**32), got {config['seed']}")
+    # The recipes of priors have label_dropout for both kinds, so it is a choice here alone.
+    if config["task"] == "pixels" and config["label_dropout"] and not config["class_conditional"]:
+        raise InputError(
+            f"config.label_dropout={config['label_dropout']} hides labels, but this model has "
+            "none; set config.class_conditional=True, or label_dropout to 0"
+        )
+    dataset = config.get("dataset", "")
+    if config.get("data_dir") and (dataset == "digits" or kind_of(dataset)):
+        raise InputError(
+            f"config.data_dir is for data sets of TensorFlow Datasets, but config.dataset is "
+            f"{dataset!r}; leave data_dir out"
+        )

@@ -8,10 +8,11 @@ Legend: n images, h height, w width, c channels.
 
 import abc
 import contextlib
+import itertools
 import json
 import shutil
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,7 +21,7 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from pixelprior.errors import InputError
-from pixelprior.figures.sheets import as_shades, image_file, save_grid, save_images
+from pixelprior.figures.sheets import as_shades, image_file, save_grid, save_image
 from pixelprior.progress import Advance, Finished, Report
 from pixelprior.system.atomic import probe_folder, replacing, write_atomically
 
@@ -84,10 +85,23 @@ def open_file(
         return _File(out, _as_json(request), overwrite, columns)
 
 
-def open_folder(out: Path, request: Mapping[str, Any], *, overwrite: bool) -> Output:
-    """Open a folder with one PNG file per picture. See `open_file` for arguments and errors."""
+def open_folder(
+    out: Path,
+    request: Mapping[str, Any],
+    *,
+    overwrite: bool,
+    names: Sequence[str] | None = None,
+) -> Output:
+    """Open a folder with one PNG file per picture. See `open_file` for other arguments and errors.
+
+    Args:
+        out: the folder.
+        request: see `open_file`.
+        overwrite: see `open_file`.
+        names: the names of all files, without suffix; by default they are numbered.
+    """
     with refused_in_words(out):
-        return _Folder(out, _as_json(request), overwrite)
+        return _Folder(out, _as_json(request), overwrite, names)
 
 
 def _as_json(request: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -161,25 +175,40 @@ class InMemory(Output):
 class _Folder(Output):
     """One PNG file for each picture."""
 
-    def __init__(self, out: Path, request: Mapping[str, Any], overwrite: bool):
-        self._folder = out
+    def __init__(
+        self,
+        out: Path,
+        request: Mapping[str, Any],
+        overwrite: bool,
+        names: Sequence[str] | None,
+    ):
+        self._folder, self._names = out, names
         if out.is_dir() and any(out.iterdir()) and not _is_for(out, request):
             if not overwrite:
                 raise InputError(
                     f"{out} has files in it that are of no job like this one; give another --out, "
                     "or --overwrite to write over them"
                 )
-            for picture in out.glob("[0-9]" * 6 + "*.png"):
-                picture.unlink()
+            for picture in self._files() if names else out.glob("[0-9]" * 6 + "*.png"):
+                picture.unlink(missing_ok=True)
         super().__init__(out, request)
-        while image_file(out, self.done).is_file():
+        for path in self._files():
+            if not path.is_file():
+                break
             self.done += 1
 
     def add(self, images: UInt8[np.ndarray, "n h w c"]) -> None:
         with refused_in_words(self._folder):
-            for image in images:
-                save_images(image[None].astype(np.int32), 256, self._folder, start=self.done)
+            paths = itertools.islice(self._files(), self.done, None)
+            for image, path in zip(images, paths, strict=False):
+                save_image(image.astype(np.int32), 256, path)
                 self.done += 1
+
+    def _files(self) -> Iterator[Path]:
+        """Yield the files of all pictures in turn."""
+        if self._names is None:
+            return (image_file(self._folder, number) for number in itertools.count())
+        return (self._folder / f"{name}.png" for name in self._names)
 
     def finish(self) -> None:
         pass

@@ -173,27 +173,17 @@ def as_shades(pixels: Float[np.ndarray, "n h w c"]) -> Int[np.ndarray, "n h w c"
     return np.rint(np.clip(pixels, 0.0, 1.0) * 255).astype(np.int32)
 
 
-def save_images(
-    symbols: Symbols, levels: int, folder: str | os.PathLike[str], start: int = 0
-) -> None:
-    """Write each image to its own file: ``000000.png``, ``000001.png`` and so on.
-
-    Args:
-        symbols: ``[n, h, w, c]`` in ``[0, levels)``, with 1 channel (grey) or 3 (RGB). One symbol
-            becomes one pixel.
-        levels: the number of values per symbol.
-        folder: the folder of the files; created if missing.
-        start: the number of the first image, for images that come in batches.
+def save_image(image: Int[np.ndarray, "h w c"], levels: int, path: str | os.PathLike[str]) -> None:
+    """Write one image to a PNG file. Missing parent folders are created.
 
     Raises:
         InputError: if the channels cannot be shown, or a symbol is out of range.
     """
-    for index, image in enumerate(_to_pixels(symbols, levels), start):
-        _save(picture(image), image_file(folder, index), format="PNG")
+    _save(picture(_to_pixels(image[np.newaxis], levels)[0]), path, format="PNG")
 
 
 def image_file(folder: str | os.PathLike[str], number: int) -> Path:
-    """Path of one image that `save_images` writes."""
+    """Path of a numbered image: ``000000.png``, ``000001.png`` and so on."""
     return Path(folder) / f"{number:06d}.png"
 
 

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 
 from pixelprior.errors import InputError
 from pixelprior.evaluation.comparison import Row, Training, recorded_test, training_of
+from pixelprior.experiment import data_identity
 from pixelprior.models.base import AutoregressiveModel
 from pixelprior.progress import Caution, Report, only_warnings
 from pixelprior.runs.cost import DRAWN, time_sampling
@@ -148,6 +149,7 @@ def gather(
         InputError: if the data of the run cannot be read.
     """
     assert run.folder is not None
+    run.check_images(split, report=report)
     samples = run.folder.kept_evaluation(f"{split}_samples")
     data = run.data
     return ComparedRun(
@@ -156,7 +158,7 @@ def gather(
         config=run.config,
         group=(
             run.task,
-            data["name"],
+            data_identity(data),
             tuple(data["shape"]),
             data["symbols"][split],
             data["splits"][split]["description"],
@@ -167,7 +169,7 @@ def gather(
             run.metrics, run.config["batch_size"], f"validation_{HEADLINES[run.task][0]}"
         ),
         measured=_measured(run, run.folder, split, batch_size, whole, report),
-        samples=samples if _of_these_weights(samples, run) else None,
+        samples=samples if _is_of(samples, run) else None,
         cost=run.folder.kept_evaluation("cost"),
     )
 
@@ -201,15 +203,20 @@ def _measured(
     run: Run, folder: RunFolder, split: str, batch_size: int, whole: bool, report: Report
 ) -> Mapping[str, Any]:
     kept = folder.kept_evaluation(split)
-    if kept is not None and _of_these_weights(kept, run):
+    if kept is not None and _is_of(kept, run):
         return kept
     recorded = recorded_test(run.metrics) if split == "test" and not whole else None
     if recorded is not None:
         return dict(zip(("nats", "bits_per_dim"), recorded, strict=True))
-    result, _ = measure(run, hold(run, split, batch_size), baselines=False)
+    result, _ = measure(run, hold(run, split, batch_size, report), baselines=False)
     folder.keep_evaluation(split, result, report)
     return result
 
 
-def _of_these_weights(kept: Mapping[str, Any] | None, run: Run) -> bool:
-    return kept is not None and kept.get("weights") == run.provenance
+def _is_of(kept: Mapping[str, Any] | None, run: Run) -> bool:
+    """Check that a kept result was measured with these weights, on the images of the run."""
+    return (
+        kept is not None
+        and kept.get("weights") == run.provenance
+        and kept.get("contents", "") == run.data["contents"]
+    )

@@ -15,6 +15,7 @@ from pixelprior.data import Dataset, Symbols
 from pixelprior.data.sources.arrays import as_images, open_arrays
 from pixelprior.errors import InputError
 from pixelprior.experiment import (
+    at_place,
     check_config,
     check_rebuilds,
     complete,
@@ -24,12 +25,12 @@ from pixelprior.experiment import (
 from pixelprior.experiment.recipes import load_recipe
 from pixelprior.models.base import GridModel
 from pixelprior.prior import Prior
-from pixelprior.progress import Message, Report, only_warnings
+from pixelprior.progress import Caution, Message, Report, only_warnings
 from pixelprior.runs.load import load_trained
 from pixelprior.runs.prior_task import open_prior_task
 from pixelprior.runs.run import Run
 from pixelprior.runs.tokenizer import TokenizerRun
-from pixelprior.runs.train import claim_for, train_in_folder
+from pixelprior.runs.train import claim_for, open_images, train_in_folder
 from pixelprior.system.compilation_cache import keep_compiled_programs
 from pixelprior.system.console import Terminal
 from pixelprior.system.devices import data_mesh
@@ -110,6 +111,7 @@ def fit(
             f"a {type(model).__name__} is trained on images; give them as the second argument"
         )
     check_config(config)
+    config = at_place(config)
     folder = None if workdir is None else RunFolder(workdir)
     if folder is not None and model is not None:
         check_rebuilds(config)
@@ -171,6 +173,13 @@ def _open_arrays(
     if int(pixels.max()) >= levels:
         native = 256
         report(Message(f"8-bit pixels, quantised to {levels} levels"))
+    elif int(pixels.max()) <= 1 < levels - 1:
+        report(
+            Caution(
+                f"the images have only the values 0 and 1, of {levels} levels; use levels=2, or "
+                "give white as 255 in uint8 pixels"
+            )
+        )
     dataset = open_arrays(
         pixels,
         classes,
@@ -218,7 +227,10 @@ def _open_task(
     if config["task"] == "compare":
         raise InputError("this recipe is a list of runs; fit trains one run: train.py takes lists")
     kind = PixelTask if config["task"] == "pixels" else TokenizerTask
-    return kind(config, mesh, opened=opened, model=model), None
+    opened = opened or open_images(config, folder, report)
+    task: PixelTask | TokenizerTask = kind(config, mesh, opened=opened, model=model)
+    task.images.check_symbols(report)
+    return task, None
 
 
 def _fit_in_memory(

@@ -1,69 +1,169 @@
-"""Real images in the shape and symbols of a run.
+"""Real images in the shape and symbols of a run: its test images, or images of the user.
 
 Legend: n images, h height, w width, c channels.
 """
 
+import abc
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 from jaxtyping import Float, Int
 
-from pixelprior.data import Split, to_pixels
+from pixelprior.data import Symbols, to_pixels
+from pixelprior.data.manifest import listed
+from pixelprior.data.own_images import open_own_images
+from pixelprior.data.source import Source
 from pixelprior.errors import InputError
-from pixelprior.experiment import open_data
-from pixelprior.grid import Grid
+from pixelprior.progress import Message, Report, only_warnings
 from pixelprior.runs.run import Run
 
+OWN = "upload"
+"""Name of the split of images of the user, which no data set has. Random binarisation uses it."""
 
-class RunImages:
-    """Test images of the data set of a run, or image files. The seed determines their order.
+
+class RunImages(abc.ABC):
+    """Numbered images. After the last image, the first one follows.
+
+    Attributes:
+        names: names of the images, without a suffix; None if they have none.
+        contents: a hash of all images; "" if it is not known.
+    """
+
+    names: Sequence[str] | None = None
+    contents = ""
+
+    def __init__(self, symbols: Symbols, native_levels: int, split: str):
+        self._symbols = symbols
+        self._native_levels = native_levels
+        self._split = split
+
+    @abc.abstractmethod
+    def __len__(self) -> int:
+        """Number of images."""
+
+    @abc.abstractmethod
+    def _read(self, number: int) -> tuple[int, Int[np.ndarray, "1 h w c"], int]:
+        """Return the index of an image in its split, its stored pixels and its label."""
+
+    def symbols(self, numbers: Int[np.ndarray, " n"]) -> Int[np.ndarray, "n h w c"]:
+        """Images by number, as symbols."""
+        found = []
+        for number in numbers:
+            index, pixels, _ = self._read(int(number) % len(self))
+            found.append(
+                self._symbols.to_symbols(
+                    pixels, self._native_levels, split=self._split, indices=[index]
+                )
+            )
+        return np.concatenate(found)
+
+    def pixels(self, numbers: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n h w c"]:
+        """Images by number, in [0, 1]."""
+        return to_pixels(self.symbols(numbers), self._symbols.levels)
+
+    def labels(self, numbers: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+        """Labels of images by number; -1 for no label."""
+        return np.array([self._read(int(number) % len(self))[2] for number in numbers])
+
+
+class TestImages(RunImages):
+    """Test images of the data set of a run, in an order that the seed determines.
 
     Args:
         run: the run.
         seed: the seed of the order.
-        data_dir: the folder of the data set, if it has moved.
-        images: "folder:/path" to use all image files of a folder, scaled to the shape of the run.
+        report: receives the progress, and remarks about the data.
 
     Raises:
-        InputError: if the images cannot be read, or have another shape than the run.
+        InputError: if the images cannot be read, or are no longer those of the run.
     """
 
-    def __init__(self, run: Run, seed: int, data_dir: str | None, images: str | None = None):
-        config = dict(run.tokenizer_config or run.config)
-        if data_dir:
-            config["data_dir"] = data_dir
-        if images:
-            config |= {"dataset": images, "image_size": tuple(run.data["shape"][:2])}
-        if data_dir or images:
-            dataset, self._symbols, _ = open_data(config)
-        else:
-            dataset, self._symbols = run.open_data()
-        self._grid = Grid(*dataset.shape, levels=self._symbols.levels)
-        if list(self._grid.shape) != list(run.data["shape"]):
-            raise InputError(
-                f"the run was trained on images of shape {run.data['shape']}, but "
-                f"{dataset.name} has {list(self._grid.shape)}"
-            )
-        splits = dataset.splits.values() if images else [dataset.splits["test"]]
-        everything = [(split, index) for split in splits for index in range(len(split))]
-        order = np.random.default_rng(seed).permutation(len(everything))
-        self._images = [everything[place] for place in order]
+    __test__ = False  # for pytest: this is no class of tests
 
-    def symbols(self, numbers: Int[np.ndarray, " n"]) -> Int[np.ndarray, "n h w c"]:
-        """Images by number, as symbols. After the last image, the first one follows."""
-        return np.concatenate([self._read(number)[0] for number in numbers])
+    def __init__(self, run: Run, seed: int, report: Report = only_warnings):
+        dataset, symbols = run.open_data(report)
+        dataset.check_unchanged("test")
+        split = dataset.split("test")
+        super().__init__(symbols, split.native_levels, split.name)
+        self._source = split.source
+        self._order = np.random.default_rng(seed).permutation(len(split))
 
-    def pixels(self, numbers: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n h w c"]:
-        """Images by number, in [0, 1]."""
-        return to_pixels(self.symbols(numbers), self._grid.levels)
+    def __len__(self) -> int:
+        return len(self._order)
 
-    def labels(self, numbers: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
-        """Labels of images by number; -1 for no label."""
-        return np.concatenate([self._read(number)[1] for number in numbers])
+    def _read(self, number: int) -> tuple[int, Int[np.ndarray, "1 h w c"], int]:
+        index = int(self._order[number])
+        pixels, labels = self._source.read([index])
+        return index, pixels, int(labels[0])
 
-    def _read(self, number: int) -> tuple[Int[np.ndarray, "1 h w c"], Int[np.ndarray, " 1"]]:
-        split: Split
-        split, index = self._images[number % len(self._images)]
-        pixels, label = split.source.read([index])
-        symbols = self._symbols.to_symbols(
-            pixels, split.native_levels, split=split.name, indices=[index]
+
+class OwnImages(RunImages):
+    """Images of the user, in the order of their names, scaled to the shape of a run.
+
+    Args:
+        run: the run.
+        place: the path of an image file, or "folder:/path".
+        label: the class of all images; None for those of their folders.
+        labelled: find the labels. If False, no image has one.
+        report: receives remarks about the images.
+
+    Raises:
+        InputError: if the images cannot be read, or labels are needed and not known.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        place: str,
+        *,
+        label: int | None = None,
+        labelled: bool = False,
+        report: Report = only_warnings,
+    ):
+        config = run.tokenizer_config or run.config
+        height, width, channels = run.data["shape"]
+        super().__init__(Symbols(config["levels"], config["binarisation"]), 256, OWN)
+        opened = open_own_images(
+            place,
+            (height, width, channels),
+            class_depth=config["class_depth"],
+            report=report,
         )
-        return symbols, label
+        self.names = [str(Path(name).with_suffix("")) for name in opened.names]
+        self.contents = opened.contents
+        self._source: Source = opened.source
+        self._labels = [-1] * len(self.names)
+        if labelled and run.num_classes:
+            self._labels = _labels_of(run, place, opened.class_names, label, report)
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def _read(self, number: int) -> tuple[int, Int[np.ndarray, "1 h w c"], int]:
+        return number, self._source[number]["image"][None], self._labels[number]
+
+
+def _labels_of(
+    run: Run, place: str, class_names: Sequence[str], label: int | None, report: Report
+) -> list[int]:
+    """Labels of images of the user: the given one, or those of their folders by name."""
+    if label is not None:
+        return [label] * len(class_names)
+    known = list(run.data["class_names"])
+    if not any(class_names):
+        if not run.has_null_class:
+            raise InputError(
+                f"the model needs the class of the images in {place}; give --label=..., or put the "
+                f"images into folders named by their classes ({listed(known)})"
+            )
+        report(Message(f"{place}: the images have no class; the model treats them without one"))
+        return [len(known)] * len(class_names)
+    unknown = sorted({name or "no folder" for name in class_names if name not in known})
+    if unknown:
+        raise InputError(
+            f"the folders in {place} name their classes, but the model does not know "
+            f"{listed(unknown)}; its classes are {listed(known)}. Rename the folders, or give "
+            "--label=..."
+        )
+    return [known.index(name) for name in class_names]

@@ -8,7 +8,7 @@ from pixelprior.evaluation.receptive_field import centre
 from pixelprior.figures.sheets import save_pixels
 from pixelprior.models.base import AutoregressiveModel
 from pixelprior.progress import Report, only_warnings
-from pixelprior.runs.images import RunImages
+from pixelprior.runs.images import TestImages
 from pixelprior.runs.pictures import Subject
 from pixelprior.runs.pictures import pictures as pictures_of
 from pixelprior.runs.receptive_field import field_of
@@ -33,7 +33,7 @@ def kept_pictures(run: Run, report: Report = only_warnings) -> dict[str, Path]:
     folder = run.folder
     assert folder is not None
     paths = {name: folder.evaluation / f"{name}.png" for name in _kinds(run)}
-    about = {"weights": run.provenance}
+    about = {"weights": run.provenance, "contents": run.data["contents"]}
     if folder.kept_evaluation("pictures") == about and all(p.is_file() for p in paths.values()):
         return paths
     request = Request(SEED, [()], None, None, AUTO)
@@ -46,9 +46,9 @@ def kept_pictures(run: Run, report: Report = only_warnings) -> dict[str, Path]:
             save_receptive_fields({run.config["model"]["name"]: field}, centre(*field.shape), path)
             continue
         draw = (
-            RunImages(run, SEED, None, None).pixels
+            TestImages(run, SEED, report).pixels
             if name == "real"
-            else pictures_of(name, run, request, Subject()).draw
+            else pictures_of(name, run, request, Subject(), report).draw
         )
         save_pixels(draw(np.arange(SHOWN)), path, columns=COLUMNS)
     folder.keep_evaluation("pictures", about, report)

@@ -7,7 +7,7 @@ from typing import Any
 from flax import nnx
 
 from pixelprior.errors import InputError
-from pixelprior.experiment import build_model, build_prior, build_tokenizer
+from pixelprior.experiment import Place, build_model, build_prior, build_tokenizer
 from pixelprior.experiment.schema import check_complete
 from pixelprior.grid import Grid
 from pixelprior.models.base import GridModel
@@ -23,6 +23,8 @@ def load_trained(
     *,
     checkpoint: str = "best",
     averaged: bool = True,
+    data: str | Path | None = None,
+    data_dir: str | Path | None = None,
     report: Report = only_warnings,
 ) -> Run:
     """Load a trained run from its folder. Its data set and its recipe are not needed.
@@ -34,11 +36,13 @@ def load_trained(
         workdir: the run folder.
         checkpoint: "best" by validation loss, or "latest".
         averaged: use the moving average of the weights. The best checkpoint was chosen with it.
+        data: the folder or file of the images, if it has moved since the training.
+        data_dir: the data folder of TensorFlow Datasets, if it has moved.
         report: receives a caution for each damaged checkpoint.
 
     Raises:
-        InputError: if there is no run, it has no checkpoint that can be read, or ``checkpoint`` is
-            unknown.
+        InputError: if there is no run, it has no checkpoint that can be read, ``checkpoint`` is
+            unknown, or the data set does not have such a place.
     """
     # Imported here to keep `import pixelprior` fast. Orbax takes most of a second to import.
     from pixelprior.training.checkpoints import Checkpoints
@@ -46,10 +50,10 @@ def load_trained(
     if checkpoint not in ("best", "latest"):
         raise InputError(f"checkpoint must be 'best' or 'latest', got {checkpoint!r}")
     folder = RunFolder(workdir)
-    config, data = folder.config(), folder.data()
-    check_complete(config, data, str(folder.path))
+    config, facts = folder.config(), folder.data()
+    check_complete(config, facts, str(folder.path))
     # Compute shapes only. Drawing new weights would take seconds, and they are not used.
-    model = nnx.eval_shape(lambda: _rebuild(config, data))
+    model = nnx.eval_shape(lambda: _rebuild(config, facts))
     if not folder.checkpoints.is_dir():
         raise InputError(f"{folder.path} has no checkpoint yet; train.py saves them as it goes")
     with Checkpoints(folder.checkpoints, warn=lambda text: report(Caution(text))) as checkpoints:
@@ -64,13 +68,13 @@ def load_trained(
     return Run(
         model=nnx.merge(graph, weights),
         config=config,
-        data=data,
+        data=facts,
         provenance=f"{kind} of step {found} ({which} checkpoint)",
         step=found,
         tokenizer=own.model if own else None,
         tokenizer_config=own.config if own else None,
         folder=folder,
-    )
+    ).at_place(Place(data, data_dir))
 
 
 def load(workdir: str | Path) -> Any:

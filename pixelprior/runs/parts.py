@@ -17,10 +17,11 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
-from PIL import Image
 
 from pixelprior import jitted
 from pixelprior.data import to_pixels
+from pixelprior.data.picture import read_picture
+from pixelprior.data.pixel_range import find_range
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
 from pixelprior.models.base import GridModel
@@ -31,12 +32,18 @@ from pixelprior.tokenizers.vqvae import VQVAE
 
 GREY = np.float32(0.5)
 
+MAX_GREY = 0.1
+"""Largest part of a mask that may be grey, since the edges of a drawing are often smoothed."""
+
 
 def known_mask(known: str, height: int, width: int) -> Bool[np.ndarray, "h w"]:
     """Mask of known pixels: the "top" half, the "left" half, or the white pixels of a picture.
 
+    Pixels of 1 are white in a picture whose pixels are all 0 or 1.
+
     Raises:
-        InputError: if the picture cannot be read, has another size, or leaves nothing to draw.
+        InputError: if the picture cannot be read, is not black and white, has another size, or
+            leaves nothing to draw.
     """
     rows, columns = np.indices((height, width))
     if known == "top":
@@ -45,11 +52,7 @@ def known_mask(known: str, height: int, width: int) -> Bool[np.ndarray, "h w"]:
         return columns < width // 2
     if not Path(known).is_file():
         raise InputError(f"known must be top, left or a picture of a mask, got {known!r}")
-    try:
-        with Image.open(known) as picture:
-            mask = np.asarray(picture.convert("L")) >= 128
-    except (OSError, ValueError) as error:
-        raise InputError(f"{known} cannot be read as a picture: {error}") from error
+    mask = _white_pixels(Path(known))
     if mask.shape != (height, width):
         raise InputError(
             f"expected a mask of {width}x{height} pixels, as the images have, got "
@@ -58,6 +61,19 @@ def known_mask(known: str, height: int, width: int) -> Bool[np.ndarray, "h w"]:
     if mask.all():
         raise InputError(f"all of {known} is white, so nothing is left to draw")
     return mask
+
+
+def _white_pixels(path: Path) -> Bool[np.ndarray, "h w"]:
+    """Mask of the white pixels of a black and white picture."""
+    needed = f"known must be a black and white picture of the known part; {path}"
+    picture = read_picture(path)
+    if picture.pixels.shape[-1] == 3:
+        raise InputError(f"{needed} is in colour")
+    pixels = find_range([picture.stored]).to_eight_bits(picture.pixels)
+    grey = np.mean((pixels >= 64) & (pixels <= 191))
+    if grey > MAX_GREY:
+        raise InputError(f"{needed} is a photograph or a drawing, {grey:.0%} of it grey")
+    return pixels[..., 0] >= 128
 
 
 def grey_where_unknown(

@@ -18,10 +18,12 @@ from pixelprior.errors import InputError
 from pixelprior.figures.plots import as_colours
 from pixelprior.figures.sheets import above
 from pixelprior.grid import Grid
-from pixelprior.runs.images import RunImages
+from pixelprior.progress import Report, only_warnings
+from pixelprior.runs.images import OwnImages, RunImages, TestImages
 from pixelprior.runs.parts import grey_where_unknown, known_codes, known_mask, known_symbols
 from pixelprior.runs.run import Run
 from pixelprior.runs.samples import Known, Numbers, Pixels, Request, class_columns, samples_of
+from pixelprior.sampling.labels import labels_in_turn
 from pixelprior.tokenizers import VQVAE
 from pixelprior.tokenizers.code_maps import random_codes
 
@@ -33,12 +35,10 @@ class Subject(NamedTuple):
     """Choice of real images for a picture.
 
     Attributes:
-        data_dir: the folder of the data set of the run, if it has moved.
-        images: image files to use instead of test images, see `RunImages`; or None.
+        images: image files to use instead of test images, see `OwnImages`; or None.
         known: the known part of the images, see `known_mask`; only for completions.
     """
 
-    data_dir: str | None = None
     images: str | None = None
     known: str | None = None
 
@@ -50,14 +50,22 @@ class Pictures(NamedTuple):
         draw: a function from consecutive numbers of pictures to pixels in [0, 1]. It compiles once
             for each number of pictures.
         columns: the number of pictures that belong in one row; None for any.
+        images: the real image of each picture; None if there is none, or more than one.
     """
 
     draw: Callable[[Numbers], Pixels]
     columns: int | None = None
+    images: RunImages | None = None
 
 
-def pictures(mode: str, run: Run, request: Request, subject: Subject) -> Pictures:
-    """Prepare pictures of one of the `KINDS`.
+def pictures(
+    mode: str,
+    run: Run,
+    request: Request,
+    subject: Subject,
+    report: Report = only_warnings,
+) -> Pictures:
+    """Prepare pictures of one of the `KINDS`. Remarks about the images go to ``report``.
 
     Raises:
         InputError: if the kind does not fit the run, or the request does not fit the kind.
@@ -66,32 +74,27 @@ def pictures(mode: str, run: Run, request: Request, subject: Subject) -> Picture
         raise InputError(
             "--mode=complete needs the known part; give --known=top, --known=left or a picture"
         )
-    if mode != "complete" and subject.known is not None:
-        raise InputError(f"--known is for --mode=complete; leave it out with --mode={mode}")
-    drawn = mode in ("sample", "complete")
-    if not drawn and (
-        request.label is not None or request.guidance is not None or any(request.strategies)
-    ):
+    if mode == "likelihood" and request.label is not None and subject.images is None:
         raise InputError(
-            f"label, guidance and strategies (temperature, top_k, ...) are for samples; "
-            f"leave them out with --mode={mode}"
+            "--mode=likelihood takes the labels of test images from the data set; leave --label "
+            "out, or give images of your own with --images"
         )
-    return KINDS[mode](run, request, subject)
+    return KINDS[mode](run, request, subject, report)
 
 
-def _samples(run: Run, request: Request, subject: Subject) -> Pictures:
+def _samples(run: Run, request: Request, subject: Subject, report: Report) -> Pictures:
     samples = samples_of(run, request)
     return Pictures(
         lambda numbers: samples.pixels(samples.draw(numbers)), class_columns(samples, request)
     )
 
 
-def _completions(run: Run, request: Request, subject: Subject) -> Pictures:
+def _completions(run: Run, request: Request, subject: Subject, report: Report) -> Pictures:
     """Known part of real images, with the rest grey, above the completed images."""
     height, width, _ = run.data["shape"]
     assert subject.known is not None  # checked in `pictures`
     mask = known_mask(subject.known, height, width)
-    images = _images(run, request, subject)
+    images = _images(run, request, subject, report, labelled=True)
 
     def given(numbers: Numbers) -> Any:
         if run.tokenizer is None:
@@ -104,10 +107,10 @@ def _completions(run: Run, request: Request, subject: Subject) -> Pictures:
         completed = samples.pixels(samples.draw(numbers))
         return above(grey_where_unknown(images.pixels(numbers), mask), completed)
 
-    return Pictures(draw)
+    return Pictures(draw, images=images)
 
 
-def _likelihoods(run: Run, request: Request, subject: Subject) -> Pictures:
+def _likelihoods(run: Run, request: Request, subject: Subject, report: Report) -> Pictures:
     """Real images above the bits of their pixels."""
     if run.task != "pixels":
         raise InputError(
@@ -115,7 +118,8 @@ def _likelihoods(run: Run, request: Request, subject: Subject) -> Pictures:
             f"is a {run.task}"
         )
     model = run.model
-    images = _images(run, request, subject)
+    labels_in_turn(run.num_classes, request.label, 1)  # raises if there is no such class
+    images = _images(run, request, subject, report, labelled=True)
 
     def draw(numbers: Numbers) -> Pixels:
         classes = model.context_shape.num_classes
@@ -124,22 +128,22 @@ def _likelihoods(run: Run, request: Request, subject: Subject) -> Pictures:
         originals = np.broadcast_to(images.pixels(numbers), (*bits.shape, 3))
         return above(originals, shaded(bits, model.grid))
 
-    return Pictures(draw)
+    return Pictures(draw, images=images)
 
 
-def _reconstructions(run: Run, request: Request, subject: Subject) -> Pictures:
+def _reconstructions(run: Run, request: Request, subject: Subject, report: Report) -> Pictures:
     """Originals above their reconstructions."""
     tokenizer = _vqvae(run, "reconstruct")
-    images = _images(run, request, subject)
+    images = _images(run, request, subject, report)
 
     def draw(numbers: Numbers) -> Pixels:
         originals = images.pixels(numbers)
         return above(originals, reconstructed(tokenizer, originals))
 
-    return Pictures(draw)
+    return Pictures(draw, images=images)
 
 
-def _random_codes(run: Run, request: Request, subject: Subject) -> Pictures:
+def _random_codes(run: Run, request: Request, subject: Subject, report: Report) -> Pictures:
     """Uniformly random codes, decoded."""
     tokenizer = _vqvae(run, "random_codes")
 
@@ -151,10 +155,12 @@ def _random_codes(run: Run, request: Request, subject: Subject) -> Pictures:
     return Pictures(draw)
 
 
-def _walks(run: Run, request: Request, subject: Subject) -> Pictures:
+def _walks(run: Run, request: Request, subject: Subject, report: Report) -> Pictures:
     """Walks between two images, evenly spaced between the vectors of their codes."""
     tokenizer = _vqvae(run, "interpolate")
-    images = _images(run, request, subject)
+    images = _images(run, request, subject, report)
+    if len(images) < 2:
+        raise InputError(f"a walk leads from one image to another, but {subject.images} is one")
 
     def draw(numbers: Numbers) -> Pixels:
         walk, place = np.divmod(numbers, WALK)
@@ -164,7 +170,7 @@ def _walks(run: Run, request: Request, subject: Subject) -> Pictures:
     return Pictures(draw, columns=WALK)
 
 
-KINDS: dict[str, Callable[[Run, Request, Subject], Pictures]] = {
+KINDS: dict[str, Callable[[Run, Request, Subject, Report], Pictures]] = {
     "sample": _samples,
     "complete": _completions,
     "likelihood": _likelihoods,
@@ -175,8 +181,12 @@ KINDS: dict[str, Callable[[Run, Request, Subject], Pictures]] = {
 """Kinds of pictures, by the name of the mode."""
 
 
-def _images(run: Run, request: Request, subject: Subject) -> RunImages:
-    return RunImages(run, request.seed, subject.data_dir, subject.images)
+def _images(
+    run: Run, request: Request, subject: Subject, report: Report, *, labelled: bool = False
+) -> RunImages:
+    if subject.images is None:
+        return TestImages(run, request.seed, report)
+    return OwnImages(run, subject.images, label=request.label, labelled=labelled, report=report)
 
 
 def _vqvae(run: Run, mode: str) -> VQVAE:

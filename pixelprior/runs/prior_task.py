@@ -8,6 +8,7 @@ import jax
 
 from pixelprior.errors import InputError
 from pixelprior.evaluation.code_use import CodeUse, code_use, is_collapsed
+from pixelprior.experiment import SAME_PLACE, Place
 from pixelprior.experiment.schema import NEUTRAL
 from pixelprior.prior import Prior
 from pixelprior.progress import Caution, Report
@@ -29,6 +30,7 @@ def open_prior_task(
     *,
     model: Prior | None = None,
     in_memory: bool = False,
+    place: Place = SAME_PLACE,
     report: Report,
 ) -> tuple[PriorTask, TokenizerRun]:
     """Open the task of a prior, and the run of its tokenizer.
@@ -44,19 +46,22 @@ def open_prior_task(
         mesh: the devices.
         model: see `PriorTask`.
         in_memory: keep the codes in memory.
+        place: the place of the images, if they have moved since the tokenizer was trained.
         report: receives a caution for each codebook that has collapsed.
 
     Raises:
         InputError: if config, data or folders cannot be used.
     """
-    run = _tokenizer_of(folder, tokenizer, report)
+    if place.data_dir is None and config["data_dir"]:
+        place = place._replace(data_dir=config["data_dir"])
+    run = _tokenizer_of(folder, tokenizer, place, report)
     names = level_names(run.tokenizer.num_levels)
     if prior is None and folder is not None:
         _check_begun_without(folder, config)
     # Check this first, because making codes may take long.
     others = _other_levels(config, names, prior, run, report)
     with first_then_others():
-        codes = make_codes(run, data_dir=config["data_dir"], in_memory=in_memory, report=report)
+        codes = make_codes(run, in_memory=in_memory, report=report)
     for name, counts in zip(names, codes.counts, strict=True):
         for codebook in range(len(counts)):
             # Check each codebook, because a mean would hide one that has collapsed.
@@ -76,7 +81,7 @@ def _collapsed(level: str, use: CodeUse, codebook_size: int, run: TokenizerRun) 
 
 
 def _tokenizer_of(
-    folder: RunFolder | None, tokenizer: str | Path | Run | None, report: Report
+    folder: RunFolder | None, tokenizer: str | Path | Run | None, place: Place, report: Report
 ) -> TokenizerRun:
     """Open the given tokenizer, or else the one in the run folder."""
     carried = folder.tokenizer if folder is not None and folder.tokenizer.is_dir() else None
@@ -86,8 +91,8 @@ def _tokenizer_of(
                 "a prior is trained on the codes of a tokenizer: give the folder of its run with "
                 "--tokenizer=..."
             )
-        return open_tokenizer_run(carried, report)
-    run = open_tokenizer_run(tokenizer, report)
+        return open_tokenizer_run(carried, report, place=place)
+    run = open_tokenizer_run(tokenizer, report, place=place)
     if carried is not None:
         own = open_tokenizer_run(carried, report)
         if own.fingerprint != run.fingerprint:
@@ -101,7 +106,7 @@ def _tokenizer_of(
 
 def _check_begun_without(folder: RunFolder, config: Mapping[str, Any]) -> None:
     """Raise an InputError if a resumed run has levels of another prior, but no prior is given."""
-    if not (folder.path / "data.json").exists():
+    if not folder.has_data:
         return
     trained, learned = list(config["trained_levels"]), folder.data().get("learned_levels", [])
     if folder.config().get("trained_levels") == trained and not set(learned) <= set(trained):

@@ -1,20 +1,28 @@
 """Trained runs. A run is loaded once and passed on as a value."""
 
 import dataclasses
+import difflib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int32
 
 from pixelprior.data import Dataset, Symbols
+from pixelprior.data.manifest import Manifest
+from pixelprior.data.place import kind_of
 from pixelprior.errors import InputError
 from pixelprior.evaluation.read import read_symbols
-from pixelprior.experiment import open_data
+from pixelprior.experiment import Place, at_place, reopen_data
+from pixelprior.progress import Message, Report, only_warnings
 from pixelprior.tokenizers import VQVAE
 from pixelprior.tokenizers.code_maps import level_names
 from pixelprior.training.metrics import read_metrics
 from pixelprior.training.run_folder import RunFolder
+
+LISTED = 20
+"""Largest number of classes that a message lists."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -49,22 +57,65 @@ class Run:
         """Return the same run with a data set in memory."""
         return dataclasses.replace(self, images=images)
 
-    def open_data(self) -> tuple[Dataset, Symbols]:
-        """Open the data set of the run, and the conversion of its pixels to symbols.
+    def at_place(self, place: Place) -> "Run":
+        """Return the same run with its data at another place.
 
         Raises:
-            InputError: if there is no such data, or its shape or number of values has changed.
+            InputError: if the data set does not have such a place.
+        """
+        of_tokenizer = self.tokenizer_config
+        return dataclasses.replace(
+            self,
+            config=at_place(self.config, place),
+            tokenizer_config=None if of_tokenizer is None else at_place(of_tokenizer, place),
+        )
+
+    def open_data(self, report: Report = only_warnings) -> tuple[Dataset, Symbols]:
+        """Open the data set of the run, and the conversion of its pixels to symbols.
+
+        Image files may be missing or changed since: see `Dataset.check_unchanged`.
+
+        Args:
+            report: receives the progress, and remarks about the data.
+
+        Raises:
+            InputError: if there is no such data, or it is another data set.
         """
         if self.images is not None:
             return self.images
-        dataset, symbols, grid = open_data(self.tokenizer_config or self.config)
-        if list(grid.shape) != list(self.data["shape"]) or grid.levels != self.data["levels"]:
-            raise InputError(
-                f"the run was trained on images of shape {self.data['shape']} with "
-                f"{self.data['levels']} levels, but {dataset.name} now has {list(grid.shape)} and "
-                f"{grid.levels}; the data set has changed since"
-            )
-        return dataset, symbols
+        return reopen_data(self._image_config, self.data, self.manifest, report)
+
+    def check_images(self, *splits: str, report: Report = only_warnings) -> None:
+        """Check that files of images are still those of the run. Missing data are no error.
+
+        Results that are kept in the run folder are right only for these images.
+
+        Args:
+            splits: the splits to check.
+            report: receives the progress, and a remark if there are no images to check.
+
+        Raises:
+            InputError: if files of these splits are missing or changed, or it is another data set.
+        """
+        name = self._image_config["dataset"]
+        if self.images is not None or not kind_of(name):
+            return
+        if not Path(name.removeprefix(kind_of(name))).exists():
+            report(Message(f"{name} is not there; earlier results of this run are used"))
+            return
+        self.open_data(report)[0].check_unchanged(*splits)
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """Files of the data set; None if it does not consist of image files."""
+        if self.folder is None:
+            return None if self.images is None else self.images[0].manifest
+        return (RunFolder(self.folder.tokenizer) if self.tokenizer else self.folder).manifest()
+
+    @property
+    def _image_config(self) -> Mapping[str, Any]:
+        """Config of the run that trained on images: this one, or that of its tokenizer."""
+        return self.tokenizer_config or self.config
 
     def read(
         self, split: str = "test", *, limit: int | None = None
@@ -82,12 +133,24 @@ class Run:
             InputError: if there is no such split, or the data cannot be read.
         """
         dataset, symbols = self.open_data()
-        return read_symbols(dataset.split(split), symbols, limit=limit)
+        images = dataset.split(split)
+        dataset.check_unchanged(split)
+        return read_symbols(images, symbols, limit=limit)
 
     @property
     def task(self) -> str:
         """Task of the run: "pixels", "tokenizer" or "prior"."""
         return self.config["task"]
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes that the model is conditioned on; 0 if unconditional."""
+        return len(self.data["class_names"]) if self.config.get("class_conditional") else 0
+
+    @property
+    def has_null_class(self) -> bool:
+        """True if the model also takes images without a class."""
+        return bool(self.num_classes and self.config["label_dropout"])
 
     @property
     def vqvae(self) -> VQVAE | None:
@@ -110,24 +173,42 @@ class Run:
     def class_index(self, label: str | None) -> int | None:
         """Index of a class from its name or number; None for None.
 
+        A number that is no name is an index, unless all names are numbers.
+
         Raises:
-            InputError: if the label is neither a name nor a number.
+            InputError: if there is no such class.
         """
-        names = list(self.data["class_names"])
         if label is None:
             return None
-        # Names come first: the classes of digits are named "0" to "9", in any order.
+        names = list(self.data["class_names"])
+        if not isinstance(label, str):
+            raise InputError(f"label must be the number or the name of a class, got {label!r:.80}")
+        if not names:
+            raise InputError("this run has no classes; leave --label out")
         if label in names:
             return names.index(label)
-        try:
-            return int(label)
-        except (ValueError, TypeError):
+        numbered = all(map(str.isdecimal, names))
+        if numbered or not label.removeprefix("-").isdecimal():
+            raise InputError(f"there is no class {label!r}; {_hint(label, names, numbered)}")
+        if not 0 <= int(label) < len(names):
             raise InputError(
-                f"label must be the number or the name of a class ({', '.join(names) or 'none'}), "
-                f"got {label!r}"
-            ) from None
+                f"there are {len(names)} classes, numbered from 0 to {len(names) - 1}, got the "
+                f"number {label}"
+            )
+        return int(label)
 
     @property
     def metrics(self) -> Sequence[Mapping[str, Any]]:
         """Records of the training, each a mapping with its step."""
         return self.records if self.folder is None else read_metrics(self.folder.metrics)
+
+
+def _hint(label: str, names: Sequence[str], numbered: bool) -> str:
+    """Suggest the class with a similar name, or list the classes."""
+    folded = {name.casefold(): name for name in names}
+    close = difflib.get_close_matches(label.casefold(), folded, n=1)
+    # A similar number is not what the user meant.
+    if close and not numbered:
+        return f"did you mean {folded[close[0]]}?"
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return f"the classes are {', '.join(names[:LISTED])}{more}"

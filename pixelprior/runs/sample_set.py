@@ -29,6 +29,12 @@ REQUEST = Request(seed=0, strategies=[()], label=None, guidance=None, method=AUT
 
 BATCH = 256
 
+_TOLD = {
+    **dict.fromkeys(("mode", "data", "weights", "strategies"), str | None),
+    "label": int | None,
+}
+"""Types of the settings that are read from a file; None for a missing one."""
+
 
 class SampleSet(NamedTuple):
     """Samples, and their settings if known.
@@ -79,9 +85,9 @@ def _made_by(run: Run) -> dict[str, Any]:
         "mode": "sample",
         "run": None if run.folder is None else str(run.folder.path.resolve()),
         "data": run.data["name"],
+        "contents": run.data["contents"],
         "weights": run.provenance,
         **REQUEST._asdict(),
-        "data_dir": None,
         "images": None,
         "known": None,
         "strategies": repr(REQUEST.strategies),
@@ -104,19 +110,20 @@ def read_samples(path: str | Path, run: Run) -> SampleSet:
             f"expected at least {FEWEST_SAMPLES} images [n, {', '.join(map(str, shape))}] in "
             f"{path}, as the run's data has them, got shape {list(images.shape)}"
         )
-    if made_by.get("data", run.data["name"]) != run.data["name"]:
+    same = made_by.get("contents") == run.data["contents"] != ""
+    if not same and made_by.get("data", run.data["name"]) != run.data["name"]:
         raise InputError(
             f"the samples in {path} are of a model of {made_by['data']}, but this run is of "
             f"{run.data['name']}; compare samples with the data set of their model"
         )
     if images.dtype != np.uint8:
+        is_float, came = np.issubdtype(images.dtype, np.floating), str(images.dtype)
+        if is_float:
+            came += f" from {images.min()} to {images.max()}"
         # These comparisons also fail for NaN.
-        if not np.issubdtype(images.dtype, np.floating) or not (
-            images.min() >= 0 and images.max() <= 1
-        ):
+        if not is_float or not (images.min() >= 0 and images.max() <= 1):
             raise InputError(
-                f"expected images of uint8, or of finite floats in [0, 1], in {path}, got "
-                f"{images.dtype} from {images.min()} to {images.max()}"
+                f"expected images of uint8, or of finite floats in [0, 1], in {path}, got {came}"
             )
         images = as_shades(images).astype(np.uint8)
     return SampleSet(images, _labels(run, made_by, len(images)), made_by)
@@ -124,7 +131,7 @@ def read_samples(path: str | Path, run: Run) -> SampleSet:
 
 def _labels(run: Run, made_by: Mapping[str, Any], num: int) -> Int[np.ndarray, " n"] | None:
     """Labels of samples: all classes in turn, or one class; None for other pictures."""
-    classes = len(run.data["class_names"]) if run.config["class_conditional"] else 0
+    classes = run.num_classes
     if not classes or made_by.get("mode") != "sample":
         return None
     return np.asarray(labels_in_turn(classes, made_by.get("label"), num))
@@ -144,7 +151,13 @@ def _read(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
         ) from error
     try:
         made_by = json.loads(told)
-    except ValueError:
-        made_by = {}
-    # Other programs may store something else under this key.
-    return images, made_by if isinstance(made_by, dict) else {}
+        fits = all(isinstance(made_by.get(key), kinds) for key, kinds in _TOLD.items())
+    # It is not JSON, or not a mapping.
+    except (ValueError, AttributeError):
+        fits = False
+    if not fits:
+        raise InputError(
+            f"the array `request` in {path} must be the JSON text that sample.py writes, got "
+            f"{told!r:.80}; leave it out of files of other programs"
+        )
+    return images, made_by

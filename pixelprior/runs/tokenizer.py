@@ -21,7 +21,9 @@ from pixelprior.data import (
     codes_of,
     evaluation_batches,
 )
+from pixelprior.data.dataset import SPLITS
 from pixelprior.errors import InputError
+from pixelprior.experiment import SAME_PLACE, Place
 from pixelprior.experiment.schema import DATA_NEUTRAL, NEUTRAL, without_neutral
 from pixelprior.progress import Advance, Finished, Message, Report, only_warnings
 from pixelprior.runs.load import load_trained
@@ -31,8 +33,7 @@ from pixelprior.system.devices import data_mesh, put_batch
 from pixelprior.tokenizers import VQVAE
 from pixelprior.tokenizers.likelihoods import as_pixels
 from pixelprior.training.metrics import read_metrics
-from pixelprior.training.run_folder import RunFolder, differences
-from pixelprior.training.tasks.images import Images
+from pixelprior.training.run_folder import RunFolder
 
 ENCODED_AT_ONCE = 128  # number of images on each device
 
@@ -59,12 +60,15 @@ class TokenizerRun(NamedTuple):
         return "memory" if self.run.folder is None else str(self.run.folder.path)
 
 
-def open_tokenizer_run(source: str | Path | Run, report: Report = only_warnings) -> TokenizerRun:
+def open_tokenizer_run(
+    source: str | Path | Run, report: Report = only_warnings, *, place: Place = SAME_PLACE
+) -> TokenizerRun:
     """Open a finished run of a tokenizer.
 
     Args:
         source: the folder of the run, or the run itself.
         report: receives a caution for each damaged checkpoint.
+        place: the place of its images, if they have moved.
 
     Raises:
         InputError: if there is no such run, its task is another one, or it was never finished.
@@ -76,7 +80,8 @@ def open_tokenizer_run(source: str | Path | Run, report: Report = only_warnings)
         source = load_trained(source, report=report)
     else:
         _check_finished("memory", source.task, source.metrics)
-    return TokenizerRun(source, _fingerprint(source.model, source.config, source.data))
+    fingerprint = _fingerprint(source.model, source.config, source.data)
+    return TokenizerRun(source.at_place(place), fingerprint)
 
 
 def _check_finished(
@@ -97,18 +102,16 @@ def _check_finished(
 def make_codes(
     run: TokenizerRun,
     *,
-    data_dir: str,
     in_memory: bool = False,
     report: Report = only_warnings,
 ) -> CodeSet:
     """Return the codes of the data set of a tokenizer.
 
     The codes are made on the devices of this process, and kept in the run folder of the tokenizer.
-    Later calls read them from there.
+    Later calls read them from there, without the images if these are not there any more.
 
     Args:
         run: the run of the tokenizer.
-        data_dir: the data folder of TFDS; "" for the one that the tokenizer used.
         in_memory: do not read or write a code set on disk.
         report: receives the number of encoded images.
 
@@ -116,29 +119,22 @@ def make_codes(
         InputError: if the images differ from the training data of the tokenizer, or the codes
             cannot be written.
     """
-    data, mesh = run.run.data, data_mesh(jax.local_devices())
+    mesh, trained = data_mesh(jax.local_devices()), run.run
 
     def make() -> Mapping[str, tuple[str, Iterable[Any]]]:
-        # Batches are not divided into parts here, even if training did so.
-        whole = {"batch_size": mesh.size * ENCODED_AT_ONCE, "accumulate_steps": 1}
-        config = {**run.run.config, **whole} | ({"data_dir": data_dir} if data_dir else {})
-        images = Images(config, mesh, run.run.images)
-        now = images.describe()
-        there = {key: value for key, value in data.items() if key in now}
-        if differences(there, now, DATA_NEUTRAL):
-            raise InputError(
-                f"the data set {images.dataset.name} is not the training data of the tokenizer in "
-                f"{run.place}; give that data, or train a tokenizer on this"
-            )
-        report(Message(f"encoding {images.dataset.name} with the tokenizer in {run.place}"))
+        dataset, symbols = trained.open_data(report)
+        dataset.check_unchanged(*SPLITS)
+        report(Message(f"encoding {dataset.name} with the tokenizer in {run.place}"))
         return {
-            name: (split.description, _encode(run.tokenizer, split, images.symbols, mesh, report))
-            for name, split in images.dataset.splits.items()
+            name: (split.description, _encode(run.tokenizer, split, symbols, mesh, report))
+            for name, split in dataset.splits.items()
         }
 
-    if in_memory or run.run.folder is None:
+    if in_memory or trained.folder is None:
         return codes_in_memory(code_facts(run), make())
-    return codes_of(run.run.folder.path / "codes", code_facts(run), make)[0]
+    # Codes of other images under the same names would be wrong.
+    trained.check_images(*SPLITS, report=report)
+    return codes_of(trained.folder.path / "codes", code_facts(run), make)[0]
 
 
 def code_facts(run: TokenizerRun) -> CodeFacts:
@@ -170,8 +166,9 @@ def carry(run: TokenizerRun, into: Path) -> None:
         shutil.rmtree(left_over)
     with replacing(into) as unfinished:
         unfinished.mkdir(parents=True)
-        for name in ("config.json", "data.json", "metrics.jsonl"):
-            shutil.copyfile(folder.path / name, unfinished / name)
+        for name in ("config.json", "data.json", "data_manifest.json", "metrics.jsonl"):
+            if (folder.path / name).exists():
+                shutil.copyfile(folder.path / name, unfinished / name)
         copy_averaged(folder.checkpoints, run.run.step, unfinished / "checkpoints")
 
 

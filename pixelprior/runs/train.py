@@ -6,8 +6,18 @@ from typing import Any
 
 import jax
 
+from pixelprior.data import Dataset, Symbols
+from pixelprior.data.dataset import SPLITS
 from pixelprior.errors import InputError
-from pixelprior.experiment import check_config, complete
+from pixelprior.experiment import (
+    SAME_PLACE,
+    Place,
+    at_place,
+    check_config,
+    complete,
+    open_data,
+    reopen_data,
+)
 from pixelprior.progress import Report, only_warnings
 from pixelprior.runs.prior_task import open_prior_task
 from pixelprior.runs.run import Run
@@ -32,6 +42,7 @@ def train_run(
     prior: str | Path | None = None,
     profiled: Steps | None = None,
     wandb_project: str | None = None,
+    place: Place = SAME_PLACE,
     report: Report = only_warnings,
 ) -> TrainResult:
     """Train an experiment in a folder, or resume it where it was interrupted.
@@ -44,6 +55,7 @@ def train_run(
         prior: the run that trained the other levels, if this prior trains only some levels.
         profiled: the steps to trace; the trace is written to the run folder.
         wandb_project: the project of Weights & Biases that receives the records; None for none.
+        place: the place of the data, if they have moved.
         report: receives the progress.
 
     Raises:
@@ -54,7 +66,10 @@ def train_run(
     mesh, folder, config = data_mesh(), RunFolder(workdir), complete(config)
     if wandb_project is not None:
         check_wandb()
-    task = claim_run(config, folder, mesh, tokenizer=tokenizer, prior=prior, report=report)
+    config = at_place(config, place)
+    task = claim_run(
+        config, folder, mesh, tokenizer=tokenizer, prior=prior, place=place, report=report
+    )
     return train_in_folder(
         task,
         config,
@@ -90,15 +105,16 @@ def plan_run(
     *,
     tokenizer: str | Path | None = None,
     prior: str | Path | None = None,
+    place: Place = SAME_PLACE,
     report: Report = only_warnings,
 ) -> Plan:
     """Compute the needs of an experiment. Nothing is trained, and no folder is claimed.
 
     Arguments and errors are those of `train_run`. A folder is needed only to resume a prior.
     """
-    mesh, config = data_mesh(), complete(config)
+    mesh, config = data_mesh(), at_place(complete(config), place)
     folder = None if workdir is None else RunFolder(workdir)
-    task, _ = open_task(config, folder, mesh, tokenizer, prior, report=report)
+    task, _ = open_task(config, folder, mesh, tokenizer, prior, place=place, report=report)
     return make_plan(task, config, mesh)
 
 
@@ -109,6 +125,7 @@ def claim_run(
     *,
     tokenizer: str | Path | Run | None = None,
     prior: str | Path | None = None,
+    place: Place = SAME_PLACE,
     report: Report = only_warnings,
 ) -> Task:
     """Claim a run folder and build its task. Arguments are those of `train_run`.
@@ -116,7 +133,7 @@ def claim_run(
     Raises:
         InputError: if config, data or folders cannot be used. In this case only codes are written.
     """
-    task, run = open_task(config, folder, mesh, tokenizer, prior, report=report)
+    task, run = open_task(config, folder, mesh, tokenizer, prior, place=place, report=report)
     claim_for(task, config, folder, run)
     return task
 
@@ -134,7 +151,7 @@ def claim_for(
     # written.
     jax.eval_shape(lambda: (task.make(), None)[1])
     with first_then_others():
-        folder.claim(config, task.describe())
+        folder.claim(config, task.describe(), task.manifest)
         if run is not None:
             carry(run, folder.tokenizer)
 
@@ -146,6 +163,7 @@ def open_task(
     tokenizer: str | Path | Run | None = None,
     prior: str | Path | None = None,
     *,
+    place: Place = SAME_PLACE,
     report: Report = only_warnings,
 ) -> tuple[Task, TokenizerRun | None]:
     """Build the task of a run; for a prior also open its tokenizer. See `train_run` for arguments.
@@ -164,6 +182,25 @@ def open_task(
                         f"--{flag} is for training a prior, but the config's task is "
                         f"{config['task']!r}"
                     )
-            return (PixelTask if config["task"] == "pixels" else TokenizerTask)(config, mesh), None
+            opened = open_images(config, folder, report)
+            kind = PixelTask if config["task"] == "pixels" else TokenizerTask
+            task: PixelTask | TokenizerTask = kind(config, mesh, opened=opened)
+            task.images.check_symbols(report)
+            return task, None
     # Outside of first_then_others, because all processes read these checkpoints together.
-    return open_prior_task(config, folder, tokenizer, prior, mesh, report=report)
+    return open_prior_task(config, folder, tokenizer, prior, mesh, place=place, report=report)
+
+
+def open_images(
+    config: Mapping[str, Any], folder: RunFolder | None, report: Report
+) -> tuple[Dataset, Symbols]:
+    """Open the training data of a run, new or resumed.
+
+    Raises:
+        InputError: if there is no such data, or a resumed run was begun on other data.
+    """
+    if folder is None or not folder.has_data:
+        return open_data(config, report=report)[:2]
+    dataset, symbols = reopen_data(config, folder.data(), folder.manifest(), report)
+    dataset.check_unchanged(*SPLITS)
+    return dataset, symbols

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pixelprior.errors import InputError
-from pixelprior.experiment import check_config, complete
+from pixelprior.experiment import SAME_PLACE, Place, at_place, check_config, complete
 from pixelprior.progress import Caution, Message, Report, only_warnings
 from pixelprior.runs.train import claim_run, plan_run, train_in_folder
 from pixelprior.system.devices import data_mesh
@@ -23,6 +23,7 @@ def train_list(
     *,
     only: Sequence[str] | None = None,
     wandb_project: str | None = None,
+    place: Place = SAME_PLACE,
     report: Report = only_warnings,
 ) -> int | None:
     """Train or resume the runs of a config. The folder of run NAME is ``workdir/NAME``.
@@ -35,6 +36,7 @@ def train_list(
         workdir: the folder of the run folders; created if missing.
         only: the names of the runs to train; None for all.
         wandb_project: the project of Weights & Biases that receives the records; None for none.
+        place: the place of the data, if they have moved.
         report: receives the progress. A failed run gives a caution. If the user did not cause the
             error, a message has its traceback.
 
@@ -45,7 +47,7 @@ def train_list(
         InputError: if a config, the data or a folder cannot be used. If a run fails, it is raised
             after all other runs are trained.
     """
-    runs = _runs(config, only)
+    runs = {name: at_place(run, place) for name, run in _runs(config, only).items()}
     mesh = data_mesh()
     folders = {name: RunFolder(Path(workdir) / name) for name in runs}
     tasks = {}
@@ -90,7 +92,7 @@ def train_list(
 
 
 def plan_list(
-    config: Mapping[str, Any], *, only: Sequence[str] | None = None
+    config: Mapping[str, Any], *, only: Sequence[str] | None = None, place: Place = SAME_PLACE
 ) -> Iterator[tuple[str, Plan]]:
     """Yield the name and the plan of each run in turn; see `plan_run`.
 
@@ -98,7 +100,7 @@ def plan_list(
         InputError: if the config cannot be used. The data of a run is opened only for its plan.
     """
     for name, run in _runs(config, only).items():
-        yield name, plan_run(run)
+        yield name, plan_run(run, place=place)
 
 
 def _runs(config: Mapping[str, Any], only: Sequence[str] | None) -> dict[str, dict[str, Any]]:

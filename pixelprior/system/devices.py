@@ -43,6 +43,8 @@ def check_batch_size(batch_size: int, mesh: Mesh, *, parts: int = 1) -> None:
     if not isinstance(batch_size, int) or batch_size < 1 or batch_size % (mesh.size * parts):
         among = f"the {mesh.size} devices" + (f" times the {parts} parts" if parts > 1 else "")
         raise InputError(f"batch_size must be a positive multiple of {among}, got {batch_size!r}")
+    if batch_size >= 2**31:  # JAX counts the rows of an array with 32 bits
+        raise InputError(f"batch_size must be below 2**31, got {batch_size}")
 
 
 def rows_here(batch_size: int, mesh: Mesh) -> Int[np.ndarray, " r"]:

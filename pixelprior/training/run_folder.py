@@ -2,6 +2,7 @@
 
 config.json      resolved config of the experiment
 data.json        facts about the data that the model needs: grid, classes, names of splits
+data_manifest.json  the files of the data set and hashes of their contents, for image files
 checkpoints/     weights, averaged weights and optimizer
 damaged_checkpoints/  checkpoints that could not be read
 metrics.jsonl    one record per line
@@ -19,6 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pixelprior.data.manifest import Manifest, manifest_from_json
 from pixelprior.errors import InputError
 from pixelprior.experiment.schema import (
     DATA_NEUTRAL,
@@ -26,9 +28,11 @@ from pixelprior.experiment.schema import (
     complete,
     complete_data,
     without_neutral,
+    without_place,
 )
 from pixelprior.progress import Caution, Report, only_warnings
 from pixelprior.system.atomic import probe_folder, write_atomically
+from pixelprior.system.home import expand_home
 from pixelprior.system.processes import is_first
 
 EVALUATION_FORMAT = 1
@@ -45,13 +49,14 @@ class RunFolder:
     def __init__(self, path: str | Path):
         if not isinstance(path, str | Path) or not str(path):
             raise InputError(f"a run folder must be a path, got {path!r:.80}")
-        self.path = Path(path)
+        self.path = Path(expand_home(str(path)))
         self.checkpoints = self.path / "checkpoints"
         self.samples = self.path / "samples"
         self.metrics = self.path / "metrics.jsonl"
         self.events = self.path / "events"
         self.tokenizer = self.path / "tokenizer"
         self.evaluation = self.path / "evaluation"
+        self._manifest = self.path / "data_manifest.json"
 
     def keep_evaluation(
         self, name: str, result: Mapping[str, Any], report: Report = only_warnings
@@ -80,14 +85,21 @@ class RunFolder:
         except (OSError, ValueError, AttributeError, TypeError):
             return None
 
-    def claim(self, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def claim(
+        self,
+        config: Mapping[str, Any],
+        data: Mapping[str, Any],
+        manifest: Manifest | None = None,
+    ) -> None:
         """Make this the folder of a run with this config on this data, new or resumed.
 
-        With several processes, the first one writes the files. The others check that they exist.
+        A resumed run may find its data at another place, which its config then names. With several
+        processes, the first one writes the files. The others check that they exist.
 
         Args:
             config: config of the experiment.
             data: facts about the data that the run's model needs.
+            manifest: the files of the data set; None if it does not consist of image files.
 
         Raises:
             InputError: if the folder cannot be written, holds a run with another config or on other
@@ -95,7 +107,7 @@ class RunFolder:
         """
         try:
             self._check_claim(config, data)
-            if not is_first() and not (self.path / "data.json").exists():
+            if not is_first() and not self.has_data:
                 raise InputError(
                     f"the first process has made the run folder {self.path}, but this one does "
                     "not find it; give a --workdir on a file system that all processes share"
@@ -110,11 +122,15 @@ class RunFolder:
         if not is_first():
             return
         write_atomically(self.path / "config.json", json.dumps(config, indent=2) + "\n")
-        write_atomically(self.path / "data.json", json.dumps(data, indent=2) + "\n")
+        # These facts identify the data, so they stay as they were at the start of the run.
+        if not self.has_data:
+            if manifest is not None:
+                write_atomically(self._manifest, json.dumps(manifest.as_json(), indent=1) + "\n")
+            write_atomically(self.path / "data.json", json.dumps(data, indent=2) + "\n")
 
     def _check_claim(self, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         if (self.path / "config.json").exists():
-            changed = differences(self.config(), config, NEUTRAL)
+            changed = differences(without_place(self.config()), without_place(config), NEUTRAL)
             if changed:
                 raise InputError(
                     f"{self.path} holds a run with another config ({changed}); "
@@ -125,13 +141,18 @@ class RunFolder:
                 f"{self.path} holds checkpoints but no config.json; use another --workdir"
             )
         # A run that was killed very early has only a config.
-        if (self.path / "data.json").exists():
-            changed = differences(self.data(), data, DATA_NEUTRAL)
+        if self.has_data:
+            changed = differences(without_place(self.data()), without_place(data), DATA_NEUTRAL)
             if changed:
                 raise InputError(
                     f"the data set of the run in {self.path} has changed ({changed}); "
                     "use another --workdir, or the same data to resume"
                 )
+
+    @property
+    def has_data(self) -> bool:
+        """True if a run was begun here and its data are known."""
+        return (self.path / "data.json").exists()
 
     def config(self) -> dict[str, Any]:
         """Read the run's config, with the neutral values of keys added since.
@@ -144,6 +165,16 @@ class RunFolder:
     def data(self) -> dict[str, Any]:
         """Read the facts about the data that the run's model needs. Raises as `config` does."""
         return complete_data(self._read("data.json"))
+
+    def manifest(self) -> Manifest | None:
+        """Read the list of the files that the run was trained on; None if there is none.
+
+        Raises:
+            InputError: if it cannot be read.
+        """
+        if not self._manifest.exists():
+            return None
+        return manifest_from_json(self._read(self._manifest.name), str(self._manifest))
 
     def _read(self, name: str) -> dict[str, Any]:
         path = self.path / name

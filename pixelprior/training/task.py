@@ -11,6 +11,8 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
+from pixelprior.data.manifest import Manifest
+
 
 class Loss(NamedTuple):
     """Result of a step's loss on a batch.
@@ -61,6 +63,11 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def describe(self) -> Mapping[str, Any]:
         """Return the contents of ``data.json``: all facts about the data that a model needs."""
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """Files of the data set; None if it does not consist of image files."""
+        return None
 
     @abc.abstractmethod
     def make(self) -> nnx.Module:

@@ -123,8 +123,6 @@ def test_folders_that_are_no_runs_are_listed(tmp_path):
     assert result["groups"] == [] and "is not a run folder" in result["left_out"]["run"]
 
 
-def test_flags_of_a_report(script, tmp_path):
+def test_flags_of_a_report(script):
     result = script("evaluate", "--report=x")
     assert result.status == 2 and "--report is of the runs that follow --compare" in result.errors
-    result = script("evaluate", "--compare", "--report=x", "--out=y", str(tmp_path))
-    assert result.status == 2 and "--out is not for --report" in result.errors

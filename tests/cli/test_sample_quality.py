@@ -191,7 +191,20 @@ def spoilt():
         ),
         (spoilt(), {}, "finite floats in"),
         (2 * spoilt()[:2].repeat(10, 0), {}, "finite floats in"),
-        (NOISE.astype(np.int32), {}, "expected images of uint8"),
+        (NOISE.astype(np.int32), {}, "expected images of uint8, .* got int32$"),
+        (NOISE.astype(str), {}, "expected images of uint8, .* got <U3$"),
+        (NOISE.astype(complex), {}, "expected images of uint8, .* got complex128$"),
+        (NOISE.astype(bool), {}, "expected images of uint8, .* got bool$"),
+        (NOISE.astype(object), {}, "is not an .npz file with an array of images"),
+        (NOISE[..., 0], {}, r"10 images \[n, 8, 8, 1\].*got shape \[20, 8, 8\]"),
+        (np.uint8(3), {}, r"10 images \[n, 8, 8, 1\].*got shape \[\]"),
+        *(
+            (NOISE, {"request": np.array(told)}, "`request` in .* must be the JSON .* sample.py")
+            for told in (
+                *("", "{", "[]", "3", '{"label": "3"}', '{"weights": 1}', '{"data": []}'),
+                *('{"strategies": [[]]}', '{"mode": 3}'),
+            )
+        ),
         (
             NOISE,
             {"request": np.array(json.dumps({"data": "mnist"}))},
@@ -206,7 +219,7 @@ def test_samples_that_do_not_fit(digits, tmp_path, images, others, words):
 
 
 @pytest.mark.parametrize(
-    "told", ["[]", "3", "{", '{"seed": 1}', '{"mode": "random_codes", "seed": 1, "label": null}']
+    "told", ["{}", '{"seed": 1}', '{"mode": "random_codes", "seed": 1, "label": null}']
 )
 def test_files_that_tell_something_else_tell_no_classes(digits, tmp_path, told):
     file = archive(tmp_path / "x.npz", NOISE, request=np.array(told))

@@ -1,201 +1,429 @@
 """Folders of images, against pixels that the tests write."""
 
+import os
+import zipfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from pixelprior.data import DataError, open_dataset
-from pixelprior.data.resize import cover_and_crop
+from pixelprior.data.image_files import inspect
+from pixelprior.data.picture import read_picture
+from pixelprior.progress import Caution, Message
+from tests.data.folders import SMALL, examples, names, noise, save, small_folder, split_of
 
 
-def _save(path, pixels):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.asarray(pixels, np.uint8)).save(path)
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    """No test finds the facts that another one kept."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
 
 
-def _noise(seed, *shape):
-    return np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
+def open_folder(root, **settings):
+    """Open a folder; return its data set and the events."""
+    events = []
+    dataset = open_dataset(f"folder:{root}", report=events.append, **settings)
+    return dataset, events
 
 
-def _examples(dataset):
-    return [split.source[i] for split in dataset.splits.values() for i in range(len(split))]
+def texts(events, kind=Message):
+    return [event.text for event in events if isinstance(event, kind)]
 
 
-def _contents(dataset):
-    return sorted((e["image"].tobytes(), e["label"]) for e in _examples(dataset))
-
-
-def test_grey_images_without_classes(tmp_path):
-    images = [_noise(seed, 5, 7) for seed in range(20)]
-    for i, image in enumerate(images):
-        _save(tmp_path / f"{i:02}.{'PNG' if i % 2 else 'bmp'}", image)
-    (tmp_path / "notes.txt").write_text("not an image, and none of our business")
-    dataset = open_dataset(f"folder:{tmp_path}")
-    assert dataset.shape == (5, 7, 1)
-    assert dataset.native_levels == 256
-    assert dataset.class_names == ()
-    assert dataset.note == ""
-    assert [len(split) for split in dataset.splits.values()] == [16, 2, 2]
-    assert dataset.splits["test"].description == "2 of 20, fixed permutation"
-    assert _contents(dataset) == sorted((image.tobytes(), 0) for image in images)
-
-
-def test_sub_folders_are_classes_in_the_order_of_their_names(tmp_path):
-    expected = []
-    for label, name in enumerate(("ant", "bee", "cat")):
-        for i in range(4):
-            image = _noise(10 * label + i, 6, 4, 3)
-            _save(tmp_path / name / f"{i}.png", image)
-            expected.append((image.tobytes(), label))
-    dataset = open_dataset(f"folder:{tmp_path}")
-    assert dataset.shape == (6, 4, 3)
-    assert dataset.class_names == ("ant", "bee", "cat")
-    assert _contents(dataset) == sorted(expected)
-
-
-def test_opening_twice_gives_the_same_order(tmp_path):
-    for i in range(12):
-        _save(tmp_path / f"{i}.png", _noise(i, 3, 3))
-    first, second = (_examples(open_dataset(f"folder:{tmp_path}")) for _ in range(2))
-    for ours, theirs in zip(first, second, strict=True):
-        np.testing.assert_array_equal(ours["image"], theirs["image"])
-
-
-def test_one_colour_image_makes_all_of_them_colour(tmp_path):
-    grey = [_noise(i, 4, 4) for i in range(3)]
-    for i, image in enumerate(grey):
-        _save(tmp_path / f"{i}.png", image)
-    colour = _noise(3, 4, 4, 4)  # its alpha is dropped
-    _save(tmp_path / "3.png", colour)
-    dataset = open_dataset(f"folder:{tmp_path}")
-    assert dataset.channels == 3
-    expected = [np.repeat(image[..., None], 3, axis=-1).tobytes() for image in grey]
-    assert [image for image, _ in _contents(dataset)] == sorted(
-        [*expected, colour[..., :3].tobytes()]
+def contents(dataset):
+    return sorted(
+        (e["image"].tobytes(), e["label"]) for part in examples(dataset).values() for e in part
     )
 
 
-def test_first_picture_of_an_animation(tmp_path):
-    for i in range(3):
-        frames = [Image.fromarray(np.full((4, 4), value, np.uint8)) for value in (10 + i, 200)]
-        frames[0].save(tmp_path / f"{i}.gif", save_all=True, append_images=frames[1:])
-    values = {
-        int(value)
-        for e in _examples(open_dataset(f"folder:{tmp_path}"))
-        for value in np.unique(e["image"])
-    }
-    assert values == {10, 11, 12}
+def test_images_without_classes(tmp_path):
+    images = small_folder(tmp_path, 5, 7)
+    (tmp_path / "notes.txt").write_text("no image")
+    dataset, events = open_folder(tmp_path)
+    assert dataset.shape == (5, 7, 1)
+    assert (dataset.native_levels, dataset.class_names, dataset.note) == (256, (), "")
+    assert contents(dataset) == sorted((image.tobytes(), 0) for image in images.values())
+    assert dataset.splits["test"].description == "2 of 10 files, by hashes of names"
+    for split, found in examples(dataset).items():
+        expected = {images[name].tobytes() for name in SMALL if split_of(name) == split}
+        assert {e["image"].tobytes() for e in found} == expected
+    assert texts(events) == [f"{tmp_path}: 10 grey images; passed over 1 file (1 .txt)"]
 
 
-def test_links_and_hidden_files_are_passed_over(tmp_path):
-    outside = tmp_path / "outside.png"
-    _save(outside, _noise(9, 8, 8, 3))
-    folder = tmp_path / "images"
-    for i in range(3):
-        _save(folder / f"{i}.png", _noise(i, 4, 4))
-    _save(folder / ".thumbnails" / "0.png", _noise(0, 2, 2))
-    (folder / "link.png").symlink_to(outside)
-    (folder / "folder_link").symlink_to(tmp_path)
-    dataset = open_dataset(f"folder:{folder}")
-    assert dataset.shape == (4, 4, 1)
-    assert len(_examples(dataset)) == 3
+def test_the_folders_of_the_first_level_are_classes(tmp_path):
+    expected = []
+    for label, (name, deep) in enumerate((("ant", ""), ("bee", "wild/"), ("cat", "a/b/"))):
+        for file in names(f"{name}/{deep}", train=3, validation=1, test=1):
+            image = noise(len(expected), 6, 4, 3)
+            save(tmp_path / file, image)
+            expected.append((image.tobytes(), label))
+    dataset, events = open_folder(tmp_path)
+    assert dataset.shape == (6, 4, 3)
+    assert dataset.class_names == ("ant", "bee", "cat")
+    assert contents(dataset) == sorted(expected)
+    assert texts(events) == [f"{tmp_path}: 15 colour images in 3 classes"]
 
 
-def test_image_size_resizes_and_crops_and_says_so(tmp_path):
-    for i in range(3):
-        _save(tmp_path / f"{i}.png", _noise(i, 8 + i, 12, 3))
-    dataset = open_dataset(f"folder:{tmp_path}", image_size=(4, 6))
-    assert dataset.shape == (4, 6, 3)
-    assert dataset.note == "resized and centre-cropped to 4 x 6"
-    assert all(example["image"].shape == (4, 6, 3) for example in _examples(dataset))
+@pytest.mark.parametrize(
+    "depth, classes", [(0, ()), (1, ("Greek", "Latin")), (2, ("Greek/a", "Greek/b", "Latin/a"))]
+)
+def test_class_depth(tmp_path, depth, classes):
+    for folder in ("Greek/a", "Greek/b", "Latin/a"):
+        for file in names(f"{folder}/", train=2, validation=1, test=1):
+            save(tmp_path / file, noise(len(file), 4, 4))
+    assert open_folder(tmp_path, class_depth=depth)[0].class_names == classes
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_cover_and_crop_takes_the_centre(channels):
-    # 4 x 12, three squares: only the middle one is in a centred square crop.
-    image = np.repeat([[10] * 4 + [120] * 4 + [250] * 4], 4, axis=0).astype(np.uint8)
-    image = np.repeat(image[..., None], channels, axis=-1)
-    same = cover_and_crop(image, 4, 4)
-    np.testing.assert_array_equal(same, np.full((4, 4, channels), 120))
-    np.testing.assert_array_equal(cover_and_crop(image.transpose(1, 0, 2), 4, 4), same)
-    assert cover_and_crop(image, 4, 12) is image
-    larger = cover_and_crop(image, 8, 24)  # rows are equal, and the order of the squares is kept
-    assert larger.shape == (8, 24, channels)
-    assert [int(larger[0, j, 0]) for j in (0, 12, 23)] == pytest.approx([10, 120, 250], abs=6)
+def test_every_image_must_be_in_a_class(tmp_path):
+    small_folder(tmp_path / "cat", 4, 4)
+    save(tmp_path / "stray.png", noise(0, 4, 4))
+    with pytest.raises(DataError, match=r"class_depth=1, .*1 are not \(stray.png\) and 10 are"):
+        open_folder(tmp_path)
+    (tmp_path / "stray.png").unlink()
+    with pytest.raises(DataError, match=r"class_depth=2, .*10 are not .*and 0 are"):
+        open_folder(tmp_path, class_depth=2)
 
 
-def test_shrinking_averages_rather_than_picks():
-    stripes = np.zeros((32, 32, 1), np.uint8)
-    stripes[:, ::2] = 200
-    # Away from the edges every window holds as much light as dark.
-    assert cover_and_crop(stripes, 8, 8)[:, 2:-2] == pytest.approx(100, abs=3)
+def test_a_class_of_other_formats_is_not_told_to_go(tmp_path):
+    small_folder(tmp_path / "cat", 4, 4)
+    (tmp_path / "dog" / "young").mkdir(parents=True)
+    with pytest.raises(DataError, match="folder dog in .* is empty; remove it"):
+        open_folder(tmp_path)
+    for name in ("1.raw", "2.raw", "young/3.psd"):
+        (tmp_path / "dog" / name).write_bytes(b"?")
+    with pytest.raises(DataError, match=r"only 3 files \(2 .raw, 1 .psd\); convert them"):
+        open_folder(tmp_path)
 
 
-def test_odd_sizes_stay_within_bounds():
-    for height, width, to_height, to_width in ((7, 31, 5, 3), (33, 17, 32, 32), (3, 10, 11, 7)):
-        resized = cover_and_crop(np.full((height, width, 3), 77, np.uint8), to_height, to_width)
-        np.testing.assert_array_equal(resized, np.full((to_height, to_width, 3), 77))
+def test_classes_called_like_splits(tmp_path):
+    for name in ("train", "test"):
+        small_folder(tmp_path, 4, 4, names=names(f"{name}/", train=3, validation=1, test=1))
+    assert any("if these are splits" in text for text in texts(open_folder(tmp_path)[1], Caution))
+
+
+def test_an_empty_split_is_named(tmp_path):
+    for missing in ("train", "validation", "test"):
+        counts = {"train": 2, "validation": 2, "test": 2} | {missing: 0}
+        root = tmp_path / missing
+        small_folder(root, 4, 4, names=names(**counts))
+        with pytest.raises(DataError, match=f"the {missing} split is empty: .* the 4 names"):
+            open_folder(root)
 
 
 def test_missing_and_empty_folders(tmp_path):
-    with pytest.raises(DataError, match="expected a folder of images .*nowhere"):
-        open_dataset(f"folder:{tmp_path}/nowhere")
-    with pytest.raises(DataError, match="expected a folder of images"):
-        open_dataset("folder:")
-    with pytest.raises(DataError, match="holds no images: expected plain files ending in .png"):
-        open_dataset(f"folder:{tmp_path}")
+    for name in (tmp_path / "nowhere", ""):
+        with pytest.raises(DataError, match="expected a folder of images .*--data="):
+            open_folder(name)
+    with pytest.raises(DataError, match="holds no images that can be read; expected"):
+        open_folder(tmp_path)
+    (tmp_path / "a.xcf").write_bytes(b"?")
+    with pytest.raises(DataError, match=r"holds no images .*, only 1 file \(1 .xcf\)"):
+        open_folder(tmp_path)
 
 
-def test_too_few_images(tmp_path):
-    _save(tmp_path / "0.png", _noise(0, 4, 4))
-    with pytest.raises(DataError, match="at least 3 images, one for each split, got 1"):
-        open_dataset(f"folder:{tmp_path}")
+def test_names_of_other_programs_are_ignored(tmp_path):
+    small_folder(tmp_path, 4, 4)
+    save(tmp_path / "__MACOSX" / "._0.png", noise(0, 9, 9))
+    save(tmp_path / ".thumbnails" / "0.png", noise(0, 9, 9))
+    (tmp_path / "Thumbs.db").write_bytes(b"?")
+    (tmp_path / ".DS_Store").write_bytes(b"?")
+    dataset, events = open_folder(tmp_path)
+    assert dataset.class_names == ()
+    assert texts(events) == [f"{tmp_path}: 10 grey images"]
 
 
-def test_images_beside_classes(tmp_path):
-    _save(tmp_path / "stray.png", _noise(0, 4, 4))
-    _save(tmp_path / "cat" / "0.png", _noise(0, 4, 4))
-    with pytest.raises(DataError, match=r"both images \(stray.png\) and sub-folders \(cat\)"):
-        open_dataset(f"folder:{tmp_path}")
+def test_links(tmp_path):
+    outside = tmp_path / "outside"
+    images = small_folder(outside, 4, 4)
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for name in SMALL:
+        (folder / name).symlink_to(outside / name)
+    (folder / "loop.png").symlink_to(folder / "loop.png")
+    (folder / "broken.png").symlink_to(tmp_path / "nowhere.png")
+    (folder / "folder").symlink_to(tmp_path)
+    (folder / "up").symlink_to(folder)
+    dataset, events = open_folder(folder)
+    assert contents(dataset) == sorted((image.tobytes(), 0) for image in images.values())
+    assert texts(events) == [
+        f"{folder}: 10 grey images; passed over 4 links that are broken or lead to folders; "
+        "followed 10 links to files"
+    ]
 
 
-def test_folders_within_classes_and_empty_classes(tmp_path):
-    _save(tmp_path / "cat" / "0.png", _noise(0, 4, 4))
-    (tmp_path / "dog").mkdir()
-    with pytest.raises(DataError, match="dog should be a class but holds no images"):
-        open_dataset(f"folder:{tmp_path}")
-    _save(tmp_path / "cat" / "wild" / "1.png", _noise(0, 4, 4))
-    with pytest.raises(DataError, match="wild is a folder within a class"):
-        open_dataset(f"folder:{tmp_path}")
+def test_all_unreadable_files_are_listed_at_once(tmp_path):
+    small_folder(tmp_path, 32, 32)
+    whole = (tmp_path / SMALL[0]).read_bytes()
+    for number in range(23):
+        (tmp_path / f"cut{number:02}.png").write_bytes(whole[:200])
+    (tmp_path / "empty.jpg").touch()
+    with pytest.raises(DataError) as caught:
+        open_folder(tmp_path)
+    first, *listed = str(caught.value).splitlines()
+    assert first == (
+        f"24 of 34 files in {tmp_path} cannot be used; repair or remove them, or set "
+        "config.skip_unreadable=True:"
+    )
+    assert [line.split()[0] for line in listed[:20]] == [f"cut{n:02}.png" for n in range(20)]
+    assert listed[20:] == ["  and 4 more"]
+    dataset, events = open_folder(tmp_path, skip_unreadable=True)
+    assert len(contents(dataset)) == 10
+    [caution] = texts(events, Caution)
+    assert caution.startswith(f"skipped 24 of 34 files in {tmp_path}:\n  cut00.png ")
+
+
+def test_files_that_were_never_readable_may_go(tmp_path):
+    small_folder(tmp_path, 8, 8)
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    before, _ = open_folder(tmp_path, skip_unreadable=True)
+    (tmp_path / "bad.png").unlink()
+    after, events = open_folder(tmp_path, skip_unreadable=True, manifest=before.manifest)
+    assert after.contents == before.contents == open_folder(tmp_path)[0].contents
+    assert not after.changes and texts(events) == []
+
+
+def test_a_settled_file_is_decoded_once(tmp_path, monkeypatch):
+    small_folder(tmp_path, 4, 4)
+    decoded = []
+
+    def read(file):
+        decoded.append(file)
+        return read_picture(file)
+
+    monkeypatch.setattr(inspect, "read_picture", read)
+    # A new file counts as unsettled, as it could change again within the same moment.
+    open_folder(tmp_path)
+    assert len(decoded) == 10
+    open_folder(tmp_path)
+    assert len(decoded) == 20
+    monkeypatch.setattr(inspect, "_SAME_MOMENT", 0)
+    open_folder(tmp_path)
+    assert len(decoded) == 30
+    open_folder(tmp_path)
+    assert len(decoded) == 30
+
+
+def test_files_replaced_under_the_same_name_size_and_time(tmp_path):
+    small_folder(tmp_path, 4, 4)
+    path = tmp_path / SMALL[0]
+    before, _ = open_folder(tmp_path)
+    status = path.stat()
+    pixels = np.asarray(Image.open(path)) ^ np.uint8(1)
+    save(path, pixels)
+    path.write_bytes(path.read_bytes().ljust(status.st_size, b"\0")[: status.st_size])
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    after, _ = open_folder(tmp_path, manifest=before.manifest)
+    assert [list(changes.changed) for changes in after.changes.values()] == [[SMALL[0]]]
+
+
+def test_missing_and_changed_files_of_a_run(tmp_path):
+    small_folder(tmp_path, 4, 4)
+    before, _ = open_folder(tmp_path)
+    train, test = ([n for n in SMALL if split_of(n) == split] for split in ("train", "test"))
+    (tmp_path / test[0]).unlink()
+    save(tmp_path / train[0], noise(99, 4, 4))
+    after, _ = open_folder(tmp_path, manifest=before.manifest)
+    assert len(after.split("test")) == 1 and len(after.split("train")) == 5
+    after.check_unchanged("validation")
+    with pytest.raises(DataError, match=rf"run: 1 missing \({test[0]}\) in the test split; rest"):
+        after.check_unchanged("validation", "test")
+    both = rf"1 changed \({train[0]}\) in the train split, 1 missing .* in the test split; rest"
+    with pytest.raises(DataError, match=both):
+        after.check_unchanged("train", "validation", "test")
+
+
+def test_a_split_that_is_gone(tmp_path):
+    small_folder(tmp_path, 4, 4)
+    before, _ = open_folder(tmp_path)
+    for name in before.manifest.splits["test"]:
+        (tmp_path / name).unlink()
+    with pytest.raises(DataError, match="does not have the test images of the run: 2 missing"):
+        open_folder(tmp_path, manifest=before.manifest)
+
+
+def test_new_files_are_for_new_runs(tmp_path):
+    small_folder(tmp_path, 4, 4)
+    before, _ = open_folder(tmp_path)
+    for name in names("new", train=2, validation=1, test=1):
+        save(tmp_path / name, noise(7, 9, 9, 3))
+    same, events = open_folder(tmp_path, manifest=before.manifest)
+    assert (same.shape, same.contents) == (before.shape, before.contents)
+    assert contents(same) == contents(before)
+    assert texts(events) == [f"{tmp_path} has 4 new files, which only new runs use"]
+
+
+def test_data_at_another_place(tmp_path):
+    small_folder(tmp_path / "here", 4, 4, names=names("cat/", train=3, validation=1, test=1))
+    before, _ = open_folder(tmp_path / "here")
+    images = contents(before)
+    os.rename(tmp_path / "here", tmp_path / "there")
+    after, _ = open_folder(tmp_path / "there", manifest=before.manifest)
+    assert not after.changes and contents(after) == images
+
+
+def test_a_damaged_manifest_is_refused(tmp_path):
+    from pixelprior.data.manifest import manifest_from_json
+
+    small_folder(tmp_path, 4, 4)
+    manifest = open_folder(tmp_path)[0].manifest
+    content = manifest.as_json()
+    assert manifest_from_json(content, "there") == manifest
+    with pytest.raises(DataError, match="there has format 9, expected 1"):
+        manifest_from_json(content | {"format": 9}, "there")
+    for key in ("shape", "values", "splits"):
+        with pytest.raises(DataError, match="there is damaged"):
+            manifest_from_json({k: v for k, v in content.items() if k != key}, "there")
+
+
+def test_copies_in_two_splits_are_warned_of(tmp_path):
+    images = small_folder(tmp_path, 4, 4)
+    train, test = (next(n for n in SMALL if split_of(n) == split) for split in ("train", "test"))
+    save(tmp_path / test, images[train])
+    [caution] = texts(open_folder(tmp_path)[1], Caution)
+    told = "1 of 2 test images are also training images under another name"
+    assert f"{told} ({test} is {train})" in caution
+
+
+def test_colour_is_judged_by_pixels(tmp_path):
+    images = small_folder(tmp_path, 4, 4)
+    for name in SMALL[:2]:  # grey, but stored as colour
+        save(tmp_path / name, np.repeat(images[name][..., None], 3, axis=-1))
+    assert open_folder(tmp_path)[0].shape == (4, 4, 1)
+    colour = noise(5, 4, 4, 3)
+    save(tmp_path / SMALL[2], colour)
+    dataset, events = open_folder(tmp_path)
+    assert dataset.shape == (4, 4, 3)
+    expected = [np.repeat(images[name][..., None], 3, axis=-1).tobytes() for name in SMALL]
+    expected[2] = colour.tobytes()
+    assert [image for image, _ in contents(dataset)] == sorted(expected)
+    told = f"1 of 10 images in {tmp_path} have colour ({SMALL[2]}), so all get 3 channels"
+    assert told in texts(events)
+
+
+def test_a_single_colour_image_among_many_is_warned_of(tmp_path):
+    many = names(train=30, validation=3, test=3)
+    small_folder(tmp_path, 4, 4, names=many)
+    save(tmp_path / many[0], noise(1, 4, 4, 3))
+    assert any("make them grey" in text for text in texts(open_folder(tmp_path)[1], Caution))
+
+
+def test_pixels_0_and_1_become_black_and_white(tmp_path):
+    images = small_folder(tmp_path, 4, 4)
+    for name, image in images.items():
+        save(tmp_path / name, image % 2)
+    dataset, _ = open_folder(tmp_path)
+    assert dataset.note == "pixels 0 and 1 scaled to 0 and 255"
+    assert contents(dataset) == sorted(
+        ((image % 2 * 255).tobytes(), 0) for image in images.values()
+    )
+    # They are scaled before they are resized.
+    small, _ = open_folder(tmp_path, image_size=(2, 2))
+    assert small.note == "resized and centre-cropped to 2 x 2; pixels 0 and 1 scaled to 0 and 255"
+    assert len(np.unique([e["image"] for e in examples(small)["train"]])) > 2
+
+
+def test_dark_and_black_images(tmp_path):
+    images = small_folder(tmp_path, 4, 4)
+    for name, image in images.items():
+        save(tmp_path / name, image % 21)
+    dataset, events = open_folder(tmp_path)
+    [caution] = texts(events, Caution)
+    assert "brightest pixel of all images" in caution and "is 20 of 255" in caution
+    assert contents(dataset) == sorted(((image % 21).tobytes(), 0) for image in images.values())
+    for name in SMALL:
+        save(tmp_path / name, np.zeros((4, 4), np.uint8))
+    with pytest.raises(DataError, match="all pixels of all images in .* are 0"):
+        open_folder(tmp_path)
+
+
+@pytest.mark.parametrize("bits, top", [(16, 65535), (12, 4095), (10, 1000), (8, 200)])
+def test_16_bit_images_use_the_range_of_all(tmp_path, bits, top):
+    values = {}
+    for n, name in enumerate(SMALL):
+        pixels = np.random.default_rng(n).integers(0, top + 1, (4, 4)).astype(np.uint16)
+        pixels[0, 0] = top if n == 0 else 0
+        save(tmp_path / name, pixels)
+        values[name] = pixels
+    dataset, _ = open_folder(tmp_path)
+    assert dataset.note == f"{bits}-bit pixels scaled to 8 bits"
+    expected = [np.rint(v / (2**bits - 1) * 255).astype(np.uint8) for v in values.values()]
+    assert contents(dataset) == sorted((e.tobytes(), 0) for e in expected)
+
+
+def test_suffixes_of_any_case_and_formats(tmp_path):
+    kinds = [".PNG", ".Jfif", ".TIF", ".tiff", ".pgm", ".pbm", ".ppm", ".bmp", ".webp", ".gif"]
+    for n, kind in enumerate(kinds):
+        for name in names(f"{n}_", suffix=kind, train=1, validation=1, test=1):
+            with open(tmp_path / name, "wb") as file:
+                picture = Image.fromarray(noise(n, 4, 4))
+                picture = picture.convert("1") if kind == ".pbm" else picture
+                picture.save(
+                    file,
+                    format={".pgm": "PPM", ".pbm": "PPM"}.get(
+                        kind, Image.registered_extensions()[kind.lower()]
+                    ),
+                )
+    dataset, events = open_folder(tmp_path)
+    assert sum(map(len, dataset.splits.values())) == 30
+    assert texts(events) == [f"{tmp_path}: 30 grey images"]
+
+
+def test_names_are_the_same_on_every_system(tmp_path):
+    decomposed = "e\u0301.png"  # as macOS writes é
+    small_folder(tmp_path, 4, 4)
+    save(tmp_path / decomposed, noise(0, 4, 4))
+    found = {name for files in open_folder(tmp_path)[0].manifest.splits.values() for name in files}
+    assert found == {*SMALL, "é.png"}
 
 
 def test_sizes_that_differ(tmp_path):
-    for i in range(3):
-        _save(tmp_path / f"{i}.png", _noise(i, 4, 5))
-    _save(tmp_path / "wide.png", _noise(0, 4, 9))
+    small_folder(tmp_path, 4, 5)
+    save(tmp_path / "wide.png", noise(0, 4, 9))
     with pytest.raises(DataError, match=r"0\.png is 4 x 5 .*wide\.png is 4 x 9 .*set image_size"):
-        open_dataset(f"folder:{tmp_path}")
+        open_folder(tmp_path)
+    dataset, _ = open_folder(tmp_path, image_size=(3, 3))
+    assert dataset.shape == (3, 3, 1)
+    assert dataset.note == "resized and centre-cropped to 3 x 3"
 
 
-def test_a_broken_header_is_found_when_opened(tmp_path):
-    for i in range(3):
-        _save(tmp_path / f"{i}.png", _noise(i, 4, 4))
-    (tmp_path / "broken.jpg").write_bytes(b"no image at all")
-    with pytest.raises(DataError, match=r"broken\.jpg cannot be read as an image"):
-        open_dataset(f"folder:{tmp_path}")
+def test_an_unreadable_folder(tmp_path, monkeypatch):
+    small_folder(tmp_path / "a", 4, 4)
+    scan = os.scandir
+
+    def deny(path):
+        if Path(path).name == "a":
+            raise PermissionError(13, "Permission denied")
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", deny)
+    with pytest.raises(DataError, match=r"a cannot be read \(Permission denied\)"):
+        open_folder(tmp_path)
 
 
-def test_broken_pixels_are_found_when_read(tmp_path):
-    for i in range(4):
-        path = tmp_path / f"{i}.png"
-        _save(path, _noise(i, 32, 32))
-        path.write_bytes(path.read_bytes()[:200])
-    dataset = open_dataset(f"folder:{tmp_path}")
-    with pytest.raises(DataError, match=r"\d\.png cannot be read as an image .*truncated"):
-        dataset.splits["train"].source[0]
+needs_images = pytest.mark.skipif(
+    not os.environ.get("PIXELPRIOR_IMAGES"), reason="PIXELPRIOR_IMAGES names no folder"
+)
 
 
-def test_more_than_8_bits(tmp_path):
-    Image.fromarray(np.full((4, 4), 40_000, np.uint16)).save(tmp_path / "deep.png")
-    with pytest.raises(DataError, match=r"deep\.png has more than 8 bits"):
-        open_dataset(f"folder:{tmp_path}")
+@needs_images
+def test_faces_as_they_are():
+    dataset, events = open_folder(Path(os.environ["PIXELPRIOR_IMAGES"]) / "orl_faces")
+    assert dataset.shape == (112, 92, 1)
+    assert len(dataset.class_names) == 40
+    assert [len(split) for split in dataset.splits.values()] == [325, 39, 36]
+    assert not texts(events, Caution)
+
+
+@needs_images
+@pytest.mark.parametrize("depth, classes", [(0, 0), (1, 5), (2, 136)])
+def test_omniglot_as_it_is(tmp_path, depth, classes):
+    archive = Path(os.environ["PIXELPRIOR_IMAGES"]) / "omniglot_small1.zip"
+    with zipfile.ZipFile(archive) as content:
+        content.extractall(tmp_path)
+    dataset, events = open_folder(tmp_path / "images_background_small1", class_depth=depth)
+    assert dataset.shape == (105, 105, 1)
+    assert len(dataset.class_names) == classes
+    assert sum(map(len, dataset.splits.values())) == 2720
+    assert not texts(events, Caution)

@@ -93,7 +93,7 @@ def test_which_splits_are_used(tmp_path, stored, expected):
         np.testing.assert_array_equal(together[..., 0], pixels)
 
 
-def test_alpha_is_dropped_and_labels_may_be_missing(tmp_path):
+def test_alpha_is_composited_on_white_and_labels_may_be_missing(tmp_path):
     examples, pixels = _examples(10, 4, 4, 4)
     for example in examples:
         del example["label"]
@@ -102,8 +102,26 @@ def test_alpha_is_dropped_and_labels_may_be_missing(tmp_path):
     assert dataset.shape == (4, 4, 3)
     assert dataset.class_names == ()
     images, labels = _read(dataset.splits["train"])
-    np.testing.assert_array_equal(images, pixels[:8, ..., :3])
+    colour, alpha = pixels[:8, ..., :3].astype(float), pixels[:8, ..., 3:] / 255
+    expected = np.rint(colour * alpha + 255 * (1 - alpha))
+    np.testing.assert_array_equal(images, expected)
     assert not labels.any()
+    # Runs of version 0.1.0 dropped it.
+    old, _ = _read(open_dataset("tiny", data_dir=tmp_path, reading=1).splits["train"])
+    np.testing.assert_array_equal(old, pixels[:8, ..., :3])
+
+
+def test_pixels_0_and_1_become_black_and_white(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 2, (10, 4, 4, 1)).astype(np.uint8)
+    examples = [{"image": _png(image[..., 0]), "label": 0} for image in pixels]
+    _prepare(tmp_path, {"image": F.Image(shape=(4, 4, 1)), "label": LABEL}, {"train": examples})
+    dataset = open_dataset("tiny", data_dir=tmp_path)
+    assert dataset.note == "pixels 0 and 1 scaled to 0 and 255"
+    images, _ = _read(dataset.splits["train"])
+    np.testing.assert_array_equal(images, pixels[:8] * 255)
+    old = open_dataset("tiny", data_dir=tmp_path, reading=1)
+    assert old.note == "" and old.contents == "" and dataset.contents == "tiny:1.0.0"
+    np.testing.assert_array_equal(_read(old.splits["train"])[0], pixels[:8])
 
 
 def test_sizes_that_differ_need_an_image_size(tmp_path):

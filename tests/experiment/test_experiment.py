@@ -6,7 +6,15 @@ import pytest
 from flax import nnx
 
 from pixelprior.errors import InputError
-from pixelprior.experiment import TASKS, build_model, build_tokenizer, check_config, open_data
+from pixelprior.experiment import (
+    TASKS,
+    build_model,
+    build_tokenizer,
+    check_config,
+    complete,
+    open_data,
+    with_settings,
+)
 from pixelprior.experiment.recipes import load_recipe
 from pixelprior.grid import Grid
 from pixelprior.tokenizers import TOKENIZERS
@@ -60,6 +68,7 @@ def prior_config():
         ({"image_size": (8,)}, r"image_size must be \(height, width\) in pixels, got \(8,\)"),
         ({"image_size": (8, -1)}, r"image_size must be \(height, width\)"),
         ({"image_size": (8, 2.5)}, r"image_size must be \(height, width\)"),
+        ({"image_size": (8, True)}, r"image_size must be \(height, width\)"),
         *(
             ({key: 0}, f"config.{key} must be above 0, got 0")
             for key in (
@@ -71,6 +80,26 @@ def prior_config():
         ({"ema_decay": -0.1}, r"config.ema_decay must be in \[0, 1\), got -0.1"),
         ({"skip_norm": -1.0}, "config.skip_norm must be 0, for never, or above, got -1.0"),
         ({"patience": -1}, "config.patience must be 0, for never, or above, got -1"),
+        ({"weight_decay": -0.1}, "config.weight_decay must be 0 or above, got -0.1"),
+        *(
+            ({key: value}, f"config.{key} must be a finite number, got {value!r:.80}")
+            for key in (
+                "validation_fraction learning_rate plateau_factor weight_decay clip_norm skip_norm "
+                "ema_decay label_dropout"
+            ).split()
+            for value in (float("nan"), float("inf"), -float("inf"), 10**400)
+        ),
+        (
+            {"label_dropout": 0.1, "class_conditional": False},
+            "label_dropout=0.1 hides labels, but this model has none; set .*class_conditional=True",
+        ),
+        *(
+            (
+                {"data_dir": "x", "dataset": dataset},
+                f"config.data_dir is for .* TensorFlow Datasets, .* is '{dataset}'; leave data_dir",
+            )
+            for dataset in ("digits", "folder:y", "npz:y")
+        ),
         ({"plateau_factor": 1.0}, "config.plateau_factor must be between 0 and 1, got 1.0"),
         ({"plateau_factor": 0}, "config.plateau_factor must be between 0 and 1, got 0"),
         (
@@ -85,6 +114,17 @@ def prior_config():
 def test_a_config_that_is_refused(config, changes, message):
     with pytest.raises(InputError, match=message):
         check_config(config | changes)
+
+
+@pytest.mark.parametrize("size", [64, (64,), [64], (64, 64)])
+def test_one_number_is_a_square(config, size):
+    for square in (
+        complete(config | {"image_size": size}),
+        complete({"task": "compare", "runs": {"a": config | {"image_size": size}}})["runs"]["a"],
+        with_settings(config, {"image_size": size}),
+    ):
+        assert square == complete(config | {"image_size": (64, 64)})
+        check_config(square)
 
 
 @pytest.mark.parametrize(
@@ -192,6 +232,7 @@ def test_data_that_cannot_be_opened(config, changes, message):
         ({"name": "gated_pixel_cnn", "num_layers": -1}, "num_layers must be an integer"),
         ({"name": "gated_pixel_cnn", "kernel_size": 4}, "kernel_size must be odd"),
         ({"name": "gated_pixel_cnn", "dropout_rate": 1}, r"dropout_rate must be .*\[0, 1\), got 1"),
+        ({"name": "gated_pixel_cnn", "dropout_rate": float("nan")}, r"in \[0, 1\), got nan"),
         ({"name": "gated_pixel_cnn", "dropout_rate": "x"}, "dropout_rate must be a number"),
     ],
 )
@@ -270,8 +311,10 @@ def test_tokenizers_that_cannot_be_built(settings, message):
         (VECTOR | {"features": 2.5}, "config.quantizer.features must be integers, got 2.5"),
         (VECTOR | {"codebook_size": "6"}, "codebook_size must be an integer .* got '6'"),
         (VECTOR | {"codebook_size": 0}, "codebook_size must be an integer of at least 1, got 0"),
-        (VECTOR | {"decay": "fast"}, "config.quantizer.decay must be a number, got 'fast'"),
-        (VECTOR | {"decay": True}, "config.quantizer.decay must be a number, got True"),
+        (VECTOR | {"decay": "fast"}, "config.quantizer.decay must be a finite number, got 'fast'"),
+        (VECTOR | {"decay": True}, "config.quantizer.decay must be a finite number, got True"),
+        (VECTOR | {"epsilon": float("nan")}, "quantizer.epsilon must be a finite number, got nan"),
+        (VECTOR | {"commitment": float("inf")}, "commitment must be a finite number, got inf"),
         (VECTOR | {"decay": 1.0}, r"decay must be a number in \[0, 1\), got 1.0"),
         (VECTOR | {"cosine": 1}, "config.quantizer.cosine must be True or False, got 1"),
         (VECTOR | {"learning": "slow"}, "learning must be one of .* got 'slow'"),

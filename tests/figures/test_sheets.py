@@ -8,9 +8,10 @@ from PIL import Image
 from pixelprior.figures.sheets import (
     above,
     as_shades,
+    image_file,
     save_animation,
     save_grid,
-    save_images,
+    save_image,
     save_pixels,
     sheet,
 )
@@ -89,18 +90,18 @@ def test_a_sheet_in_memory_is_the_sheet_on_disk(tmp_path):
 @pytest.mark.parametrize("levels", [2, 17, 256])
 def test_single_images_at_their_own_size(tmp_path, levels):
     symbols = np.random.default_rng(1).integers(0, levels, (3, 4, 5, 1))
-    save_images(symbols, levels, tmp_path / "samples", start=10)
-    files = sorted(path.name for path in (tmp_path / "samples").iterdir())
-    assert files == ["000010.png", "000011.png", "000012.png"]
-    for name, image in zip(files, symbols, strict=True):
+    for number, image in enumerate(symbols, 10):
+        path = image_file(tmp_path / "samples", number)
+        assert path.name == f"0000{number}.png"
+        save_image(image, levels, path)
         expected = np.round(image[..., 0] * 255.0 / (levels - 1))
-        np.testing.assert_array_equal(read(tmp_path / "samples" / name), expected)
+        np.testing.assert_array_equal(read(path), expected)
 
 
 def test_eight_bit_colour_survives(tmp_path):
-    symbols = np.arange(256 * 3, dtype=np.int32).reshape(1, 16, 16, 3) % 256
-    save_images(symbols, 256, tmp_path)
-    np.testing.assert_array_equal(read(tmp_path / "000000.png"), symbols[0])
+    symbols = np.arange(256 * 3, dtype=np.int32).reshape(16, 16, 3) % 256
+    save_image(symbols, 256, tmp_path / "a.png")
+    np.testing.assert_array_equal(read(tmp_path / "a.png"), symbols)
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
@@ -135,7 +136,7 @@ def test_errors_say_what_to_do(tmp_path):
     with pytest.raises(ValueError, match="float"):
         save_grid(symbols.astype(np.float32), 2, path)
     with pytest.raises(ValueError, match=r"\[0, 2\)"):
-        save_images(symbols + 1, 2, tmp_path)
+        save_image(symbols[0] + 1, 2, path)
     with pytest.raises(ValueError, match="columns must be an integer of at least 1, got 0"):
         save_grid(symbols, 2, path, columns=0)
     with pytest.raises(ValueError, match="scale must be an integer of at least 1, got 0"):

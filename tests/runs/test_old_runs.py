@@ -173,7 +173,7 @@ def test_a_key_added_since_has_its_neutral_value(runs, copy, task, new_key):
     for config in (old, old | {"new": 0}):
         claim_run(schema.complete(config), folder, data_mesh())
     with pytest.raises(InputError, match=r"another config \(new: 0 there, 1 now\)"):
-        claim_run(old | {"new": 1}, folder, data_mesh())
+        claim_run(schema.complete(old) | {"new": 1}, folder, data_mesh())
 
 
 def test_an_old_config_is_planned_as_before(runs, new_key):
@@ -194,7 +194,7 @@ def test_a_list_of_runs_has_the_neutral_values(runs, new_key):
 @pytest.mark.parametrize("task", ["pixels", "tokenizer"])
 def test_a_key_of_the_data_added_since(runs, copy, task, monkeypatch):
     folder = copy(task)
-    config = json.loads((folder / "config.json").read_text())
+    config = schema.complete(json.loads((folder / "config.json").read_text()))
     edit(folder / "data.json", lambda data: data.pop("native_levels"))
     with pytest.raises(InputError, match=r"data.json has no value for: native_levels;"):
         load_trained(folder)
@@ -205,7 +205,7 @@ def test_a_key_of_the_data_added_since(runs, copy, task, monkeypatch):
     assert load_trained(folder).data["native_levels"] == 17
     claim_run(config, RunFolder(folder), data_mesh())
     if task == "tokenizer":
-        codes = make_codes(open_tokenizer_run(folder), data_dir="")
+        codes = make_codes(open_tokenizer_run(folder))
         assert codes.facts.fingerprint == open_tokenizer_run(folder).fingerprint
 
 

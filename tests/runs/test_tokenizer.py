@@ -189,7 +189,7 @@ def test_a_copy_is_whole_or_not_there(finished, workdir, tmp_path):
 def test_codes_are_those_of_all_images_in_order(images, workdir):
     events = []
     run = open_tokenizer_run(workdir)
-    codes = make_codes(run, data_dir="", report=events.append)
+    codes = make_codes(run, report=events.append)
     assert f"encoding folder:{images}" in events[0].text
     assert codes.facts.fingerprint == run.fingerprint and codes.facts.class_names == ("cat", "dog")
     assert [(*grid.shape, grid.levels) for grid in codes.facts.grids] == [
@@ -214,12 +214,12 @@ def test_codes_are_those_of_all_images_in_order(images, workdir):
     before = {p: p.stat().st_mtime_ns for p in (workdir / "codes").rglob("*")}
     assert len(before) == 5
     events.clear()
-    again = make_codes(open_tokenizer_run(workdir), data_dir="", report=events.append)
+    again = make_codes(open_tokenizer_run(workdir), report=events.append)
     assert not events
     assert {p: p.stat().st_mtime_ns for p in (workdir / "codes").rglob("*")} == before
     assert again.facts.fingerprint == codes.facts.fingerprint
     # In memory they are the same, and nothing is written.
-    memory = make_codes(run, data_dir="", in_memory=True)
+    memory = make_codes(run, in_memory=True)
     assert memory.facts.grids == codes.facts.grids
     for ours, theirs in zip(memory.counts, codes.counts, strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -231,7 +231,7 @@ def test_codes_are_those_of_all_images_in_order(images, workdir):
     # Unless they are damaged.
     (path,) = (workdir / "codes").rglob("test.array_record")
     path.write_bytes(path.read_bytes()[:-1])
-    make_codes(open_tokenizer_run(workdir), data_dir="", report=events.append)
+    make_codes(open_tokenizer_run(workdir), report=events.append)
     assert events
     assert len(list((workdir / "codes").rglob("*"))) == 5
 
@@ -239,7 +239,7 @@ def test_codes_are_those_of_all_images_in_order(images, workdir):
 def test_how_training_cut_its_batches_does_not_matter(workdir):
     # 128 images cannot be cut into three parts.
     edit(workdir / "config.json", lambda config: config.update(accumulate_steps=3))
-    codes = make_codes(open_tokenizer_run(workdir), data_dir="")
+    codes = make_codes(open_tokenizer_run(workdir))
     assert sum(len(split) for split in codes.splits.values()) == COUNT
 
 
@@ -247,5 +247,5 @@ def test_codes_of_other_images_are_not_made(images, finished, tmp_path):
     workdir = shutil.copytree(finished, tmp_path / "copy")
     edit(workdir / "data.json", lambda data: data["splits"]["train"].update(images=7))
     with pytest.raises(InputError, match="is not the training data of the tokenizer in"):
-        make_codes(open_tokenizer_run(workdir), data_dir="")
+        make_codes(open_tokenizer_run(workdir))
     assert not list((workdir / "codes").rglob("*"))

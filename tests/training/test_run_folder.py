@@ -17,7 +17,8 @@ def test_a_new_folder_is_made_and_can_be_claimed_again(tmp_path):
     folder = RunFolder(tmp_path / "some" / "run")
     folder.claim(CONFIG, DATA)
     assert folder.config() == CONFIG | {"image_size": [0, 0]}
-    assert folder.data() == DATA | {"shape": [2, 2, 1], "class_names": ["a", "b"]}
+    added = {"reading": 1, "contents": ""}
+    assert folder.data() == DATA | {"shape": [2, 2, 1], "class_names": ["a", "b"]} | added
     before = contents(tmp_path)
     # As it is written, or as it is read back.
     folder.claim(CONFIG, DATA)

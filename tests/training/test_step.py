@@ -241,6 +241,8 @@ def test_a_batch_that_cannot_be_split_over_the_devices():
     for batch_size in (6, 0, -4):
         with pytest.raises(InputError, match=f"multiple of the 4 devices, got {batch_size}"):
             check_batch_size(batch_size, FourDevices())
+    with pytest.raises(InputError, match="batch_size must be below 2.*31, got 2147483648"):
+        check_batch_size(2**31, FourDevices())
     check_batch_size(1, data_mesh())
     check_batch_size(24, FourDevices(), parts=3)
     with pytest.raises(InputError, match="multiple of the 4 devices times the 3 parts, got 16"):

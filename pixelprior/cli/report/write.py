@@ -11,6 +11,7 @@ from typing import Any
 from pixelprior.cli.report.page import render
 from pixelprior.cli.results import make_folder
 from pixelprior.errors import InputError
+from pixelprior.experiment import SAME_PLACE, Place
 from pixelprior.progress import Report
 from pixelprior.runs.compare import ComparedRun, gather, run_folders
 from pixelprior.runs.kept_pictures import kept_pictures
@@ -22,7 +23,12 @@ from pixelprior.system.devices import check_batch_size, data_mesh
 
 
 def write_report(
-    workdirs: Sequence[str | Path], out: str | Path, *, split: str, batch_size: int
+    workdirs: Sequence[str | Path],
+    out: str | Path,
+    *,
+    split: str,
+    batch_size: int,
+    place: Place = SAME_PLACE,
 ) -> dict[str, Any]:
     """Collect the results of runs, measure the missing ones, and write ``index.html``.
 
@@ -34,6 +40,7 @@ def write_report(
         out: the folder of the page; created if missing.
         split: "test" or "validation".
         batch_size: the number of images to measure at once.
+        place: the place of the data, if they have moved.
 
     Returns:
         The content of ``report.json``.
@@ -51,7 +58,7 @@ def write_report(
     for number, (name, folder) in enumerate(folders.items(), 1):
         say(f"{name}, run {number} of {len(folders)}")
         try:
-            run = load_trained(folder.path, report=report)
+            run = load_trained(folder.path, **place._asdict(), report=report)
             compared = gather(name, run, split, batch_size=batch_size, whole=True, report=report)
             pictures[name] = _pictures(run, compared, report)
             runs.append(compared)

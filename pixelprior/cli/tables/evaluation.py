@@ -12,6 +12,8 @@ from pixelprior.evaluation.sample_quality import Quality
 HEADINGS = ("Fréchet", "kernel", "IS", "precision", "recall", "density", "coverage")
 """Headings of the columns of sample quality, in the order of `Quality`."""
 
+_OLD_RULES = "note: files read by the rules of version 0.1.0, their contents not checked"
+
 
 def evaluation_table(result: Mapping[str, Any]) -> list[str]:
     """Format the results of a run on a split."""
@@ -27,6 +29,7 @@ def _heading(result: Mapping[str, Any]) -> list[str]:
         f"{result['split']} split ({result['split_description']}), "
         f"{result['num_images']:,} images{given}",
         *([f"note: {result['note']}"] if "note" in result else []),
+        *([_OLD_RULES] if result.get("reading") == 1 else []),
     ]
 
 

@@ -6,7 +6,7 @@ Legend: n images, h height, w width, c channels.
 import hashlib
 
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import Int, Int32, UInt8
 
 from pixelprior.data.dataset import Dataset, make_splits
 from pixelprior.data.errors import DataError
@@ -40,6 +40,7 @@ def open_arrays(
     class_names: tuple[str, ...] = (),
     name: str | None = None,
     note: str = "",
+    contents: str = "",
 ) -> Dataset:
     """Make a data set of arrays. A fixed permutation holds out a fifth of the images for testing.
 
@@ -51,6 +52,7 @@ def open_arrays(
         class_names: the name of each class; by default its number.
         name: the name of the data set; by default a hash of the arrays.
         note: a remark that is printed with every result.
+        contents: see `Dataset`.
 
     Raises:
         DataError: if there are fewer than three images.
@@ -67,10 +69,11 @@ def open_arrays(
     }
     _, height, width, channels = images.shape
     return Dataset(
-        name=name or f"{PREFIX}{_hash(images, known)}",
+        name=name or f"{PREFIX}{hash_arrays(images, known)}",
         splits=make_splits(sources, (height, width, channels), native_levels),
         class_names=class_names,
         note=note,
+        contents=contents,
     )
 
 
@@ -114,20 +117,30 @@ def as_images(images: object, labels: object, levels: int) -> tuple[np.ndarray, 
             f"images must be uint8 pixels, or symbols in [0, {levels}), got values from {low} to "
             f"{high} of type {array.dtype}"
         )
+    return array.astype(np.uint8), as_labels(labels, len(array))
+
+
+def as_labels(labels: object, count: int) -> Int32[np.ndarray, " n"] | None:
+    """Check labels from a caller: integers from 0, one for each of ``count`` images, or None.
+
+    Raises:
+        DataError: if they are not of this form.
+    """
     if labels is None:
-        return array.astype(np.uint8), None
+        return None
     numbers = np.asarray(labels)
-    if numbers.shape != (len(array),) or not np.issubdtype(numbers.dtype, np.integer):
+    if numbers.shape != (count,) or not np.issubdtype(numbers.dtype, np.integer):
         raise DataError(
-            f"labels must be {len(array)} integers, one for each image, got {numbers.dtype} of "
+            f"labels must be {count} integers, one for each image, got {numbers.dtype} of "
             f"shape {list(numbers.shape)}"
         )
     if len(numbers) and int(numbers.min()) < 0:
         raise DataError(f"labels must count from 0, got {int(numbers.min())}")
-    return array.astype(np.uint8), numbers.astype(np.int32)
+    return numbers.astype(np.int32)
 
 
-def _hash(images: np.ndarray, labels: np.ndarray) -> str:
+def hash_arrays(images: np.ndarray, labels: np.ndarray) -> str:
+    """Hash the content of a data set in memory."""
     digest = hashlib.sha256(f"{images.shape}".encode())
     digest.update(np.ascontiguousarray(images).data)
     digest.update(np.ascontiguousarray(labels).data)

@@ -1,166 +1,180 @@
 """Data sets of image files in a folder. Its sub-folders, if any, are classes."""
 
-import dataclasses
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import UInt8
-
-from pixelprior.data.dataset import Dataset, make_splits
+from pixelprior.data.dataset import READING, Dataset, make_splits
 from pixelprior.data.errors import DataError
+from pixelprior.data.image_files.classes import check_classes, class_name, class_names
+from pixelprior.data.image_files.inspect import Facts, inspect_files
+from pixelprior.data.image_files.listing import ImageFile, Listing, counted, list_images
+from pixelprior.data.image_files.remarks import (
+    describe_files,
+    refuse_unreadable,
+    skip_unreadable,
+    warn_of_copies,
+)
+from pixelprior.data.image_files.source import ImageFiles
+from pixelprior.data.manifest import Changes, Manifest, changes
+from pixelprior.data.pixel_range import check_bright, find_range
 from pixelprior.data.resize import Resized
-from pixelprior.data.source import Example, Source
-from pixelprior.data.splits import permuted_splits
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif")
-TEST_FRACTION = 0.1
-GREY_MODES = ("1", "L", "LA")  # Pillow's names: black and white, grey, grey with alpha
-
-
-@dataclasses.dataclass(frozen=True)
-class _File:
-    path: Path
-    label: int
-    mode: str  # Pillow's name for the type of its pixels
-    size: tuple[int, int]  # height, width
+from pixelprior.data.splits import hashed_splits
+from pixelprior.progress import Message, Report
 
 
 def open_folder(
-    name: str, folder: str, image_size: tuple[int, int], validation_fraction: float
+    name: str,
+    folder: str,
+    image_size: tuple[int, int],
+    validation_fraction: float,
+    *,
+    class_depth: int,
+    skip: bool,
+    manifest: Manifest | None,
+    report: Report,
 ) -> Dataset:
-    """Open the image files of a folder, in a fixed order, 10% of them for testing.
+    """Open the image files in a folder and below it.
 
-    Images directly in the folder have no labels. Sub-folders are classes, numbered in the order of
-    their names. Links and hidden names are skipped. Transparency is dropped, animations give their
-    first picture, and EXIF rotation is not applied. The header of every file is read here, so that
-    broken files are found before training.
+    A hash of its name assigns each file to a split, so other files never move it. Every file is
+    decoded once before its first use. The user's cache folder keeps the result of that.
+
+    Args:
+        name: the name of the data set.
+        folder: the path of the folder.
+        image_size: ``(height, width)`` to scale and crop to; ``(0, 0)`` for images of one size.
+        validation_fraction: the share of the files outside the test split.
+        class_depth: the number of folders whose names make a class; 0 for no classes.
+        skip: leave out files that cannot be read, instead of refusing the folder.
+        manifest: the files of the run to open the data for; other files are then not used.
+        report: receives the progress, and remarks about the files.
 
     Raises:
-        DataError: if the folder is missing, holds no images, or holds both images and folders of
-            images. Also if an image cannot be read, or if images differ in size while
+        DataError: if the folder is missing or holds no images, or a split is empty. Also if files
+            cannot be read, if classes are unclear, or if images differ in size while
             ``image_size`` is (0, 0).
     """
     root = Path(folder).expanduser()
     if not folder or not root.is_dir():
         raise DataError(
-            f"expected a folder of images after 'folder:', got {folder!r}, which is none"
+            f"expected a folder of images after 'folder:', got {folder!r}, which is none; if the "
+            "data have moved, give their new place with --data=..."
         )
-    class_names, labelled = _find(root)
-    files = [_inspect(path, label) for path, label in labelled]
-    channels = 1 if all(file.mode in GREY_MODES for file in files) else 3
-    height, width = size = image_size if image_size != (0, 0) else _common_size(files)
+    listing = list_images(root)
+    if manifest is None:
+        check_classes(root, listing, class_depth, report)
+        facts = _inspect_new(root, listing, skip, report)
+        classes = class_names(facts, class_depth)
+        describe_files(root, facts, listing, len(classes), report)
+        manifest = _make_manifest(root, facts, image_size, validation_fraction, report)
+        changed: Mapping[str, Changes] = {}
+    else:
+        classes = class_names(
+            (file for files in manifest.splits.values() for file in files), class_depth
+        )
+        changed = _find_changes(root, listing, manifest, report)
+    paths = {file.name: file.path for file in listing.files}
+    height, width, channels = manifest.shape
+    labels = {name: label for label, name in enumerate(classes)}
+    total = sum(map(len, manifest.splits.values()))
 
-    def source(indices: np.ndarray) -> Source:
-        return Resized(_Files([files[i] for i in indices], channels), height, width)
+    def source(split: str) -> Resized:
+        lost = {*changed[split].missing, *changed[split].changed} if split in changed else set()
+        files = [
+            (paths[file], labels[class_name(file, class_depth)] if labels else 0)
+            for file in manifest.splits[split]
+            if file not in lost
+        ]
+        return Resized(ImageFiles(files, channels, manifest.values), height, width)
 
-    chosen = permuted_splits(
-        len(files), test_fraction=TEST_FRACTION, validation_fraction=validation_fraction
-    )
-    resized = any(file.size != size for file in files)
+    notes = [manifest.values.note()]
+    if image_size != (0, 0):
+        notes.insert(0, f"resized and centre-cropped to {height} x {width}")
     return Dataset(
         name=name,
         splits=make_splits(
-            {split: (source(indices), text) for split, (indices, text) in chosen.items()},
-            (height, width, channels),
+            {
+                split: (source(split), f"{len(files):,} of {total:,} files, by hashes of names")
+                for split, files in manifest.splits.items()
+            },
+            manifest.shape,
             native_levels=256,
         ),
-        class_names=class_names,
-        note=f"resized and centre-cropped to {height} x {width}" if resized else "",
+        class_names=classes,
+        note="; ".join(filter(None, notes)),
+        contents=manifest.fingerprint,
+        manifest=manifest,
+        changes=changed,
+        reading=READING,
     )
 
 
-class _Files:
-    """A source of image files. Each is decoded when it is read."""
-
-    def __init__(self, files: Sequence[_File], channels: int):
-        self._files = files
-        self._channels = channels
-
-    def __len__(self) -> int:
-        return len(self._files)
-
-    def __getitem__(self, index: int) -> Example:
-        file = self._files[index]
-        return {"image": _decode(file.path, self._channels), "label": file.label}
-
-
-def _find(root: Path) -> tuple[tuple[str, ...], list[tuple[Path, int]]]:
-    """Find the class names, if there are classes, and the image files with their labels."""
-    folders, files = _list(root)
-    if folders and files:
+def _inspect_new(root: Path, listing: Listing, skip: bool, report: Report) -> dict[str, Facts]:
+    """Return the facts of all readable files of a new data set, by name."""
+    if not listing.files:
+        only = f", only {counted(listing.others)}" if listing.others else ""
         raise DataError(
-            f"{root} holds both images ({files[0].name}) and sub-folders ({folders[0].name}); "
-            "put every image into a sub-folder, named by its class, or none"
+            f"{root} holds no images that can be read{only}; expected images, or folders of images"
         )
-    found = [(path, 0) for path in files]
-    for label, class_folder in enumerate(folders):
-        nested, files = _list(class_folder)
-        if nested:
-            raise DataError(f"{nested[0]} is a folder within a class; move its images one up")
-        if not files:
-            raise DataError(f"{class_folder} should be a class but holds no images; remove it")
-        found += [(path, label) for path in files]
-    if not found:
-        raise DataError(
-            f"{root} holds no images: expected plain files ending in {', '.join(SUFFIXES)}, "
-            "or sub-folders of them, one for each class"
-        )
-    return tuple(folder.name for folder in folders), found
+    facts = inspect_files(root, listing.files, report)
+    readable = {name: one for name, one in facts.items() if not one.problem}
+    if skip and readable:
+        skip_unreadable(root, facts, report)
+    else:
+        refuse_unreadable(root, facts, "repair or remove them, or set config.skip_unreadable=True")
+    return readable
 
 
-def _list(folder: Path) -> tuple[list[Path], list[Path]]:
-    """List the sub-folders and the image files directly in a folder, each sorted by name."""
-    with os.scandir(folder) as entries:
-        # Links could point anywhere. Hidden names are thumbnails and files of other tools.
-        kept = [entry for entry in entries if not (entry.is_symlink() or entry.name[0] == ".")]
-    folders = [Path(entry) for entry in kept if entry.is_dir()]
-    files = [Path(e) for e in kept if e.is_file() and e.name.lower().endswith(SUFFIXES)]
-    return sorted(folders), sorted(files)
+def _make_manifest(
+    root: Path,
+    facts: Mapping[str, Facts],
+    image_size: tuple[int, int],
+    validation_fraction: float,
+    report: Report,
+) -> Manifest:
+    splits = hashed_splits(list(facts), validation_fraction)
+    stored = [one.stored for one in facts.values()]
+    check_bright(stored, str(root), report)
+    values = find_range(stored)
+    height, width = image_size if image_size != (0, 0) else _common_size(facts)
+    manifest = Manifest(
+        {split: {name: facts[name].content for name in names} for split, names in splits.items()},
+        (height, width, max(one.channels for one in facts.values())),
+        values,
+    )
+    warn_of_copies(manifest, report)
+    return manifest
 
 
-def _inspect(path: Path, label: int) -> _File:
-    """Read the header of an image file."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as picture:
-            width, height = picture.size
-            mode = picture.mode
-    except Exception as error:  # Pillow raises many kinds of errors for broken files
-        raise _broken(path, error) from error
-    if mode.startswith(("I", "F")):
-        # Pillow would clip these values at 255 and not scale them.
-        raise DataError(f"{path} has more than 8 bits a channel (mode {mode}); convert it to 8")
-    return _File(path, label, mode, (height, width))
-
-
-def _common_size(files: Sequence[_File]) -> tuple[int, int]:
-    first = files[0]
-    for file in files:
-        if file.size != first.size:
+def _common_size(facts: Mapping[str, Facts]) -> tuple[int, int]:
+    sizes = {name: (one.height, one.width) for name, one in facts.items()}
+    first = next(iter(sizes))
+    for name, size in sizes.items():
+        if size != sizes[first]:
             raise DataError(
-                f"the images differ in size: {first.path} is {_text(first.size)}, "
-                f"{file.path} is {_text(file.size)}; set image_size to the size wanted"
+                f"the images differ in size: {first} is {_text(sizes[first])}, {name} is "
+                f"{_text(size)}; set image_size to the size wanted"
             )
-    return first.size
-
-
-def _decode(path: Path, channels: int) -> UInt8[np.ndarray, "h w c"]:
-    from PIL import Image
-
-    try:
-        with Image.open(path) as picture:
-            pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
-    except Exception as error:  # Pillow raises many kinds of errors for broken files
-        raise _broken(path, error) from error
-    return pixels.reshape(*pixels.shape[:2], channels)
-
-
-def _broken(path: Path, error: Exception) -> DataError:
-    return DataError(f"{path} cannot be read as an image ({error}); repair or remove it")
+    return sizes[first]
 
 
 def _text(size: tuple[int, int]) -> str:
     return f"{size[0]} x {size[1]} (height x width)"
+
+
+def _find_changes(
+    root: Path, listing: Listing, manifest: Manifest, report: Report
+) -> dict[str, Changes]:
+    """Compare a folder with the manifest of a run; return the changes of each split."""
+    kept = {name for files in manifest.splits.values() for name in files}
+    present: list[ImageFile] = [file for file in listing.files if file.name in kept]
+    if new := len(listing.files) - len(present):
+        report(Message(f"{root} has {new:,} new file{'s' * (new > 1)}, which only new runs use"))
+    now = {name: one.content for name, one in inspect_files(root, present, report).items()}
+    found = {split: changes(files, now) for split, files in manifest.splits.items()}
+    for split, files in manifest.splits.items():
+        if len(found[split].missing) + len(found[split].changed) == len(files):
+            raise DataError(
+                f"{root} does not have the {split} images of the run: {found[split].words()}; "
+                "give their place with --data=..."
+            )
+    return {split: change for split, change in found.items() if change}

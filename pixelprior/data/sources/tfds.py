@@ -9,9 +9,12 @@ import numpy as np
 
 from pixelprior.data.dataset import Dataset, make_splits
 from pixelprior.data.errors import DataError
+from pixelprior.data.pixel_range import PixelRange, Ranged, search_range
 from pixelprior.data.resize import Resized
 from pixelprior.data.source import Example, Source
 from pixelprior.data.splits import held_out
+from pixelprior.data.transparency import on_white
+from pixelprior.progress import Report
 
 if TYPE_CHECKING:
     from tensorflow_datasets.core import DatasetBuilder
@@ -24,6 +27,9 @@ def open_tfds(
     image_size: tuple[int, int],
     validation_fraction: float,
     data_dir: str | os.PathLike[str] | None,
+    *,
+    reading: int,
+    report: Report,
 ) -> Dataset:
     """Open a data set that TFDS has prepared as array_record files.
 
@@ -50,32 +56,41 @@ def open_tfds(
     # Labels without names (a number, a box) are not class indices.
     class_names = tuple(getattr(features.get("label"), "names", None) or ())
 
-    def source(split: str) -> Source:
-        decoded = _Decoded(builder.as_data_source(split=split), channels, bool(class_names))
-        return Resized(decoded, height, width)
+    def decoded(split: str) -> Source:
+        examples = builder.as_data_source(split=split)
+        return _Decoded(examples, stored_channels, bool(class_names), composite=reading > 1)
 
     sizes = {split: info.num_examples for split, info in builder.info.splits.items()}
+    chosen = _choose_splits(name, sizes, validation_fraction)
+    values = PixelRange()
+    if reading > 1:
+        values = search_range(decoded(chosen["train"]), name, report)
+    notes = [f"resized and centre-cropped to {height} x {width}" if resized else "", values.note()]
+
+    def source(split: str) -> Source:
+        return Resized(Ranged(decoded(split), values), height, width)
+
     return Dataset(
         name=name,
         splits=make_splits(
-            {
-                ours: (source(theirs), theirs)
-                for ours, theirs in _choose_splits(name, sizes, validation_fraction).items()
-            },
+            {ours: (source(theirs), theirs) for ours, theirs in chosen.items()},
             (height, width, channels),
             native_levels=256,
         ),
         class_names=class_names,
-        note=f"resized and centre-cropped to {height} x {width}" if resized else "",
+        note="; ".join(filter(None, notes)),
+        contents=f"{name}:{builder.version}" if reading > 1 else "",
+        reading=reading,
     )
 
 
 class _Decoded:
     """A source of the decoded examples of one TFDS split."""
 
-    def __init__(self, examples: Any, channels: int, labelled: bool):
+    def __init__(self, examples: Any, channels: int, labelled: bool, *, composite: bool):
         self._examples = examples
-        self._channels = channels
+        self._composite = composite and channels == 4
+        self._channels = min(channels, 3)
         self._labelled = labelled
 
     def __len__(self) -> int:
@@ -83,8 +98,9 @@ class _Decoded:
 
     def __getitem__(self, index: int) -> Example:
         example = self._examples[index]
-        # The fourth channel is transparency, which is not part of the picture.
-        image = np.asarray(example["image"])[..., : self._channels]
+        image = np.asarray(example["image"])
+        # The fourth channel is transparency.
+        image = on_white(image) if self._composite else image[..., : self._channels]
         return {"image": image, "label": int(example["label"]) if self._labelled else 0}
 
 

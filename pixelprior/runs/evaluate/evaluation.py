@@ -4,9 +4,10 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from pixelprior.data.place import kind_of
 from pixelprior.errors import InputError
 from pixelprior.evaluation.features import Extractor
-from pixelprior.progress import Report, only_warnings
+from pixelprior.progress import Caution, Report, only_warnings
 from pixelprior.runs.evaluate.measure import Held, Measure, Measured
 from pixelprior.runs.evaluate.pixels import measure_pixels
 from pixelprior.runs.evaluate.prior import measure_prior
@@ -122,8 +123,10 @@ def prepare(
     report: Report = only_warnings,
 ) -> Evaluation:
     """Check the settings of an evaluation. Arguments and errors are those of `evaluate`."""
-    if num_samples and num_samples < FEWEST_SAMPLES:
-        raise InputError(f"num_samples must be 0 or at least {FEWEST_SAMPLES}, got {num_samples}")
+    if num_samples and not FEWEST_SAMPLES <= num_samples < 2**31:
+        raise InputError(
+            f"num_samples must be 0, or in [{FEWEST_SAMPLES}, 2**31), got {num_samples}"
+        )
     if num_samples and samples is not None:
         raise InputError("samples are drawn (--num_samples) or given (--samples), not both")
     judged = bool(num_samples) or samples is not None
@@ -137,7 +140,7 @@ def prepare(
         raise InputError("a tokenizer has no samples to be judged; train a prior on its codes")
     if num_samples and run.task == "prior":
         check_learned(run)
-    held = hold(run, split, batch_size)
+    held = hold(run, split, batch_size, report)
     given = None if samples is None else read_samples(samples, run)
     # This is the last check, because it may have to train a classifier.
     extractor = None
@@ -146,16 +149,26 @@ def prepare(
     return Evaluation(run, held, baselines, num_samples, given, extractor, report)
 
 
-def hold(run: Run, split: str, batch_size: int) -> Held:
+def hold(run: Run, split: str, batch_size: int, report: Report = only_warnings) -> Held:
     """Open the images of one split of the data of a run.
 
     Raises:
-        InputError: if there is no such split, or batches cannot be divided over the devices.
+        InputError: if there is no such split, its files are no longer those of the run, or batches
+            cannot be divided over the devices.
     """
     mesh = data_mesh()
     check_batch_size(batch_size, mesh)
-    dataset, symbols = run.open_data()
-    return Held(dataset, symbols, dataset.split(split), batch_size, mesh)
+    dataset, symbols = run.open_data(report)
+    images = dataset.split(split)
+    dataset.check_unchanged(split)
+    for other, changes in dataset.changes.items():
+        report(
+            Caution(
+                f"the {other} images are no longer those of the run: {changes.words()}; baselines "
+                "and comparisons use the others"
+            )
+        )
+    return Held(dataset, symbols, images, batch_size, mesh)
 
 
 def measure(run: Run, held: Held, *, baselines: bool) -> Measured:
@@ -172,5 +185,7 @@ def measure(run: Run, held: Held, *, baselines: bool) -> Measured:
         "shape": list(dataset.shape),
         "symbols": held.symbols.describe(held.images.name),
         **({"note": dataset.note} if dataset.note else {}),
+        **({"contents": dataset.contents} if dataset.contents else {}),
+        **({"reading": dataset.reading} if kind_of(dataset.name) else {}),
     }
     return Measured(about | result, per_image)

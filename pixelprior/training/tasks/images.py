@@ -4,11 +4,25 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
+import numpy as np
 
-from pixelprior.data import Batch, Dataset, Symbols, training_batch, training_batches
+from pixelprior.data import (
+    Batch,
+    Dataset,
+    Symbols,
+    evaluation_batches,
+    training_batch,
+    training_batches,
+)
+from pixelprior.errors import InputError
 from pixelprior.experiment import open_data
 from pixelprior.grid import Grid
+from pixelprior.progress import Caution, Report
 from pixelprior.system.devices import check_batch_size, rows_here
+
+CHECKED_IMAGES = 256
+NEARLY_ALL = 0.995
+"""Share of equal symbols above which images are most likely black by mistake."""
 
 
 class Images:
@@ -78,4 +92,29 @@ class Images:
             },
             "class_names": dataset.class_names,
             "note": dataset.note,
+            "reading": dataset.reading,
+            "contents": dataset.contents,
         }
+
+    def check_symbols(self, report: Report) -> None:
+        """Check that the images do not nearly all consist of one symbol, as black images do.
+
+        Args:
+            report: receives a caution if nearly all symbols are equal.
+
+        Raises:
+            InputError: if all symbols of the first images are equal.
+        """
+        split = self.dataset.split("train")
+        num = min(CHECKED_IMAGES, len(split))
+        batch = next(evaluation_batches(split, self.symbols, batch_size=num))
+        counts = np.bincount(batch["image"].ravel(), minlength=self.symbols.levels)
+        share, symbol = counts.max() / counts.sum(), int(counts.argmax())
+        told = (
+            f"of the symbols of the first {num:,} training images are {symbol}, in [0, "
+            f"{self.symbols.levels}); check the images, config.levels and config.binarisation"
+        )
+        if share == 1:
+            raise InputError(f"all {told}")
+        if share > NEARLY_ALL:
+            report(Caution(f"{100 * share:.1f}% {told}"))

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from pixelprior.context import Context, hide_labels
 from pixelprior.data import Dataset, Symbols, to_pixels
+from pixelprior.data.manifest import Manifest
 from pixelprior.evaluation.likelihood import check_labels, evaluate_likelihood
 from pixelprior.experiment import build_model, count_classes
 from pixelprior.models.base import GridModel
@@ -58,6 +59,11 @@ class PixelTask(Task):
     def describe(self) -> Mapping[str, Any]:
         """See `Task.describe`."""
         return self.images.describe()
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """See `Task.manifest`."""
+        return self.images.dataset.manifest
 
     def make(self) -> GridModel:
         """See `Task.make`."""

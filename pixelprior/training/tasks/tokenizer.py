@@ -10,6 +10,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from pixelprior.data import Dataset, Symbols, evaluation_batches, to_pixels
+from pixelprior.data.manifest import Manifest
 from pixelprior.evaluation.reconstruction import evaluate_reconstruction
 from pixelprior.experiment import build_tokenizer
 from pixelprior.figures.sheets import above
@@ -59,6 +60,11 @@ class TokenizerTask(Task):
     def describe(self) -> Mapping[str, Any]:
         """See `Task.describe`."""
         return self.images.describe() | {"pixel_variance": self.variance}
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """See `Task.manifest`."""
+        return self.images.dataset.manifest
 
     def make(self) -> VQVAE:
         """See `Task.make`: the codebooks start from the first batch."""

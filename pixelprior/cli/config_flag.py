@@ -1,0 +1,54 @@
+"""The flag ``--config`` and the flags that change the keys of its config."""
+
+import ast
+from typing import Any
+
+from absl import flags
+from ml_collections import ConfigDict, config_flags
+
+from pixelprior.cli.load_config import load_config
+
+# absl lists a flag under the module that calls `DEFINE_config`.
+flags.disclaim_key_flags()
+
+
+class _ConfigParser(flags.ArgumentParser):
+    """Parser of the file or the recipe of a config."""
+
+    def parse(self, argument: str) -> ConfigDict:
+        """Load a config."""
+        return load_config(argument)
+
+    def flag_type(self) -> str:
+        """Name of the type in --helpfull."""
+        return "config"
+
+
+class _TupleParser(flags.ArgumentParser):
+    """Parser of a tuple.
+
+    The parser of ml_collections appends the values of repeated flags. With this one, the last flag
+    counts, as for all other keys.
+    """
+
+    def parse(self, argument: str | tuple[Any, ...]) -> tuple[Any, ...]:
+        """Parse values with commas between them; names need no quotes."""
+        if isinstance(argument, tuple):
+            return argument
+        try:
+            value = ast.literal_eval(argument)
+        except (SyntaxError, TypeError, ValueError):
+            value = [name.strip() for name in argument.split(",")]
+        return tuple(value) if isinstance(value, tuple | list) else (value,)
+
+    def flag_type(self) -> str:
+        """Name of the type in --helpfull."""
+        return "tuple"
+
+
+def DEFINE_config(name: str, help: str) -> flags.FlagHolder:
+    """Define a flag for a config. Further flags like ``--config.key=value`` change its keys."""
+    config_flags.register_flag_parser_for_type(tuple, _TupleParser())
+    holder = config_flags.DEFINE_config_file(name, None, help)
+    flags.FLAGS[name].parser = _ConfigParser()
+    return holder

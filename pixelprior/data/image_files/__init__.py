@@ -1,0 +1,1 @@
+"""Folders of image files: finding the files, and inspecting each file once."""

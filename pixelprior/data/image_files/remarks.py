@@ -1,0 +1,80 @@
+"""Remarks about the files of a data set: unreadable files, mixed colours, copies."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pixelprior.data.errors import DataError
+from pixelprior.data.image_files.inspect import Facts
+from pixelprior.data.image_files.listing import Listing
+from pixelprior.data.manifest import SHOWN, Manifest, listed
+from pixelprior.progress import Caution, Message, Report
+
+FEW = 0.05  # share of colour images below which they may be there by mistake
+
+
+def refuse_unreadable(root: Path, facts: Mapping[str, Facts], remedy: str) -> None:
+    """Raise a DataError that lists all unreadable files, if there are any."""
+    if words := _unreadable(facts):
+        num = sum(bool(one.problem) for one in facts.values())
+        raise DataError(
+            f"{num:,} of {len(facts):,} files in {root} cannot be used; {remedy}:\n{words}"
+        )
+
+
+def skip_unreadable(root: Path, facts: Mapping[str, Facts], report: Report) -> None:
+    """Report all unreadable files, if there are any."""
+    if words := _unreadable(facts):
+        num = sum(bool(one.problem) for one in facts.values())
+        report(Caution(f"skipped {num:,} of {len(facts):,} files in {root}:\n{words}"))
+
+
+def _unreadable(facts: Mapping[str, Facts]) -> str:
+    """List the unreadable files with their problems, one per line; "" if there are none."""
+    broken = [f"  {name} {one.problem}" for name, one in facts.items() if one.problem]
+    more = [f"  and {len(broken) - SHOWN:,} more"] if len(broken) > SHOWN else []
+    return "\n".join([*broken[:SHOWN], *more])
+
+
+def describe_files(
+    root: Path, facts: Mapping[str, Facts], listing: Listing, num_classes: int, report: Report
+) -> None:
+    """Say in one line which images were found, and how they will be converted."""
+    colour = [name for name, one in facts.items() if one.channels == 3]
+    kind = "colour" if colour else "grey"
+    parts = [f"{len(facts):,} {kind} images"]
+    if num_classes:
+        parts[0] += f" in {num_classes:,} classes"
+    frames = sum(one.frames > 1 for one in facts.values())
+    if frames:
+        parts.append(f"{frames:,} have several frames, and give the first")
+    if words := listing.words():
+        parts.append(words)
+    report(Message(f"{root}: {'; '.join(parts)}"))
+    if colour and len(colour) < len(facts):
+        text = (
+            f"{len(colour):,} of {len(facts):,} images in {root} have colour "
+            f"({listed(colour)}), so all get 3 channels"
+        )
+        if len(colour) < FEW * len(facts):
+            report(Caution(f"{text}; make them grey if that is a mistake"))
+        else:
+            report(Message(text))
+
+
+def warn_of_copies(manifest: Manifest, report: Report) -> None:
+    """Warn of test and validation files that are also in the training split, by another name."""
+    trained: dict[str, str] = {}
+    for name, content in manifest.splits["train"].items():
+        trained.setdefault(content, name)
+    for split in ("validation", "test"):
+        files = manifest.splits[split]
+        copies = [name for name, content in files.items() if content in trained]
+        if copies:
+            example = f"{copies[0]} is {trained[files[copies[0]]]}"
+            report(
+                Caution(
+                    f"{len(copies):,} of {len(files):,} {split} images are also training images "
+                    f"under another name ({example}); remove the copies before you trust the "
+                    f"{split} results"
+                )
+            )

@@ -1,0 +1,120 @@
+"""Data sets in one ``.npz`` file, with the array ``images`` and optionally ``labels``.
+
+Legend: n images, h height, w width, c channels.
+"""
+
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from jaxtyping import Int32, UInt8, UInt16
+
+from pixelprior.data.dataset import Dataset
+from pixelprior.data.errors import DataError
+from pixelprior.data.pixel_range import Stored, check_bright, find_range
+from pixelprior.data.resize import cover_and_crop
+from pixelprior.data.sources.arrays import as_labels, hash_arrays, open_arrays
+from pixelprior.data.transparency import on_white
+from pixelprior.progress import Report
+
+
+def open_npz(
+    name: str,
+    file: str,
+    image_size: tuple[int, int],
+    validation_fraction: float,
+    *,
+    report: Report,
+) -> Dataset:
+    """Open a file of images. A fixed permutation holds out a fifth of them for testing.
+
+    Args:
+        name: the name of the data set.
+        file: the path. ``images`` are integers ``[n, h, w, c]`` or ``[n, h, w]`` with 1, 3 or 4
+            channels; ``labels`` are integers ``[n]`` from 0.
+        image_size: ``(height, width)`` to scale and crop to; ``(0, 0)`` to change nothing.
+        validation_fraction: the part of the remaining images that becomes the validation split.
+        report: receives a caution if all images are dark.
+
+    Raises:
+        DataError: if there is no such file, or its arrays are not of this form.
+    """
+    path = Path(file).expanduser()
+    images, labels = _read(path)
+    stored = [Stored(8 * images.itemsize, int(images.max()))]
+    check_bright(stored, str(path), report)
+    values = find_range(stored)
+    pixels = values.to_eight_bits(images)
+    if pixels.shape[-1] == 4:
+        pixels = on_white(pixels)
+    notes = [values.note()]
+    height, width = pixels.shape[1:3]
+    if image_size not in ((0, 0), (height, width)):
+        height, width = image_size
+        pixels = np.stack([cover_and_crop(image, height, width) for image in pixels])
+        notes.insert(0, f"resized and centre-cropped to {height} x {width}")
+    return open_arrays(
+        pixels,
+        labels,
+        validation_fraction=validation_fraction,
+        name=name,
+        note="; ".join(filter(None, notes)),
+        contents=hash_arrays(images, np.zeros(0, np.int32) if labels is None else labels),
+    )
+
+
+def _read(
+    path: Path,
+) -> tuple[
+    UInt8[np.ndarray, "n h w c"] | UInt16[np.ndarray, "n h w c"], Int32[np.ndarray, " n"] | None
+]:
+    """Read the arrays; pixels of more than 8 bits become uint16."""
+    if not path.is_file():
+        raise DataError(
+            f"expected an .npz file after 'npz:', got {str(path)!r}, which is none; if the data "
+            "have moved, give their new place with --data=..."
+        )
+    try:
+        # Opened here, since NumPy does not close a file that it cannot read.
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+            names = list(archive.files)
+            images = archive["images"] if "images" in names else None
+            labels = archive["labels"] if "labels" in names else None
+    # The file is not a zip file, is cut short, or holds Python objects.
+    except (OSError, ValueError, EOFError, KeyError, AttributeError, BadZipFile) as error:
+        raise DataError(
+            f"{path} cannot be read as an .npz file of numbers ({error}); write it with np.savez"
+        ) from error
+    if images is None:
+        raise DataError(
+            f"{path} must have an array 'images', and optionally 'labels', but it has "
+            f"{', '.join(names) or 'none'}"
+        )
+    return _as_pixels(images, path), as_labels(labels, len(images))
+
+
+def _as_pixels(
+    images: np.ndarray, path: Path
+) -> UInt8[np.ndarray, "n h w c"] | UInt16[np.ndarray, "n h w c"]:
+    if images.ndim == 3:
+        images = images[..., np.newaxis]
+    if images.ndim != 4 or images.shape[-1] not in (1, 3, 4) or 0 in images.shape:
+        first = images.ndim == 4 and images.shape[1] in (1, 3)
+        raise DataError(
+            f"images in {path} must have the shape [n, height, width, channels] with 1, 3 or 4 "
+            f"channels, got {list(images.shape)}"
+            + ("; images.transpose(0, 2, 3, 1) moves the channels to the end" if first else "")
+        )
+    if images.dtype == np.bool_:
+        return images.astype(np.uint8)
+    if not np.issubdtype(images.dtype, np.integer):
+        raise DataError(
+            f"images in {path} must be integers, got {images.dtype}; for floats in [0, 1] store "
+            "(255 * images).round().astype(np.uint8)"
+        )
+    low, high = int(images.min()), int(images.max())
+    if low < 0 or high > 65535:
+        raise DataError(
+            f"images in {path} must be pixels from 0 to 255 or 65,535, got {low} to {high}"
+        )
+    return images.astype(np.uint8 if high < 256 else np.uint16)
