@@ -173,13 +173,6 @@ def _open_arrays(
     if int(pixels.max()) >= levels:
         native = 256
         report(Message(f"8-bit pixels, quantised to {levels} levels"))
-    elif int(pixels.max()) <= 1 < levels - 1:
-        report(
-            Caution(
-                f"the images have only the values 0 and 1, of {levels} levels; use levels=2, or "
-                "give white as 255 in uint8 pixels"
-            )
-        )
     dataset = open_arrays(
         pixels,
         classes,
@@ -187,6 +180,13 @@ def _open_arrays(
         validation_fraction=config["validation_fraction"],
         class_names=class_names,
     )
+    if int(pixels.max()) <= 1 < levels - 1:
+        report(
+            Caution(
+                f"the images have only the values 0 and 1, of {levels} levels; use levels=2, or "
+                "give white as 255 in uint8 pixels"
+            )
+        )
     symbols = Symbols(levels, config["binarisation"])
     config = config | {"dataset": dataset.name, "image_size": (0, 0), "data_dir": ""}
     return config, (dataset, symbols)

@@ -95,7 +95,7 @@ def test_data_that_is_not_prepared(config, tmp_path):
 
 def save(path, size):
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.full(size, 9, np.uint8)).save(path)
+    Image.fromarray(np.full(size, 100 + int(path.stem), np.uint8)).save(path)
 
 
 def test_folders_of_images_that_cannot_be_used(config, tmp_path):

@@ -164,14 +164,14 @@ def test_all_unreadable_files_are_listed_at_once(tmp_path):
     first, *listed = str(caught.value).splitlines()
     assert first == (
         f"24 of 34 files in {tmp_path} cannot be used; repair or remove them, or set "
-        "config.skip_unreadable=True:"
+        "config.skip_unreadable=True: "
     )
     assert [line.split()[0] for line in listed[:20]] == [f"cut{n:02}.png" for n in range(20)]
     assert listed[20:] == ["  and 4 more"]
     dataset, events = open_folder(tmp_path, skip_unreadable=True)
     assert len(contents(dataset)) == 10
     [caution] = texts(events, Caution)
-    assert caution.startswith(f"skipped 24 of 34 files in {tmp_path}:\n  cut00.png ")
+    assert caution.startswith(f"skipped 24 of 34 files in {tmp_path}: \n  cut00.png ")
 
 
 def test_files_that_were_never_readable_may_go(tmp_path):

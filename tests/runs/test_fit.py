@@ -11,7 +11,7 @@ import pytest
 from flax import nnx
 
 import pixelprior as pp
-from pixelprior.progress import Advance, Finished, Message, Record
+from pixelprior.progress import Advance, Caution, Finished, Message, Record
 
 TINY = {"features": 4, "num_layers": 1, "embedding_features": 4, "head_features": 8}
 QUICK = {"num_steps": 4, "batch_size": 16, "checkpoint_every": 2, "progress": False}
@@ -238,3 +238,11 @@ def test_a_folder_must_be_able_to_rebuild_its_model(stripes, tmp_path):
         pp.fit(model, stripes[0], workdir=tmp_path / "run", **QUICK)
     assert not (tmp_path / "run").exists()
     assert pp.fit(model, stripes[0], **QUICK).config["model"] == {"name": "Mine"}
+
+
+def test_pixels_0_and_1_for_a_model_of_more_levels_are_warned_of(stripes):
+    events = []
+    images = (stripes[0] > 3).astype(np.uint8)
+    pp.fit(tiny(), images, **QUICK | {"progress": events.append, "num_steps": 1})
+    cautions = [event.text for event in events if isinstance(event, Caution)]
+    assert any("only the values 0 and 1, of 8 levels" in text for text in cautions)

@@ -8,8 +8,8 @@ from pixelprior.data.dataset import make_splits
 from pixelprior.errors import InputError
 from pixelprior.experiment.recipes import load_recipe
 from pixelprior.grid import Grid
+from pixelprior.runs import train
 from pixelprior.runs.train import train_run
-from pixelprior.training.tasks import images
 
 GRID = Grid(3, 2, 1, 4)
 
@@ -28,7 +28,8 @@ def test_training_on_labels_of_no_class_is_refused(monkeypatch, tmp_path):
     config = load_recipe("digits") | {"class_conditional": True, "batch_size": 2}
     sources = {name: (Unlabelled(), f"all of {name}") for name in ("train", "validation", "test")}
     dataset = Dataset("unlabelled", make_splits(sources, GRID.shape, 4), ("a", "b"))
-    monkeypatch.setattr(images, "open_data", lambda _: (dataset, Symbols(4, "none"), GRID))
+    opened = dataset, Symbols(4, "none"), GRID
+    monkeypatch.setattr(train, "open_data", lambda config, report: opened)
 
     with pytest.raises(
         InputError, match=r"labels in \[0, 2\), but all of train has labels from -1"

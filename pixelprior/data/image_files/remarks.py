@@ -1,6 +1,6 @@
 """Remarks about the files of a data set: unreadable files, mixed colours, copies."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pixelprior.data.errors import DataError
@@ -13,26 +13,33 @@ FEW = 0.05  # share of colour images below which they may be there by mistake
 
 
 def refuse_unreadable(root: Path, facts: Mapping[str, Facts], remedy: str) -> None:
-    """Raise a DataError that lists all unreadable files, if there are any."""
-    if words := _unreadable(facts):
-        num = sum(bool(one.problem) for one in facts.values())
+    """Raise a DataError that names all unreadable files, if there are any."""
+    if broken := _unreadable(facts):
         raise DataError(
-            f"{num:,} of {len(facts):,} files in {root} cannot be used; {remedy}:\n{words}"
+            f"{len(broken):,} of {len(facts):,} files in {root} cannot be used; {remedy}: "
+            f"{_lines(broken)}"
         )
 
 
 def skip_unreadable(root: Path, facts: Mapping[str, Facts], report: Report) -> None:
     """Report all unreadable files, if there are any."""
-    if words := _unreadable(facts):
-        num = sum(bool(one.problem) for one in facts.values())
-        report(Caution(f"skipped {num:,} of {len(facts):,} files in {root}:\n{words}"))
+    if broken := _unreadable(facts):
+        report(
+            Caution(f"skipped {len(broken):,} of {len(facts):,} files in {root}: {_lines(broken)}")
+        )
 
 
-def _unreadable(facts: Mapping[str, Facts]) -> str:
-    """List the unreadable files with their problems, one per line; "" if there are none."""
-    broken = [f"  {name} {one.problem}" for name, one in facts.items() if one.problem]
-    more = [f"  and {len(broken) - SHOWN:,} more"] if len(broken) > SHOWN else []
-    return "\n".join([*broken[:SHOWN], *more])
+def _unreadable(facts: Mapping[str, Facts]) -> list[str]:
+    """Return the unreadable files, each with its problem."""
+    return [f"{name} {one.problem}" for name, one in facts.items() if one.problem]
+
+
+def _lines(broken: Sequence[str]) -> str:
+    """List a single file in the same line, and more files in lines of their own."""
+    if len(broken) == 1:
+        return broken[0]
+    more = [f"and {len(broken) - SHOWN:,} more"] if len(broken) > SHOWN else []
+    return "".join(f"\n  {line}" for line in [*broken[:SHOWN], *more])
 
 
 def describe_files(
