@@ -178,13 +178,14 @@ def test_images_that_have_changed_since(folder_run, prior, tmp_path):
     workdir, images = folder_run
     tokenizer = tmp_path / "tokenizer"
     shutil.copytree(workdir, tokenizer, ignore=shutil.ignore_patterns("codes"))
-    added = images / "40.png"
-    save(added, np.zeros((8, 8), np.uint8))
+    changed = sorted(images.glob("*.png"))[0]
+    before = changed.read_bytes()
+    save(changed, np.zeros((8, 8), np.uint8))
     try:
-        message = "is not the training data of the tokenizer in .*; give that data"
+        message = rf"no longer has the images of the run: 1 changed \({changed.name}\) in the"
         refused(config_of(prior), tmp_path / "run", message, tokenizer=tokenizer)
     finally:
-        added.unlink()
+        changed.write_bytes(before)
 
 
 @pytest.mark.parametrize(
