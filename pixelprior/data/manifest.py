@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pixelprior.data.errors import DataError
-from pixelprior.data.pixel_range import PixelRange
+from pixelprior.data.pictures.pixel_range import PixelRange
 
 FORMAT = 1
 SHOWN = 20

@@ -11,7 +11,7 @@ from pixelprior.data.image_files.listing import ImageFile, counted, list_images
 from pixelprior.data.image_files.remarks import refuse_unreadable
 from pixelprior.data.image_files.source import ImageFiles
 from pixelprior.data.manifest import hash_files
-from pixelprior.data.pixel_range import find_range
+from pixelprior.data.pictures.pixel_range import find_range
 from pixelprior.data.resize import Resized
 from pixelprior.data.source import Source
 from pixelprior.progress import Message, Report

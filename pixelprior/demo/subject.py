@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 
 import pixelprior as pp
 from pixelprior.data import Symbols, to_pixels
-from pixelprior.data.upload import FORMATS, decode_upload
+from pixelprior.data.pictures.upload import FORMATS, decode_upload
 from pixelprior.demo.cached import test_images
 from pixelprior.runs.images import OWN
 

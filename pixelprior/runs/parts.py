@@ -20,8 +20,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from pixelprior import jitted
 from pixelprior.data import to_pixels
-from pixelprior.data.picture import read_picture
-from pixelprior.data.pixel_range import find_range
+from pixelprior.data.pictures.pixel_range import find_range
+from pixelprior.data.pictures.read import read_picture
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
 from pixelprior.models.base import GridModel

@@ -24,7 +24,7 @@ def place(name):
 
 
 def split_of(name, validation_fraction=0.1):
-    """The split of a file, by the definition in docs/data.md."""
+    """The split of a file, by the definition in docs/own_images.md."""
     if place(name) < 0.1:
         return "test"
     return "validation" if place(name) < 0.1 + 0.9 * validation_fraction else "train"

@@ -10,7 +10,7 @@ from PIL import Image
 
 from pixelprior.data import DataError, open_dataset
 from pixelprior.data.image_files import inspect
-from pixelprior.data.picture import read_picture
+from pixelprior.data.pictures.read import read_picture
 from pixelprior.progress import Caution, Message
 from tests.data.folders import SMALL, examples, names, noise, save, small_folder, split_of
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pixelprior.data import DataError
-from pixelprior.data.pixel_range import (
+from pixelprior.data.pictures.pixel_range import (
     PixelRange,
     Stored,
     check_bright,

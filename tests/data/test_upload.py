@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from pixelprior.data import DataError
-from pixelprior.data.upload import MAX_BYTES, decode_upload
+from pixelprior.data.pictures.upload import MAX_BYTES, decode_upload
 
 
 def encoded(image, format="PNG"):

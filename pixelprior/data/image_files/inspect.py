@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pixelprior.data.image_files.listing import ImageFile
-from pixelprior.data.picture import PictureError, read_picture
-from pixelprior.data.pixel_range import Stored
+from pixelprior.data.pictures.pixel_range import Stored
+from pixelprior.data.pictures.read import PictureError, read_picture
 from pixelprior.progress import Advance, Finished, Report
 from pixelprior.system.atomic import replacing
 from pixelprior.system.cache_folder import cache_folder

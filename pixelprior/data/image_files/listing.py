@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pixelprior.data.errors import DataError
-from pixelprior.data.picture import readable_suffixes
+from pixelprior.data.pictures.formats import readable_suffixes
 
 # Other programs leave these behind. Names with a dot at their start are hidden.
 IGNORED = {"__macosx", "thumbs.db", "desktop.ini"}

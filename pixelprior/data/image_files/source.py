@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pixelprior.data.picture import as_channels, read_picture
-from pixelprior.data.pixel_range import PixelRange
+from pixelprior.data.pictures.colours import as_channels
+from pixelprior.data.pictures.pixel_range import PixelRange
+from pixelprior.data.pictures.read import read_picture
 from pixelprior.data.source import Example
 
 

@@ -16,7 +16,7 @@ from pixelprior.data.image_files.remarks import (
 )
 from pixelprior.data.image_files.source import ImageFiles
 from pixelprior.data.manifest import Changes, Manifest, changes
-from pixelprior.data.pixel_range import check_bright, find_range
+from pixelprior.data.pictures.pixel_range import check_bright, find_range
 from pixelprior.data.resize import Resized
 from pixelprior.data.splits import hashed_splits
 from pixelprior.progress import Message, Report

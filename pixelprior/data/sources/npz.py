@@ -11,10 +11,10 @@ from jaxtyping import Int32, UInt8, UInt16
 
 from pixelprior.data.dataset import Dataset
 from pixelprior.data.errors import DataError
-from pixelprior.data.pixel_range import Stored, check_bright, find_range
+from pixelprior.data.pictures.pixel_range import Stored, check_bright, find_range
+from pixelprior.data.pictures.transparency import on_white
 from pixelprior.data.resize import cover_and_crop
 from pixelprior.data.sources.arrays import as_labels, hash_arrays, open_arrays
-from pixelprior.data.transparency import on_white
 from pixelprior.progress import Report
 
 

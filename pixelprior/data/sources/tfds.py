@@ -9,11 +9,11 @@ import numpy as np
 
 from pixelprior.data.dataset import Dataset, make_splits
 from pixelprior.data.errors import DataError
-from pixelprior.data.pixel_range import PixelRange, Ranged, search_range
+from pixelprior.data.pictures.pixel_range import PixelRange, Ranged, search_range
+from pixelprior.data.pictures.transparency import on_white
 from pixelprior.data.resize import Resized
 from pixelprior.data.source import Example, Source
 from pixelprior.data.splits import held_out
-from pixelprior.data.transparency import on_white
 from pixelprior.progress import Report
 
 if TYPE_CHECKING:

@@ -4,9 +4,6 @@ Legend: h height, w width, c channels (1 grey, 3 colour).
 """
 
 import contextlib
-import functools
-import importlib
-import io
 import re
 import warnings
 from collections.abc import Sequence
@@ -17,43 +14,19 @@ import numpy as np
 from jaxtyping import UInt8, UInt16
 
 from pixelprior.data.errors import DataError
-from pixelprior.data.pixel_range import Stored
+from pixelprior.data.pictures.colours import BACKGROUND, eight_bit_pixels, read_only
+from pixelprior.data.pictures.formats import damaged, readable_formats, unidentified
+from pixelprior.data.pictures.pixel_range import Stored
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-    from PIL.ImageCms import ImageCmsProfile, ImageCmsTransform
     from PIL.ImageFile import ImageFile
-
-BACKGROUND = 255
-"""Value of all channels behind transparent pixels: white, as in browsers."""
-
-_SUFFIXES = {
-    "PNG": (".png", ".apng"),
-    "JPEG": (".jpg", ".jpeg", ".jfif"),
-    "BMP": (".bmp",),
-    "WEBP": (".webp",),
-    "GIF": (".gif",),
-    "TIFF": (".tif", ".tiff"),
-    "AVIF": (".avif",),
-    "HEIF": (".heic", ".heif"),
-    "PPM": (".pgm", ".ppm", ".pbm", ".pnm"),
-}
-SUFFIXES = tuple(suffix for suffixes in _SUFFIXES.values() for suffix in suffixes)
-"""Suffixes of image files, in lower case. See `readable_suffixes` for those that can be read."""
-
-_CODECS = {"PNG": "zlib", "JPEG": "jpg", "WEBP": "webp", "AVIF": "avif"}
-"""Optional parts of Pillow, by the format that needs them."""
-
-_TIFF_PREFIXES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 # Numbers of TIFF and EXIF tags.
 _BITS_PER_SAMPLE = 258
 _PHOTOMETRIC = 262
 _ORIENTATION = 274
 _PLANES = 284
-
-_GREY_MODES = ("1", "L", "LA", "La")
-_BLOCK = 2**16  # pixels compared at once: these fit into the cache
 
 
 class Picture(NamedTuple):
@@ -95,11 +68,6 @@ class PictureError(DataError):
         return f"{self._name} {self.reason}"
 
 
-def readable_suffixes() -> frozenset[str]:
-    """Those of `SUFFIXES` whose format this installation of Pillow reads."""
-    return frozenset(suffix for name in _readable_formats() for suffix in _SUFFIXES[name])
-
-
 def read_picture(
     file: Path | IO[bytes], *, formats: Sequence[str] | None = None, max_side: int | None = None
 ) -> Picture:
@@ -123,7 +91,7 @@ def read_picture(
         PictureError: if the file cannot be decoded, is too large, or has another format. Also if
             its pixels are floating-point numbers or 32-bit integers.
     """
-    readable = _readable_formats()
+    readable = readable_formats()
     accepted = readable if formats is None else tuple(f for f in formats if f in readable)
     try:
         with contextlib.ExitStack() as stack:
@@ -138,31 +106,6 @@ def read_picture(
         raise PictureError(_reason(error), name) from error
 
 
-def as_channels(pixels: UInt8[np.ndarray, "h w _"], channels: int) -> UInt8[np.ndarray, "h w c"]:
-    """Convert an image to 1 or 3 channels. Grey is the ITU-R 601 luma, as Pillow computes it."""
-    from PIL import Image
-
-    if pixels.shape[-1] == channels:
-        return pixels
-    if channels == 3:
-        return np.repeat(pixels, 3, axis=-1)
-    return np.asarray(Image.fromarray(pixels).convert("L"))[..., None]
-
-
-@functools.cache
-def _readable_formats() -> tuple[str, ...]:
-    from PIL import Image, features
-
-    with contextlib.suppress(ImportError):
-        importlib.import_module("pillow_heif").register_heif_opener()
-    registered = set(Image.registered_extensions().values())
-    return tuple(
-        name
-        for name in _SUFFIXES
-        if name in registered and (name not in _CODECS or features.check(_CODECS[name]))
-    )
-
-
 def _open(stream: IO[bytes], formats: Sequence[str]) -> "ImageFile":
     """Read the header of an image file."""
     from PIL import Image, UnidentifiedImageError
@@ -172,7 +115,7 @@ def _open(stream: IO[bytes], formats: Sequence[str]) -> "ImageFile":
         return Image.open(stream, formats=tuple(formats))
     except UnidentifiedImageError as error:
         stream.seek(0)
-        raise PictureError(_unidentified(stream.read(16), formats)) from error
+        raise PictureError(unidentified(stream.read(16), formats)) from error
 
 
 def _silence_size_warning() -> None:
@@ -185,24 +128,6 @@ def _silence_size_warning() -> None:
     # Each change of the filters makes Python repeat all warnings, so look first.
     if ("ignore", None, DecompressionBombWarning, None, 0) not in warnings.filters:
         warnings.simplefilter("ignore", DecompressionBombWarning)
-
-
-def _unidentified(prefix: bytes, formats: Sequence[str]) -> str:
-    """Reason for a file whose header Pillow does not accept."""
-    brand = prefix[8:12] if prefix[4:8] == b"ftyp" else b""
-    if brand in (b"avif", b"avis") and "AVIF" not in formats:
-        return "is an AVIF image, which is not accepted here; convert it to PNG"
-    if brand.startswith((b"hei", b"hev", b"mif1", b"msf1")) and "HEIF" not in formats:
-        return "is a HEIF image, which is not accepted here; convert it to PNG or JPEG"
-    if not prefix:
-        return _damaged("the file is empty")
-    if prefix.startswith(_TIFF_PREFIXES) and "TIFF" in formats:
-        return _damaged("it is a broken TIFF, or its pixels are of a type Pillow does not read")
-    return _damaged(f"it is broken, or none of {', '.join(formats)}")
-
-
-def _damaged(detail: str) -> str:
-    return f"cannot be read as an image ({detail}); repair or replace it"
 
 
 def _reason(error: Exception) -> str:
@@ -220,7 +145,7 @@ def _reason(error: Exception) -> str:
     detail = (error.strerror if isinstance(error, OSError) else None) or str(error)
     if not any(character.isalpha() for character in detail):
         detail = f"{type(error).__name__} {detail}".strip()  # some have only a number, or nothing
-    return _damaged(detail)
+    return damaged(detail)
 
 
 def _decode(image: "ImageFile", max_side: int | None) -> Picture:
@@ -248,7 +173,7 @@ def _decode(image: "ImageFile", max_side: int | None) -> Picture:
         # Pillow dropped the low bytes, so other colours could match the transparent one.
         raise PictureError("has a transparent 16-bit colour; convert it to 8 bits")
     else:
-        pixels = _eight_bit_pixels(upright)
+        pixels = eight_bit_pixels(upright)
     # The other images of an MPO file are previews or depth maps of the same photograph.
     frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
     return Picture(pixels, stored_bits, frames)
@@ -333,109 +258,4 @@ def _sixteen_bit_pixels(image: "Image", *, inverted: bool) -> UInt16[np.ndarray,
         pixels = 65535 - pixels
     if "transparency" in image.info:
         pixels[pixels == image.info["transparency"]] = BACKGROUND * 257
-    return _read_only(pixels[..., None])
-
-
-def _eight_bit_pixels(image: "Image") -> UInt8[np.ndarray, "h w c"]:
-    profile = image.info.get("icc_profile")
-    if image.has_transparency_data:
-        image = _converted(image, "LA" if image.mode in _GREY_MODES else "RGBA")
-    elif image.mode == "1":
-        image = image.convert("L")
-    elif image.mode not in ("L", "CMYK", "LAB"):
-        image = _converted(image, "RGB")
-    transform = _transform(image.mode, profile)
-    # Rounding would turn some grey pixels into colours.
-    keep_grey = transform is not None and image.mode.startswith("RGB") and _is_grey(_array(image))
-    if transform is not None:
-        image = transform.apply(image)
-    image = _on_background(_converted(image, "RGB") if image.mode == "CMYK" else image)
-    pixels = _array(image.convert("L") if keep_grey else image)
-    if pixels.shape[-1] == 3 and _is_grey(pixels):
-        pixels = np.ascontiguousarray(pixels[..., :1])
-    return _read_only(pixels)
-
-
-def _array(image: "Image") -> UInt8[np.ndarray, "h w c"]:
-    return np.asarray(image).reshape(image.height, image.width, -1)
-
-
-def _converted(image: "Image", mode: str) -> "Image":
-    """Convert without the copy that Pillow makes if the mode is the same."""
-    return image if image.mode == mode else image.convert(mode)
-
-
-def _transform(mode: str, profile: bytes | None) -> "ImageCmsTransform | None":
-    """Transform to sRGB, or None for pixels that stay as they are."""
-    if mode == "LAB":
-        return _lab_transform()
-    return _profile_transform(profile, mode) if profile else None
-
-
-@functools.cache
-def _lab_transform() -> "ImageCmsTransform":
-    from PIL import ImageCms
-
-    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
-    # The default is a table of colours, with errors of 5 for bright ones.
-    return ImageCms.ImageCmsTransform(lab, _srgb(), "LAB", "RGB", flags=ImageCms.Flags.NOOPTIMIZE)
-
-
-@functools.lru_cache(maxsize=16)  # the images of a folder often share a profile
-def _profile_transform(profile: bytes, mode: str) -> "ImageCmsTransform | None":
-    """Transform of a colour profile to sRGB, or None if the profile does not apply."""
-    from PIL import ImageCms
-
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        space = source.profile.xcolor_space.strip()
-        if space != mode.removesuffix("A") or _is_srgb(source.profile.profile_description or ""):
-            return None
-        target_mode = "RGB" if mode == "CMYK" else mode
-        return ImageCms.ImageCmsTransform(source, _srgb(), mode, target_mode)
-    except Exception:  # a broken profile, or a Pillow without the colour library
-        return None
-
-
-def _srgb() -> "ImageCmsProfile":
-    from PIL import ImageCms
-
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-
-
-def _is_srgb(description: str) -> bool:
-    # Linear profiles with the primaries of sRGB have names such as "sRGB Linear" and "sRGB-g10".
-    name = description.lower()
-    return name.startswith("srgb") and "linear" not in name and "g10" not in name
-
-
-def _on_background(image: "Image") -> "Image":
-    """Composite an image with an alpha channel on the background."""
-    from PIL import Image
-
-    if image.mode == "LA":
-        background = Image.new("L", image.size, BACKGROUND)
-        background.paste(image.getchannel("L"), mask=image.getchannel("A"))
-        return background
-    if image.mode == "RGBA":
-        background = Image.new("RGB", image.size, (BACKGROUND,) * 3)
-        background.paste(image, mask=image)
-        return background
-    return image
-
-
-def _is_grey(pixels: UInt8[np.ndarray, "h w _"]) -> bool:
-    """Compare the first three channels in blocks. Most photographs differ in the first block."""
-    height, width, _ = pixels.shape
-    rows = max(1, _BLOCK // width)
-    for top in range(0, height, rows):
-        block = pixels[top : top + rows]
-        green = block[..., 1]
-        if (block[..., 0] != green).any() or (block[..., 2] != green).any():
-            return False
-    return True
-
-
-def _read_only(pixels: np.ndarray) -> np.ndarray:
-    pixels.flags.writeable = False
-    return pixels
+    return read_only(pixels[..., None])

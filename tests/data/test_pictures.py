@@ -12,13 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from pixelprior.data.picture import (
-    SUFFIXES,
-    PictureError,
-    as_channels,
-    read_picture,
-    readable_suffixes,
-)
+from pixelprior.data.pictures.colours import as_channels
+from pixelprior.data.pictures.formats import SUFFIXES, readable_suffixes
+from pixelprior.data.pictures.read import PictureError, read_picture
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (5, 7), np.uint8)

@@ -6,8 +6,9 @@ import numpy as np
 from jaxtyping import UInt8
 
 from pixelprior.data.errors import DataError
-from pixelprior.data.picture import as_channels, read_picture
-from pixelprior.data.pixel_range import find_range
+from pixelprior.data.pictures.colours import as_channels
+from pixelprior.data.pictures.pixel_range import find_range
+from pixelprior.data.pictures.read import read_picture
 from pixelprior.data.resize import cover_and_crop
 
 FORMATS = ("PNG", "JPEG", "WEBP")

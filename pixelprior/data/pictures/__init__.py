@@ -1,0 +1,1 @@
+"""Files and arrays of pixels as images: formats, colours, and ranges of values."""
