@@ -15,6 +15,7 @@ import numpy as np
 from flax import nnx
 
 from pixelprior.data import Dataset, Symbols
+from pixelprior.data.place import kind_of
 from pixelprior.errors import InputError
 from pixelprior.evaluation.classifier import Classifier, ClassifierNetwork, train_classifier
 from pixelprior.evaluation.features import Extractor
@@ -83,7 +84,9 @@ def _stored(dataset: Dataset) -> Symbols:
 def _recognise(dataset: Dataset) -> str:
     train = dataset.splits["train"]
     images, labels = read_shades(train, _stored(dataset), RECOGNISED)
-    about = (VERSION, dataset.name, dataset.shape, dataset.class_names, train.description)
+    # The contents identify a folder of images, wherever it is.
+    name = (kind_of(dataset.name) and dataset.contents) or dataset.name
+    about = (VERSION, name, dataset.shape, dataset.class_names, train.description)
     digest = hashlib.sha256(repr((*about, len(train))).encode())
     digest.update(images.tobytes() + labels.astype(np.int32).tobytes())
     return digest.hexdigest()[:32]

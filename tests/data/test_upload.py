@@ -52,6 +52,12 @@ def test_grey_and_colour_are_converted_to_the_channels_wanted():
     np.testing.assert_array_equal(colour, np.dstack([NOISE[..., 0]] * 3))
 
 
+def test_pixels_0_and_1_become_black_and_white():
+    mask = NOISE[..., 0] % 2
+    found = decode_upload(encoded(Image.fromarray(mask)), (6, 5, 1))
+    np.testing.assert_array_equal(found[..., 0], mask * 255)
+
+
 @pytest.mark.parametrize("bits", [10, 16])
 def test_16_bits_are_scaled_to_8(bits):
     white = 2**bits - 1

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import pixelprior as pp
+from pixelprior.cli.tables.evaluation import evaluation_table
 from pixelprior.data.image_files import inspect
 from pixelprior.errors import InputError
-from pixelprior.experiment import Place, complete, with_settings
+from pixelprior.experiment import Place, complete, open_data, with_settings
 from pixelprior.experiment.recipes import load_recipe
 from pixelprior.progress import Caution, Message
 from pixelprior.runs.compare import gather
@@ -19,7 +20,9 @@ from pixelprior.runs.images import OwnImages, TestImages
 from pixelprior.runs.load import load_trained
 from pixelprior.runs.tokenizer import make_codes, open_tokenizer_run
 from pixelprior.runs.train import train_run
+from pixelprior.system.devices import data_mesh
 from pixelprior.training.run_folder import RunFolder
+from pixelprior.training.tasks.images import Images
 from tests.data.folders import names, noise, save, small_folder, split_of
 from tests.shared_runs import own_copy
 
@@ -248,6 +251,60 @@ def test_images_of_nearly_one_symbol_are_warned_of(tmp_path):
     config = config_of("folder", tmp_path / "images") | {"image_size": (0, 0)}
     train_run(config, tmp_path / "run", report=events.append)
     assert any("99.6% of the symbols of the first 12 training" in t for t in texts(events, Caution))
+
+
+@pytest.fixture
+def old(folder):
+    """The same folder, with a run as version 0.1.0 would have left it."""
+    config = json.loads((folder / "run" / "config.json").read_text())
+    dataset, symbols, _ = open_data(config, reading=1)
+    images = Images(complete(config), data_mesh(), (dataset, symbols))
+    facts = json.loads(json.dumps(images.describe()))
+    for key in ("reading", "contents"):
+        del facts[key]
+    for key in ("class_depth", "skip_unreadable"):
+        del config[key]
+    (folder / "run" / "config.json").write_text(json.dumps(config))
+    (folder / "run" / "data.json").write_text(json.dumps(facts))
+    (folder / "run" / "data_manifest.json").unlink()
+    return folder, dataset
+
+
+def test_runs_of_0_1_0_keep_their_permutation_and_rules(old):
+    folder, dataset = old
+    run, events = load_trained(folder / "run"), []
+    result = evaluate(run, baselines=False, report=events.append).result
+    assert result["reading"] == 1 and result["num_images"] == 2
+    assert result["split_description"] == "2 of 20, fixed permutation"
+    assert any("number is checked, and their contents cannot be" in text for text in texts(events))
+    assert "rules of version 0.1.0" in "".join(evaluation_table(result))
+    found, _ = TestImages(run, 0)._source.read(range(2))
+    np.testing.assert_array_equal(found, dataset.split("test").source.read(range(2))[0])
+    # It resumes, and stays a run of these rules.
+    train_run(config_of("folder", folder / "images"), folder / "run", report=events.append)
+    assert "reading" not in json.loads((folder / "run" / "data.json").read_text())
+
+
+def test_runs_of_0_1_0_check_the_number_and_the_classes(old):
+    folder, _ = old
+    save(folder / "images" / "ant" / "new.png", noise(9, 4, 4))
+    with pytest.raises(InputError, match="number of images in each split was .*, and is now"):
+        nats(folder)
+    os.rename(folder / "images" / "ant" / "new.png", folder / "images" / "ant" / "0.png")
+    os.rename(folder / "images" / "ant", folder / "images" / "emu")
+    with pytest.raises(InputError, match=r"list of classes was \['ant', 'bee'\], and is now"):
+        nats(folder)
+
+
+def test_a_file_that_was_skipped_may_go(tmp_path):
+    small_folder(tmp_path / "images", 4, 4, names=FILES)
+    (tmp_path / "images" / "ant" / "bad.png").write_bytes(b"no image")
+    config = config_of("folder", tmp_path / "images")
+    with pytest.raises(InputError, match="ant/bad.png cannot be read"):
+        train_run(config, tmp_path / "run")
+    train_run(config | {"skip_unreadable": True}, tmp_path / "run", report=[].append)
+    (tmp_path / "images" / "ant" / "bad.png").unlink()
+    train_run(config, tmp_path / "run")
 
 
 # Images of the user.
