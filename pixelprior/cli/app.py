@@ -42,6 +42,10 @@ def run(
             return main(names) if takes_names else main()
         except InputError as error:
             _fail(str(error))
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            # The status that shells expect after Ctrl-C.
+            sys.exit(130)
 
     if HELP & set(sys.argv[1:]):
         print(help_text(sys.modules[main.__module__].__doc__ or "", flag_groups), end="")

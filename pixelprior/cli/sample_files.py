@@ -1,19 +1,23 @@
 """Pictures for ``sample.py``: from a run folder to files."""
 
+import collections
 from collections.abc import Sequence
 from pathlib import Path
 
 from pixelprior.cli.sample_figures import FIGURES
+from pixelprior.data.words import plural
 from pixelprior.errors import InputError
 from pixelprior.figures.outputs import check_free, fill, open_file, open_folder, refused_in_words
 from pixelprior.runs.load import load_trained
-from pixelprior.runs.pictures import WALK, Subject, pictures
+from pixelprior.runs.pictures import WALK, Pictures, Subject, pictures
 from pixelprior.runs.samples import Request
 from pixelprior.sampling.strategies import Strategy
 from pixelprior.system.console import Terminal, say
 
 NUM = 64
 """Default number of pictures."""
+
+LONGEST_NAME = 200  # characters of the name of a picture, of the 255 bytes that systems allow
 
 
 def sample_to_files(
@@ -74,9 +78,9 @@ def sample_to_files(
         return
     subject = Subject(images, known)
     wanted = pictures(mode, run, request, subject, report)
-    own_names = None if wanted.images is None else wanted.images.names
-    num = num or (NUM if own_names is None else len(own_names))
-    contents = None if wanted.images is None else wanted.images.contents
+    num = _number(num, wanted)
+    images_of = wanted.images
+    own_names = None if images_of is None else images_of.names
     # Too few images for one complete row are laid out like any others.
     columns = wanted.columns if wanted.columns and num >= wanted.columns else None
     # All settings that the pictures depend on. Samplers and batch sizes do not change them.
@@ -88,7 +92,7 @@ def sample_to_files(
         "weights": run.provenance,
         **request._asdict(),
         **subject._asdict(),
-        "image_contents": contents,
+        "image_contents": None if images_of is None else images_of.contents,
         "strategies": repr(strategies),
         "method": None,
     }
@@ -103,14 +107,39 @@ def sample_to_files(
     say(f"{num} images in {out} ({run.provenance})")
 
 
+def _number(num: int | None, wanted: Pictures) -> int:
+    """Number of pictures: the requested one, or one for each image, at most `NUM` test images.
+
+    Raises:
+        InputError: if pictures without chance would be repeated.
+    """
+    images = wanted.images
+    if num is not None:
+        if images is not None and not wanted.drawn and num > len(images):
+            raise InputError(
+                f"there are {plural(len(images), 'image')}, and each gives one picture; num must "
+                f"be at most {len(images)}, got {num}"
+            )
+        return num
+    if images is None:
+        return NUM
+    return len(images) if images.names is not None else min(NUM, len(images))
+
+
 def _file_names(names: Sequence[str], num: int) -> list[str]:
     """Names of ``num`` pictures of images in turn, all different."""
+    stems = [str(Path(name).with_suffix(""))[:LONGEST_NAME] for name in names]
+    # Some file systems do not distinguish the case.
+    times = collections.Counter(stem.lower() for stem in stems)
     found: list[str] = []
     used: set[str] = set()
     for number in range(num):
         turn, place = divmod(number, len(names))
-        name = names[place] if turn == 0 else f"{names[place]}_{turn + 1}"
-        # Images of equal names can differ in their suffix, which is not kept.
+        name = stems[place]
+        if times[name.lower()] > 1:
+            name += names[place][-4:].replace(".", "_")
+        if turn:
+            name += f"_{turn + 1}"
         while name.lower() in used:
             name += "_"
         used.add(name.lower())

@@ -42,7 +42,8 @@ class Dataset:
 
     Attributes:
         name: the name that it was opened with.
-        splits: "train", "validation" and "test". None is empty, and no image is in two of them.
+        splits: "train", "validation" and "test". No image is in two of them. A split is empty only
+            if all its files are among the `changes`.
         class_names: the name of each label, in order; empty if there are no labels.
         note: a remark about the data that readers of results need; often empty.
         contents: identifies the images, wherever they are: a hash, or a name with a version; empty
@@ -91,12 +92,14 @@ class Dataset:
         """Return the split of this name.
 
         Raises:
-            DataError: if there is no such split.
+            DataError: if there is no such split, or all its files are missing or changed.
         """
         if not isinstance(name, str) or name not in self.splits:
             raise DataError(
                 f"split must be one of {', '.join(self.splits)} of {self.name}, got {name!r}"
             )
+        if not len(self.splits[name]):
+            self.check_unchanged(name)
         return self.splits[name]
 
     def check_unchanged(self, *splits: str) -> None:
@@ -118,17 +121,21 @@ class Dataset:
 
 
 def make_splits(
-    sources: Mapping[str, tuple[Source, str]], shape: tuple[int, int, int], native_levels: int
+    sources: Mapping[str, tuple[Source, str]],
+    shape: tuple[int, int, int],
+    native_levels: int,
+    *,
+    may_be_empty: bool = False,
 ) -> Mapping[str, Split]:
     """Make the splits of a data set from the source and description of each.
 
     Raises:
-        DataError: if a split is empty.
+        DataError: if a split is empty and must not be.
     """
     splits = {}
     for name in SPLITS:
         source, description = sources[name]
-        if not len(source):
+        if not len(source) and not may_be_empty:
             raise DataError(f"the {name} split ({description}) is empty: the data set is too small")
         splits[name] = Split(name, DecodeOnce(source, shape), native_levels, description)
     return MappingProxyType(splits)

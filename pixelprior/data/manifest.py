@@ -11,11 +11,9 @@ from typing import Any, NamedTuple
 
 from pixelprior.data.errors import DataError
 from pixelprior.data.pictures.pixel_range import PixelRange
+from pixelprior.data.words import listed
 
 FORMAT = 1
-SHOWN = 20
-"""Largest number of files that a message names."""
-
 Files = Mapping[str, str]
 """Content hashes by file name. Names are paths relative to the data set, with "/" between parts."""
 
@@ -51,11 +49,13 @@ class Manifest:
         splits: the files of each split.
         shape: height, width and channels of the images.
         values: the range of the stored pixels.
+        skipped: names of files that could not be read. They are no part of the data.
     """
 
     splits: Mapping[str, Files]
     shape: tuple[int, int, int]
     values: PixelRange
+    skipped: Sequence[str] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -75,6 +75,7 @@ class Manifest:
             "shape": list(self.shape),
             "values": self.values._asdict(),
             "splits": {name: dict(files) for name, files in self.splits.items()},
+            "skipped": list(self.skipped),
         }
 
 
@@ -84,6 +85,8 @@ def manifest_from_json(content: Mapping[str, Any], where: str) -> Manifest:
     Raises:
         DataError: if it is damaged, or written by another version.
     """
+    if not isinstance(content, Mapping):
+        raise DataError(f"{where} is damaged; restore it from a copy")
     if content.get("format") != FORMAT:
         raise DataError(
             f"{where} has format {content.get('format')!r}, expected {FORMAT}; use the version "
@@ -93,9 +96,10 @@ def manifest_from_json(content: Mapping[str, Any], where: str) -> Manifest:
         height, width, channels = content["shape"]
         splits = {name: dict(files) for name, files in content["splits"].items()}
         values = PixelRange(**content["values"])
+        skipped = tuple(content.get("skipped", ()))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{where} is damaged ({error!r}); restore it from a copy") from error
-    return Manifest(splits, (height, width, channels), values)
+    return Manifest(splits, (height, width, channels), values, skipped)
 
 
 def hash_files(files: Files) -> str:
@@ -109,9 +113,3 @@ def changes(kept: Files, now: Files) -> Changes:
         missing=[name for name in kept if name not in now],
         changed=[name for name, content in kept.items() if now.get(name, content) != content],
     )
-
-
-def listed(names: Sequence[str]) -> str:
-    """List up to `SHOWN` names, and count the rest."""
-    shown = ", ".join(names[:SHOWN])
-    return shown if len(names) <= SHOWN else f"{shown} and {len(names) - SHOWN:,} more"

@@ -7,13 +7,14 @@ from typing import NamedTuple
 from pixelprior.data.errors import DataError
 from pixelprior.data.image_files.classes import class_name
 from pixelprior.data.image_files.inspect import Facts, inspect_files
-from pixelprior.data.image_files.listing import ImageFile, counted, list_images
+from pixelprior.data.image_files.listing import ImageFile, list_images
 from pixelprior.data.image_files.remarks import refuse_unreadable
 from pixelprior.data.image_files.source import ImageFiles
 from pixelprior.data.manifest import hash_files
-from pixelprior.data.pictures.pixel_range import find_range
+from pixelprior.data.pictures.pixel_range import PixelRange, find_range
 from pixelprior.data.resize import Resized
 from pixelprior.data.source import Source
+from pixelprior.data.words import plural
 from pixelprior.progress import Message, Report
 
 
@@ -34,7 +35,12 @@ class OwnImages(NamedTuple):
 
 
 def open_own_images(
-    place: str, shape: tuple[int, int, int], *, class_depth: int, report: Report
+    place: str,
+    shape: tuple[int, int, int],
+    *,
+    class_depth: int,
+    values: PixelRange | None,
+    report: Report,
 ) -> OwnImages:
     """Open one image file, or all image files in a folder and below it.
 
@@ -44,6 +50,7 @@ def open_own_images(
         place: the path of a file or a folder, with or without "folder:" before it.
         shape: the target height, width and number of channels, 1 or 3.
         class_depth: the number of folders whose names make a class.
+        values: the range of the stored pixels of the data set; None to find it from these images.
         report: receives the progress, and remarks about the conversion.
 
     Raises:
@@ -53,7 +60,8 @@ def open_own_images(
     root, files = _find(place, path)
     facts = inspect_files(root, files, report)
     refuse_unreadable(root, facts, "repair them, or give others")
-    values = find_range(one.stored for one in facts.values())
+    stored = [one.stored for one in facts.values()]
+    values = find_range(stored) if values is None else values.fitting(stored)
     height, width, channels = shape
     _say_converted(path, facts, channels, values.note(), report)
     return OwnImages(
@@ -74,9 +82,7 @@ def _find(place: str, path: Path) -> tuple[Path, Sequence[ImageFile]]:
             "which does not exist"
         )
     listing = list_images(path)
-    if not listing.files:
-        only = f", only {counted(listing.others)}" if listing.others else ""
-        raise DataError(f"{path} holds no images that can be read{only}")
+    listing.check_found(path)
     return path, listing.files
 
 
@@ -89,4 +95,4 @@ def _say_converted(
         kinds = ("colour to grey", "grey to colour")
         notes.append(f"{other:,} converted from {kinds[channels == 3]}, as the model takes them")
     if notes:
-        report(Message(f"{path}: {len(facts):,} images, {', '.join(notes)}"))
+        report(Message(f"{path}: {plural(len(facts), 'image')}, {', '.join(notes)}"))

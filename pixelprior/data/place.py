@@ -39,4 +39,6 @@ def moved(name: str, data: str | Path) -> str:
             f"--data is for data sets of the form folder:/path and npz:/path, but this one is "
             f"{name!r}; give the folder of TensorFlow Datasets with --data_dir"
         )
+    if kind_of(str(data)) not in ("", kind):
+        raise DataError(f"--data must be the place of a data set {kind}..., got {str(data)!r}")
     return absolute(kind + str(data).removeprefix(kind))

@@ -1,12 +1,14 @@
 """Splitting data that has no splits of its own."""
 
 import hashlib
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Int64
 
 from pixelprior.data.errors import DataError
+from pixelprior.data.words import plural
 
 
 def held_out(count: int, fraction: float) -> int:
@@ -86,20 +88,26 @@ def hashed_splits(names: Sequence[str], validation_fraction: float) -> dict[str,
             splits["validation" if rest < validation_fraction else "train"].append(name)
     for split, chosen in splits.items():
         if not chosen:
-            other = {
-                "train": "add images or lower validation_fraction",
-                "validation": "add images or raise validation_fraction",
-                "test": "add images",
-            }
             raise DataError(
-                f"the {split} split is empty: the hashes of the {len(names):,} names put no file "
-                f"into it; {other[split]}"
+                f"the {split} split is empty: the hashes of the {plural(len(names), 'name')} put "
+                f"no file into it; {_remedy(split, splits)}"
             )
     return splits
 
 
+def _remedy(split: str, splits: Mapping[str, Sequence[str]]) -> str:
+    """Say how an empty split can get a file. The files are in the order of their hashes."""
+    if split == "validation" and len(splits["train"]) > 1:
+        place = (_place(splits["train"][0]) - HASHED_TEST_FRACTION) / (1 - HASHED_TEST_FRACTION)
+        return f"add images, or set validation_fraction={math.ceil(100 * place + 1) / 100:.2f}"
+    if split == "train" and len(splits["validation"]) > 1:
+        return "add images, or lower validation_fraction"
+    return "add images; folders of fewer than 50 often have an empty split"
+
+
 def _place(name: str) -> float:
     """Hash a name to a number in [0, 1)."""
-    digest = hashlib.sha256(f"{SALT}\0{name}".encode()).digest()
+    # Names on Linux are bytes, which may not be UTF-8.
+    digest = hashlib.sha256(f"{SALT}\0{name}".encode(errors="surrogateescape")).digest()
     # 53 bits are exact in a float.
     return (int.from_bytes(digest[:8], "big") >> 11) / 2**53

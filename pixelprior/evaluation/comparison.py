@@ -95,9 +95,9 @@ def check_comparable(runs: Mapping[str, tuple[Mapping[str, Any], Mapping[str, An
     }
     for name, (_, ours) in others:
         if data_identity(ours) != data_identity(theirs):
-            here, there = ours["name"], theirs["name"]
+            here, there = _data_words(ours), _data_words(theirs)
             if here == there:
-                here, there = data_identity(ours), data_identity(theirs)
+                there += " of other contents"
             raise InputError(
                 f"{name} and {first} cannot be compared: the data set is not the same "
                 f"({here!r}, {there!r}), and nats of one thing say nothing of another"
@@ -109,6 +109,11 @@ def check_comparable(runs: Mapping[str, tuple[Mapping[str, Any], Mapping[str, An
                     f"{name} and {first} cannot be compared: {words} is not the same "
                     f"({here!r}, {there!r}), and nats of one thing say nothing of another"
                 )
+
+
+def _data_words(facts: Mapping[str, Any]) -> str:
+    num = sum(split["images"] for split in facts.get("splits", {}).values())
+    return f"{facts['name']}, {num:,} images"
 
 
 def _difference(ours: Any, theirs: Any) -> tuple[Any, Any]:

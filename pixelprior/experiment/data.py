@@ -67,6 +67,11 @@ def reopen_data(
     Raises:
         InputError: if there is no such data, or it is not the data of the run.
     """
+    if facts["reading"] > 1 and config["dataset"].startswith("folder:") and manifest is None:
+        raise InputError(
+            "the run folder has no data_manifest.json, the list of the images of the run; restore "
+            "it from a copy"
+        )
     dataset, symbols, grid = open_data(
         config, manifest=manifest, reading=facts["reading"], report=report
     )

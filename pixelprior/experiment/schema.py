@@ -298,6 +298,10 @@ def _check_ranges(config: Mapping[str, Any]) -> None:
     for key in _POSITIVE:
         if config[key] <= 0:
             raise InputError(f"config.{key} must be above 0, got {config[key]}")
+    if config.get("class_depth", 0) < 0:
+        raise InputError(
+            f"config.class_depth must be 0, for no classes, or above, got {config['class_depth']}"
+        )
     for key in ("skip_norm", "patience"):
         if config[key] < 0:
             raise InputError(f"config.{key} must be 0, for never, or above, got {config[key]}")

@@ -5,15 +5,14 @@ Legend: n images, h height, w width, c channels.
 
 import abc
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from pixelprior.data import Symbols, to_pixels
-from pixelprior.data.manifest import listed
 from pixelprior.data.own_images import open_own_images
 from pixelprior.data.source import Source
+from pixelprior.data.words import listed
 from pixelprior.errors import InputError
 from pixelprior.progress import Message, Report, only_warnings
 from pixelprior.runs.run import Run
@@ -26,7 +25,7 @@ class RunImages(abc.ABC):
     """Numbered images. After the last image, the first one follows.
 
     Attributes:
-        names: names of the images, without a suffix; None if they have none.
+        names: names of the image files; None if the images have none.
         contents: a hash of all images; "" if it is not known.
     """
 
@@ -128,9 +127,10 @@ class OwnImages(RunImages):
             place,
             (height, width, channels),
             class_depth=config["class_depth"],
+            values=None if run.manifest is None else run.manifest.values,
             report=report,
         )
-        self.names = [str(Path(name).with_suffix("")) for name in opened.names]
+        self.names = list(opened.names)
         self.contents = opened.contents
         self._source: Source = opened.source
         self._labels = [-1] * len(self.names)
@@ -159,7 +159,12 @@ def _labels_of(
             )
         report(Message(f"{place}: the images have no class; the model treats them without one"))
         return [len(known)] * len(class_names)
-    unknown = sorted({name or "no folder" for name in class_names if name not in known})
+    if "" in class_names:
+        raise InputError(
+            f"some images in {place} are in folders named by their classes, and some are not; move "
+            "them, or give --label=..."
+        )
+    unknown = sorted({name for name in class_names if name not in known})
     if unknown:
         raise InputError(
             f"the folders in {place} name their classes, but the model does not know "

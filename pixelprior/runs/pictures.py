@@ -51,11 +51,13 @@ class Pictures(NamedTuple):
             for each number of pictures.
         columns: the number of pictures that belong in one row; None for any.
         images: the real image of each picture; None if there is none, or more than one.
+        drawn: True if parts are drawn at random, so that one image has many pictures.
     """
 
     draw: Callable[[Numbers], Pixels]
     columns: int | None = None
     images: RunImages | None = None
+    drawn: bool = True
 
 
 def pictures(
@@ -128,7 +130,7 @@ def _likelihoods(run: Run, request: Request, subject: Subject, report: Report) -
         originals = np.broadcast_to(images.pixels(numbers), (*bits.shape, 3))
         return above(originals, shaded(bits, model.grid))
 
-    return Pictures(draw, images=images)
+    return Pictures(draw, images=images, drawn=False)
 
 
 def _reconstructions(run: Run, request: Request, subject: Subject, report: Report) -> Pictures:
@@ -140,7 +142,7 @@ def _reconstructions(run: Run, request: Request, subject: Subject, report: Repor
         originals = images.pixels(numbers)
         return above(originals, reconstructed(tokenizer, originals))
 
-    return Pictures(draw, images=images)
+    return Pictures(draw, images=images, drawn=False)
 
 
 def _random_codes(run: Run, request: Request, subject: Subject, report: Report) -> Pictures:

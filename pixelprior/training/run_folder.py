@@ -141,6 +141,11 @@ class RunFolder:
                 f"{self.path} holds checkpoints but no config.json; use another --workdir"
             )
         # A run that was killed very early has only a config.
+        if not self.has_data and self.checkpoints.is_dir() and any(self.checkpoints.iterdir()):
+            raise InputError(
+                f"{self.path} holds checkpoints but no data.json; restore it from a copy, or use "
+                "another --workdir"
+            )
         if self.has_data:
             changed = differences(without_place(self.data()), without_place(data), DATA_NEUTRAL)
             if changed:
@@ -186,7 +191,9 @@ class RunFolder:
         try:
             return json.loads(path.read_text())
         except json.JSONDecodeError as error:
-            raise InputError(f"{path} cannot be read as JSON: {error}") from error
+            raise InputError(
+                f"{path} cannot be read as JSON ({error}); restore it from a copy"
+            ) from error
 
 
 def differences(

@@ -1,6 +1,7 @@
 """Folders of images, against pixels that the tests write."""
 
 import os
+import re
 import zipfile
 from pathlib import Path
 
@@ -114,12 +115,16 @@ def test_an_empty_split_is_named(tmp_path):
 
 def test_missing_and_empty_folders(tmp_path):
     for name in (tmp_path / "nowhere", ""):
-        with pytest.raises(DataError, match="expected a folder of images .*--data="):
+        with pytest.raises(DataError, match="expected a folder of images .* give the path of a"):
             open_folder(name)
     with pytest.raises(DataError, match="holds no images that can be read; expected"):
         open_folder(tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path)
+    with pytest.raises(DataError, match=r"folders of images \(passed over 1 link that"):
+        open_folder(tmp_path)
+    (tmp_path / "link").unlink()
     (tmp_path / "a.xcf").write_bytes(b"?")
-    with pytest.raises(DataError, match=r"holds no images .*, only 1 file \(1 .xcf\)"):
+    with pytest.raises(DataError, match=r"holds no images .*passed over 1 file \(1 .xcf\)"):
         open_folder(tmp_path)
 
 
@@ -234,12 +239,24 @@ def test_missing_and_changed_files_of_a_run(tmp_path):
         after.check_unchanged("train", "validation", "test")
 
 
-def test_a_split_that_is_gone(tmp_path):
+def test_splits_that_are_gone(tmp_path):
     small_folder(tmp_path, 4, 4)
     before, _ = open_folder(tmp_path)
-    for name in before.manifest.splits["test"]:
+    for name in before.manifest.splits["train"]:
         (tmp_path / name).unlink()
-    with pytest.raises(DataError, match="does not have the test images of the run: 2 missing"):
+    after, _ = open_folder(tmp_path, manifest=before.manifest)
+    assert len(after.split("test")) == 2 and after.shape == before.shape
+    with pytest.raises(DataError, match="no longer has the images .*: 6 missing .* in the train"):
+        after.split("train")
+    for split in ("test", "validation"):
+        for name in before.manifest.splits[split]:
+            (tmp_path / name).unlink()
+    save(tmp_path / "other.png", noise(0, 4, 4))
+    with pytest.raises(DataError, match="has none of the images of the run: 6 missing"):
+        open_folder(tmp_path, manifest=before.manifest)
+    (tmp_path / "other.png").unlink()
+    tmp_path.rmdir()
+    with pytest.raises(DataError, match="does not exist; if the data have moved, .*--data="):
         open_folder(tmp_path, manifest=before.manifest)
 
 
@@ -270,6 +287,9 @@ def test_a_damaged_manifest_is_refused(tmp_path):
     manifest = open_folder(tmp_path)[0].manifest
     content = manifest.as_json()
     assert manifest_from_json(content, "there") == manifest
+    for damaged in ([], None, "text"):
+        with pytest.raises(DataError, match="there is damaged"):
+            manifest_from_json(damaged, "there")
     with pytest.raises(DataError, match="there has format 9, expected 1"):
         manifest_from_json(content | {"format": 9}, "there")
     for key in ("shape", "values", "splits"):
@@ -298,7 +318,7 @@ def test_colour_is_judged_by_pixels(tmp_path):
     expected = [np.repeat(images[name][..., None], 3, axis=-1).tobytes() for name in SMALL]
     expected[2] = colour.tobytes()
     assert [image for image, _ in contents(dataset)] == sorted(expected)
-    told = f"1 of 10 images in {tmp_path} have colour ({SMALL[2]}), so all get 3 channels"
+    told = f"1 of 10 images in {tmp_path} have colour ({SMALL[2]}), and all get 3 channels"
     assert told in texts(events)
 
 
@@ -376,6 +396,70 @@ def test_names_are_the_same_on_every_system(tmp_path):
     save(tmp_path / decomposed, noise(0, 4, 4))
     found = {name for files in open_folder(tmp_path)[0].manifest.splits.values() for name in files}
     assert found == {*SMALL, "é.png"}
+
+
+def test_two_files_of_one_name(tmp_path):
+    small_folder(tmp_path, 4, 4)
+    for name in ("e\u0301.png", "\u00e9.png"):
+        save(tmp_path / name, noise(0, 4, 4))
+    with pytest.raises(DataError, match="has two files of the name é.png, which differ only in"):
+        open_folder(tmp_path)
+
+
+def test_names_that_are_not_utf_8_or_not_printable(tmp_path):
+    small_folder(tmp_path, 4, 4)
+    for name in (b"caf\xe9.png", b"\x1b[31m.png"):
+        with open(os.path.join(os.fsencode(tmp_path), name), "wb") as file:
+            file.write(b"no image")
+    with pytest.raises(DataError) as caught:
+        open_folder(tmp_path)
+    assert str(caught.value).isascii() and "\x1b" not in str(caught.value)
+    assert r"caf\udce9.png" in str(caught.value)
+    os.rename(tmp_path / SMALL[0], os.path.join(os.fsencode(tmp_path), b"caf\xe9.png"))
+    dataset, _ = open_folder(tmp_path, skip_unreadable=True)
+    assert sum(map(len, dataset.splits.values())) == 10
+
+
+def test_one_folder_around_the_classes(tmp_path):
+    for name in ("ant", "bee"):
+        folder = f"photos/{name}/"
+        small_folder(tmp_path, 4, 4, names=names(folder, train=3, validation=1, test=1))
+    dataset, events = open_folder(tmp_path)
+    assert dataset.class_names == ("photos",)
+    assert any(f"give {tmp_path / 'photos'} as the data set" in t for t in texts(events, Caution))
+
+
+def test_a_class_without_a_training_image(tmp_path):
+    small_folder(tmp_path, 4, 4, names=names("ant/", train=6, validation=1, test=1))
+    for name in names("rare/", test=1):
+        save(tmp_path / name, noise(99, 4, 4))
+    [caution] = texts(open_folder(tmp_path)[1], Caution)
+    assert caution.startswith("1 of 2 classes have no training image (rare)")
+
+
+def test_one_white_among_masks_of_0_and_1(tmp_path):
+    images = small_folder(tmp_path, 4, 4)
+    for name in SMALL[1:]:
+        save(tmp_path / name, images[name] % 2)
+    [caution] = texts(open_folder(tmp_path)[1], Caution)
+    assert "9 of 10 images in" in caution and "less than a quarter of the range" in caution
+
+
+def test_skipped_files_are_not_new(tmp_path):
+    small_folder(tmp_path, 4, 4)
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    before, _ = open_folder(tmp_path, skip_unreadable=True)
+    _, events = open_folder(tmp_path, skip_unreadable=True, manifest=before.manifest)
+    assert texts(events) == []
+
+
+def test_advice_for_an_empty_validation_split(tmp_path):
+    small_folder(tmp_path, 4, 4, names=names(train=5, test=2))
+    with pytest.raises(DataError) as caught:
+        open_folder(tmp_path)
+    [fraction] = re.findall(r"set validation_fraction=([\d.]+)", str(caught.value))
+    dataset, _ = open_folder(tmp_path, validation_fraction=float(fraction))
+    assert len(dataset.split("validation")) >= 1
 
 
 def test_sizes_that_differ(tmp_path):

@@ -60,14 +60,43 @@ def test_16_bit_colour_of_which_the_upper_bits_are_read():
 
 def test_black_and_dark_images():
     events = []
-    for images in ([Stored(8, 255)], [Stored(8, 1)], [Stored(16, 300)], [Stored(8, 64)]):
-        check_bright(images, "here", events.append)
+    for image in (Stored(8, 255), Stored(8, 1), Stored(16, 300), Stored(8, 64)):
+        check_bright({"a": image}, "here", events.append)
     assert events == []
-    check_bright([Stored(8, 63), Stored(16, 9)], "here", events.append)
+    check_bright({"a": Stored(8, 63)}, "here", events.append)
     [caution] = events
     assert isinstance(caution, Caution) and "in here is 63 of 255" in caution.text
     with pytest.raises(DataError, match="all pixels of all images in here are 0"):
-        check_bright([Stored(8, 0), Stored(16, 0)], "here", events.append)
+        check_bright({"a": Stored(8, 0), "b": Stored(16, 0)}, "here", events.append)
+
+
+@pytest.mark.parametrize(
+    ("bright", "dark"),
+    [
+        (Stored(8, 255), Stored(8, 1)),
+        (Stored(8, 255), Stored(8, 63)),
+        (Stored(16, 65535), Stored(16, 4095)),
+    ],
+)
+def test_many_dark_images_beside_bright_ones(bright, dark):
+    for num_bright, cautions in ((8, 1), (9, 0)):
+        events = []
+        images = {f"{n}": bright for n in range(num_bright)} | {"dark": dark}
+        check_bright(images, "here", events.append)
+        assert len(events) == cautions
+        if events:
+            assert "1 of 9 images in here use less than a quarter" in events[0].text
+            assert "(dark)" in events[0].text
+
+
+def test_other_images_keep_the_range_of_the_data():
+    assert PixelRange(255, 16).fitting([Stored(16, 900)]) == PixelRange(255, 16)
+    assert PixelRange(255, 12).fitting([Stored(16, 9000)]) == PixelRange(255, 14)
+    # A dark photograph stays dark where the data have pixels up to 255.
+    assert PixelRange(255).fitting([Stored(8, 1)]) == PixelRange(255)
+    assert PixelRange(1).fitting([Stored(8, 1)]) == PixelRange(1)
+    assert PixelRange(1).fitting([Stored(8, 200)]) == PixelRange(255)
+    assert PixelRange(255).fitting([Stored(16, 900)]) == PixelRange(255, 10)
 
 
 class _Counted:

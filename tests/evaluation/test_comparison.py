@@ -147,7 +147,7 @@ def test_runs_of_the_same_data_can_be_compared():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"name": "digits"}, r"data set is not the same \('digits', 'mnist'\)"),
+        ({"name": "digits"}, r"not the same \('digits, 10 images', 'mnist, 10 images'\)"),
         ({"shape": [14, 14, 1]}, r"shape of the images .*\[14, 14, 1\]"),
         ({"levels": 256}, r"levels of a symbol .*\(256, 2\)"),
         ({"symbols": {"train": "dynamic", "test": "drawn"}}, r"symbols .*\('drawn', 'fixed'\)"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pixelprior.data.errors import DataError
 from pixelprior.data.image_files.listing import Listing, counted
-from pixelprior.data.manifest import listed
+from pixelprior.data.words import listed, shown
 from pixelprior.progress import Caution, Report
 
 _USUAL_SPLITS = {"train", "training", "test", "testing", "val", "valid", "validation"}
@@ -47,16 +47,26 @@ def check_classes(root: Path, listing: Listing, class_depth: int, report: Report
         if folder.count("/") == class_depth - 1 and folder not in classes:
             others = _others_below(listing, folder)
             raise DataError(
-                f"the folder {folder} in {root} would be a class but holds no image that can be "
-                f"read, only {counted(others)}; convert them, or move the folder away"
+                f"the folder {shown(folder)} in {root} would be a class but holds no image that "
+                f"can be read, only {counted(others)}; convert them, move the folder away, or set "
+                "config.class_depth=0 for no classes"
                 if others
-                else f"the folder {folder} in {root} would be a class but is empty; remove it"
+                else f"the folder {shown(folder)} in {root} would be a class but is empty; remove "
+                "it, or set config.class_depth=0 for no classes"
             )
-    if {name.lower() for name in classes} <= _USUAL_SPLITS:
+    splits = [name for name in classes if name.lower() in _USUAL_SPLITS]
+    if len(splits) == len(classes) or len(splits) > 1:
         report(
             Caution(
-                f"the classes of {root} are called {', '.join(classes)}; if these are splits, give "
-                "one of them as the data set, or set config.class_depth"
+                f"classes of {root} are called {listed(splits)}; if these are splits, give one of "
+                "them as the data set, or set config.class_depth"
+            )
+        )
+    elif len(classes) == 1 and any(name.count("/") > class_depth for name in names):
+        report(
+            Caution(
+                f"all images of {root} are in the folder {shown(classes[0])}, so it is the only "
+                f"class; if the classes are in it, give {root / classes[0]} as the data set"
             )
         )
 

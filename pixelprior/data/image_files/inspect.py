@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pixelprior.data.image_files.listing import ImageFile
+from pixelprior.data.pictures.formats import readable_formats
 from pixelprior.data.pictures.pixel_range import Stored
 from pixelprior.data.pictures.read import PictureError, read_picture
 from pixelprior.progress import Advance, Finished, Report
@@ -24,7 +25,7 @@ Stamp = tuple[int, int, int]
 """Size of a file in bytes, and the times of its last changes of content and of status, in ns."""
 
 _CHUNK = 256  # files
-_A_MOMENT = 5 * 10**8  # nanoseconds
+_A_MOMENT, _A_MINUTE = 5 * 10**8, 60 * 10**9  # nanoseconds
 _SAME_MOMENT = 2 * 10**9
 """Nanoseconds within which two changes of a file may have the same time on some file systems."""
 
@@ -83,14 +84,8 @@ def inspect_files(root: Path, files: Sequence[ImageFile], report: Report) -> dic
     unknown = [file for file in files if file.name not in known]
     if not unknown:
         return {file.name: known[file.name] for file in files}
-    try:
-        for done, (file, facts) in enumerate(_decode_all(unknown), 1):
-            known[file.name] = facts
-            # A bar for a moment would only disturb.
-            if time.time_ns() - started > _A_MOMENT:
-                report(Advance(JOB, done, len(unknown), "file"))
-    finally:
-        report(Finished(JOB))
+
+    def keep() -> None:
         # A file that changed a moment ago may change once more and keep its time and its size. A
         # file without a hash could not be opened, which may be a fault of the disk.
         settled = {
@@ -99,16 +94,36 @@ def inspect_files(root: Path, files: Sequence[ImageFile], report: Report) -> dic
             if facts.content and max(stamps[name][1:]) < started - _SAME_MOMENT
         }
         _write(place, kept | settled)
+
+    written = started
+    try:
+        for done, (file, facts) in enumerate(_decode_all(unknown), 1):
+            known[file.name] = facts
+            now = time.time_ns()
+            # A bar for a moment would only disturb.
+            if now - started > _A_MOMENT:
+                report(Advance(JOB, done, len(unknown), "file"))
+            # A process that is killed must not lose much.
+            if now - written > _A_MINUTE:
+                keep()
+                written = now
+    finally:
+        report(Finished(JOB))
+        keep()
     return {file.name: known[file.name] for file in files}
 
 
 def _decode_all(files: Sequence[ImageFile]) -> Iterator[tuple[ImageFile, Facts]]:
     """Yield every file with its facts, in order. One thread for each CPU core decodes."""
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        # Chunks bound the number of waiting tasks, and the work that is left after Ctrl-C.
+    pool = ThreadPoolExecutor(max_workers=os.cpu_count())
+    try:
+        # Chunks bound the number of waiting tasks.
         for start in range(0, len(files), _CHUNK):
             chunk = files[start : start + _CHUNK]
             yield from zip(chunk, pool.map(_inspect, chunk), strict=True)
+    finally:
+        # After Ctrl-C, only the files that are being decoded are finished.
+        pool.shutdown(cancel_futures=True)
 
 
 def _inspect(file: ImageFile) -> Facts:
@@ -140,10 +155,10 @@ def _key(root: Path) -> str:
 
 
 def _decoder() -> str:
-    """Versions that determine the facts: ours, and Pillow's."""
+    """Everything else that determines the facts: our version, Pillow's, and its formats."""
     import PIL
 
-    return f"{VERSION}, Pillow {PIL.__version__}"
+    return f"{VERSION}, Pillow {PIL.__version__}, {' '.join(readable_formats())}"
 
 
 def _read(place: Path) -> dict[str, tuple[Stamp, Facts]]:
@@ -151,12 +166,15 @@ def _read(place: Path) -> dict[str, tuple[Stamp, Facts]]:
         content = json.loads(place.read_text())
         if content["decoder"] != _decoder():
             return {}
-        return {
+        read = {
             name: (tuple(stamp), Facts(*facts)) for name, (stamp, facts) in content["files"].items()
         }
     # The file is missing, damaged or of another version.
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
+    kinds = [type(value) for value in Facts("", cut=False)]
+    intact = all([type(value) for value in facts] == kinds for _, facts in read.values())
+    return read if intact else {}
 
 
 def _write(place: Path, facts: Mapping[str, tuple[Stamp, Facts]]) -> None:

@@ -1,6 +1,7 @@
 """Image files in a folder and in all folders below it."""
 
 import collections
+import itertools
 import os
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,6 +10,7 @@ from typing import NamedTuple
 
 from pixelprior.data.errors import DataError
 from pixelprior.data.pictures.formats import readable_suffixes
+from pixelprior.data.words import plural, shown
 
 # Other programs leave these behind. Names with a dot at their start are hidden.
 IGNORED = {"__macosx", "thumbs.db", "desktop.ini"}
@@ -44,6 +46,14 @@ class Listing(NamedTuple):
     links: int
     passed_links: int
 
+    def check_found(self, root: Path) -> None:
+        """Raise a DataError if there are no images."""
+        if not self.files:
+            raise DataError(
+                f"{root} holds no images that can be read; expected images, or folders of images"
+                + (f" ({self.words()})" if self.words() else "")
+            )
+
     def words(self) -> str:
         """Describe everything that is unusual in one line; "" if there is nothing."""
         parts = []
@@ -51,10 +61,11 @@ class Listing(NamedTuple):
             parts.append(f"passed over {counted(self.others)}")
         if self.passed_links:
             parts.append(
-                f"passed over {self.passed_links:,} links that are broken or lead to folders"
+                f"passed over {plural(self.passed_links, 'link')} that are broken or lead to "
+                "folders"
             )
         if self.links:
-            parts.append(f"followed {self.links:,} links to files")
+            parts.append(f"followed {plural(self.links, 'link')} to files")
         return "; ".join(parts)
 
 
@@ -91,16 +102,21 @@ def list_images(root: Path) -> Listing:
         files.append(ImageFile(name, entry.path))
     folders.pop("", None)
     files.sort()
+    for one, other in itertools.pairwise(files):
+        if one.name == other.name:
+            raise DataError(
+                f"{root} has two files of the name {shown(one.name)}, which differ only in how "
+                "Unicode writes their letters; rename one of them"
+            )
     return Listing(files, others, folders, links, passed_links)
 
 
 def counted(others: Mapping[str, int]) -> str:
     """Describe files by suffix, like "3 files (2 .txt, 1 .md)"."""
-    total = sum(others.values())
     kinds = sorted(others.items(), key=lambda item: (-item[1], item[0]))
     words = ", ".join(f"{count:,} {suffix or 'without suffix'}" for suffix, count in kinds)
     advice = "; `pip install pillow-heif` adds HEIC" if {".heic", ".heif"} & set(others) else ""
-    return f"{total:,} file{'s' if total > 1 else ''} ({words}{advice})"
+    return f"{plural(sum(others.values()), 'file')} ({words}{advice})"
 
 
 def _walk(folder: str | Path, prefix: str) -> Iterator[tuple["os.DirEntry[str]", str]]:

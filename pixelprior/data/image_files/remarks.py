@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pixelprior.data.errors import DataError
+from pixelprior.data.image_files.classes import class_names
 from pixelprior.data.image_files.inspect import Facts
 from pixelprior.data.image_files.listing import Listing
-from pixelprior.data.manifest import SHOWN, Manifest, listed
+from pixelprior.data.manifest import Manifest
+from pixelprior.data.words import SHOWN, listed, plural, shown
 from pixelprior.progress import Caution, Message, Report
 
 FEW = 0.05  # share of colour images below which they may be there by mistake
@@ -14,7 +16,10 @@ FEW = 0.05  # share of colour images below which they may be there by mistake
 
 def refuse_unreadable(root: Path, facts: Mapping[str, Facts], remedy: str) -> None:
     """Raise a DataError that names all unreadable files, if there are any."""
-    if broken := _unreadable(facts):
+    broken = _unreadable(facts)
+    if broken and len(facts) == 1:
+        raise DataError(f"{root}/{broken[0]}")
+    if broken:
         raise DataError(
             f"{len(broken):,} of {len(facts):,} files in {root} cannot be used; {remedy}: "
             f"{_lines(broken)}"
@@ -31,7 +36,7 @@ def skip_unreadable(root: Path, facts: Mapping[str, Facts], report: Report) -> N
 
 def _unreadable(facts: Mapping[str, Facts]) -> list[str]:
     """Return the unreadable files, each with its problem."""
-    return [f"{name} {one.problem}" for name, one in facts.items() if one.problem]
+    return [f"{shown(name)} {one.problem}" for name, one in facts.items() if one.problem]
 
 
 def _lines(broken: Sequence[str]) -> str:
@@ -48,9 +53,9 @@ def describe_files(
     """Say in one line which images were found, and how they will be converted."""
     colour = [name for name, one in facts.items() if one.channels == 3]
     kind = "colour" if colour else "grey"
-    parts = [f"{len(facts):,} {kind} images"]
+    parts = [plural(len(facts), f"{kind} image")]
     if num_classes:
-        parts[0] += f" in {num_classes:,} classes"
+        parts[0] += f" in {plural(num_classes, 'class', 'classes')}"
     frames = sum(one.frames > 1 for one in facts.values())
     if frames:
         parts.append(f"{frames:,} have several frames, and give the first")
@@ -58,14 +63,31 @@ def describe_files(
         parts.append(words)
     report(Message(f"{root}: {'; '.join(parts)}"))
     if colour and len(colour) < len(facts):
+        grey = [name for name, one in facts.items() if one.channels == 1]
+        few, kind = (colour, "have colour") if len(colour) <= len(grey) else (grey, "are grey")
         text = (
-            f"{len(colour):,} of {len(facts):,} images in {root} have colour "
-            f"({listed(colour)}), so all get 3 channels"
+            f"{len(few):,} of {len(facts):,} images in {root} {kind} ({listed(few, 5)}), and all "
+            "get 3 channels"
         )
         if len(colour) < FEW * len(facts):
             report(Caution(f"{text}; make them grey if that is a mistake"))
         else:
             report(Message(text))
+
+
+def warn_of_untrained_classes(manifest: Manifest, class_depth: int, report: Report) -> None:
+    """Warn of classes that have images, but none in the training split."""
+    trained, held = (
+        set(class_names((name for split in splits for name in manifest.splits[split]), class_depth))
+        for splits in (("train",), ("validation", "test"))
+    )
+    if missing := sorted(held - trained):
+        report(
+            Caution(
+                f"{len(missing):,} of {len(held | trained):,} classes have no training image "
+                f"({listed(missing, 5)}); a class-conditional model cannot learn them"
+            )
+        )
 
 
 def warn_of_copies(manifest: Manifest, report: Report) -> None:
@@ -77,7 +99,7 @@ def warn_of_copies(manifest: Manifest, report: Report) -> None:
         files = manifest.splits[split]
         copies = [name for name, content in files.items() if content in trained]
         if copies:
-            example = f"{copies[0]} is {trained[files[copies[0]]]}"
+            example = f"{shown(copies[0])} is {shown(trained[files[copies[0]]])}"
             report(
                 Caution(
                     f"{len(copies):,} of {len(files):,} {split} images are also training images "

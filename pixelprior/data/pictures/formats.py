@@ -51,7 +51,10 @@ def unidentified(prefix: bytes, formats: Sequence[str]) -> str:
     if brand in (b"avif", b"avis") and "AVIF" not in formats:
         return "is an AVIF image, which is not accepted here; convert it to PNG"
     if brand.startswith((b"hei", b"hev", b"mif1", b"msf1")) and "HEIF" not in formats:
-        return "is a HEIF image, which is not accepted here; convert it to PNG or JPEG"
+        return (
+            "is a HEIF image, which is not accepted here; convert it to PNG or JPEG, or install "
+            "pillow-heif for folders"
+        )
     if not prefix:
         return damaged("the file is empty")
     if prefix.startswith(_TIFF_PREFIXES) and "TIFF" in formats:

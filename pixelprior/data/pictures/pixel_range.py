@@ -4,7 +4,7 @@ Masks and binarised sets may store 0 and 1 instead of 0 and 255. Cameras store 1
 16. Read as they are, such images would be black.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -12,10 +12,14 @@ from jaxtyping import UInt8, UInt16
 
 from pixelprior.data.errors import DataError
 from pixelprior.data.source import Example, Source
+from pixelprior.data.words import listed
 from pixelprior.progress import Caution, Report
 
 DARK = 64
 """Data whose brightest 8-bit pixel is below this value are dark by mistake, most likely."""
+
+MANY = 0.1
+"""Share of dark images above which their range is most likely another one."""
 
 _USED_BITS = (1, 8, 10, 12, 14, 16)
 
@@ -69,6 +73,23 @@ class PixelRange(NamedTuple):
             )
         return pixels * np.uint8(255)
 
+    def is_dark(self, image: Stored) -> bool:
+        """True if all pixels of an image are below a quarter of white."""
+        if image.bits == 16:
+            white = 2 ** (self.bits or 16) - 1
+        else:
+            white = self.brightest
+        return image.brightest < white / 4
+
+    def fitting(self, images: Iterable[Stored]) -> "PixelRange":
+        """Return this range, changed where other images do not fit into it."""
+        found = find_range(images)
+        return PixelRange(
+            brightest=max(self.brightest, found.brightest) if self.brightest == 1 else 255,
+            bits=max(self.bits, found.bits) if found.bits else self.bits,
+            cut=found.cut,
+        )
+
     def note(self) -> str:
         """Describe the conversion, for results; "" if pixels are used as they are."""
         notes = []
@@ -100,25 +121,36 @@ def find_range(images: Iterable[Stored]) -> PixelRange:
     )
 
 
-def check_bright(images: Iterable[Stored], where: str, report: Report) -> None:
-    """Check that the images of a data set are not all black or dark.
+def check_bright(images: Mapping[str, Stored], where: str, report: Report) -> None:
+    """Check that the images of a data set are not black or dark.
 
     Args:
-        images: the images.
+        images: the images, by name.
         where: the name of the data set, for messages.
-        report: receives a caution if all images are dark.
+        report: receives a caution if all images are dark, or many beside bright ones.
 
     Raises:
         DataError: if all images are black.
     """
-    eight, sixteen, cut = _brightest(images)
+    eight, sixteen, cut = _brightest(images.values())
     if max(eight, sixteen, cut) <= 0:
         raise DataError(f"all pixels of all images in {where} are 0; check how they were stored")
-    if 1 < eight < DARK:
+    if 1 < eight < DARK and sixteen < 0 and cut < 0:
         report(
             Caution(
                 f"the brightest pixel of all images in {where} is {eight} of 255; if pixels are "
                 "numbers of classes or of palette colours, convert them to shades"
+            )
+        )
+        return
+    values = find_range(images.values())
+    dark = [name for name, image in images.items() if values.is_dark(image)]
+    if len(dark) > MANY * len(images):
+        report(
+            Caution(
+                f"{len(dark):,} of {len(images):,} images in {where} use less than a quarter of "
+                f"the range of the brightest ({listed(dark, 5)}); if their white is another value, "
+                "convert them first"
             )
         )
 
@@ -129,13 +161,14 @@ def search_range(source: Source, where: str, report: Report) -> PixelRange:
     Up to 500 images are read, evenly spaced, until one has a bright pixel. Usually the first has.
     Raises the errors of `check_bright`.
     """
-    found = []
+    found: dict[str, Stored] = {}
     for index in range(0, len(source), max(1, len(source) // _SEARCHED)):
-        found.append(Stored(8, int(source[index]["image"].max(initial=0))))
-        if found[-1].brightest >= DARK:
-            break
+        brightest = int(source[index]["image"].max(initial=0))
+        if brightest >= DARK:
+            return PixelRange()
+        found[str(index)] = Stored(8, brightest)
     check_bright(found, where, report)
-    return find_range(found)
+    return find_range(found.values())
 
 
 class Ranged:

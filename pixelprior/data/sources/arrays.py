@@ -14,6 +14,7 @@ from pixelprior.data.source import Example
 from pixelprior.data.splits import permuted_splits
 
 TEST_FRACTION = 0.2
+MOST_CLASSES = 10_000  # unless there are more images
 PREFIX = "arrays:"  # start of the name of a data set in memory
 
 
@@ -131,11 +132,18 @@ def as_labels(labels: object, count: int) -> Int32[np.ndarray, " n"] | None:
     numbers = np.asarray(labels)
     if numbers.shape != (count,) or not np.issubdtype(numbers.dtype, np.integer):
         raise DataError(
-            f"labels must be {count} integers, one for each image, got {numbers.dtype} of "
-            f"shape {list(numbers.shape)}"
+            f"labels must be {count} integers, one for each image, got {numbers.dtype} of shape "
+            f"{list(numbers.shape)}; np.unique(labels, return_inverse=True)[1] numbers names, and "
+            "labels.argmax(axis=1) one-hot rows"
         )
-    if len(numbers) and int(numbers.min()) < 0:
-        raise DataError(f"labels must count from 0, got {int(numbers.min())}")
+    low, high = (int(numbers.min()), int(numbers.max())) if count else (0, 0)
+    if low < 0:
+        raise DataError(f"labels must count from 0, got {low}")
+    if high >= max(count, MOST_CLASSES):
+        raise DataError(
+            f"labels must be numbers of classes from 0, got {high:,} for {count:,} images; "
+            "np.unique(labels, return_inverse=True)[1] numbers the classes"
+        )
     return numbers.astype(np.int32)
 
 

@@ -1,24 +1,26 @@
 """Data sets of image files in a folder. Its sub-folders, if any, are classes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pixelprior.data.dataset import READING, Dataset, make_splits
 from pixelprior.data.errors import DataError
 from pixelprior.data.image_files.classes import check_classes, class_name, class_names
 from pixelprior.data.image_files.inspect import Facts, inspect_files
-from pixelprior.data.image_files.listing import ImageFile, Listing, counted, list_images
+from pixelprior.data.image_files.listing import ImageFile, Listing, list_images
 from pixelprior.data.image_files.remarks import (
     describe_files,
     refuse_unreadable,
     skip_unreadable,
     warn_of_copies,
+    warn_of_untrained_classes,
 )
 from pixelprior.data.image_files.source import ImageFiles
 from pixelprior.data.manifest import Changes, Manifest, changes
 from pixelprior.data.pictures.pixel_range import check_bright, find_range
 from pixelprior.data.resize import Resized
 from pixelprior.data.splits import hashed_splits
+from pixelprior.data.words import plural
 from pixelprior.progress import Message, Report
 
 
@@ -55,9 +57,11 @@ def open_folder(
     """
     root = Path(folder).expanduser()
     if not folder or not root.is_dir():
+        came = "is a file" if root.is_file() else "does not exist"
+        moved = "; if the data have moved, give their new place with --data=..."
         raise DataError(
-            f"expected a folder of images after 'folder:', got {folder!r}, which is none; if the "
-            "data have moved, give their new place with --data=..."
+            f"expected a folder of images after 'folder:', got {folder!r}, which {came}"
+            + (moved if manifest else "; give the path of a folder")
         )
     listing = list_images(root)
     if manifest is None:
@@ -65,7 +69,9 @@ def open_folder(
         facts = _inspect_new(root, listing, skip, report)
         classes = class_names(facts, class_depth)
         describe_files(root, facts, listing, len(classes), report)
-        manifest = _make_manifest(root, facts, image_size, validation_fraction, report)
+        skipped = [file.name for file in listing.files if file.name not in facts]
+        manifest = _make_manifest(root, facts, skipped, image_size, validation_fraction, report)
+        warn_of_untrained_classes(manifest, class_depth, report)
         changed: Mapping[str, Changes] = {}
     else:
         classes = class_names(
@@ -98,6 +104,7 @@ def open_folder(
             },
             manifest.shape,
             native_levels=256,
+            may_be_empty=bool(changed),
         ),
         class_names=classes,
         note="; ".join(filter(None, notes)),
@@ -110,36 +117,34 @@ def open_folder(
 
 def _inspect_new(root: Path, listing: Listing, skip: bool, report: Report) -> dict[str, Facts]:
     """Return the facts of all readable files of a new data set, by name."""
-    if not listing.files:
-        only = f", only {counted(listing.others)}" if listing.others else ""
-        raise DataError(
-            f"{root} holds no images that can be read{only}; expected images, or folders of images"
-        )
+    listing.check_found(root)
     facts = inspect_files(root, listing.files, report)
     readable = {name: one for name, one in facts.items() if not one.problem}
     if skip and readable:
         skip_unreadable(root, facts, report)
     else:
-        refuse_unreadable(root, facts, "repair or remove them, or set config.skip_unreadable=True")
+        advice = ", or set config.skip_unreadable=True" if readable else ""
+        refuse_unreadable(root, facts, f"repair or remove them{advice}")
     return readable
 
 
 def _make_manifest(
     root: Path,
     facts: Mapping[str, Facts],
+    skipped: Sequence[str],
     image_size: tuple[int, int],
     validation_fraction: float,
     report: Report,
 ) -> Manifest:
     splits = hashed_splits(list(facts), validation_fraction)
-    stored = [one.stored for one in facts.values()]
+    stored = {name: one.stored for name, one in facts.items()}
     check_bright(stored, str(root), report)
-    values = find_range(stored)
     height, width = image_size if image_size != (0, 0) else _common_size(facts)
     manifest = Manifest(
         {split: {name: facts[name].content for name in names} for split, names in splits.items()},
         (height, width, max(one.channels for one in facts.values())),
-        values,
+        find_range(stored.values()),
+        tuple(skipped),
     )
     warn_of_copies(manifest, report)
     return manifest
@@ -167,14 +172,14 @@ def _find_changes(
     """Compare a folder with the manifest of a run; return the changes of each split."""
     kept = {name for files in manifest.splits.values() for name in files}
     present: list[ImageFile] = [file for file in listing.files if file.name in kept]
-    if new := len(listing.files) - len(present):
-        report(Message(f"{root} has {new:,} new file{'s' * (new > 1)}, which only new runs use"))
     now = {name: one.content for name, one in inspect_files(root, present, report).items()}
     found = {split: changes(files, now) for split, files in manifest.splits.items()}
-    for split, files in manifest.splits.items():
-        if len(found[split].missing) + len(found[split].changed) == len(files):
-            raise DataError(
-                f"{root} does not have the {split} images of the run: {found[split].words()}; "
-                "give their place with --data=..."
-            )
+    if sum(len(change.missing) + len(change.changed) for change in found.values()) == len(kept):
+        raise DataError(
+            f"{root} has none of the images of the run: {found['train'].words()} in the train "
+            "split; give their place with --data=..."
+        )
+    new = len({file.name for file in listing.files} - kept - set(manifest.skipped))
+    if new:
+        report(Message(f"{root} has {plural(new, 'new file')}, which only new runs use"))
     return {split: change for split, change in found.items() if change}

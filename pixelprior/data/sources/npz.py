@@ -41,9 +41,10 @@ def open_npz(
     """
     path = Path(file).expanduser()
     images, labels = _read(path)
-    stored = [Stored(8 * images.itemsize, int(images.max()))]
+    bits = 8 * images.itemsize
+    stored = {str(n): Stored(bits, int(image.max())) for n, image in enumerate(images)}
     check_bright(stored, str(path), report)
-    values = find_range(stored)
+    values = find_range(stored.values())
     pixels = values.to_eight_bits(images)
     if pixels.shape[-1] == 4:
         pixels = on_white(pixels)
@@ -78,31 +79,42 @@ def _read(
         # Opened here, since NumPy does not close a file that it cannot read.
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             names = list(archive.files)
-            images = archive["images"] if "images" in names else None
-            labels = archive["labels"] if "labels" in names else None
-    # The file is not a zip file, is cut short, or holds Python objects.
-    except (OSError, ValueError, EOFError, KeyError, AttributeError, BadZipFile) as error:
+            arrays = {name: archive[name] for name in ("images", "labels") if name in names}
+    # The file is no zip file, one array, or cut short, or its arrays hold Python objects.
+    except (OSError, ValueError, EOFError, KeyError, TypeError, BadZipFile) as error:
         raise DataError(
-            f"{path} cannot be read as an .npz file of numbers ({error}); write it with np.savez"
+            f"{path} cannot be read as an .npz file of numbers ({error}); write integer arrays "
+            "with np.savez(file, images=images, labels=labels)"
         ) from error
-    if images is None:
+    if "images" not in arrays:
         raise DataError(
             f"{path} must have an array 'images', and optionally 'labels', but it has "
-            f"{', '.join(names) or 'none'}"
+            f"{', '.join(names) or 'none'}; write it with np.savez(file, images=images)"
         )
-    return _as_pixels(images, path), as_labels(labels, len(images))
+    if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+        raise DataError(f"{path} has files that are no arrays; write it with np.savez")
+    pixels = _as_pixels(arrays["images"], path)
+    try:
+        return pixels, as_labels(arrays.get("labels"), len(pixels))
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
 
 
 def _as_pixels(
     images: np.ndarray, path: Path
 ) -> UInt8[np.ndarray, "n h w c"] | UInt16[np.ndarray, "n h w c"]:
+    if images.ndim == 3 and images.shape[-1] in (3, 4):
+        raise DataError(
+            f"images in {path} have the shape {list(images.shape)} of one colour image; store "
+            "several as [n, height, width, channels]"
+        )
     if images.ndim == 3:
         images = images[..., np.newaxis]
     if images.ndim != 4 or images.shape[-1] not in (1, 3, 4) or 0 in images.shape:
         first = images.ndim == 4 and images.shape[1] in (1, 3)
         raise DataError(
             f"images in {path} must have the shape [n, height, width, channels] with 1, 3 or 4 "
-            f"channels, got {list(images.shape)}"
+            f"channels and no size 0, got {list(images.shape)}"
             + ("; images.transpose(0, 2, 3, 1) moves the channels to the end" if first else "")
         )
     if images.dtype == np.bool_:
@@ -110,11 +122,13 @@ def _as_pixels(
     if not np.issubdtype(images.dtype, np.integer):
         raise DataError(
             f"images in {path} must be integers, got {images.dtype}; for floats in [0, 1] store "
-            "(255 * images).round().astype(np.uint8)"
+            "(255 * images).round().astype(np.uint8), and for floats in [0, 255] "
+            "images.round().astype(np.uint8)"
         )
     low, high = int(images.min()), int(images.max())
     if low < 0 or high > 65535:
         raise DataError(
-            f"images in {path} must be pixels from 0 to 255 or 65,535, got {low} to {high}"
+            f"images in {path} must be pixels from 0 to 255 or 65,535, got {low} to {high}; scale "
+            "them to 0 to 255"
         )
     return images.astype(np.uint8 if high < 256 else np.uint16)

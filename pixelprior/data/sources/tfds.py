@@ -132,14 +132,17 @@ def _not_found(name: str, folder: Path) -> DataError:
     known = tfds.list_builders(with_community_datasets=False)
     if name.split("/")[0].split(":")[0] in known:
         return DataError(
-            f"the data set {name} is not in {folder}; prepare it there once, which downloads it, "
-            f"or set TFDS_DATA_DIR to where it is:\n{_prepare_command(name, str(folder))}"
+            f"the data set {name} is not in {folder}; give its folder with --data_dir or "
+            "TFDS_DATA_DIR, or prepare it there once, which downloads it:\n"
+            f"{_prepare_command(name, str(folder))}"
         )
     close = difflib.get_close_matches(name, ["digits", *known], n=3)
+    if Path(name).expanduser().exists():
+        close = [f"{'folder' if Path(name).expanduser().is_dir() else 'npz'}:{name}"]
     meant = f"did you mean {' or '.join(close)}? " if close else ""
     return DataError(
-        f"no data set is called {name!r}: {meant}Names are digits, folder:/path/to/images, and "
-        f"those of TensorFlow Datasets, such as mnist (looked in {folder})"
+        f"no data set is called {name!r}: {meant}Names are digits, folder:/path/to/images, "
+        f"npz:/path/to/file, and those of TensorFlow Datasets, such as mnist (looked in {folder})"
     )
 
 

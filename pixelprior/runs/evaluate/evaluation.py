@@ -140,7 +140,12 @@ def prepare(
         raise InputError("a tokenizer has no samples to be judged; train a prior on its codes")
     if num_samples and run.task == "prior":
         check_learned(run)
-    held = hold(run, split, batch_size, report)
+    held = hold(run, split, batch_size, report, compared=baselines or judged)
+    if judged and len(held.images) < FEWEST_SAMPLES:
+        raise InputError(
+            f"samples are compared with at least {FEWEST_SAMPLES} {split} images, but there are "
+            f"{len(held.images)}; leave --num_samples and --samples out, or train on more images"
+        )
     given = None if samples is None else read_samples(samples, run)
     # This is the last check, because it may have to train a classifier.
     extractor = None
@@ -149,8 +154,22 @@ def prepare(
     return Evaluation(run, held, baselines, num_samples, given, extractor, report)
 
 
-def hold(run: Run, split: str, batch_size: int, report: Report = only_warnings) -> Held:
+def hold(
+    run: Run,
+    split: str,
+    batch_size: int,
+    report: Report = only_warnings,
+    *,
+    compared: bool = False,
+) -> Held:
     """Open the images of one split of the data of a run.
+
+    Args:
+        run: the run.
+        split: the name of the split.
+        batch_size: the number of images to measure at once.
+        report: receives remarks about the data.
+        compared: also check the other splits, which baselines and comparisons use.
 
     Raises:
         InputError: if there is no such split, its files are no longer those of the run, or batches
@@ -161,7 +180,8 @@ def hold(run: Run, split: str, batch_size: int, report: Report = only_warnings) 
     dataset, symbols = run.open_data(report)
     images = dataset.split(split)
     dataset.check_unchanged(split)
-    for other, changes in dataset.changes.items():
+    for other, changes in dataset.changes.items() if compared else ():
+        dataset.split(other)  # raises if all its images are gone
         report(
             Caution(
                 f"the {other} images are no longer those of the run: {changes.words()}; baselines "

@@ -14,6 +14,7 @@ from pixelprior.data import (
     training_batch,
     training_batches,
 )
+from pixelprior.data.place import kind_of
 from pixelprior.errors import InputError
 from pixelprior.experiment import open_data
 from pixelprior.grid import Grid
@@ -52,7 +53,9 @@ class Images:
     @property
     def title(self) -> str:
         """Description of the data and their symbols, for people."""
-        return f"{self.dataset.name}, {self.symbols.describe('train')}"
+        # Conversions of files are worth a look before the training.
+        note = f", {self.dataset.note}" if kind_of(self.dataset.name) and self.dataset.note else ""
+        return f"{self.dataset.name}, {self.symbols.describe('train')}{note}"
 
     def batches(self, start_step: int) -> Iterator[Batch]:
         """Yield training batches without end, each with the rows of this process."""
