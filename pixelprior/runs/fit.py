@@ -118,7 +118,7 @@ def fit(
     mesh = data_mesh(devices)
     task, tokenizer_run = _open_task(config, model, opened, folder, tokenizer, mesh, report)
     if folder is None:
-        return _fit_in_memory(task, config, tokenizer_run, opened, mesh, report)
+        return _fit_in_memory(task, config, tokenizer_run, mesh, report)
     claim_for(task, config, folder, tokenizer_run)
     train_in_folder(task, config, folder, mesh, report=report)
     return load_trained(folder.path, report=report).with_images(opened)
@@ -237,7 +237,6 @@ def _fit_in_memory(
     task: Task,
     config: Mapping[str, Any],
     tokenizer: TokenizerRun | None,
-    opened: Opened | None,
     mesh: jax.sharding.Mesh,
     report: Report,
 ) -> Run:
@@ -257,6 +256,12 @@ def _fit_in_memory(
         step=step,
         tokenizer=None if tokenizer is None else tokenizer.tokenizer,
         tokenizer_config=None if tokenizer is None else tokenizer.run.config,
-        images=opened if tokenizer is None else tokenizer.run.images,
+        images=_images_of(task) if tokenizer is None else tokenizer.run.images,
         records=store.records,
     )
+
+
+def _images_of(task: Task) -> Opened:
+    """Data set and symbols of a task on images. A run in memory keeps no list of its files."""
+    assert isinstance(task, PixelTask | TokenizerTask)
+    return task.images.dataset, task.images.symbols

@@ -38,7 +38,7 @@ class Run:
         tokenizer: the tokenizer of a prior; None for the other tasks.
         tokenizer_config: the config of the run that trained this tokenizer.
         folder: the run folder; None for a run in memory.
-        images: the data set and its symbols, for a run on arrays in memory.
+        images: the data set and its symbols, for a run in memory or on arrays.
         records: the training records of a run in memory.
     """
 

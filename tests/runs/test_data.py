@@ -384,6 +384,15 @@ def test_evaluate_from_python_finds_moved_images(folder):
     assert pp.evaluate(run, baselines=False)["num_images"] == 4
 
 
+def test_a_run_in_memory_keeps_its_data_set(tmp_path):
+    small_folder(tmp_path, 4, 4, names=FILES)
+    settings = QUICK | {"model": TINY, "image_size": 4, "levels": 8, "progress": False}
+    run = pp.fit("folder", dataset=f"folder:{tmp_path}", **settings)
+    assert run.folder is None and run.manifest.fingerprint == run.data["contents"]
+    assert len(run.read("train")[0]) == 12
+    assert pp.evaluate(run, baselines=False)["num_images"] == 4
+
+
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
