@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 
 from pixelprior.cli.evaluate_run import evaluate_run
+from pixelprior.errors import InputError
 from pixelprior.experiment import open_data
+from pixelprior.runs.images import TestImages
 from pixelprior.runs.load import load_trained
 from pixelprior.tokenizers.code_maps import random_codes
 from tests.cli.calls import RUN_FILES, draw_files, jitted
@@ -95,12 +97,19 @@ def test_reconstructions_stand_under_test_images(vqvae2, tmp_path):
     assert (other[:, :8] != originals).any()
 
 
-def test_after_the_last_test_image_comes_the_first_again(vqvae, tmp_path):
-    pairs = draw(vqvae, tmp_path / "a", "reconstruct", num=TEST_IMAGES + 1, batch_size=180)
-    np.testing.assert_array_equal(pairs[-1], pairs[0])
+def test_every_test_image_is_reconstructed_once(vqvae, tmp_path):
+    pairs = draw(vqvae, tmp_path / "a", "reconstruct", num=TEST_IMAGES, batch_size=180)
     assert len(np.unique(pairs[:, :8], axis=0)) == len(
         np.unique(shades(images_of(vqvae, "test")), axis=0)
     )
+    with pytest.raises(InputError, match=f"num must be at most {TEST_IMAGES}, got"):
+        draw(vqvae, tmp_path / "b", "reconstruct", num=TEST_IMAGES + 1, batch_size=180)
+
+
+def test_after_the_last_test_image_comes_the_first_again(vqvae):
+    images = TestImages(load_trained(vqvae), 0)
+    first, again = images.symbols(np.array([0, TEST_IMAGES]))
+    np.testing.assert_array_equal(first, again)
 
 
 @pytest.mark.parametrize("name", ["vqvae", "vqvae2"])
