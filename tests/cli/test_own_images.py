@@ -92,7 +92,14 @@ def test_real_folders_need_no_preparation(script, tiny, tmp_path, name):
         out = tmp_path / f"{len(flags)}.png"
         result = script("sample", f"--workdir={run}", f"--out={out}", "--num=2", *flags)
         assert result.status == 0 and out.is_file(), result.errors
-    result = script("evaluate", f"--workdir={run}")
+    place = []
+    if name == "omniglot":
+        folder.rename(tmp_path / "moved")
+        assert_one_sentence(
+            script("evaluate", f"--workdir={run}"), "which does not exist; .*--data"
+        )
+        place = [f"--data={tmp_path / 'moved'}"]
+    result = script("evaluate", f"--workdir={run}", "--nobaselines", *place)
     assert result.status == 0 and "by hashes of names" in result.output
     result = script("sample", f"--workdir={run}", "--out=x.png", "--label=1000")
     assert_one_sentence(

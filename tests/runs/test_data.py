@@ -9,8 +9,10 @@ import pytest
 
 import pixelprior as pp
 from pixelprior.cli.tables.evaluation import evaluation_table
+from pixelprior.data import open_dataset
 from pixelprior.data.image_files import inspect
 from pixelprior.errors import InputError
+from pixelprior.evaluation import classifier_features
 from pixelprior.experiment import Place, complete, open_data, with_settings
 from pixelprior.experiment.recipes import load_recipe
 from pixelprior.progress import Caution, Message
@@ -294,6 +296,32 @@ def test_runs_of_0_1_0_check_the_number_and_the_classes(old):
     os.rename(folder / "images" / "ant", folder / "images" / "emu")
     with pytest.raises(InputError, match=r"list of classes was \['ant', 'bee'\], and is now"):
         nats(folder)
+
+
+def test_a_file_of_arrays(tmp_path):
+    images = np.stack([noise(n, 4, 4, 1) for n in range(40)])
+    np.savez(tmp_path / "old.npz", images=images, labels=np.arange(40) % 2)
+    config = config_of("folder", "") | {"dataset": f"npz:{tmp_path / 'old.npz'}"}
+    train_run(config, tmp_path / "run")
+    os.rename(tmp_path / "old.npz", tmp_path / "new.npz")
+    run = load_trained(tmp_path / "run", data=tmp_path / "new.npz")
+    assert evaluate(run, baselines=False).result["num_images"] == 8
+    np.savez(tmp_path / "new.npz", images=255 - images, labels=np.arange(40) % 2)
+    with pytest.raises(InputError, match="the content was '.*', and is now '"):
+        evaluate(run, baselines=False)
+
+
+def test_the_classifier_of_a_data_set_belongs_to_its_contents(tmp_path, monkeypatch):
+    monkeypatch.setattr(classifier_features, "RECOGNISED", 1)
+    small_folder(tmp_path / "a", 4, 4, names=FILES)
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    keys = []
+    for number in range(3):
+        if number == 2:
+            save(tmp_path / "b" / of_split("test")[0], noise(77, 4, 4))
+        folder = tmp_path / ("b" if number else "a")
+        keys.append(classifier_features._recognise(open_dataset(f"folder:{folder}")))
+    assert keys[0] == keys[1] != keys[2]
 
 
 def test_a_file_that_was_skipped_may_go(tmp_path):
