@@ -20,6 +20,7 @@ import pytest
 from PIL import Image
 
 from tests.cli.conftest import ROOT, TINY
+from tests.data.folders import SMALL
 from tests.xla_flags import as_users_compile
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -314,9 +315,9 @@ def test_on_a_phone(server, opened):
 def test_a_long_sampling_can_be_stopped(trained, opened, tmp_path):
     # Many rows, of many pixels each.
     (tmp_path / "images").mkdir()
-    for number in range(12):
+    for number, name in enumerate(SMALL):
         noise = np.random.default_rng(number).integers(0, 256, (64, 64, 3), np.uint8)
-        Image.fromarray(noise).save(tmp_path / "images" / f"{number}.png")
+        Image.fromarray(noise).save(tmp_path / "images" / name)
     flags = [f"--config.dataset=folder:{tmp_path / 'images'}", "--config.image_size=(64, 64)"]
     flags += ["--config.num_steps=1", "--config.batch_size=2"]
     run = trained("folder", *TINY, *flags)
