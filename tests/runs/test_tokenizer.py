@@ -151,6 +151,7 @@ def test_a_copy_has_all_that_is_needed_and_no_more(finished, tmp_path):
     assert {name.split("/")[0] for name in copied if not name.startswith(kept)} == {
         "config.json",
         "data.json",
+        "data_manifest.json",
         "metrics.jsonl",
     }
     assert not [name for name in copied if "/optimizer/" in name or "/weights/" in name]
@@ -246,6 +247,6 @@ def test_how_training_cut_its_batches_does_not_matter(workdir):
 def test_codes_of_other_images_are_not_made(images, finished, tmp_path):
     workdir = shutil.copytree(finished, tmp_path / "copy")
     edit(workdir / "data.json", lambda data: data["splits"]["train"].update(images=7))
-    with pytest.raises(InputError, match="is not the training data of the tokenizer in"):
+    with pytest.raises(InputError, match="is not the data set of the run: the number of images"):
         make_codes(open_tokenizer_run(workdir))
     assert not list((workdir / "codes").rglob("*"))

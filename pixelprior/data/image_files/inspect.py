@@ -95,20 +95,22 @@ def inspect_files(root: Path, files: Sequence[ImageFile], report: Report) -> dic
         }
         _write(place, kept | settled)
 
-    written = started
+    written, told = started, False
     try:
         for done, (file, facts) in enumerate(_decode_all(unknown), 1):
             known[file.name] = facts
             now = time.time_ns()
             # A bar for a moment would only disturb.
-            if now - started > _A_MOMENT:
+            if told or now - started > _A_MOMENT:
+                told = True
                 report(Advance(JOB, done, len(unknown), "file"))
             # A process that is killed must not lose much.
             if now - written > _A_MINUTE:
                 keep()
                 written = now
     finally:
-        report(Finished(JOB))
+        if told:
+            report(Finished(JOB))
         keep()
     return {file.name: known[file.name] for file in files}
 
