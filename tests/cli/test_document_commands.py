@@ -13,6 +13,7 @@ from PIL import Image
 from pixelprior.experiment.recipes import all_variants, recipes
 from pixelprior.figures.sheets import png_bytes
 from tests.cli.conftest import ROOT, TINY, TINY_TOKENIZER, tiny_prior
+from tests.data.folders import SMALL
 
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
 
@@ -206,9 +207,9 @@ def small(script, arguments):
 def test_the_commands_of_the_documents(documents, script, tiny_digits, tmp_path):
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     (tmp_path / "my_images").mkdir()
-    for number in range(20):
+    for number, name in enumerate(SMALL):
         noise = np.random.default_rng(number).integers(0, 256, (32, 32, 3), np.uint8)
-        Image.fromarray(noise).save(tmp_path / "my_images" / f"{number}.png")
+        Image.fromarray(noise).save(tmp_path / "my_images" / name)
     if "docs/evaluation.md" in documents:
         for letter in "abx":
             shutil.copytree(tiny_digits, tmp_path / "runs" / letter)
