@@ -110,7 +110,8 @@ def test_samples_are_drawn_once(judged, quick_score):
     assert path.stat().st_mtime_ns == stamp
     assert again["samples"]["features"] == result["samples"]["features"]
     kept = RunFolder(workdir).kept_evaluation("test_samples")
-    assert kept == json.loads(json.dumps({"weights": result["weights"], **again["samples"]}))
+    about = {"weights": result["weights"], "contents": ""}
+    assert kept == json.loads(json.dumps({**about, **again["samples"]}))
     assert RunFolder(workdir).kept_evaluation("test")["nats"] == result["nats"]
     # Of other weights they are drawn anew.
     evaluate(workdir, num_samples=150, averaged=False)
