@@ -210,6 +210,25 @@ def test_a_settled_file_is_decoded_once(tmp_path, monkeypatch):
     assert len(decoded) == 30
 
 
+def test_formats_that_become_readable_are_decoded_again(tmp_path, monkeypatch):
+    small_folder(tmp_path, 4, 4)
+    monkeypatch.setattr(inspect, "_SAME_MOMENT", 0)
+    decoded = []
+    monkeypatch.setattr(inspect, "read_picture", lambda f: decoded.append(f) or read_picture(f))
+    open_folder(tmp_path)
+    open_folder(tmp_path)
+    assert len(decoded) == 10
+    monkeypatch.setattr(inspect, "readable_formats", lambda: ("PNG", "HEIF"))
+    open_folder(tmp_path)
+    assert len(decoded) == 20
+
+
+def test_a_path_without_its_kind_is_recognised(tmp_path):
+    small_folder(tmp_path, 4, 4)
+    with pytest.raises(DataError, match=f"did you mean folder:{tmp_path}"):
+        open_dataset(str(tmp_path))
+
+
 def test_files_replaced_under_the_same_name_size_and_time(tmp_path):
     small_folder(tmp_path, 4, 4)
     path = tmp_path / SMALL[0]

@@ -45,6 +45,11 @@ def test_places_that_a_data_set_does_not_have():
         placed("digits", data_dir="/new")
 
 
+def test_the_place_of_another_kind_of_data_set():
+    with pytest.raises(DataError, match="--data must be the place of a data set folder:..., got"):
+        placed("folder:/a", data="npz:/b")
+
+
 def test_a_prior_has_only_the_place_of_its_tokenizers_data():
     assert at_place({"data_dir": ""}, Place("/new", None)) == {"data_dir": ""}
     assert at_place({"data_dir": ""}, Place(None, "/new")) == {"data_dir": "/new"}

@@ -202,6 +202,18 @@ def test_paths_are_usable_from_any_working_folder(tmp_path, monkeypatch):
     assert evaluate(load_trained(tmp_path / "run"), baselines=False).result["num_images"] == 4
 
 
+def test_files_that_identify_the_data_are_needed(folder):
+    manifest = folder / "run" / "data_manifest.json"
+    content = manifest.read_text()
+    manifest.unlink()
+    with pytest.raises(InputError, match="has no data_manifest.json, the list of the images"):
+        nats(folder)
+    manifest.write_text(content)
+    (folder / "run" / "data.json").unlink()
+    with pytest.raises(InputError, match="holds checkpoints but no data.json; restore it"):
+        train_run(config_of("folder", folder / "images"), folder / "run")
+
+
 def test_codes_are_of_these_images(tmp_path_factory, tmp_path):
     def both(folder):
         make(folder, "folder:vqvae")
