@@ -1,12 +1,11 @@
 """The config of a file, or of a recipe by name. Each error is one sentence with its line."""
 
 import importlib.util
+import os
 import re
 import sys
 import traceback
 from collections.abc import Mapping
-from importlib.machinery import SourceFileLoader
-from types import CodeType
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -31,9 +30,9 @@ def load_config(name: str) -> ConfigDict:
     if parts is None:
         raise InputError(f"config must be a Python file, or the name of a recipe, got {name!r}")
     path, variant = parts.groups()
-    loader = SourceFileLoader(_MODULE, path)
+    _check_readable(path)
     try:
-        config = _run(_compiled(loader), loader, [variant] if variant else [])
+        config = _config_of(path, [variant] if variant else [])
         if isinstance(config, ConfigDict | Mapping):
             return ConfigDict(config).lock()
     except InputError:
@@ -44,41 +43,40 @@ def load_config(name: str) -> ConfigDict:
     raise InputError(f"{path}: get_config must return a ConfigDict, got {config!r:.80}")
 
 
-def _compiled(loader: SourceFileLoader) -> CodeType:
+def _check_readable(path: str) -> None:
     try:
-        code = loader.get_code(_MODULE)
+        open(path, "rb").close()
     except OSError as error:
         raise InputError(
-            f"the config file {loader.path} cannot be read ({error.strerror}); give another, or a "
-            "recipe: `pixelprior configs` lists them"
+            f"the config file {path} cannot be read ({error.strerror}); give another, or a recipe: "
+            "`pixelprior configs` lists them"
         ) from error
-    assert code is not None  # a file has code
-    return code
 
 
-def _run(code: CodeType, loader: SourceFileLoader, arguments: list[str]) -> Any:
-    """Execute a config file, and return the result of its ``get_config``."""
-    spec = importlib.util.spec_from_loader(_MODULE, loader)
-    assert spec is not None  # the loader was given
+def _config_of(path: str, arguments: list[str]) -> Any:
+    """Import a config file, and return the result of its ``get_config``."""
+    spec = importlib.util.spec_from_file_location(_MODULE, path)
+    assert spec is not None and spec.loader is not None  # the file is a Python file
     module = importlib.util.module_from_spec(spec)
     # Dataclasses look up their module by its name.
     sys.modules[_MODULE] = module
-    exec(code, module.__dict__)
+    spec.loader.exec_module(module)
     get_config = getattr(module, "get_config", None)
     if not callable(get_config):
         raise InputError(
-            f"{loader.path} has no function get_config; it must have one that returns the config"
+            f"{path} has no function get_config; it must have one that returns the config"
         )
     return get_config(*arguments)
 
 
 def _sentence(error: Exception, path: str) -> str:
     """Describe an error, with the line of the config file that it comes from, if there is one."""
-    if isinstance(error, SyntaxError) and error.filename == path:
+    file = os.path.abspath(path)  # as Python names an imported file
+    if isinstance(error, SyntaxError) and error.filename == file:
         line, words = error.lineno, error.msg
     else:
         frames = traceback.extract_tb(error.__traceback__)
-        line = next((frame.lineno for frame in reversed(frames) if frame.filename == path), None)
+        line = next((frame.lineno for frame in reversed(frames) if frame.filename == file), None)
         words = str(error)
     place = f"{path}, line {line}" if line else path
     return " ".join(f"{place}: {type(error).__name__}: {words}".split()).removesuffix(":")

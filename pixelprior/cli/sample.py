@@ -116,17 +116,30 @@ _ACCEPTED = {
     "complete": _ALWAYS | _DRAWN | _STRATEGIES | _REAL_IMAGES | _FILES | {"known"},
     "progress": _ALWAYS | _DRAWN | _STRATEGIES,
     "sweep": _ALWAYS | _DRAWN,
-    "likelihood": _ALWAYS | _REAL_IMAGES | _FILES | {"label"},
+    "likelihood": _ALWAYS | _REAL_IMAGES | _FILES,
     "reconstruct": _ALWAYS | _REAL_IMAGES | _FILES,
     "random_codes": _ALWAYS | _FILES | {"seed"},
     "interpolate": _ALWAYS | _REAL_IMAGES | _FILES,
 }
-"""Flags that have an effect in each mode."""
+"""Flags that have an effect in each mode, on images of the data set."""
+
+# Images of the user come in the order of their files, and from no data set.
+_NOT_OF_OWN_IMAGES = {"data", "data_dir"}
+_ACCEPTED_FOR_OWN = {
+    "complete": _ACCEPTED["complete"] - _NOT_OF_OWN_IMAGES,
+    "likelihood": (_ACCEPTED["likelihood"] | {"label"}) - _NOT_OF_OWN_IMAGES - {"seed"},
+    "reconstruct": _ACCEPTED["reconstruct"] - _NOT_OF_OWN_IMAGES - {"seed"},
+    "interpolate": _ACCEPTED["interpolate"] - _NOT_OF_OWN_IMAGES - {"seed"},
+}
+"""Flags that have an effect in each mode, with --images."""
 
 
 def main() -> None:
     """Make the pictures that the flags ask for."""
-    check_flags(f"--mode={_MODE.value}", _ACCEPTED[_MODE.value], FLAG_GROUPS)
+    use, accepted = f"--mode={_MODE.value}", _ACCEPTED[_MODE.value]
+    if _IMAGES.value and _MODE.value in _ACCEPTED_FOR_OWN:
+        use, accepted = f"{use} and --images", _ACCEPTED_FOR_OWN[_MODE.value]
+    check_flags(use, accepted, FLAG_GROUPS)
     split_cpu(min(_NUM.value or NUM, _BATCH_SIZE.value))
     sample_to_files(
         _WORKDIR.value,

@@ -50,12 +50,14 @@ class Manifest:
         shape: height, width and channels of the images.
         values: the range of the stored pixels.
         skipped: names of files that could not be read. They are no part of the data.
+        resized: True if some files have another size than ``shape``.
     """
 
     splits: Mapping[str, Files]
     shape: tuple[int, int, int]
     values: PixelRange
     skipped: Sequence[str] = ()
+    resized: bool = False
 
     @property
     def fingerprint(self) -> str:
@@ -76,6 +78,7 @@ class Manifest:
             "values": self.values._asdict(),
             "splits": {name: dict(files) for name, files in self.splits.items()},
             "skipped": list(self.skipped),
+            "resized": self.resized,
         }
 
 
@@ -96,10 +99,10 @@ def manifest_from_json(content: Mapping[str, Any], where: str) -> Manifest:
         height, width, channels = content["shape"]
         splits = {name: dict(files) for name, files in content["splits"].items()}
         values = PixelRange(**content["values"])
-        skipped = tuple(content.get("skipped", ()))
+        skipped, resized = tuple(content["skipped"]), bool(content["resized"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{where} is damaged ({error!r}); restore it from a copy") from error
-    return Manifest(splits, (height, width, channels), values, skipped)
+    return Manifest(splits, (height, width, channels), values, skipped, resized)
 
 
 def hash_files(files: Files) -> str:

@@ -76,11 +76,6 @@ def pictures(
         raise InputError(
             "--mode=complete needs the known part; give --known=top, --known=left or a picture"
         )
-    if mode == "likelihood" and request.label is not None and subject.images is None:
-        raise InputError(
-            "--mode=likelihood takes the labels of test images from the data set; leave --label "
-            "out, or give images of your own with --images"
-        )
     return KINDS[mode](run, request, subject, report)
 
 

@@ -15,7 +15,7 @@ from pixelprior.data.place import kind_of
 from pixelprior.errors import InputError
 from pixelprior.evaluation.read import read_symbols
 from pixelprior.experiment import Place, at_place, reopen_data
-from pixelprior.progress import Message, Report, only_warnings
+from pixelprior.progress import Caution, Event, Message, Report, only_warnings
 from pixelprior.tokenizers import VQVAE
 from pixelprior.tokenizers.code_maps import level_names
 from pixelprior.training.metrics import read_metrics
@@ -52,6 +52,7 @@ class Run:
     folder: RunFolder | None = None
     images: tuple[Dataset, Symbols] | None = None
     records: Sequence[Mapping[str, Any]] = ()
+    _told: set[str] = dataclasses.field(default_factory=set, init=False, repr=False)
 
     def with_images(self, images: tuple[Dataset, Symbols] | None) -> "Run":
         """Return the same run with a data set in memory."""
@@ -83,7 +84,16 @@ class Run:
         """
         if self.images is not None:
             return self.images
-        return reopen_data(self._image_config, self.data, self.manifest, report)
+
+        def once(event: Event) -> None:
+            # A command may open the data several times.
+            if isinstance(event, Message | Caution):
+                if event.text in self._told:
+                    return
+                self._told.add(event.text)
+            report(event)
+
+        return reopen_data(self._image_config, self.data, self.manifest, once)
 
     def check_images(self, *splits: str, report: Report = only_warnings) -> None:
         """Check that files of images are still those of the run. Missing data are no error.

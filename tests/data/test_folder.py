@@ -90,11 +90,11 @@ def test_every_image_must_be_in_a_class(tmp_path):
 def test_a_class_of_other_formats_is_not_told_to_go(tmp_path):
     small_folder(tmp_path / "cat", 4, 4)
     (tmp_path / "dog" / "young").mkdir(parents=True)
-    with pytest.raises(DataError, match="folder dog in .* is empty; remove it"):
+    with pytest.raises(DataError, match="folder dog in .* nothing; remove it, or set"):
         open_folder(tmp_path)
     for name in ("1.raw", "2.raw", "young/3.psd"):
         (tmp_path / "dog" / name).write_bytes(b"?")
-    with pytest.raises(DataError, match=r"only 3 files \(2 .raw, 1 .psd\); convert them"):
+    with pytest.raises(DataError, match=r"only 3 files \(2 .raw, 1 .psd\); convert the files"):
         open_folder(tmp_path)
 
 
@@ -482,11 +482,14 @@ def test_advice_for_an_empty_validation_split(tmp_path):
 
 
 def test_sizes_that_differ(tmp_path):
+    small_folder(tmp_path / "same", 4, 5)
     small_folder(tmp_path, 4, 5)
     save(tmp_path / "wide.png", noise(0, 4, 9))
     with pytest.raises(DataError, match=r"0\.png is 4 x 5 .*wide\.png is 4 x 9 .*set image_size"):
-        open_folder(tmp_path)
-    dataset, _ = open_folder(tmp_path, image_size=(3, 3))
+        open_folder(tmp_path, class_depth=0)
+    same, _ = open_folder(tmp_path / "same", image_size=(4, 5))
+    assert same.note == ""
+    dataset, _ = open_folder(tmp_path, class_depth=0, image_size=(3, 3))
     assert dataset.shape == (3, 3, 1)
     assert dataset.note == "resized and centre-cropped to 3 x 3"
 

@@ -113,6 +113,14 @@ def test_new_files_change_no_result(folder):
     assert texts(events) == [f"{folder / 'images'} has 7 new files, which only new runs use"]
 
 
+def test_remarks_about_the_data_are_made_once_for_a_run(folder):
+    save(folder / "images" / "ant" / "new.png", noise(9, 4, 4))
+    run, events = load_trained(folder / "run"), []
+    for _ in range(2):
+        gather("a", run, "test", batch_size=4, whole=True, report=events.append)
+    assert len(texts(events)) == 1
+
+
 def test_missing_and_changed_files(folder):
     before = nats(folder)
     (folder / "images" / of_split("train")[0]).unlink()

@@ -46,13 +46,11 @@ def check_classes(root: Path, listing: Listing, class_depth: int, report: Report
     for folder in listing.folders:
         if folder.count("/") == class_depth - 1 and folder not in classes:
             others = _others_below(listing, folder)
+            content = f"only {counted(others)}" if others else "nothing"
             raise DataError(
                 f"the folder {shown(folder)} in {root} would be a class but holds no image that "
-                f"can be read, only {counted(others)}; convert them, move the folder away, or set "
+                f"can be read, {content}; {'convert the files' if others else 'remove it'}, or set "
                 "config.class_depth=0 for no classes"
-                if others
-                else f"the folder {shown(folder)} in {root} would be a class but is empty; remove "
-                "it, or set config.class_depth=0 for no classes"
             )
     splits = [name for name in classes if name.lower() in _USUAL_SPLITS]
     if len(splits) == len(classes) or len(splits) > 1:

@@ -20,7 +20,7 @@ from pixelprior.data.manifest import Changes, Manifest, changes
 from pixelprior.data.pictures.pixel_range import check_bright, find_range
 from pixelprior.data.resize import Resized
 from pixelprior.data.splits import hashed_splits
-from pixelprior.data.words import plural
+from pixelprior.data.words import plural, shown
 from pixelprior.progress import Message, Report
 
 
@@ -93,7 +93,7 @@ def open_folder(
         return Resized(ImageFiles(files, channels, manifest.values), height, width)
 
     notes = [manifest.values.note()]
-    if image_size != (0, 0):
+    if manifest.resized:
         notes.insert(0, f"resized and centre-cropped to {height} x {width}")
     return Dataset(
         name=name,
@@ -145,6 +145,7 @@ def _make_manifest(
         (height, width, max(one.channels for one in facts.values())),
         find_range(stored.values()),
         tuple(skipped),
+        resized=any((one.height, one.width) != (height, width) for one in facts.values()),
     )
     warn_of_copies(manifest, report)
     return manifest
@@ -156,8 +157,8 @@ def _common_size(facts: Mapping[str, Facts]) -> tuple[int, int]:
     for name, size in sizes.items():
         if size != sizes[first]:
             raise DataError(
-                f"the images differ in size: {first} is {_text(sizes[first])}, {name} is "
-                f"{_text(size)}; set image_size to the size wanted"
+                f"the images differ in size: {shown(first)} is {_text(sizes[first])}, "
+                f"{shown(name)} is {_text(size)}; set image_size to the size wanted"
             )
     return sizes[first]
 
