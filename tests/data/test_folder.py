@@ -229,17 +229,19 @@ def test_a_path_without_its_kind_is_recognised(tmp_path):
         open_dataset(str(tmp_path))
 
 
-def test_files_replaced_under_the_same_name_size_and_time(tmp_path):
-    small_folder(tmp_path, 4, 4)
-    path = tmp_path / SMALL[0]
+def test_files_replaced_under_the_same_name_size_and_time(tmp_path, monkeypatch):
+    # As if the files had been there for long.
+    monkeypatch.setattr(inspect, "_SAME_MOMENT", 0)
+    files = names(suffix=".bmp", train=3, validation=1, test=1)  # of one size, whatever they show
+    images = small_folder(tmp_path, 4, 4, names=files)
+    path = tmp_path / files[0]
     before, _ = open_folder(tmp_path)
     status = path.stat()
-    pixels = np.asarray(Image.open(path)) ^ np.uint8(1)
-    save(path, pixels)
-    path.write_bytes(path.read_bytes().ljust(status.st_size, b"\0")[: status.st_size])
+    save(path, images[files[0]] ^ np.uint8(1))
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (status.st_size, status.st_mtime_ns)
     after, _ = open_folder(tmp_path, manifest=before.manifest)
-    assert [list(changes.changed) for changes in after.changes.values()] == [[SMALL[0]]]
+    assert [list(changes.changed) for changes in after.changes.values()] == [[files[0]]]
 
 
 def test_missing_and_changed_files_of_a_run(tmp_path):
