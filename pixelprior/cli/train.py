@@ -8,8 +8,6 @@ python train.py --config=configs/digits.py --workdir=runs/digits --wandb=PROJECT
 python train.py ... --coordinator=HOST:PORT --num_processes=4 --process_id=0
 """
 
-import signal
-
 from absl import flags
 
 from pixelprior.cli import app
@@ -90,7 +88,7 @@ def main() -> int:
 
 
 def _main() -> int:
-    """Train or plan; return the exit status. Shells expect 130 after Ctrl-C."""
+    """Train or plan; return the exit status, as shells expect it after a signal."""
     config = _CONFIG.value.to_dict()
     report = Terminal()
     is_list = config.get("task") == "compare"
@@ -128,7 +126,7 @@ def _main() -> int:
             report=report,
             **others,
         ).stopped_by
-    return 130 if stopped_by == signal.SIGINT else 0
+    return 0 if stopped_by is None else 128 + stopped_by
 
 
 def _print(words: str) -> None:

@@ -61,7 +61,7 @@ def _training(run: Run, folder: RunFolder) -> dict[str, Any]:
     task, _ = open_task(config, folder, mesh, prior=folder.path if taken_over else None)
     graph, weights = nnx.split(task.make())
     program = make_program(task, config, graph, weights, mesh)
-    batch = put_batch(next(task.batches(0)), mesh)
+    batch = put_batch(next(task.batches()), mesh)
     flops = product_flops(program.step, program.state, batch) / config["batch_size"]
     step, cost = compile_step(program.step, program.state, batch)
     state, making = timed(lambda: program.init(weights))

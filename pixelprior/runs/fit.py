@@ -30,7 +30,7 @@ from pixelprior.runs.load import load_trained
 from pixelprior.runs.prior_task import open_prior_task
 from pixelprior.runs.run import Run
 from pixelprior.runs.tokenizer import TokenizerRun
-from pixelprior.runs.train import claim_for, open_images, train_in_folder
+from pixelprior.runs.train import claimed, open_images, train_in_folder
 from pixelprior.system.compilation_cache import keep_compiled_programs
 from pixelprior.system.console import Terminal
 from pixelprior.system.devices import data_mesh
@@ -119,8 +119,8 @@ def fit(
     task, tokenizer_run = _open_task(config, model, opened, folder, tokenizer, mesh, report)
     if folder is None:
         return _fit_in_memory(task, config, tokenizer_run, mesh, report)
-    claim_for(task, config, folder, tokenizer_run)
-    train_in_folder(task, config, folder, mesh, report=report)
+    with claimed(task, config, folder, tokenizer_run, report):
+        train_in_folder(task, config, folder, mesh, report=report)
     return load_trained(folder.path, report=report).with_images(opened)
 
 

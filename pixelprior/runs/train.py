@@ -1,6 +1,7 @@
 """Training a run from a config, in a folder."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,18 +68,17 @@ def train_run(
     if wandb_project is not None:
         check_wandb()
     config = at_place(config, place)
-    task = claim_run(
-        config, folder, mesh, tokenizer=tokenizer, prior=prior, place=place, report=report
-    )
-    return train_in_folder(
-        task,
-        config,
-        folder,
-        mesh,
-        profiled=profiled,
-        wandb_project=wandb_project,
-        report=report,
-    )
+    task, run = open_task(config, folder, mesh, tokenizer, prior, place=place, report=report)
+    with claimed(task, config, folder, run, report):
+        return train_in_folder(
+            task,
+            config,
+            folder,
+            mesh,
+            profiled=profiled,
+            wandb_project=wandb_project,
+            report=report,
+        )
 
 
 def train_in_folder(
@@ -118,42 +118,33 @@ def plan_run(
     return make_plan(task, config, mesh)
 
 
-def claim_run(
+@contextlib.contextmanager
+def claimed(
+    task: Task,
     config: Mapping[str, Any],
     folder: RunFolder,
-    mesh: jax.sharding.Mesh,
-    *,
-    tokenizer: str | Path | Run | None = None,
-    prior: str | Path | None = None,
-    place: Place = SAME_PLACE,
+    run: TokenizerRun | None,
     report: Report = only_warnings,
-) -> Task:
-    """Claim a run folder and build its task. Arguments are those of `train_run`.
+) -> Iterator[None]:
+    """Hold a run folder for a task for the duration of the body.
+
+    The folder of a prior gets a copy of its tokenizer.
 
     Raises:
-        InputError: if config, data or folders cannot be used. In this case only codes are written.
-    """
-    task, run = open_task(config, folder, mesh, tokenizer, prior, place=place, report=report)
-    claim_for(task, config, folder, run)
-    return task
-
-
-def claim_for(
-    task: Task, config: Mapping[str, Any], folder: RunFolder, run: TokenizerRun | None
-) -> None:
-    """Claim a run folder for a task. The folder of a prior gets a copy of its tokenizer.
-
-    Raises:
-        InputError: if the folder belongs to another run or cannot be written. In this case nothing
-            is written.
+        InputError: if another process trains there, the folder belongs to another run or it cannot
+            be written. In this case nothing is written.
     """
     # Trace the model without computing it, so that impossible configs fail before any file is
     # written.
     jax.eval_shape(lambda: (task.make(), None)[1])
-    with first_then_others():
-        folder.claim(config, task.describe(), task.manifest)
-        if run is not None:
-            carry(run, folder.tokenizer)
+    with contextlib.ExitStack() as stack:
+        with first_then_others():
+            if is_first():
+                stack.enter_context(folder.held())
+            folder.claim(config, task.describe(), task.manifest, report)
+            if run is not None:
+                carry(run, folder.tokenizer)
+        yield
 
 
 def open_task(
@@ -199,7 +190,7 @@ def open_images(
     Raises:
         InputError: if there is no such data, or a resumed run was begun on other data.
     """
-    if folder is None or not folder.has_data:
+    if folder is None or not folder.has_checkpoint:
         return open_data(config, report=report)[:2]
     dataset, symbols = reopen_data(config, folder.data(), folder.manifest(), report)
     dataset.check_unchanged(*SPLITS)

@@ -11,7 +11,9 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
+from pixelprior.data import START, Position
 from pixelprior.data.manifest import Manifest
+from pixelprior.progress import Watch, go_on
 
 
 class Loss(NamedTuple):
@@ -74,8 +76,8 @@ class Task(abc.ABC):
         """Make a fresh model, a function of the config alone."""
 
     @abc.abstractmethod
-    def batches(self, start_step: int) -> Iterator[Mapping[str, Any]]:
-        """Yield training batches without end, as host arrays, from a step on.
+    def batches(self, start: Position = START) -> Iterator[Mapping[str, Any]]:
+        """Yield training batches without end, as host arrays, from a position on.
 
         Each batch has only the rows of this process, see `pixelprior.system.devices.rows_here`.
         """
@@ -97,14 +99,18 @@ class Task(abc.ABC):
         """
 
     @abc.abstractmethod
-    def evaluate(self, model: Any, split: str) -> Evaluation:
-        """Evaluate a model on a whole split."""
+    def evaluate(self, model: Any, split: str, watch: Watch = go_on) -> Evaluation:
+        """Evaluate a model on a whole split. Before each batch, call ``watch``."""
 
     @abc.abstractmethod
-    def picture(self, model: Any) -> Float[np.ndarray, "n h w c"] | None:
+    def picture(self, model: Any, watch: Watch = go_on) -> Float[np.ndarray, "n h w c"] | None:
         """Draw images with the same key each time, so that progress is visible.
 
         Only one of several processes draws, with weights on its own devices.
+
+        Args:
+            model: the model, with these weights.
+            watch: called often while drawing, to end it by an exception.
 
         Returns:
             Pixels in [0, 1]; None where there is nothing to show.

@@ -9,11 +9,12 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from pixelprior.data import Dataset, Symbols, evaluation_batches, to_pixels
+from pixelprior.data import START, Dataset, Position, Symbols, evaluation_batches, to_pixels
 from pixelprior.data.manifest import Manifest
 from pixelprior.evaluation.reconstruction import evaluate_reconstruction
 from pixelprior.experiment import build_tokenizer
 from pixelprior.figures.sheets import above
+from pixelprior.progress import Watch, go_on
 from pixelprior.system.prng import named_key
 from pixelprior.tokenizers import VQVAE
 from pixelprior.tokenizers.quantizer import merge_statistics
@@ -84,9 +85,9 @@ class TokenizerTask(Task):
         pixels = to_pixels(batch["image"], self.images.grid.levels)
         return nnx.merge(graph, start(weights, pixels, named_key(config["seed"], "codebooks")))
 
-    def batches(self, start_step: int) -> Iterator[Mapping[str, Any]]:
+    def batches(self, start: Position = START) -> Iterator[Mapping[str, Any]]:
         """See `Task.batches`."""
-        for batch in self.images.batches(start_step):
+        for batch in self.images.batches(start):
             yield {"image": batch["image"]}
 
     def loss(self, model: VQVAE, batch: Mapping[str, Any], key: Array) -> Loss:
@@ -105,7 +106,7 @@ class TokenizerTask(Task):
         """See `Task.after_step`: the codebooks move."""
         model.update_codebooks([merge_statistics(level) for level in statistics])
 
-    def evaluate(self, model: VQVAE, split: str) -> Evaluation:
+    def evaluate(self, model: VQVAE, split: str, watch: Watch = go_on) -> Evaluation:
         """See `Task.evaluate`: the cost of reconstruction, and the use of the codebooks."""
         result = evaluate_reconstruction(
             model,
@@ -114,10 +115,11 @@ class TokenizerTask(Task):
             variance=self.variance,
             batch_size=self.config["batch_size"],
             mesh=self.images.mesh,
+            watch=watch,
         )
         return Evaluation(result.loss, result.metrics(), result.words())
 
-    def picture(self, model: VQVAE) -> Float[np.ndarray, "n h w c"] | None:
+    def picture(self, model: VQVAE, watch: Watch = go_on) -> Float[np.ndarray, "n h w c"] | None:
         """See `Task.picture`: validation images above their reconstructions."""
         if model.grid.channels not in (1, 3):
             return None
