@@ -192,6 +192,8 @@ def open_images(
     """
     if folder is None or not folder.has_checkpoint:
         return open_data(config, report=report)[:2]
+    # Other symbols, for example, would look like other data.
+    folder.check_identity(config)
     dataset, symbols = reopen_data(config, folder.data(), folder.manifest(), report)
     dataset.check_unchanged(*SPLITS)
     return dataset, symbols

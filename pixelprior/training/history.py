@@ -113,7 +113,7 @@ def read_history(path: Path) -> History:
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(
             f"{path} cannot be read, and it tells which images the run has seen; restore it from "
-            "a copy"
+            "a copy, or remove it if the batch size has never changed"
         ) from error
     return History(entries)
 
@@ -124,7 +124,7 @@ def write_history(path: Path, history: History) -> None:
 
 
 def _check(entry: Mapping[str, Any]) -> None:
-    step, sizes = entry["step"], entry["changes"].get("batch_size", [1, 1])
-    dict(entry["surroundings"])
+    step, sizes = entry["step"], dict(entry["changes"]).get("batch_size", [1, 1])
+    as_words(entry["surroundings"])
     if type(step) is not int or step < 0 or any(type(size) is not int for size in sizes):
         raise ValueError("wrong numbers")

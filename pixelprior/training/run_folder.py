@@ -209,7 +209,8 @@ class RunFolder:
                 "give another with --workdir"
             ) from error
 
-    def _check_resumable(self, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def check_identity(self, config: Mapping[str, Any]) -> None:
+        """Raise an InputError unless a run with a checkpoint can go on with a config."""
         for path in (self._config, self._data):
             if not path.exists():
                 raise InputError(
@@ -222,6 +223,9 @@ class RunFolder:
                 f"{self.path} holds another run ({in_words(fixed)}), and these keys never change; "
                 "use another --workdir, or the values of the run to resume"
             )
+
+    def _check_resumable(self, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        self.check_identity(config)
         changed = _data_differences(self.data(), data)
         if changed:
             raise InputError(
