@@ -8,8 +8,8 @@ accept a damaged file, and an error message of Orbax is very long.
 
 import contextlib
 import errno
+import gc
 import json
-import logging
 import os
 import shutil
 import zlib
@@ -27,6 +27,7 @@ from orbax.checkpoint.checkpoint_managers import preservation_policy
 from pixelprior.errors import InputError
 from pixelprior.system.atomic import write_atomically
 from pixelprior.system.processes import all_agree, is_first
+from pixelprior.training.quiet import quiet_writers
 from pixelprior.training.step import TrainState
 
 _METRIC = "validation_loss"
@@ -49,8 +50,8 @@ class Checkpoints:
     """
 
     def __init__(self, path: Path, *, warn: Callable[[str], None]):
-        # Orbax logs every operation, and every missing file, to the root logger.
-        logging.getLogger("absl").setLevel(logging.ERROR)
+        self._quiet = contextlib.ExitStack()
+        self._quiet.enter_context(quiet_writers())
         self._path = path
         self._warn = warn
         self._saving: int | None = None
@@ -72,11 +73,26 @@ class Checkpoints:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def close(self) -> None:
-        """Wait for pending writes, and release the folder. Raises as `wait` does."""
-        self.wait()
-        with self._writing():
-            self._manager.close()
+    def close(self, *, failed: bool = False) -> None:
+        """Wait for pending writes, and release the folder.
+
+        Args:
+            failed: an error ends the run already, so further errors are ignored.
+
+        Raises:
+            CheckpointError: if something cannot be written.
+        """
+        try:
+            self.wait()
+            with self._writing():
+                self._manager.close()
+        except CheckpointError:
+            if not failed:
+                raise
+        finally:
+            # Parts of a failed write that are still pending would report themselves later.
+            gc.collect()
+            self._quiet.close()
 
     def save(self, state: TrainState) -> None:
         """Save a state under its step, in the background. The step must not be saved already.
@@ -86,9 +102,11 @@ class Checkpoints:
         Raises:
             CheckpointError: if this or the last checkpoint cannot be written.
         """
+        self.wait()
+        if is_first():
+            self._check_space(state)
         parts = _parts(state)
         items = {name: ocp.args.StandardSave(parts[name]) for name in _PARTS}
-        self.wait()
         self._saving = int(state.step)
         with self._writing():
             self._manager.save(
@@ -287,6 +305,18 @@ class Checkpoints:
                 self._manager.delete(step)
                 self._losses.pop(step, None)
 
+    def _check_space(self, state: TrainState) -> None:
+        """Raise a CheckpointError if a state does not fit on the disk.
+
+        Orbax would notice it only after a part is written, in many threads with many messages.
+        """
+        needed = sum(x.nbytes for x in jax.tree.leaves(state)) + 2**18
+        free = shutil.disk_usage(self._path).free
+        if free < needed:
+            raise self._not_written(
+                f"it needs {needed / 1e6:,.1f} MB, and the disk has {free / 1e6:,.1f} MB left"
+            )
+
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
         try:
@@ -295,10 +325,17 @@ class Checkpoints:
         except Exception as error:
             if isinstance(error, InputError):
                 raise
-            raise CheckpointError(
-                f"a checkpoint cannot be written in {self._path}: {_reason(error)}; mend this, and "
-                f"run the same command to go on from step {self._last_complete()}"
-            ) from error
+            if is_first():
+                # It takes space that may be needed.
+                for unfinished in self._path.glob("*.orbax-checkpoint-tmp*"):
+                    shutil.rmtree(unfinished, ignore_errors=True)
+            raise self._not_written(_reason(error)) from error
+
+    def _not_written(self, reason: str) -> CheckpointError:
+        return CheckpointError(
+            f"a checkpoint cannot be written in {self._path}: {reason}; mend this, and run the "
+            f"same command to go on from step {self._last_complete()}"
+        )
 
     def _last_complete(self) -> int:
         """Step of the latest complete checkpoint on the disk; 0 if there is none."""

@@ -116,7 +116,7 @@ class RunFolder:
             InputError: if another process trains here, or the folder cannot be written.
         """
         with contextlib.ExitStack() as stack:
-            with self._writable():
+            with self.writable():
                 stack.enter_context(locked(self.path))
             yield
 
@@ -144,7 +144,7 @@ class RunFolder:
             InputError: if the folder cannot be written, holds a run with another config or on other
                 data, or holds checkpoints without a config. Its contents are then unchanged.
         """
-        with self._writable():
+        with self.writable():
             if self.has_checkpoint:
                 self._check_resumable(config, data)
             elif not is_first() and not self.has_data:
@@ -182,7 +182,7 @@ class RunFolder:
         changes = self.changes(config)
         history = self.history().resumed(step, changes, origin)
         if is_first():
-            with self._writable():
+            with self.writable():
                 # In this order: without its history, a changed config would be misleading.
                 write_history(self._history, history)
                 write_atomically(self._config, json.dumps(config, indent=2) + "\n")
@@ -200,13 +200,14 @@ class RunFolder:
         return differences(without_place(self.config()), without_place(config), NEUTRAL)
 
     @contextlib.contextmanager
-    def _writable(self) -> Iterator[None]:
+    def writable(self) -> Iterator[None]:
+        """Turn an OSError in the body, which writes files of the run, into an InputError."""
         try:
             yield
         except OSError as error:
             raise InputError(
-                f"the run folder {self.path} cannot be written ({error.strerror}); mend this, or "
-                "give another with --workdir"
+                f"the run folder {self.path} cannot be written ({error.strerror}); mend this "
+                "and run the same command again, or give another with --workdir"
             ) from error
 
     def check_identity(self, config: Mapping[str, Any]) -> None:

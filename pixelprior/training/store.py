@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from pixelprior.data import START, Position
+from pixelprior.errors import InputError
 from pixelprior.experiment.differences import ChangedKeys
 from pixelprior.experiment.kinds import has_same_optimizer
 from pixelprior.figures.sheets import save_pixels
@@ -163,17 +164,17 @@ class FolderStore(Store):
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
-            if self._records is not None:
-                self._records.close()
             if self._wandb is not None:
                 self._wandb.close(failed=kind is not None)
-        finally:
-            try:
-                self._checkpoints.close()
-            # A failed write is raised again, but its error is known already.
-            except CheckpointError:
-                if kind is None:
-                    raise
+            with self._folder.writable():
+                if self._records is not None:
+                    self._records.close()
+        except InputError:
+            self._checkpoints.close(failed=True)
+            if kind is None:
+                raise
+        else:
+            self._checkpoints.close(failed=kind is not None)
 
     def restore_latest(self, like: TrainState) -> TrainState | None:
         """See `Store.restore_latest`; raises a CheckpointError if no checkpoint can be read."""
@@ -202,7 +203,8 @@ class FolderStore(Store):
         """See `Store.begin`."""
         before = self._folder.config() if step else None
         history, changes = self._folder.resume(self._config, step, origin)
-        self._records = Records(self._folder, resume_step=step, wandb=self._wandb)
+        with self._folder.writable():
+            self._records = Records(self._folder, resume_step=step, wandb=self._wandb)
         return Start(history.position(step, self._config["batch_size"]), changes, before)
 
     def save(self, state: TrainState) -> None:
@@ -230,7 +232,8 @@ class FolderStore(Store):
     def write(self, step: int, **values: Any) -> None:
         """See `Store.write`."""
         assert self._records is not None
-        self._records.write(step, **values)
+        with self._folder.writable():
+            self._records.write(step, **values)
 
     def validation_losses(self, until: int) -> dict[int, float]:
         """See `Store.validation_losses`."""
