@@ -367,8 +367,8 @@ def _named(split: str, metrics: Mapping[str, float]) -> dict[str, float]:
 
 def _diverged(what: str, value: float) -> NonFiniteLossError:
     return NonFiniteLossError(
-        f"{what} is {value}; the last good checkpoint, if there is one, is kept. Try a lower "
-        "learning_rate or clip_norm, or a longer warm-up, in a new run"
+        f"{what} is {value}; the last good checkpoint, if there is one, is kept. Run the same "
+        "command with a lower learning_rate or clip_norm to go on from there"
     )
 
 

@@ -18,7 +18,7 @@ from pixelprior.errors import InputError
 from pixelprior.experiment.differences import ChangedKeys
 from pixelprior.experiment.kinds import has_same_optimizer
 from pixelprior.figures.sheets import save_pixels
-from pixelprior.progress import Caution, Report
+from pixelprior.progress import Caution, Message, Report
 from pixelprior.system.processes import first_then_others, is_first
 from pixelprior.training.checkpoints import CheckpointError, Checkpoints
 from pixelprior.training.history import as_words, surroundings
@@ -202,7 +202,15 @@ class FolderStore(Store):
     def begin(self, step: int, origin: Any = None) -> Start:
         """See `Store.begin`."""
         before = self._folder.config() if step else None
+        trained_with = self._folder.history().surroundings
         history, changes = self._folder.resume(self._config, step, origin)
+        if step and trained_with and trained_with != surroundings():
+            self._report(
+                Message(
+                    f"the run was trained with {as_words(trained_with)}, and goes on with "
+                    f"{as_words(surroundings())}; its weights will be equal up to rounding"
+                )
+            )
         with self._folder.writable():
             self._records = Records(self._folder, resume_step=step, wandb=self._wandb)
         return Start(history.position(step, self._config["batch_size"]), changes, before)
