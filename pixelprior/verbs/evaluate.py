@@ -26,7 +26,7 @@ def evaluate(
         >>> pp.evaluate(run)["bits_per_dim"]
 
     Args:
-        run: a run, as from `fit` or `load_trained`, or a run folder.
+        run: a run, as from `fit` or `load_trained`, or a place that `load_trained` accepts.
         split: "test" or "validation".
         batch_size: the number of images in a batch, over all devices.
         baselines: fit and measure the baselines too.
