@@ -52,10 +52,11 @@ def find_file(name: str | Path) -> SourceFile | None:
                 "it, or use another working folder"
             )
         return None
+    for model, file in bundled.items():
+        if path == file or (text == model and not path.exists()):
+            return SourceFile(file, model, model)
     if path.exists():
         return SourceFile(path, text)
-    if text in bundled:
-        return SourceFile(bundled[text], text, text)
     if path.suffix == SUFFIX:
         raise InputError(f"there is no file {text}; `pixelprior export` writes one")
     return None

@@ -1,7 +1,7 @@
 """Model card of an exported file: Markdown with the front matter that model hubs read."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from pixelprior.data.place import kind_of
@@ -50,7 +50,7 @@ def card_of(
         "import pixelprior as pp",
         "",
         f'run = pp.load_trained("{loaded_as}")',
-        *(_example(task)),
+        *_example(about["config"]),
         "```",
         "",
         "## Data",
@@ -108,10 +108,11 @@ def _kind(about: Mapping[str, Any]) -> str:
             return f"A {given}{names} prior with its tokenizer"
 
 
-def _example(task: str) -> Sequence[str]:
-    if task == "tokenizer":
+def _example(config: Mapping[str, Any]) -> list[str]:
+    if config["task"] == "tokenizer":
         return ["codes = pp.encode(run, images)  # pixels in [0, 1], [n, height, width, channels]"]
-    return ["pp.show(pp.sample(run, jax.random.key(0), 16), run)"]
+    label = ", label=0" if config["class_conditional"] else ""
+    return [f"pp.show(pp.sample(run, jax.random.key(0), 16{label}), run)"]
 
 
 def _training(about: Mapping[str, Any]) -> list[str]:

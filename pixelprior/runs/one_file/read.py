@@ -73,6 +73,12 @@ def read_file(path: Path, name: str, bundled: str | None = None) -> Run:
     config, data = complete(about["config"]), complete_data(about["data"])
     of_tokenizer = about["tokenizer_config"]
     of_tokenizer = None if of_tokenizer is None else complete(of_tokenizer)
+    of_prior = config.get("task") == "prior"
+    if (of_tokenizer or {}).get("task") != ("tokenizer" if of_prior else None):
+        raise InputError(
+            f"{name} must have a tokenizer if and only if it is a prior; export or download it "
+            "again"
+        )
     run = Run(
         model=_shapes_of(config, data, stored, name),
         config=config,
@@ -85,8 +91,6 @@ def read_file(path: Path, name: str, bundled: str | None = None) -> Run:
         pixel_range=_pixel_range(about["pixel_range"], name),
         records=about["metrics"],
     )
-    if (run.task == "prior") != (of_tokenizer is not None):
-        raise InputError(f"{name} must have a tokenizer if and only if it is a prior; export again")
     _check_weights(run, about["dtype"], stored, name)
     run = with_stored(run, stored)
     if fingerprint_of(run) != about["fingerprint"]:
@@ -246,8 +250,13 @@ def _provenance(about: Mapping[str, Any], path: Path, name: str, bundled: str | 
 def _pixel_range(kept: Mapping[str, Any] | None, name: str) -> PixelRange | None:
     if kept is None:
         return None
-    kinds = {"brightest": int, "bits": int, "cut": bool}
-    if set(kept) != set(kinds) or any(type(kept[key]) is not kinds[key] for key in kinds):
+    fits = (
+        set(kept) == set(PixelRange._fields)
+        and kept["brightest"] in (1, 255)
+        and kept["bits"] in range(17)
+        and isinstance(kept["cut"], bool)
+    )
+    if not fits:
         raise InputError(
             f"{name} has no readable metadata 'pixel_range'; export or download it again"
         )
