@@ -22,7 +22,9 @@ from pixelprior.system.console import Terminal, say
 from pixelprior.system.home import expand_home
 
 _WORKDIR = DEFINE_path("workdir", None, "The run to export; it can be given without the flag.")
-_OUT = DEFINE_path("out", None, "The .safetensors file to write.", short_name="o", required=True)
+_OUT = DEFINE_path(
+    "out", None, "The .safetensors file to write; -o for short.", short_name="o", required=True
+)
 _DTYPE = flags.DEFINE_enum(
     "dtype",
     "float32",

@@ -44,7 +44,7 @@ def write_file(run: Run, path: Path, dtype: str, figures: Mapping[str, Any]) -> 
         "config": public(run.config),
         "data": public(run.data),
         "tokenizer_config": None if run.tokenizer_config is None else public(run.tokenizer_config),
-        "pixel_range": None if run.pixel_range is None else run.pixel_range._asdict(),
+        "pixel_range": None if run.values is None else run.values._asdict(),
         "dtype": dtype,
         "step": run.step,
         "provenance": run.provenance,
