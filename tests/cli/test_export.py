@@ -109,10 +109,11 @@ def test_a_file_gives_the_images_and_results_of_its_run(digits, script, tmp_path
 
 @pytest.mark.slow
 def test_a_bundled_model_is_drawn_from_by_its_name(script, tmp_path):
-    said = script("sample", "--workdir=digits", "--num=4", "--out=a.png", cwd=tmp_path)
+    said = script("sample", "--workdir=digits", "--num=4", "--out=a.npz", cwd=tmp_path)
     assert said.status == 0
-    assert "4 images in a.png (bundled model digits (averaged weights of step " in said.errors
-    about = json.loads(Image.open(tmp_path / "a.png").text["pixelprior"])
+    assert "4 images in a.npz (bundled model digits (averaged weights of step " in said.errors
+    with np.load(tmp_path / "a.npz") as archive:
+        about = json.loads(str(archive["request"]))
     assert about["weights"].startswith("bundled model digits (") and about["run"] == "digits"
 
 

@@ -11,7 +11,7 @@ from safetensors import safe_open
 import pixelprior as pp
 from pixelprior.data.dataset import READING
 from pixelprior.errors import InputError
-from pixelprior.progress import Message
+from pixelprior.progress import Event, Message
 from pixelprior.runs.fingerprint import fingerprint_of
 from pixelprior.runs.one_file.export import export_run
 from pixelprior.runs.one_file.figures import measure_figures
@@ -90,6 +90,7 @@ def test_int8_takes_a_quarter_of_the_space(tmp_path):
 @pytest.mark.parametrize("kind", ["folder:", "npz:"])
 def test_the_file_names_no_folder_of_the_user(kind, tmp_path):
     run = untrained("prior")
+    assert run.tokenizer_config is not None
     place = {"data_dir": "/home/lovelace/tensorflow_datasets"}
     images = f"{kind}/home/lovelace/private/faces"
     run = dataclasses.replace(
@@ -128,7 +129,8 @@ def test_the_file_has_the_results_of_its_weights(tmp_path):
     [("pixels", "bits_per_dim"), ("tokenizer", "squared_error"), ("prior", "bits_per_code")],
 )
 def test_the_cost_is_that_of_the_file(task, result, tmp_path):
-    run, path, said = untrained(task), tmp_path / "a.safetensors", []
+    run, path = untrained(task), tmp_path / "a.safetensors"
+    said: list[Event] = []
     exported = export_run(run, path, dtype="int8", card=tmp_path / "a.md", report=said.append)
     kept = metadata(path)["figures"]
     assert kept == exported.figures
@@ -142,12 +144,14 @@ def test_the_cost_is_that_of_the_file(task, result, tmp_path):
 
 
 def test_missing_data_are_said_in_one_sentence():
-    said = []
+    said: list[Event] = []
     run = untrained("pixels", dataset="folder:/nowhere")
     run = dataclasses.replace(run, data=run.data | {"reading": READING})
     assert measure_figures(run, "int8", said.append) == {}
     (event,) = said
-    assert event.text.startswith("the cost of int8 was not measured: the images of the run")
+    assert isinstance(event, Message) and event.text.startswith(
+        "the cost of int8 was not measured: the images of the run"
+    )
 
 
 @pytest.mark.parametrize(
