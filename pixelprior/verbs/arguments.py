@@ -60,8 +60,8 @@ def loaded(run: Any, report: Report) -> Run:
     if isinstance(run, str | Path):
         return load_trained(run, report=report)
     raise InputError(
-        f"expected a run or a run folder, got {type(run).__name__}; a model alone has no data: give "
-        "the run of pp.fit or pp.load_trained"
+        f"expected a run or a run folder, got {type(run).__name__}; a model alone has no data: "
+        "give the run of pp.fit or pp.load_trained"
     )
 
 
