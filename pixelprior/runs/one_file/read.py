@@ -173,6 +173,8 @@ def _shapes_of(
         if config["task"] == "compare":
             raise InputError("its task is a list of runs")
         check_facts(data, name)
+        if config.get("levels", data["levels"]) != data["levels"]:
+            raise InputError("config and data differ in levels")
         num_weights = sum(values.size for values in stored.values())
         for key in _SIZES:
             _check_sizes(config.get(key), key, max(num_weights, FEWEST))
