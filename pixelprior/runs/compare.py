@@ -108,7 +108,8 @@ def run_folders(
         raise InputError("--compare needs run folders, as in evaluate.py --compare runs/a runs/b")
     folders = []
     for name in workdirs:
-        if (file := find_file(name)) is not None:
+        # A folder of runs may have the name of a bundled model.
+        if not Path(name).is_dir() and (file := find_file(name)) is not None:
             raise InputError(
                 f"--compare is of run folders, and {file.name} is an exported file; leave it "
                 "out, or measure it with --workdir"

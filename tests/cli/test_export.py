@@ -71,6 +71,10 @@ def test_reports_are_of_folders(file, script, tmp_path):
     for name in (str(file), "digits"):
         said = script("evaluate", "--compare", name, cwd=tmp_path)
         assert_one_sentence(said, "--compare is of run folders, and .* is an exported file; leave")
+    # A folder of runs may have the name of a bundled model.
+    (tmp_path / "digits").mkdir()
+    said = script("evaluate", "--compare", "digits", cwd=tmp_path)
+    assert_one_sentence(said, "digits is not a run folder: it has no config.json")
     said = script("evaluate", f"--workdir={file}", "--cost", cwd=tmp_path)
     assert_one_sentence(said, "the cost is measured of runs in a folder, and this one is in ")
     said = script("sample", f"--workdir={file}", "--checkpoint=latest", "--out=a.png", cwd=tmp_path)

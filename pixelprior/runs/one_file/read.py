@@ -154,6 +154,11 @@ def _parsed(metadata: Mapping[str, str], name: str) -> dict[str, Any]:
             f"{name} stores kernels as {about['dtype']!r:.20}, expected {', '.join(DTYPES)}; "
             "upgrade pixelprior"
         )
+    if not about["provenance"].isprintable():
+        raise InputError(
+            f"the metadata 'provenance' of {name} is no line of text, got "
+            f"{about['provenance']!r:.80}; export or download it again"
+        )
     if not all(isinstance(r, dict) and type(r.get("step")) is int for r in about["metrics"]):
         raise InputError(f"{name} has results without a step; export or download it again")
     return about

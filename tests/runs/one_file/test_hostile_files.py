@@ -153,6 +153,7 @@ METADATA = {
     "huge layers": (set_setting("model", features=10**12), "features is 1000000000000, but the"),
     "many layers": (set_setting("model", num_layers=10**6), "num_layers is 1000000, but"),
     "a huge codebook": (set_in("data", levels=10**12), "levels must be"),
+    "a line break": (set_key("provenance", "a\n\x1b[31m"), "is no line of text, got 'a.*x1b"),
     "results": (set_key("metrics", [{"loss": 1}]), "results without a step"),
     "a pixel range": (set_key("pixel_range", {"brightest": 0}), "metadata 'pixel_range'"),
     "a tokenizer": (
