@@ -26,7 +26,9 @@ from pixelprior.errors import InputError
 from pixelprior.experiment import Place
 from pixelprior.system.home import expand_home
 
-_WORKDIR = DEFINE_path("workdir", None, "The run folder to measure.")
+_WORKDIR = DEFINE_path(
+    "workdir", None, "The run to measure: a folder, an exported file or a bundled model."
+)
 _DATA = DEFINE_path("data", None, "Folder or .npz file of the data set, if it has moved.")
 _DATA_DIR = DEFINE_path("data_dir", None, "Folder of TensorFlow Datasets, if it has moved.")
 _SPLIT = flags.DEFINE_enum("split", "test", ["test", "validation"], "Split to measure.")
@@ -141,7 +143,7 @@ def main(folders: Sequence[str]) -> None:
             "compare follow --compare"
         )
     if workdir is None:
-        raise InputError("--workdir must be given: the folder of the run to measure")
+        raise InputError("--workdir must be given: the folder or the file of the run to measure")
     if _COST.value:
         measure_cost(workdir, json_file=_JSON.value, place=place)
         return

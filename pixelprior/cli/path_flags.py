@@ -21,7 +21,14 @@ class _PathParser(flags.ArgumentParser):
 
 
 def DEFINE_path(
-    name: str, default: str | None, help: str, *, required: bool = False
+    name: str,
+    default: str | None,
+    help: str,
+    *,
+    required: bool = False,
+    short_name: str | None = None,
 ) -> flags.FlagHolder:
     """Define a flag that is a path. The arguments are those of `flags.DEFINE_string`."""
-    return flags.DEFINE(_PathParser(), name, default, help, required=required)
+    return flags.DEFINE(
+        _PathParser(), name, default, help, required=required, short_name=short_name
+    )

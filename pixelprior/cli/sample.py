@@ -22,7 +22,12 @@ from pixelprior.sampling.methods import AUTO, METHODS
 from pixelprior.sampling.strategies import strategies_from
 from pixelprior.system.devices import split_cpu
 
-_WORKDIR = DEFINE_path("workdir", None, "The run folder to sample from.", required=True)
+_WORKDIR = DEFINE_path(
+    "workdir",
+    None,
+    "The run to sample from: a folder, an exported file or a bundled model.",
+    required=True,
+)
 _OUT = DEFINE_path(
     "out", None, "A .png or .npz file to write; with --individual, a folder.", required=True
 )

@@ -28,7 +28,9 @@ _CONFIG = DEFINE_config(
     "Config file, or name of a recipe. The command `pixelprior configs` lists the recipes.",
 )
 _WORKDIR = DEFINE_path("workdir", None, "The run folder, new or to resume.")
-_TOKENIZER = DEFINE_path("tokenizer", None, "Run folder of the tokenizer, for a new prior.")
+_TOKENIZER = DEFINE_path(
+    "tokenizer", None, "Run folder or exported file of the tokenizer, for a new prior."
+)
 _PRIOR = DEFINE_path(
     "prior", None, "Run folder of a prior with the levels that config.trained_levels leaves out."
 )

@@ -41,7 +41,10 @@ def cost_of(run: Run) -> dict[str, Any]:
         InputError: if the run has no folder, or its data cannot be read.
     """
     if run.folder is None:
-        raise InputError("the cost is measured of runs in a folder; give fit a workdir")
+        raise InputError(
+            f"the cost is measured of runs in a folder, and this one is in {run.place}; give the "
+            "run folder"
+        )
     return {
         "workdir": str(run.folder.path),
         "task": run.task,

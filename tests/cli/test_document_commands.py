@@ -114,7 +114,7 @@ def test_the_python_of_the_documents(tiny_digits, tmp_path, monkeypatch, capsys)
             assert found["images"].shape == (16, 8, 8, 1)
         if path.stem == "tutorials":
             assert [level.shape for level in found["codes"]] == [(40, 2, 2, 1), (40, 4, 4, 1)]
-    assert count == 7
+    assert count == 8
 
 
 @pytest.mark.slow
@@ -150,7 +150,9 @@ def lines(path):
         yield from (part.strip() for part in re.sub(r"\[.*?\]", "", line).split(" && "))
 
 
-SCRIPT = re.compile(r"(?:(?:\.venv/bin/)?python (\w+)\.py|pixelprior (train|sample|evaluate))(.*)")
+SCRIPT = re.compile(
+    r"(?:(?:\.venv/bin/)?python (\w+)\.py|pixelprior (train|sample|evaluate|export))(.*)"
+)
 # Whatever else a document tells to type: to be thought about, one by one, when it is written.
 OTHERS = [
     "",
