@@ -19,6 +19,7 @@ from pixelprior.experiment import (
     reopen_data,
 )
 from pixelprior.progress import Report, only_warnings
+from pixelprior.runs.initial_weights import Source, start_from
 from pixelprior.runs.prior_task import open_prior_task
 from pixelprior.runs.run import Run
 from pixelprior.runs.tokenizer import TokenizerRun, carry
@@ -40,6 +41,7 @@ def train_run(
     *,
     tokenizer: str | Path | Run | None = None,
     prior: str | Path | None = None,
+    init_from: Source | None = None,
     profiled: Steps | None = None,
     wandb_project: str | None = None,
     place: Place = SAME_PLACE,
@@ -53,6 +55,8 @@ def train_run(
         tokenizer: the run of the tokenizer for a new prior, or its folder. A resumed prior has its
             own tokenizer.
         prior: the run that trained the other levels, if this prior trains only some levels.
+        init_from: the run, the file or the model whose weights a new run starts from; see
+            `initial_weights`. A resumed run does not read it.
         profiled: the steps to trace; the trace is written to the run folder.
         wandb_project: the project of Weights & Biases that receives the records; None for none.
         place: the place of the data, if they have moved.
@@ -68,7 +72,14 @@ def train_run(
         check_wandb()
     config = at_place(config, place)
     task = claim_run(
-        config, folder, mesh, tokenizer=tokenizer, prior=prior, place=place, report=report
+        config,
+        folder,
+        mesh,
+        tokenizer=tokenizer,
+        prior=prior,
+        init_from=init_from,
+        place=place,
+        report=report,
     )
     return train_in_folder(
         task,
@@ -125,6 +136,7 @@ def claim_run(
     *,
     tokenizer: str | Path | Run | None = None,
     prior: str | Path | None = None,
+    init_from: Source | None = None,
     place: Place = SAME_PLACE,
     report: Report = only_warnings,
 ) -> Task:
@@ -134,6 +146,8 @@ def claim_run(
         InputError: if config, data or folders cannot be used. In this case only codes are written.
     """
     task, run = open_task(config, folder, mesh, tokenizer, prior, place=place, report=report)
+    if init_from is not None:
+        start_from(task, init_from, folder, report)
     claim_for(task, config, folder, run)
     return task
 
