@@ -91,8 +91,8 @@ def initial_weights(task: Task, source: Source, report: Report) -> InitialWeight
     total = taken + sum(group.fresh for group in groups)
     if not taken:
         raise InputError(
-            f"no weight of {origin.place} fits the new model ({_first(groups[0].notes)}); use "
-            "the settings of the model there"
+            f"no weight of {origin.place} fits the new model ({_first(groups[0].notes)}); give "
+            "another run, or the settings of its model"
         )
     weights = f", {origin.provenance}" if origin.provenance else ""
     report(Message(f"initial weights from {origin.place}{weights}: {taken:,} of {total:,} taken"))
