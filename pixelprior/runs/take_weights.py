@@ -151,9 +151,9 @@ class _Taking:
         group = f"{part.name} {self._kind(path, inner)}".strip()
         if part.source is None:
             return _Array(path, group, here, 0, part.reason)
-        source = part.source + inner
+        source, name = part.source + inner, ".".join(map(str, inner))
         if source not in theirs:
-            return _Array(path, group, here, 0, "not in the source")
+            return _Array(path, group, here, 0, f"{name} is not in the source")
         there = np.asarray(theirs[source][...]).astype(here.dtype)
         if path in self.tables and source in self.source_tables:
             if here.shape[1:] == there.shape[1:]:
@@ -165,7 +165,6 @@ class _Taking:
         stacked = sum(path[: len(stack)] == stack for stack in self.stacks)
         if here.ndim == there.ndim and here.shape[stacked:] == there.shape[stacked:]:
             return _Array(path, group, *_first_layers(here, there, stacked))
-        name = ".".join(map(str, inner))
         note = f"{name} is {list(here.shape)} here, {list(there.shape)} there"
         return _Array(path, group, here, 0, note)
 

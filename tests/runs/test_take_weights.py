@@ -128,7 +128,8 @@ def test_more_classes_than_a_note_lists():
 
 def test_classes_for_a_model_without_classes():
     _, groups, origin = compare(gated(0, num_classes=2), gated(1), classes=("a", "b"))
-    assert groups["label table"] == ("label table", 0, 2 * 4, ("not in the source",))
+    note = "context_encoder.label.embedding is not in the source"
+    assert groups["label table"] == ("label table", 0, 2 * 4, (note,))
     for path, came in origin.items():
         assert came == ("fresh" if "context" in path or "label" in path else "taken"), path
 
