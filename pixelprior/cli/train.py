@@ -3,6 +3,7 @@
 python train.py --config=configs/digits.py --workdir=runs/digits [--config.key=value ...]
 python train.py --config=configs/digits.py:prior --workdir=runs/prior --tokenizer=runs/vqvae
 python train.py --config=configs/compare.py --workdir=runs/compare [--only=pixel_cnn,...]
+python train.py --config=configs/digits.py --workdir=runs/tuned --init_from=runs/other
 python train.py --config=configs/digits.py --plan
 python train.py --config=configs/digits.py --workdir=runs/digits --wandb=PROJECT
 python train.py ... --coordinator=HOST:PORT --num_processes=4 --process_id=0
@@ -34,6 +35,9 @@ _TOKENIZER = DEFINE_path(
 _PRIOR = DEFINE_path(
     "prior", None, "Run folder of a prior with the levels that config.trained_levels leaves out."
 )
+_INIT_FROM = DEFINE_path(
+    "init_from", None, "Run folder, file or bundled model whose weights a new run starts from."
+)
 _DATA = DEFINE_path("data", None, "Folder or .npz file of the data set, if it has moved.")
 _DATA_DIR = DEFINE_path("data_dir", None, "Folder of TensorFlow Datasets, if it has moved.")
 _ONLY = flags.DEFINE_list("only", None, "Names of the runs to train, if the config lists several.")
@@ -51,6 +55,7 @@ FLAG_GROUPS: FlagGroups = {
         "workdir": "runs/digits",
         "tokenizer": "runs/digits_vqvae",
         "prior": "runs/digits_prior_top",
+        "init_from": "runs/digits",
         "only": "pixel_cnn,row_lstm",
         "data": "/data/faces",
         "data_dir": "/data/tensorflow_datasets",
@@ -76,7 +81,7 @@ _ALWAYS = {
 }
 
 _ACCEPTED = {
-    "a config of one run": _ALWAYS | {"tokenizer", "prior", "profile", "wandb"},
+    "a config of one run": _ALWAYS | {"tokenizer", "prior", "init_from", "profile", "wandb"},
     "a list of runs": _ALWAYS | {"only", "wandb"},
     "--plan": _ALWAYS | {"tokenizer", "prior", "only"},
 }
@@ -122,6 +127,7 @@ def _main() -> int:
         stopped_by = train_run(
             config,
             _WORKDIR.value,
+            init_from=_INIT_FROM.value,
             profiled=profiled,
             wandb_project=_WANDB.value,
             place=place,

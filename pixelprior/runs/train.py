@@ -20,6 +20,7 @@ from pixelprior.experiment import (
     reopen_data,
 )
 from pixelprior.progress import Report, only_warnings
+from pixelprior.runs.initial_weights import Source, start_from
 from pixelprior.runs.prior_task import open_prior_task
 from pixelprior.runs.run import Run
 from pixelprior.runs.tokenizer import TokenizerRun, carry
@@ -41,6 +42,7 @@ def train_run(
     *,
     tokenizer: str | Path | Run | None = None,
     prior: str | Path | None = None,
+    init_from: Source | None = None,
     profiled: Steps | None = None,
     wandb_project: str | None = None,
     place: Place = SAME_PLACE,
@@ -54,6 +56,8 @@ def train_run(
         tokenizer: the run of the tokenizer for a new prior, or its folder. A resumed prior has its
             own tokenizer.
         prior: the run that trained the other levels, if this prior trains only some levels.
+        init_from: the run, the file or the model whose weights a new run starts from; see
+            `initial_weights`. A resumed run does not read it.
         profiled: the steps to trace; the trace is written to the run folder.
         wandb_project: the project of Weights & Biases that receives the records; None for none.
         place: the place of the data, if they have moved.
@@ -69,6 +73,8 @@ def train_run(
         check_wandb()
     config = at_place(config, place)
     task, run = open_task(config, folder, mesh, tokenizer, prior, place=place, report=report)
+    if init_from is not None:
+        start_from(task, init_from, folder, report)
     with claimed(task, config, folder, run, report):
         return train_in_folder(
             task,

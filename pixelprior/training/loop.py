@@ -116,7 +116,8 @@ def train(
             state = program.init(from_first(nnx.state(task.make())))
         else:
             report(Message(f"resuming at step {int(state.step)}"))
-        start = store.begin(int(state.step))
+        origin = task.initial.summary if task.initial and not int(state.step) else None
+        start = store.begin(int(state.step), origin)
         state = run.changed(state, start)
         state, stopped_by = run.steps(state, start, interruption, profile)
         taken, test = int(state.step), None

@@ -44,6 +44,21 @@ class Evaluation(NamedTuple):
     words: str
 
 
+class InitialWeights(NamedTuple):
+    """Weights that a new run takes from another model.
+
+    Attributes:
+        model: the model with these weights.
+        summary: source of the weights, and the numbers of weights that are taken and fresh.
+        kept_codebooks: numbers of a tokenizer's levels whose codebooks are taken, 0 for the
+            coarsest.
+    """
+
+    model: Any
+    summary: Mapping[str, Any]
+    kept_codebooks: frozenset[int] = frozenset()
+
+
 class Task(abc.ABC):
     """One kind of model to train, on one data set.
 
@@ -51,11 +66,13 @@ class Task(abc.ABC):
         headline: metric of `Loss` that a progress bar shows.
         unit: unit of the headline.
         trainable: filter of `nnx` for the trainable weights.
+        initial: weights of another model for a new run; None for fresh weights.
     """
 
     headline: str
     unit: str
     trainable: Any = nnx.Param
+    initial: InitialWeights | None = None
 
     @property
     @abc.abstractmethod
@@ -72,8 +89,12 @@ class Task(abc.ABC):
         return None
 
     @abc.abstractmethod
-    def make(self) -> nnx.Module:
-        """Make a fresh model, a function of the config alone."""
+    def build(self) -> Any:
+        """Build a model with fresh weights, a function of the config alone."""
+
+    def make(self) -> Any:
+        """Make the model of the first step. It has the weights of `initial`, if there are any."""
+        return self.build() if self.initial is None else self.initial.model
 
     @abc.abstractmethod
     def batches(self, start: Position = START) -> Iterator[Mapping[str, Any]]:

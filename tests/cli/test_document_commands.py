@@ -177,7 +177,13 @@ def test_every_line_of_bash_is_known():
 
 
 RUN = [
-    {"README.md": 10, "docs/index.md": 3, "docs/quickstart.md": 11, "docs/training.md": 2},
+    {
+        "README.md": 10,
+        "docs/index.md": 3,
+        "docs/quickstart.md": 11,
+        "docs/training.md": 2,
+        "docs/fine_tuning.md": 2,
+    },
     {"docs/evaluation.md": 3, "docs/tutorials.md": 11},
 ]
 """The documents with commands, and at least how many of them are run.

@@ -66,8 +66,8 @@ class PixelTask(Task):
         """See `Task.manifest`."""
         return self.images.dataset.manifest
 
-    def make(self) -> GridModel:
-        """See `Task.make`."""
+    def build(self) -> GridModel:
+        """See `Task.build`."""
         if self._model is not None:
             return self._model
         return build_model(

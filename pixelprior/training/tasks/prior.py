@@ -106,10 +106,10 @@ class PriorTask(Task):
             "code_counts": [counts.tolist() for counts in self.codes.counts],
         }
 
-    def make(self) -> Prior:
-        """See `Task.make`."""
+    def build(self) -> Prior:
+        """See `Task.build`."""
         config = self.config
-        prior = self._model or build_prior(
+        return self._model or build_prior(
             config["models"],
             config["context"],
             self.codes.facts.grids,
@@ -117,6 +117,10 @@ class PriorTask(Task):
             label_dropout=config["label_dropout"],
             seed=config["seed"],
         )
+
+    def make(self) -> Prior:
+        """See `Task.make`. The untrained levels have the weights of the other prior."""
+        prior = super().make()
         if self._others is None:
             return prior
         graph, fresh = nnx.split(prior)

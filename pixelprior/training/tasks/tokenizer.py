@@ -67,23 +67,27 @@ class TokenizerTask(Task):
         """See `Task.manifest`."""
         return self.images.dataset.manifest
 
-    def make(self) -> VQVAE:
-        """See `Task.make`: the codebooks start from the first batch."""
+    def build(self) -> VQVAE:
+        """See `Task.build`."""
         config = self.config
-        tokenizer = self._model or build_tokenizer(
+        return self._model or build_tokenizer(
             config["tokenizer"], config["quantizer"], self.images.grid, seed=config["seed"]
         )
+
+    def make(self) -> VQVAE:
+        """See `Task.make`: fresh codebooks start from the first batch."""
         batch = self.images.first_batch()
-        graph, weights = nnx.split(tokenizer)
+        graph, weights = nnx.split(super().make())
+        kept = frozenset() if self.initial is None else self.initial.kept_codebooks
 
         @jax.jit
         def start(weights: Any, pixels: Array, key: Array) -> Any:
             tokenizer = nnx.merge(graph, weights)
-            tokenizer.start_codebooks(pixels, key)
+            tokenizer.start_codebooks(pixels, key, kept=kept)
             return nnx.state(tokenizer)
 
         pixels = to_pixels(batch["image"], self.images.grid.levels)
-        return nnx.merge(graph, start(weights, pixels, named_key(config["seed"], "codebooks")))
+        return nnx.merge(graph, start(weights, pixels, named_key(self.config["seed"], "codebooks")))
 
     def batches(self, start: Position = START) -> Iterator[Mapping[str, Any]]:
         """See `Task.batches`."""
