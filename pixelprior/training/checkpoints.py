@@ -7,7 +7,6 @@ accept a damaged file, and an error message of Orbax is very long.
 """
 
 import contextlib
-import errno
 import gc
 import json
 import os
@@ -27,6 +26,7 @@ from orbax.checkpoint.checkpoint_managers import preservation_policy
 from pixelprior.errors import InputError
 from pixelprior.system.atomic import write_atomically
 from pixelprior.system.processes import all_agree, is_first
+from pixelprior.system.reasons import reason_of_system
 from pixelprior.training.quiet import quiet_writers
 from pixelprior.training.step import TrainState
 
@@ -323,13 +323,15 @@ class Checkpoints:
             yield
         # Orbax raises many kinds of errors, some of them from other threads.
         except Exception as error:
-            if isinstance(error, InputError):
+            reason = reason_of_system(error)
+            # Another process has ended, for example.
+            if reason is None or isinstance(error, InputError):
                 raise
             if is_first():
                 # It takes space that may be needed.
                 for unfinished in self._path.glob("*.orbax-checkpoint-tmp*"):
                     shutil.rmtree(unfinished, ignore_errors=True)
-            raise self._not_written(_reason(error)) from error
+            raise self._not_written(reason) from error
 
     def _not_written(self, reason: str) -> CheckpointError:
         return CheckpointError(
@@ -362,20 +364,6 @@ def copy_averaged(path: Path, step: int, into: Path) -> None:
     shutil.copytree(
         source, into / str(step), ignore=lambda folder, _: needless.get(str(folder), [])
     )
-
-
-def _reason(error: BaseException) -> str:
-    """Find the cause of a failed write, in a few words."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
-        cause = cause.__cause__ or cause.__context__
-    for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.EIO):
-        # Tensorstore has the words of the system in a long message.
-        if os.strerror(code) in str(error):
-            return os.strerror(code)
-    return _first_line(error)
 
 
 def _first_line(error: BaseException) -> str:
