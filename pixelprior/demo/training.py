@@ -1,6 +1,5 @@
 """Training digits from the page, if that run is missing or unfinished."""
 
-import json
 import subprocess
 import sys
 import tempfile
@@ -9,6 +8,7 @@ from typing import IO, NamedTuple
 
 import streamlit as st
 
+from pixelprior.training.metrics import read_metrics
 from pixelprior.training.run_folder import RunFolder
 
 NAME = "digits"
@@ -81,12 +81,7 @@ def _progress(path: Path) -> tuple[int, int, float | None]:
     folder = RunFolder(path)
     if not folder.metrics.exists() or not (path / "config.json").exists():
         return 0, 0, None
-    records = []
-    for line in folder.metrics.read_text().splitlines():
-        try:
-            records.append(json.loads(line))
-        except ValueError:  # this line is still being written
-            continue
-    step = max((record.get("step", 0) for record in records), default=0)
+    records = read_metrics(folder.metrics)
+    step = max((record["step"] for record in records), default=0)
     bits = [r["train_bits_per_dim"] for r in records if "train_bits_per_dim" in r]
     return step, folder.config()["num_steps"], bits[-1] if bits else None

@@ -182,12 +182,40 @@ class Checkpoints:
         )
         others = sorted(set(self._manager.all_steps()) - {step}, reverse=True)
         for candidate in [step, *others]:
+            self._check_shapes(candidate, part, shapes)
             parts = self._read(candidate, {part: shapes})
             if parts is not None:
                 return candidate, _as(
                     like, jax.tree.map(_placed, parts[part], nnx.to_pure_dict(like))
                 )
         raise self._none_readable()
+
+    def _check_shapes(self, step: int, part: str, shapes: Any) -> None:
+        """Raise a CheckpointError if a checkpoint has arrays of other shapes.
+
+        Orbax would first make room for the arrays, which may be more than the memory holds.
+        """
+        wanted = _shapes_by_name(shapes)
+
+        def read() -> dict[str, tuple[int, ...]]:
+            with ocp.StandardCheckpointer() as checkpointer:
+                path = self._path.absolute() / str(step) / part
+                return _shapes_by_name(checkpointer.metadata(path).item_metadata.tree)
+
+        self.wait()
+        _, found = _tried(read)
+        # If this cannot be read, reading the arrays will tell why.
+        if not found:
+            return
+        for name in sorted(found.keys() | wanted.keys()):
+            there, now = (str(shapes.get(name, "none")) for shapes in (found, wanted))
+            if there != now:
+                raise CheckpointError(
+                    f"the checkpoint of step {step} in {self._path} does not fit its config: "
+                    f"{name} has the shape {there} there, and {now} by the "
+                    "config; restore config.json and data.json from a copy, or use the version "
+                    "that wrote them"
+                )
 
     def _none_readable(self) -> CheckpointError:
         return CheckpointError(
@@ -297,6 +325,14 @@ def _parts(state: TrainState) -> dict[str, Any]:
 def _as(like: Any, tree: Any) -> Any:
     """Put a plain tree's leaves into the nodes of the state it was made from."""
     return jax.tree.unflatten(jax.tree.structure(like), jax.tree.leaves(tree))
+
+
+def _shapes_by_name(tree: Any) -> dict[str, tuple[int, ...]]:
+    """Shapes of the arrays of a tree, by their paths with dots between parts."""
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="."): tuple(leaf.shape)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }
 
 
 def _placed(leaf: jax.Array, like: Any) -> jax.Array:

@@ -22,17 +22,17 @@ from typing import Any
 
 from pixelprior.data.manifest import Manifest, manifest_from_json
 from pixelprior.errors import InputError
+from pixelprior.experiment.kept import kept_config, kept_facts
 from pixelprior.experiment.schema import (
     DATA_NEUTRAL,
     NEUTRAL,
-    complete,
-    complete_data,
     without_neutral,
     without_place,
 )
 from pixelprior.progress import Caution, Report, only_warnings
 from pixelprior.system.atomic import probe_folder, write_atomically
 from pixelprior.system.home import expand_home
+from pixelprior.system.json_file import read_json
 from pixelprior.system.processes import is_first
 
 EVALUATION_FORMAT = 1
@@ -165,11 +165,11 @@ class RunFolder:
         Raises:
             InputError: if there is no run here, or its config cannot be read.
         """
-        return complete(self._read("config.json"))
+        return kept_config(self._read("config.json"), self.path / "config.json")
 
     def data(self) -> dict[str, Any]:
         """Read the facts about the data that the run's model needs. Raises as `config` does."""
-        return complete_data(self._read("data.json"))
+        return kept_facts(self._read("data.json"), self.path / "data.json")
 
     def manifest(self) -> Manifest | None:
         """Read the list of the files that the run was trained on; None if there is none.
@@ -181,19 +181,14 @@ class RunFolder:
             return None
         return manifest_from_json(self._read(self._manifest.name), str(self._manifest))
 
-    def _read(self, name: str) -> dict[str, Any]:
-        path = self.path / name
-        if not path.is_file():
+    def _read(self, name: str) -> Any:
+        try:
+            return read_json(self.path / name)
+        except FileNotFoundError:
             raise InputError(
                 f"{self.path} is not a run folder: it has no {name}; "
                 "train one with train.py --config=... --workdir=..."
-            )
-        try:
-            return json.loads(path.read_text())
-        except json.JSONDecodeError as error:
-            raise InputError(
-                f"{path} cannot be read as JSON ({error}); restore it from a copy"
-            ) from error
+            ) from None
 
 
 def differences(

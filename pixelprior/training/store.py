@@ -139,7 +139,9 @@ class FolderStore(Store):
 
     def begin(self, resume_step: int) -> None:
         """See `Store.begin`."""
-        self._records = Records(self._folder, resume_step=resume_step, wandb=self._wandb)
+        self._records = Records(
+            self._folder, resume_step=resume_step, wandb=self._wandb, report=self._report
+        )
 
     def save(self, state: TrainState, *, validation_loss: float | None = None) -> None:
         """See `Store.save`."""

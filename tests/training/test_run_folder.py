@@ -1,12 +1,31 @@
 """A run folder: who may use it, and what is said when its files are not what they should be."""
 
+import json
+
 import pytest
 
+from pixelprior.data.dataset import SPLITS
 from pixelprior.errors import InputError
+from pixelprior.experiment import complete
+from pixelprior.experiment.recipes import load_recipe
 from pixelprior.training.run_folder import RunFolder
 
-CONFIG = {"seed": 0, "image_size": (0, 0), "rate": 0.5, "model": {"name": "m", "features": 4}}
-DATA = {"shape": (2, 2, 1), "class_names": ("a", "b"), "splits": {"train": {"images": 9}}}
+CONFIG = complete(load_recipe("digits"))
+MODEL = CONFIG["model"]
+DATA = {
+    "name": "digits",
+    "shape": (2, 2, 1),
+    "levels": 17,
+    "native_levels": 17,
+    "symbols": dict.fromkeys(SPLITS, "17 levels"),
+    "class_names": ("a", "b"),
+    "splits": {split: {"description": "some", "images": 9} for split in SPLITS},
+    "note": "",
+}
+
+
+def more_images(num):
+    return DATA["splits"] | {"train": {"description": "some", "images": num}}
 
 
 def contents(folder):
@@ -16,7 +35,7 @@ def contents(folder):
 def test_a_new_folder_is_made_and_can_be_claimed_again(tmp_path):
     folder = RunFolder(tmp_path / "some" / "run")
     folder.claim(CONFIG, DATA)
-    assert folder.config() == CONFIG | {"image_size": [0, 0]}
+    assert folder.config() == json.loads(json.dumps(CONFIG))
     added = {"reading": 1, "contents": ""}
     assert folder.data() == DATA | {"shape": [2, 2, 1], "class_names": ["a", "b"]} | added
     before = contents(tmp_path)
@@ -32,13 +51,17 @@ def test_a_new_folder_is_made_and_can_be_claimed_again(tmp_path):
     [
         (CONFIG | {"seed": 1}, DATA, "another config (seed: 0 there, 1 now)"),
         (
-            CONFIG | {"image_size": (0, 8), "model": {"name": "m", "features": 8, "extra": 1}},
+            CONFIG | {"image_size": (0, 8), "model": MODEL | {"num_layers": 8, "extra": 1}},
             DATA,
             "(image_size: [0, 0] there, [0, 8] now; model.extra: 'nothing' there, 1 now; "
-            "model.features: 4 there, 8 now)",
+            f"model.num_layers: {MODEL['num_layers']} there, 8 now)",
         ),
-        ({"seed": 0}, DATA, "rate: 0.5 there, 'nothing' now"),
-        (CONFIG, DATA | {"splits": {"train": {"images": 10}}}, "splits.train.images: 9 there, 10"),
+        (
+            {key: value for key, value in CONFIG.items() if key != "patience"},
+            DATA,
+            f"patience: {CONFIG['patience']} there, 'nothing' now",
+        ),
+        (CONFIG, DATA | {"splits": more_images(10)}, "splits.train.images: 9 there, 10"),
         (CONFIG, DATA | {"class_names": ("a", "b", "c")}, "class_names: ['a', 'b'] there"),
     ],
 )
