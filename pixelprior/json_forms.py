@@ -93,15 +93,17 @@ class Maybe(Form):
 
 @dataclasses.dataclass(frozen=True)
 class Items(Form):
-    """A list of values of one form, with a given length if ``length`` is not None."""
+    """A list of values of one form, of at least ``least`` of them, or of exactly ``length``."""
 
     form: Form
     length: int | None = None
+    least: int = 0
 
     def problem(self, value: Any, where: str) -> str | None:
         """See `Form.problem`."""
-        if not isinstance(value, list) or self.length not in (None, len(value)):
-            of = "" if self.length is None else f" of {self.length} values"
+        least = self.least if self.length is None else self.length
+        if not isinstance(value, list) or not least <= len(value) <= (self.length or len(value)):
+            of = "" if not least else f" of {'at least ' * (self.length is None)}{least} values"
             return f"{where} must be a list{of}, got {repr(value)}"
         found = (self.form.problem(one, f"{where}[{n}]") for n, one in enumerate(value))
         return next((problem for problem in found if problem is not None), None)
@@ -117,7 +119,7 @@ class Keys(Form):
     def problem(self, value: Any, where: str) -> str | None:
         """See `Form.problem`."""
         if not isinstance(value, Mapping):
-            return f"{where} must be an object with keys, got {repr(value)}"
+            return f"{where or 'it'} must be an object with keys, got {repr(value)}"
         for key, form in {**self.optional, **self.needed}.items():
             name = f"{where}.{key}" if where else key
             if key not in value:
@@ -137,9 +139,13 @@ class Named(Form):
     def problem(self, value: Any, where: str) -> str | None:
         """See `Form.problem`."""
         if not isinstance(value, Mapping):
-            return f"{where} must be an object with keys, got {repr(value)}"
+            return f"{where or 'it'} must be an object with keys, got {repr(value)}"
         found = (self.form.problem(one, f"{where}.{key}") for key, one in value.items())
         return next((problem for problem in found if problem is not None), None)
+
+
+ANY = Keys({})
+"""A mapping of any content."""
 
 
 def is_number(value: Any) -> bool:

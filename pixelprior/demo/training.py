@@ -8,6 +8,7 @@ from typing import IO, NamedTuple
 
 import streamlit as st
 
+from pixelprior.figures.kept_png import kept_png
 from pixelprior.training.metrics import read_metrics
 from pixelprior.training.run_folder import RunFolder
 
@@ -63,8 +64,9 @@ def _watch(path: Path) -> None:
     told = f", {bits:.2f} bits/dim" if bits is not None else ""
     st.progress(step / steps if steps else 0.0, f"training digits: step {step}{told}")
     drawn = sorted(RunFolder(path).samples.glob("*.png"))
-    if drawn:
-        st.image(drawn[-1].read_bytes(), caption="samples at the last step shown")
+    shown = kept_png(path, drawn[-1]) if drawn else None
+    if shown is not None:
+        st.image(shown, caption="samples at the last step shown")
     if st.button("Stop training", help="Training saves its state and can resume later."):
         process.terminate()
         process.wait()

@@ -20,6 +20,7 @@ from pixelprior.models.base import AutoregressiveModel
 from pixelprior.progress import Caution, Report, only_warnings
 from pixelprior.runs.cost import DRAWN, time_sampling
 from pixelprior.runs.evaluate.evaluation import hold, measure
+from pixelprior.runs.kept_results import COSTS, OF_SAMPLES, ON_SPLIT
 from pixelprior.runs.receptive_field import field_of
 from pixelprior.runs.run import Run
 from pixelprior.training.run_folder import RunFolder
@@ -150,7 +151,7 @@ def gather(
     """
     assert run.folder is not None
     run.check_images(split, report=report)
-    samples = run.folder.kept_evaluation(f"{split}_samples")
+    samples = run.folder.kept_evaluation(f"{split}_samples", OF_SAMPLES, report)
     data = run.data
     return ComparedRun(
         name=name,
@@ -170,7 +171,7 @@ def gather(
         ),
         measured=_measured(run, run.folder, split, batch_size, whole, report),
         samples=samples if _is_of(samples, run) else None,
-        cost=run.folder.kept_evaluation("cost"),
+        cost=run.folder.kept_evaluation("cost", COSTS, report),
     )
 
 
@@ -202,7 +203,7 @@ def row(compared: ComparedRun, drawn: Drawn) -> Row:
 def _measured(
     run: Run, folder: RunFolder, split: str, batch_size: int, whole: bool, report: Report
 ) -> Mapping[str, Any]:
-    kept = folder.kept_evaluation(split)
+    kept = folder.kept_evaluation(split, ON_SPLIT[run.task], report)
     if kept is not None and _is_of(kept, run):
         return kept
     recorded = recorded_test(run.metrics) if split == "test" and not whole else None

@@ -30,6 +30,7 @@ from pixelprior.runs.load import load_trained
 from pixelprior.runs.run import Run
 from pixelprior.system.atomic import replacing
 from pixelprior.system.devices import data_mesh, put_batch
+from pixelprior.system.leftovers import remove_leftovers
 from pixelprior.tokenizers import VQVAE
 from pixelprior.tokenizers.likelihoods import as_pixels
 from pixelprior.training.metrics import read_metrics
@@ -161,9 +162,7 @@ def carry(run: TokenizerRun, into: Path) -> None:
             "a prior in a folder carries its tokenizer, but this tokenizer's run is in memory; "
             "train the tokenizer with a workdir, or the prior without one"
         )
-    # Remove folders that killed processes left.
-    for left_over in into.parent.glob(f".{into.name}.*.unfinished"):
-        shutil.rmtree(left_over)
+    remove_leftovers(into.parent)
     with replacing(into) as unfinished:
         unfinished.mkdir(parents=True)
         for name in ("config.json", "data.json", "data_manifest.json", "metrics.jsonl"):

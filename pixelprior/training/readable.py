@@ -6,6 +6,8 @@ from pathlib import Path
 from pixelprior.errors import InputError
 from pixelprior.system.json_file import no_permission
 
+_EFFECTIVE = os.access in os.supports_effective_ids
+
 
 def check_permissions(folder: Path) -> None:
     """Raise an InputError if this user must not read a file or a folder in a folder.
@@ -21,7 +23,8 @@ def check_permissions(folder: Path) -> None:
     for place, folders, files in os.walk(folder, onerror=fail):
         for name in (*folders, *files):
             path = Path(place, name)
-            if not os.access(path, os.R_OK) and os.path.lexists(path):
+            may = os.access(path, os.R_OK, effective_ids=_EFFECTIVE)
+            if not may and os.path.lexists(path):
                 raise _error(folder, path)
 
 

@@ -29,14 +29,19 @@ from pixelprior.experiment.schema import (
     without_neutral,
     without_place,
 )
+from pixelprior.json_forms import ANY, Form, Integer, Keys
 from pixelprior.progress import Caution, Report, only_warnings
 from pixelprior.system.atomic import probe_folder, write_atomically
 from pixelprior.system.home import expand_home
 from pixelprior.system.json_file import read_json
+from pixelprior.system.leftovers import remove_leftovers
+from pixelprior.system.own_file import is_own_file
 from pixelprior.system.processes import is_first
 
 EVALUATION_FORMAT = 1
 """Format of kept results. Raise it with every change after which reports cannot read older ones."""
+
+_WITH_FORMAT = Keys({"format": Integer()})
 
 
 class RunFolder:
@@ -64,6 +69,7 @@ class RunFolder:
         """Keep a result in ``evaluation/NAME.json``; report a caution if this is not possible."""
         try:
             self.evaluation.mkdir(exist_ok=True)
+            remove_leftovers(self.evaluation)
             kept = {"format": EVALUATION_FORMAT, **result}
             write_atomically(self.evaluation / f"{name}.json", json.dumps(kept, indent=2) + "\n")
         except OSError as error:
@@ -73,17 +79,34 @@ class RunFolder:
                 )
             )
 
-    def kept_evaluation(self, name: str) -> dict[str, Any] | None:
+    def kept_evaluation(
+        self, name: str, form: Form = ANY, report: Report = only_warnings
+    ) -> dict[str, Any] | None:
         """Return the result kept under a name.
 
-        It is None if the result is missing, unreadable or of another format.
+        Args:
+            name: the name.
+            form: the form of the result.
+            report: receives a caution if the result is there and damaged.
+
+        Returns:
+            The result. It is None if it is missing, damaged, of another format or behind a link.
         """
-        try:
-            kept = json.loads((self.evaluation / f"{name}.json").read_text())
-            return kept if kept.pop("format", None) == EVALUATION_FORMAT else None
-        # The file is missing, not JSON, or not a mapping.
-        except (OSError, ValueError, AttributeError, TypeError):
+        path = self.evaluation / f"{name}.json"
+        if not is_own_file(self.path, path):
             return None
+        try:
+            kept = json.loads(path.read_bytes())
+            problem = _WITH_FORMAT.problem(kept, "") or form.problem(kept, "")
+            if problem is None and kept.pop("format") != EVALUATION_FORMAT:
+                return None
+        # The file cannot be read, or is not JSON.
+        except (OSError, ValueError, RecursionError) as error:
+            problem = str(error)
+        if problem is None:
+            return kept
+        report(Caution(f"{path} is damaged and not used ({problem.strip()})"))
+        return None
 
     def claim(
         self,

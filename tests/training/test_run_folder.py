@@ -114,9 +114,12 @@ def test_results_are_kept(tmp_path):
     folder.keep_evaluation("test", {"nats": 1.5})
     assert folder.kept_evaluation("test") == {"nats": 1.5}
     # What is damaged, or of another version, is as good as nothing.
-    path = tmp_path / "evaluation" / "test.json"
-    for text in ("{", "[]", "3", '{"nats": 1.5}', '{"format": 0, "nats": 1.5}'):
+    path, events = tmp_path / "evaluation" / "test.json", []
+    for text in ("{", "[]", "3", '{"nats": 1.5}', '{"format": null}', "[" * 10**5, ""):
         path.write_text(text)
-        assert folder.kept_evaluation("test") is None
+        assert folder.kept_evaluation("test", report=events.append) is None
+        assert f"{path} is damaged and not used" in events.pop().text
+    path.write_text('{"format": 0, "nats": 1.5}')
+    assert folder.kept_evaluation("test", report=events.append) is None and not events
     with pytest.warns(match="nothing is kept there"):
         RunFolder("/dev/null").keep_evaluation("test", {})
