@@ -8,6 +8,7 @@ from typing import IO, NamedTuple
 
 import streamlit as st
 
+import pixelprior as pp
 from pixelprior.figures.kept_png import kept_png
 from pixelprior.training.metrics import read_metrics
 from pixelprior.training.run_folder import RunFolder
@@ -39,7 +40,12 @@ def offer_training(root: Path) -> None:
         training.said.seek(0)
         lines = training.said.read().strip().splitlines() or ["no reason given"]
         st.error(f"Training has failed: {lines[-1]}")
-    if (path / "config.json").exists() and not _unfinished(path):
+    try:
+        if (path / "config.json").exists() and not _unfinished(path):
+            return
+    except pp.InputError as error:
+        # The other runs can still be opened.
+        st.error(str(error))
         return
     st.write(
         "Train a small model on 1,797 handwritten digits. The data is included. Training takes "

@@ -3,6 +3,7 @@
 Legend: n images, h height, w width, c channels.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -109,7 +110,8 @@ def run_folders(
     folders = []
     for workdir in map(Path, workdirs):
         inner = sorted(path.parent for path in workdir.glob("*/config.json"))
-        if (workdir / "config.json").exists() or not inner:
+        # Reading the run will tell why if it must not be read.
+        if os.path.exists(workdir / "config.json") or not inner:
             folders.append(RunFolder(workdir))
             continue
         for path in inner:

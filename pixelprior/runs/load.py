@@ -18,7 +18,7 @@ from pixelprior.prior import Prior
 from pixelprior.progress import Caution, Report, only_warnings
 from pixelprior.runs.run import Run
 from pixelprior.tokenizers import VQVAE
-from pixelprior.training.readable import check_permissions
+from pixelprior.training.readable import check_readable
 from pixelprior.training.run_folder import RunFolder
 
 
@@ -66,7 +66,7 @@ def load_trained(
         ) from error
     if not folder.checkpoints.is_dir():
         raise InputError(f"{folder.path} has no checkpoint yet; train.py saves them as it goes")
-    check_permissions(folder.checkpoints)
+    check_readable(folder.checkpoints)
     with Checkpoints(folder.checkpoints, warn=lambda text: report(Caution(text))) as checkpoints:
         step = checkpoints.best_step() if checkpoint == "best" else checkpoints.latest_step()
         if step is None:
@@ -77,7 +77,7 @@ def load_trained(
     kind = "averaged weights" if averaged else "raw weights"
     which = checkpoint if found == step else f"instead of step {step}, the {checkpoint}"
     own = load_trained(folder.tokenizer, report=report) if config["task"] == "prior" else None
-    if own is not None and [*own.model.code_grids] != [*model.grids]:
+    if isinstance(model, Prior) and own is not None and own.model.code_grids != model.grids:
         raise InputError(
             f"the code_grids in {folder.path}/data.json are not those of the tokenizer in "
             f"{folder.tokenizer}; restore both from a copy"

@@ -212,9 +212,8 @@ class Checkpoints:
             if there != now:
                 raise CheckpointError(
                     f"the checkpoint of step {step} in {self._path} does not fit its config: "
-                    f"{name} has the shape {there} there, and {now} by the "
-                    "config; restore config.json and data.json from a copy, or use the version "
-                    "that wrote them"
+                    f"{name} has the shape {there} there, and {now} by the config; restore "
+                    "config.json and data.json, or use the version that wrote them"
                 )
 
     def _none_readable(self) -> CheckpointError:

@@ -1,4 +1,4 @@
-"""Check that the files of checkpoints may be read, before damage is suspected."""
+"""Check that the files of checkpoints can be read at all, before damage is suspected."""
 
 import os
 from pathlib import Path
@@ -9,12 +9,17 @@ from pixelprior.system.json_file import no_permission
 _EFFECTIVE = os.access in os.supports_effective_ids
 
 
-def check_permissions(folder: Path) -> None:
-    """Raise an InputError if this user must not read a file or a folder in a folder.
+def check_readable(folder: Path) -> None:
+    """Raise an InputError if a path is not supported, or this user must not read a file there.
 
-    Orbax reports it in many lines, as it reports damage. Files that vanish meanwhile do not count,
-    because a running training replaces its checkpoints.
+    Orbax reports both in many lines, as it reports damage. Files that vanish meanwhile do not
+    count, because a running training replaces its checkpoints.
     """
+    name = str(folder.absolute())
+    if (os.sep != "\\" and "\\" in name) or _has_bytes(name):
+        raise InputError(
+            f"checkpoints need a path of UTF-8 without backslashes, got {name!r}; rename the folder"
+        )
 
     def fail(error: OSError) -> None:
         if isinstance(error, PermissionError):
@@ -30,3 +35,8 @@ def check_permissions(folder: Path) -> None:
 
 def _error(folder: Path, path: Path) -> InputError:
     return InputError(f"the checkpoints in {folder} stay as they are: {no_permission(path)}")
+
+
+def _has_bytes(name: str) -> bool:
+    """True if a name has bytes that are no UTF-8."""
+    return any("\ud800" <= character <= "\udfff" for character in name)

@@ -6,6 +6,7 @@ data_manifest.json  the files of the data set and hashes of their contents, for 
 checkpoints/     weights, averaged weights and optimizer
 damaged_checkpoints/  checkpoints that could not be read
 metrics.jsonl    one record per line
+damaged_metrics.jsonl  lines of it that were no records
 events/          the same records, and the pictures, for TensorBoard
 samples/         pictures made during training
 profile/         traces of steps, if requested

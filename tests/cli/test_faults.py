@@ -218,7 +218,8 @@ needs_root = pytest.mark.skipif(
     ["checkpoints", "checkpoints/6", "checkpoints/6/metrics/metrics", "checkpoints/6/weights"],
 )
 def test_checkpoints_of_another_owner(digits, name):
-    load(digits).metrics  # imports everything, as another user may not read the packages
+    # Imports everything first, because another user may not read the packages.
+    assert load(digits).metrics
     with tempfile.TemporaryDirectory() as open_to_all:
         os.chmod(open_to_all, 0o755)
         run = copied(digits, Path(open_to_all))
@@ -233,6 +234,14 @@ def test_checkpoints_of_another_owner(digits, name):
             os.seteuid(0)
         assert f"{run / name} cannot be read: permission denied" in said
         assert "stay as they are" in said and sorted(run.rglob("*")) == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names follow other rules there")
+@pytest.mark.parametrize("name", ["back\\slash", "no\udcffUTF-8"])
+def test_a_path_that_checkpoints_cannot_have(digits, tmp_path, name):
+    run = shutil.copytree(digits, tmp_path / name)
+    said = outcome(lambda: load(run))
+    assert "checkpoints need a path of UTF-8 without backslashes" in said and said.isprintable()
 
 
 # Results that are kept for reports.
@@ -318,7 +327,7 @@ def test_a_report_holds_no_file_behind_a_link(reported, tmp_path):
 
 
 def test_names_with_control_characters(reported, tmp_path, capsys):
-    name = "a\x1b[2J\u202eb|$\\frac$<b>"
+    name = "a\x1b[2J\u202eb|$frac_{$<b>"
     run = Path(shutil.copytree(reported, tmp_path / name))
     edited(run / "data.json", ["note"], "first\nsecond \x1b]0;title\x07")
     (run / "metrics.jsonl").write_text("")  # no curve either
@@ -329,8 +338,8 @@ def test_names_with_control_characters(reported, tmp_path, capsys):
     told = capsys.readouterr()
     for text in (told.out, told.err, page, (tmp_path / "compare" / "table.md").read_text()):
         assert not {"\x1b", "\x07", "\u202e"} & set(text)
-    assert r"a\x1b[2J\u202eb|$\frac$<b>" in told.out
-    assert r"a\x1b[2J\u202eb|$\frac$&lt;b&gt;" in page and "<b>" not in page
+    assert r"a\x1b[2J\u202eb|$frac_{$<b>" in told.out
+    assert r"a\x1b[2J\u202eb|$frac_{$&lt;b&gt;" in page and "<b>" not in page
     # The table still has its own lines.
     assert len(told.out.splitlines()) > 6
 
@@ -348,12 +357,14 @@ CONFIG_OF = {}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", ["missing", "empty", "half of it", "garbage", "{}", "a folder"])
+@pytest.mark.parametrize("fault", ["missing", "garbage", "a folder"])
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_file_of_a_run(reported, tmp_path, command, fault):
     config = dict(load(reported).config)
-    for file in sorted(path for path in reported.rglob("*") if path.is_file()):
-        name = file.relative_to(reported)
+    for name in sorted(path.relative_to(reported) for path in reported.rglob("*")):
+        # The files of other checkpoints, and of other weights, are read in the same way.
+        if (reported / name).is_dir() or {"3", "weights", "optimizer"} & {*name.parts}:
+            continue
         run = copied(reported, tmp_path)
         CONFIG_OF[run] = config
         FAULTS[fault](run / name)
