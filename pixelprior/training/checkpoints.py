@@ -182,8 +182,7 @@ class Checkpoints:
         )
         others = sorted(set(self._manager.all_steps()) - {step}, reverse=True)
         for candidate in [step, *others]:
-            self._check_shapes(candidate, part, shapes)
-            parts = self._read(candidate, {part: shapes})
+            parts = self._read(candidate, {part: shapes}, check_shapes=True)
             if parts is not None:
                 return candidate, _as(
                     like, jax.tree.map(_placed, parts[part], nnx.to_pure_dict(like))
@@ -202,7 +201,6 @@ class Checkpoints:
                 path = self._path.absolute() / str(step) / part
                 return _shapes_by_name(checkpointer.metadata(path).item_metadata.tree)
 
-        self.wait()
         _, found = _tried(read)
         # If this cannot be read, reading the arrays will tell why.
         if not found:
@@ -222,7 +220,9 @@ class Checkpoints:
             "changed); use the version of the program that wrote them"
         )
 
-    def _read(self, step: int, like: Mapping[str, Any]) -> dict[str, Any] | None:
+    def _read(
+        self, step: int, like: Mapping[str, Any], *, check_shapes: bool = False
+    ) -> dict[str, Any] | None:
         abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, dict(like))
         items = {name: ocp.args.StandardRestore(tree) for name, tree in abstract.items()}
         # Orbax lists checkpoints that are still being written, but cannot read them.
@@ -238,6 +238,10 @@ class Checkpoints:
             return {name: read[name] for name in like}
 
         reason, _ = _tried(verify)
+        if reason is None and check_shapes:
+            # Only of intact files: Orbax prints tracebacks about others.
+            for part, shapes in abstract.items():
+                self._check_shapes(step, part, shapes)
         if reason is None:
             reason, read = _tried(restore)
         if reason is not None:
