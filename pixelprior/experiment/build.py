@@ -208,6 +208,10 @@ def _check_settings(
                 fits, wanted = isinstance(value, tuple | list), "a tuple"
             case _:
                 fits, wanted = type(value) is int or isinstance(value, tuple | list), "integers"
+                # The constructors check the smallest value.
+                sizes = value if isinstance(value, tuple | list) else [value]
+                if any(type(size) is int and size > LARGEST for size in sizes):
+                    fits, wanted = False, f"integers of at most {LARGEST:,}"
         if not fits:
             raise InputError(f"{where}.{shown} must be {wanted}, got {value!r}")
     missing = [key for key, default in accepted.items() if default is inspect.Parameter.empty]
