@@ -41,7 +41,7 @@ def kept_pictures(run: Run, report: Report = only_warnings) -> dict[str, bytes]:
         )
     paths = {name: folder.evaluation / f"{name}.png" for name in _kinds(run)}
     about = {"weights": run.provenance, "contents": run.data["contents"]}
-    if folder.kept_evaluation("pictures") == about:
+    if folder.kept_evaluation("pictures", report=report) == about:
         kept = {name: kept_png(folder.path, path) for name, path in paths.items()}
         found = {name: png for name, png in kept.items() if png is not None}
         if len(found) == len(paths):
