@@ -23,7 +23,7 @@ SUBJECTS = {
         "`pixelprior/experiment/schema.py` explains every key. Every recipe has all keys.",
     ),
     "Run folders, checkpoints and training": (
-        "training/ runs/load.py runs/run.py runs/tokenizer.py",
+        "training/ runs/load.py runs/run.py runs/tokenizer.py system/json_file.py",
         "A refused command changes nothing in a run folder. A failed run keeps its last good "
         "checkpoint.",
     ),

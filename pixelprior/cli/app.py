@@ -12,6 +12,7 @@ from pixelprior.cli.help import FlagGroups, help_text
 from pixelprior.errors import InputError
 from pixelprior.experiment.recipes import make_importable
 from pixelprior.system.compilation_cache import keep_compiled_programs
+from pixelprior.system.printable import printable
 
 HELP = {"--help", "-help", "-h"}
 
@@ -82,5 +83,5 @@ def _parse(arguments: Sequence[str]) -> list[str]:
 
 
 def _fail(message: str) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {printable(message)}", file=sys.stderr)
     sys.exit(2)

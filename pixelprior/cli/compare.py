@@ -16,7 +16,7 @@ from pixelprior.figures.sheets import as_shades
 from pixelprior.runs.compare import Drawn, draw, gather, row, run_folders
 from pixelprior.runs.load import load_trained
 from pixelprior.system.atomic import write_atomically
-from pixelprior.system.console import Terminal, say
+from pixelprior.system.console import Terminal, say, show
 from pixelprior.system.devices import check_batch_size, data_mesh
 
 
@@ -72,7 +72,7 @@ def compare_runs(
         "runs": [{"workdir": str(folders[row.run].path), **_as_json(row)} for row in rows],
     }
     heading = f"{data['name']}, {data['symbols'][split]}; {split} split"
-    print("\n".join([heading, "", *comparison_table(rows, split)]))
+    show([heading, "", *comparison_table(rows, split)])
     write_atomically(out / "table.md", "\n".join(comparison_markdown(rows, split)) + "\n")
     _draw(rows, drawn, split, out)
     say(f"figures and table.md in {out}")
@@ -101,14 +101,13 @@ def _draw(rows: Sequence[Row], drawn: Mapping[str, Drawn], split: str, out: Path
     # Papers report nats for binary images, and bits per dimension for all others.
     binary = first.levels == 2
     unit, scale = ("nats", 1.0) if binary else ("bits/dim", rows[0].bits_per_dim / rows[0].nats)
-    plots.save_learning_curves(
-        {
-            row.run: [(step, minutes, nats * scale) for step, minutes, nats in row.training.curve]
-            for row in rows
-        },
-        unit,
-        out / "learning_curves.png",
-    )
+    curves = {
+        row.run: [(step, minutes, nats * scale) for step, minutes, nats in row.training.curve]
+        for row in rows
+    }
+    # Records may be missing or damaged.
+    if any(curves.values()):
+        plots.save_learning_curves(curves, unit, out / "learning_curves.png")
     bits = f"{split} bits/dim"
     plots.save_bars(
         names,

@@ -8,7 +8,7 @@ from pixelprior.cli.tables.cost import cost_table
 from pixelprior.experiment import SAME_PLACE, Place
 from pixelprior.runs.cost import cost_of
 from pixelprior.runs.load import load_trained
-from pixelprior.system.console import Terminal
+from pixelprior.system.console import Terminal, show
 
 
 def measure_cost(
@@ -31,7 +31,7 @@ def measure_cost(
     report = Terminal()
     run = load_trained(workdir, **place._asdict(), report=report)
     result = cost_of(run)
-    print("\n".join(cost_table(result)))
+    show(cost_table(result))
     assert run.folder is not None
     run.folder.keep_evaluation("cost", result, report)
     write_json(json_file, result)

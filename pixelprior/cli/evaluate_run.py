@@ -12,7 +12,7 @@ from pixelprior.figures.sheets import save_grid
 from pixelprior.runs.evaluate.evaluation import prepare
 from pixelprior.runs.load import load_trained
 from pixelprior.system.atomic import save_arrays
-from pixelprior.system.console import Terminal, say
+from pixelprior.system.console import Terminal, say, show
 
 
 def evaluate_run(
@@ -78,7 +78,7 @@ def evaluate_run(
     if per_image is not None:
         save_arrays(Path(per_image), values)
         say(f"values of each image in {per_image}")
-    print("\n".join(evaluation_table(result)), flush=True)
+    show(evaluation_table(result))
     judged = evaluation.of_samples()
     if judged is not None:
         picture = None if folder is None else folder.evaluation / "nearest.png"
@@ -97,6 +97,6 @@ def evaluate_run(
                 **judged.result,
             }
             folder.keep_evaluation(f"{split}_samples", kept, report)
-        print("\n".join(["", *samples_table(judged.result, split)]))
+        show(["", *samples_table(judged.result, split)])
     write_json(json_file, result)
     return result

@@ -20,8 +20,8 @@ from pixelprior.errors import InputError
 from pixelprior.experiment import Place
 from pixelprior.runs.train import plan_run, train_run
 from pixelprior.runs.train_list import plan_list, train_list
-from pixelprior.system.console import Terminal
-from pixelprior.system.processes import is_first, joined
+from pixelprior.system.console import Terminal, show
+from pixelprior.system.processes import joined
 from pixelprior.training.profile import parse_steps
 
 _CONFIG = DEFINE_config(
@@ -138,8 +138,7 @@ def _main() -> int:
 
 
 def _print(words: str) -> None:
-    if is_first():
-        print(words)
+    show(words.split("\n"))
 
 
 def run() -> None:

@@ -12,10 +12,21 @@ from typing import Any, NamedTuple
 from pixelprior.data.errors import DataError
 from pixelprior.data.pictures.pixel_range import PixelRange
 from pixelprior.data.words import listed
+from pixelprior.json_forms import Flag, Integer, Items, Keys, Named, Text
 
 FORMAT = 1
 Files = Mapping[str, str]
 """Content hashes by file name. Names are paths relative to the data set, with "/" between parts."""
+
+_FORM = Keys(
+    {
+        "shape": Items(Integer(1), 3),
+        "values": Keys({"brightest": Integer(1, 255), "bits": Integer(0, 16), "cut": Flag()}),
+        "splits": Named(Named(Text())),
+        "skipped": Items(Text()),
+        "resized": Flag(),
+    }
+)
 
 
 class Changes(NamedTuple):
@@ -92,16 +103,16 @@ def manifest_from_json(content: Mapping[str, Any], where: str) -> Manifest:
         raise DataError(f"{where} is damaged; restore it from a copy")
     if content.get("format") != FORMAT:
         raise DataError(
-            f"{where} has format {content.get('format')!r}, expected {FORMAT}; use the version "
+            f"{where} has format {content.get('format')!r:.80}, expected {FORMAT}; use the version "
             "that trained the run"
         )
-    try:
-        height, width, channels = content["shape"]
-        splits = {name: dict(files) for name, files in content["splits"].items()}
-        values = PixelRange(**content["values"])
-        skipped, resized = tuple(content["skipped"]), bool(content["resized"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(f"{where} is damaged ({error!r}); restore it from a copy") from error
+    problem = _FORM.problem(content, "")
+    if problem is not None:
+        raise DataError(f"{where} is damaged ({problem}); restore it from a copy")
+    height, width, channels = content["shape"]
+    splits = {name: dict(files) for name, files in content["splits"].items()}
+    values = PixelRange(**{field: content["values"][field] for field in PixelRange._fields})
+    skipped, resized = tuple(content["skipped"]), content["resized"]
     return Manifest(splits, (height, width, channels), values, skipped, resized)
 
 

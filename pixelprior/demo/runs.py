@@ -22,10 +22,10 @@ def find_runs(root: Path) -> list[str]:
     """
 
     def look(folder: Path, depth: int) -> list[str]:
-        if (folder / "config.json").is_file():
-            ready = (folder / "data.json").is_file() and _checkpoints(folder)
-            return [folder.relative_to(root).as_posix()] if ready else []
         try:
+            if (folder / "config.json").is_file():
+                ready = (folder / "data.json").is_file() and _checkpoints(folder)
+                return [folder.relative_to(root).as_posix()] if ready else []
             with os.scandir(folder) as entries:
                 found = list(entries)
         except OSError:  # it does not exist yet, or cannot be read

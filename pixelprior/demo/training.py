@@ -1,6 +1,5 @@
 """Training digits from the page, if that run is missing or unfinished."""
 
-import json
 import subprocess
 import sys
 import tempfile
@@ -9,6 +8,9 @@ from typing import IO, NamedTuple
 
 import streamlit as st
 
+import pixelprior as pp
+from pixelprior.figures.kept_png import kept_png
+from pixelprior.training.metrics import read_metrics
 from pixelprior.training.run_folder import RunFolder
 
 NAME = "digits"
@@ -38,7 +40,12 @@ def offer_training(root: Path) -> None:
         training.said.seek(0)
         lines = training.said.read().strip().splitlines() or ["no reason given"]
         st.error(f"Training has failed: {lines[-1]}")
-    if (path / "config.json").exists() and not _unfinished(path):
+    try:
+        if (path / "config.json").exists() and not _unfinished(path):
+            return
+    except pp.InputError as error:
+        # The other runs can still be opened.
+        st.error(str(error))
         return
     st.write(
         "Train a small model on 1,797 handwritten digits. The data is included. Training takes "
@@ -63,8 +70,9 @@ def _watch(path: Path) -> None:
     told = f", {bits:.2f} bits/dim" if bits is not None else ""
     st.progress(step / steps if steps else 0.0, f"training digits: step {step}{told}")
     drawn = sorted(RunFolder(path).samples.glob("*.png"))
-    if drawn:
-        st.image(drawn[-1].read_bytes(), caption="samples at the last step shown")
+    shown = kept_png(path, drawn[-1]) if drawn else None
+    if shown is not None:
+        st.image(shown, caption="samples at the last step shown")
     if st.button("Stop training", help="Training saves its state and can resume later."):
         process.terminate()
         process.wait()
@@ -81,12 +89,7 @@ def _progress(path: Path) -> tuple[int, int, float | None]:
     folder = RunFolder(path)
     if not folder.metrics.exists() or not (path / "config.json").exists():
         return 0, 0, None
-    records = []
-    for line in folder.metrics.read_text().splitlines():
-        try:
-            records.append(json.loads(line))
-        except ValueError:  # this line is still being written
-            continue
-    step = max((record.get("step", 0) for record in records), default=0)
+    records = read_metrics(folder.metrics)
+    step = max((record["step"] for record in records), default=0)
     bits = [r["train_bits_per_dim"] for r in records if "train_bits_per_dim" in r]
     return step, folder.config()["num_steps"], bits[-1] if bits else None

@@ -46,7 +46,8 @@ def training_of(
     for record in records:
         if "num_parameters" in record:
             described = record
-        if "images_per_second" in record:
+        # A rate of 0 is damage, since a step takes time.
+        if record.get("images_per_second", 0) > 0:
             images = (record["step"] - step) * batch_size
             seconds += images / record["images_per_second"]
             step = record["step"]
@@ -69,7 +70,7 @@ def recorded_test(records: Sequence[Mapping[str, Any]]) -> tuple[float, float] |
     They belong to the averaged weights of the best checkpoint.
     """
     for record in reversed(records):
-        if "test_nats" in record:
+        if {"test_nats", "test_bits_per_dim"} <= record.keys():
             return record["test_nats"], record["test_bits_per_dim"]
     return None
 

@@ -25,6 +25,9 @@ QUANTIZERS: dict[str, type[Quantizer]] = {
     "finite_scalar": FiniteScalarQuantizer,
 }
 
+LARGEST = 2**20
+"""Largest integer of a setting: far more layers or features than any machine holds."""
+
 
 def build_model(
     settings: Mapping[str, Any],
@@ -134,7 +137,7 @@ def _choose(
     """Look up the name in the settings; return its choice and the other settings."""
     arguments = dict(settings)
     name = arguments.pop("name", None)
-    if name not in choices:
+    if not isinstance(name, str) or name not in choices:
         raise InputError(f"{where}.name must be one of {', '.join(choices)}, got {name!r}")
     return choices[name], arguments
 
@@ -191,8 +194,10 @@ def _check_settings(
             case bool():
                 fits, wanted = isinstance(value, bool), "True or False"
             case int():
-                fits = type(value) is int and value >= least
+                fits = type(value) is int and least <= value <= LARGEST
                 wanted = f"an integer of at least {least}"
+                if type(value) is int and value > LARGEST:
+                    wanted = f"an integer of at most {LARGEST:,}"
             case float():
                 fits, wanted = is_finite_number(value), "a finite number"
                 if rates:
@@ -203,6 +208,10 @@ def _check_settings(
                 fits, wanted = isinstance(value, tuple | list), "a tuple"
             case _:
                 fits, wanted = type(value) is int or isinstance(value, tuple | list), "integers"
+                # The constructors check the smallest value.
+                sizes = value if isinstance(value, tuple | list) else [value]
+                if any(type(size) is int and size > LARGEST for size in sizes):
+                    fits, wanted = False, f"integers of at most {LARGEST:,}"
         if not fits:
             raise InputError(f"{where}.{shown} must be {wanted}, got {value!r}")
     missing = [key for key, default in accepted.items() if default is inspect.Parameter.empty]

@@ -7,7 +7,7 @@ neutral values, with which the new version does the same as the older one.
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pixelprior.data.place import kind_of
@@ -217,25 +217,9 @@ def _as_json(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def check_complete(config: Mapping[str, Any], data: Mapping[str, Any], where: str) -> None:
-    """Raise an InputError if a file of a run folder lacks a key that has no neutral value."""
-    task = config.get("task", "")
-    kept: tuple[tuple[str, Mapping[str, Any], Iterable[str]], ...] = (
-        ("config.json", config, TASKS.get(task, ())),
-        ("data.json", data, DATA.get(task, ())),
-    )
-    for name, values, keys in kept:
-        missing = [key for key in keys if key not in values]
-        if missing:
-            raise InputError(
-                f"{where}/{name} has no value for: {', '.join(missing)}; another version wrote "
-                "it, or somebody changed it. Add the keys, or use the version that trained the run"
-            )
-
-
 def check_config(config: Mapping[str, Any]) -> None:
     """Raise an InputError unless a config has exactly the keys of its task, with fitting values."""
-    if config.get("task") not in TASKS:
+    if not isinstance(config.get("task"), str) or config["task"] not in TASKS:
         raise InputError(
             f"config.task must be one of {', '.join(TASKS)}, got {config.get('task')!r}"
         )

@@ -6,7 +6,8 @@ are readable on light and dark pages, and need no other files.
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
+
+from pixelprior.system.printable import html_text
 
 NUM_COLOURS = 8  # number of variables that the page must define
 DASHES = ("", "7 4", "2 4", "9 3 2 3")  # one per cycle of the colours of lines
@@ -54,7 +55,7 @@ def line_chart(
 
     parts = [
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-label="{escape(y_label)} over {escape(x_label)}">'
+        f'aria-label="{html_text(y_label)} over {html_text(x_label)}">'
     ]
     for value in ticks(low, high):
         _, y = place(0, value)
@@ -74,16 +75,16 @@ def line_chart(
         points = " ".join("{:.1f},{:.1f}".format(*place(x, y)) for x, y in line)
         x, y = place(*line[-1])
         parts.append(
-            f"<g><title>{escape(name)}</title>"
+            f"<g><title>{html_text(name)}</title>"
             f'<polyline points="{points}" style="stroke:{colour}" stroke-dasharray="{dashes}"/>'
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" style="fill:{colour}"/></g>'
         )
     middle = (TOP + HEIGHT - BOTTOM) / 2
     parts.append(
         f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 4}" text-anchor="middle">'
-        f"{escape(x_label)}</text>"
+        f"{html_text(x_label)}</text>"
         f'<text transform="translate(12 {middle}) rotate(-90)" text-anchor="middle">'
-        f"{escape(y_label)}</text></svg>"
+        f"{html_text(y_label)}</text></svg>"
     )
     return "".join(parts)
 
@@ -92,12 +93,12 @@ def histogram(counts: Sequence[int], label: str) -> str:
     """Draw counts as bars, the largest first, to show how evenly codes are used.
 
     Args:
-        counts: at least one count; not all of them are 0.
+        counts: at least one count.
         label: the text below the bars.
     """
     ordered = sorted(counts, reverse=True)
     height, width = 90, 300
-    most, wide = ordered[0], width / len(ordered)
+    most, wide = max(ordered[0], 1), width / len(ordered)
     points = [f"0,{height}"]
     for number, count in enumerate(ordered):
         y = height - count / most * (height - 4)
@@ -105,8 +106,8 @@ def histogram(counts: Sequence[int], label: str) -> str:
     points.append(f"{width},{height}")
     return (
         f'<svg class="histogram" viewBox="0 0 {width} {height + 16}" role="img" '
-        f'aria-label="{escape(label)}"><polygon points="{" ".join(points)}"/>'
-        f'<text x="0" y="{height + 13}">{escape(label)}</text></svg>'
+        f'aria-label="{html_text(label)}"><polygon points="{" ".join(points)}"/>'
+        f'<text x="0" y="{height + 13}">{html_text(label)}</text></svg>'
     )
 
 

@@ -262,10 +262,16 @@ class _File(Output):
         return self._batches / f"{first:09d}.npy"
 
     def _read(self) -> Iterator[UInt8[np.ndarray, "n h w c"]]:
-        """Yield the batches in order, up to the first gap."""
+        """Yield the batches in order, up to the first one that is missing or damaged."""
         first = 0
         while (path := self._path(first)).is_file():
-            batch = np.load(path, allow_pickle=False)
+            try:
+                batch = np.load(path, allow_pickle=False)
+            # It is damaged, so it is made again.
+            except (OSError, ValueError, EOFError):
+                return
+            if batch.dtype != np.uint8 or batch.ndim != 4 or not len(batch):
+                return
             yield batch
             first += len(batch)
 

@@ -23,6 +23,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from pixelprior.system.atomic import replacing
+from pixelprior.system.printable import printable
 
 # The colours of Okabe and Ito, which colour-blind people can distinguish. A grey replaces their
 # yellow, which is too pale for a line.
@@ -112,7 +113,7 @@ def _name_ends(
     shift = min(sum(pushed) / len(pushed), heights[0] - low)
     for name, height in zip(names, heights, strict=True):
         axes.annotate(
-            name,
+            _label(name),
             xy=ends[name],
             xytext=(right, height - shift),
             color=colours[name],
@@ -177,7 +178,7 @@ def save_bars(
         else:
             axes.set_xlim(0, 1.5 * (high or 1.0))
         axes.set_title(title, fontsize=10, loc="left")
-        axes.set_yticks(places, names)
+        axes.set_yticks(places, list(map(_label, names)))
         axes.set_ylim(len(names) - 0.45, -0.55)
         axes.xaxis.set_major_locator(NullLocator())
         _plain(axes)
@@ -222,7 +223,7 @@ def save_rows(
         figure.text(
             (names - edge) / total,
             1 - (number + 0.5) / len(rows),
-            name,
+            _label(name),
             ha="right",
             va="center",
             color=TEXT,
@@ -275,7 +276,9 @@ def save_receptive_fields(
         axes.plot([column], [row], "x", color="black", markersize=60 / max(h, w))
         seen = np.count_nonzero(field[before])
         total = np.count_nonzero(before)
-        axes.set_title(f"{name}\n{seen} of {total} earlier positions seen", fontsize=10, loc="left")
+        axes.set_title(
+            f"{_label(name)}\n{seen} of {total} earlier positions seen", fontsize=10, loc="left"
+        )
         axes.set_xticks([])
         axes.set_yticks([])
         for spine in axes.spines.values():
@@ -350,6 +353,11 @@ def _figure(width: float, height: float, *, constrained: bool = True) -> Figure:
     figure = Figure(figsize=(width, height), layout=engine, dpi=DPI)
     FigureCanvasAgg(figure)
     return figure
+
+
+def _label(name: str) -> str:
+    """Name of a run as plain text. Matplotlib would read formulas between dollar signs."""
+    return printable(name).replace("$", r"\$")
 
 
 def _colour(number: int) -> str:

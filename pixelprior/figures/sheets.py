@@ -169,7 +169,13 @@ def above(
 
 
 def as_shades(pixels: Float[np.ndarray, "n h w c"]) -> Int[np.ndarray, "n h w c"]:
-    """Convert pixels in [0, 1] to symbols of 256 values. Other pixels are clipped."""
+    """Convert pixels in [0, 1] to symbols of 256 values. Other pixels are clipped.
+
+    Raises:
+        InputError: if a pixel is NaN. Such a pixel has no colour.
+    """
+    if np.isnan(pixels).any():
+        raise InputError("the images have pixels that are NaN; use another checkpoint of the run")
     return np.rint(np.clip(pixels, 0.0, 1.0) * 255).astype(np.int32)
 
 

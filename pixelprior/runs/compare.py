@@ -3,6 +3,7 @@
 Legend: n images, h height, w width, c channels.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from pixelprior.models.base import AutoregressiveModel
 from pixelprior.progress import Caution, Report, only_warnings
 from pixelprior.runs.cost import DRAWN, time_sampling
 from pixelprior.runs.evaluate.evaluation import hold, measure
+from pixelprior.runs.kept_results import COSTS, OF_SAMPLES, ON_SPLIT
 from pixelprior.runs.receptive_field import field_of
 from pixelprior.runs.run import Run
 from pixelprior.runs.source import find_file
@@ -116,7 +118,8 @@ def run_folders(
             )
         workdir = Path(name)
         inner = sorted(path.parent for path in workdir.glob("*/config.json"))
-        if (workdir / "config.json").exists() or not inner:
+        # Reading the run will tell why if it must not be read.
+        if os.path.exists(workdir / "config.json") or not inner:
             folders.append(RunFolder(workdir))
             continue
         for path in inner:
@@ -158,7 +161,7 @@ def gather(
     """
     assert run.folder is not None
     run.check_images(split, report=report)
-    samples = run.folder.kept_evaluation(f"{split}_samples")
+    samples = run.folder.kept_evaluation(f"{split}_samples", OF_SAMPLES, report)
     data = run.data
     return ComparedRun(
         name=name,
@@ -178,7 +181,7 @@ def gather(
         ),
         measured=_measured(run, run.folder, split, batch_size, whole, report),
         samples=samples if _is_of(samples, run) else None,
-        cost=run.folder.kept_evaluation("cost"),
+        cost=run.folder.kept_evaluation("cost", COSTS, report),
     )
 
 
@@ -210,7 +213,7 @@ def row(compared: ComparedRun, drawn: Drawn) -> Row:
 def _measured(
     run: Run, folder: RunFolder, split: str, batch_size: int, whole: bool, report: Report
 ) -> Mapping[str, Any]:
-    kept = folder.kept_evaluation(split)
+    kept = folder.kept_evaluation(split, ON_SPLIT[run.task], report)
     if kept is not None and _is_of(kept, run):
         return kept
     recorded = recorded_test(run.metrics) if split == "test" and not whole else None

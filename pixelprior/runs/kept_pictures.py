@@ -1,10 +1,10 @@
 """Pictures of a run, kept in its folder for the report that compares runs."""
 
-from pathlib import Path
-
 import numpy as np
 
+from pixelprior.errors import InputError
 from pixelprior.evaluation.receptive_field import centre
+from pixelprior.figures.kept_png import kept_png
 from pixelprior.figures.sheets import save_pixels
 from pixelprior.models.base import AutoregressiveModel
 from pixelprior.progress import Report, only_warnings
@@ -21,21 +21,31 @@ COLUMNS = 8
 SEED = 0  # seed of the samples
 
 
-def kept_pictures(run: Run, report: Report = only_warnings) -> dict[str, Path]:
+def kept_pictures(run: Run, report: Report = only_warnings) -> dict[str, bytes]:
     """Draw the pictures of a run into its folder, if those of these weights are missing.
 
+    Pictures that are no PNG files, or are reached by a link, are drawn again.
+
     Returns:
-        The PNG file of each kind of picture.
+        The content of the PNG file of each kind of picture.
 
     Raises:
-        InputError: if the data of the run cannot be read.
+        InputError: if the data of the run cannot be read, or the folder of pictures is a link.
     """
     folder = run.folder
     assert folder is not None
+    if folder.evaluation.is_symlink():
+        raise InputError(
+            f"{folder.evaluation} is a link, and no pictures are read through links; put the "
+            "folder itself there"
+        )
     paths = {name: folder.evaluation / f"{name}.png" for name in _kinds(run)}
     about = {"weights": run.provenance, "contents": run.data["contents"]}
-    if folder.kept_evaluation("pictures") == about and all(p.is_file() for p in paths.values()):
-        return paths
+    if folder.kept_evaluation("pictures", report=report) == about:
+        kept = {name: kept_png(folder.path, path) for name, path in paths.items()}
+        found = {name: png for name, png in kept.items() if png is not None}
+        if len(found) == len(paths):
+            return found
     request = Request(SEED, [()], None, None, AUTO)
     # Imported here because Matplotlib is slow to import.
     from pixelprior.figures.plots import save_receptive_fields
@@ -52,7 +62,7 @@ def kept_pictures(run: Run, report: Report = only_warnings) -> dict[str, Path]:
         )
         save_pixels(draw(np.arange(SHOWN)), path, columns=COLUMNS)
     folder.keep_evaluation("pictures", about, report)
-    return paths
+    return {name: path.read_bytes() for name, path in paths.items()}
 
 
 def _kinds(run: Run) -> list[str]:

@@ -3,16 +3,21 @@
 from pathlib import Path
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from pixelprior.errors import InputError
 from pixelprior.experiment import Place
-from pixelprior.experiment.schema import check_complete
+from pixelprior.experiment.kept import check_together
+from pixelprior.prior import Prior
 from pixelprior.progress import Caution, Report, only_warnings
 from pixelprior.runs.one_file.read import read_file
 from pixelprior.runs.rebuild import rebuild
 from pixelprior.runs.run import Run
 from pixelprior.runs.source import find_file
+from pixelprior.training.readable import check_readable
 from pixelprior.training.run_folder import RunFolder
 
 
@@ -68,20 +73,33 @@ def _load_folder(folder: RunFolder, checkpoint: str, averaged: bool, report: Rep
     from pixelprior.training.checkpoints import Checkpoints
 
     config, facts = folder.config(), folder.data()
-    check_complete(config, facts, str(folder.path))
+    check_together(config, facts, folder.path)
     # Compute shapes only. Drawing new weights would take seconds, and they are not used.
-    model = nnx.eval_shape(lambda: rebuild(config, facts))
+    try:
+        model = nnx.eval_shape(lambda: rebuild(config, facts))
+    except InputError as error:
+        raise InputError(
+            f"{folder.path}/config.json does not fit: {error}; restore it from a copy, or use the "
+            "version that trained the run"
+        ) from error
     if not folder.checkpoints.is_dir():
         raise InputError(f"{folder.path} has no checkpoint yet; train.py saves them as it goes")
+    check_readable(folder.checkpoints)
     with Checkpoints(folder.checkpoints, warn=lambda text: report(Caution(text))) as checkpoints:
         step = checkpoints.best_step() if checkpoint == "best" else checkpoints.latest_step()
         if step is None:
             raise InputError(f"{folder.path} has no checkpoint yet; train.py saves them as it goes")
         graph, shapes = nnx.split(model)
         found, weights = checkpoints.restore_weights(step, shapes, averaged=averaged)
+    _check_finite(weights, folder, found, checkpoint)
     kind = "averaged weights" if averaged else "raw weights"
     which = checkpoint if found == step else f"instead of step {step}, the {checkpoint}"
     own = load_trained(folder.tokenizer, report=report) if config["task"] == "prior" else None
+    if isinstance(model, Prior) and own is not None and own.model.code_grids != model.grids:
+        raise InputError(
+            f"the code_grids in {folder.path}/data.json are not those of the tokenizer in "
+            f"{folder.tokenizer}; restore both from a copy"
+        )
     return Run(
         model=nnx.merge(graph, weights),
         config=config,
@@ -112,3 +130,16 @@ def load(workdir: str | Path) -> Any:
         InputError: as `load_trained` does.
     """
     return load_trained(workdir).model
+
+
+def _check_finite(weights: Any, folder: RunFolder, step: int, checkpoint: str) -> None:
+    """Raise an InputError if a weight is NaN or infinite. Images of such weights are noise."""
+    for path, leaf in jax.tree_util.tree_leaves_with_path(nnx.to_pure_dict(weights)):
+        values = np.asarray(leaf)
+        if jnp.issubdtype(values.dtype, jnp.inexact) and not np.isfinite(values).all():
+            name = jax.tree_util.keystr(path, simple=True, separator=".")
+            other = "latest" if checkpoint == "best" else "best"
+            raise InputError(
+                f"the weights of step {step} in {folder.checkpoints} are not finite ({name}); use "
+                f"--checkpoint={other}, or train again with a lower learning_rate"
+            )

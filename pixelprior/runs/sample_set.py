@@ -3,6 +3,7 @@
 Legend: n images, h height, w width, c channels.
 """
 
+import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from pixelprior.runs.run import Run
 from pixelprior.runs.samples import Request, samples_of
 from pixelprior.sampling.labels import labels_in_turn
 from pixelprior.sampling.methods import AUTO
+from pixelprior.system.own_file import is_own_file
 
 FEWEST_SAMPLES = 10
 """Smallest number of samples. The measures need ten parts and five neighbours."""
@@ -64,8 +66,12 @@ def draw_samples(run: Run, num: int, report: Report = only_warnings) -> SampleSe
         return samples.pixels(samples.draw(numbers))
 
     path = None if run.folder is None else run.folder.evaluation / f"samples_{num}.npz"
-    if path is not None and path.is_file() and _same_samples(_read(path)[1], made_by):
-        return read_samples(path, run)
+    if path is not None and run.folder is not None and is_own_file(run.folder.path, path):
+        # A file that is damaged is drawn again.
+        with contextlib.suppress(InputError):
+            kept = read_samples(path, run)
+            if len(kept.images) == num and _same_samples(kept.made_by, made_by):
+                return kept
     output = InMemory() if path is None else open_file(path, made_by, overwrite=True)
     fill(output, draw, num, batch_size=BATCH, report=report)
     if isinstance(output, InMemory):

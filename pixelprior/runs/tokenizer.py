@@ -31,6 +31,7 @@ from pixelprior.runs.run import Run
 from pixelprior.runs.source import find_file
 from pixelprior.system.atomic import replacing
 from pixelprior.system.devices import data_mesh, put_batch
+from pixelprior.system.leftovers import remove_leftovers
 from pixelprior.tokenizers import VQVAE
 from pixelprior.tokenizers.likelihoods import as_pixels
 from pixelprior.training.metrics import read_metrics
@@ -166,9 +167,7 @@ def carry(run: TokenizerRun, into: Path) -> None:
             "a prior in a folder carries its tokenizer, but this tokenizer's run is in memory; "
             "train the tokenizer with a workdir, or the prior without one"
         )
-    # Remove folders that killed processes left.
-    for left_over in into.parent.glob(f".{into.name}.*.unfinished"):
-        shutil.rmtree(left_over)
+    remove_leftovers(into.parent)
     with replacing(into) as unfinished:
         unfinished.mkdir(parents=True)
         if folder is None:

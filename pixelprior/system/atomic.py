@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pixelprior.system.leftovers import SUFFIX, mark
+
 
 @contextlib.contextmanager
 def replacing(
@@ -21,11 +23,11 @@ def replacing(
     Args:
         path: the file to replace; its folder must exist.
         temporary: the temporary path, on the same disk. By default it is in the same folder, with
-            the hidden name ``.NAME.PROCESS.unfinished``.
+            the hidden name ``.NAME.HOST-PROCESS.unfinished``.
         durable: wait until the content is on the disk, so that it survives a power failure.
     """
     if temporary is None:
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+        temporary = path.with_name(f".{path.name}.{mark()}{SUFFIX}")
     try:
         yield temporary
         if durable:
@@ -61,6 +63,6 @@ def sync(path: Path) -> None:
 
 def probe_folder(path: Path) -> None:
     """Raise an OSError unless files can be written in a folder."""
-    probe = path / f".probe.{os.getpid()}"
+    probe = path / f".pixelprior.{mark()}.probe"
     probe.touch()
     probe.unlink()

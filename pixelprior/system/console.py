@@ -1,20 +1,28 @@
 """Terminal output: messages and progress bars. They use standard error to keep the output clean.
 
-If several processes share one job, only the first one prints.
+If several processes share one job, only the first one prints. All text is made `printable`.
 """
 
 import sys
+from collections.abc import Iterable
 
 from tqdm import tqdm
 
 from pixelprior.progress import Advance, Caution, Event, Finished, Message
+from pixelprior.system.printable import printable
 from pixelprior.system.processes import is_first
+
+
+def show(lines: Iterable[str]) -> None:
+    """Print results to standard output, each on its own line."""
+    if is_first():
+        print("\n".join(map(printable, lines)), flush=True)
 
 
 def say(message: str) -> None:
     """Print a line."""
     if is_first():
-        print(message, file=sys.stderr, flush=True)
+        print(printable(message), file=sys.stderr, flush=True)
 
 
 def warn(message: str) -> None:
@@ -49,7 +57,7 @@ class Terminal:
             say(text)
         elif is_first():
             # The line appears above the bar, which stays the last line.
-            tqdm.write(text, file=sys.stderr)
+            tqdm.write(printable(text), file=sys.stderr)
 
     def _advance(self, event: Advance) -> None:
         if event.job not in self._bars:
@@ -57,10 +65,10 @@ class Terminal:
                 total=event.total,
                 initial=event.done,
                 unit=event.unit,
-                desc=None if event.job == "training" else event.job,
+                desc=None if event.job == "training" else printable(event.job),
                 disable=not is_first(),
             )
         bar = self._bars[event.job]
         if event.note:
-            bar.set_postfix_str(event.note)
+            bar.set_postfix_str(printable(event.note))
         bar.update(event.done - bar.n)

@@ -22,6 +22,7 @@ from jaxtyping import Array, Int
 
 from pixelprior.errors import InputError
 from pixelprior.system.devices import data_mesh, put_batch
+from pixelprior.system.printable import printable
 
 WAIT_SECONDS = 300
 """Longest wait for the first process."""
@@ -233,7 +234,7 @@ def _leave(error: BaseException) -> None:
     who = f"process {jax.process_index()} of {jax.process_count()}"
     if isinstance(error, InputError):
         status = 2
-        print(f"error: {who}: {error}", file=sys.stderr)
+        print(f"error: {who}: {printable(str(error))}", file=sys.stderr)
     else:
         status = 1
         # A lost connection can raise several kinds of errors.

@@ -25,6 +25,7 @@ from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from pixelprior.errors import InputError
 from pixelprior.system.atomic import write_atomically
+from pixelprior.system.leftovers import remove_unfinished_checkpoints
 from pixelprior.system.processes import all_agree, is_first
 from pixelprior.system.reasons import reason_of_system
 from pixelprior.training.quiet import quiet_writers
@@ -226,12 +227,37 @@ class Checkpoints:
         )
         others = sorted(set(self._manager.all_steps()) - {step}, reverse=True)
         for candidate in [step, *others]:
-            parts = self._read(candidate, {part: shapes})
+            parts = self._read(candidate, {part: shapes}, check_shapes=True)
             if parts is not None:
                 return candidate, _as(
                     like, jax.tree.map(_placed, parts[part], nnx.to_pure_dict(like))
                 )
         raise self._none_readable()
+
+    def _check_shapes(self, step: int, part: str, shapes: Any) -> None:
+        """Raise a CheckpointError if a checkpoint has arrays of other shapes.
+
+        Orbax would first make room for the arrays, which may be more than the memory holds.
+        """
+        wanted = _shapes_by_name(shapes)
+
+        def read() -> dict[str, tuple[int, ...]]:
+            with ocp.StandardCheckpointer() as checkpointer:
+                path = self._path.absolute() / str(step) / part
+                return _shapes_by_name(checkpointer.metadata(path).item_metadata.tree)
+
+        _, found = _tried(read)
+        # If this cannot be read, reading the arrays will tell why.
+        if not found:
+            return
+        for name in sorted(found.keys() | wanted.keys()):
+            there, now = (str(shapes.get(name, "none")) for shapes in (found, wanted))
+            if there != now:
+                raise CheckpointError(
+                    f"the checkpoint of step {step} in {self._path} does not fit its config: "
+                    f"{name} has the shape {there} there, and {now} by the config; restore "
+                    "config.json and data.json, or use the version that wrote them"
+                )
 
     def _none_readable(self) -> CheckpointError:
         return CheckpointError(
@@ -239,7 +265,9 @@ class Checkpoints:
             "changed); use the version of the program that wrote them"
         )
 
-    def _read(self, step: int, like: Mapping[str, Any]) -> dict[str, Any] | None:
+    def _read(
+        self, step: int, like: Mapping[str, Any], *, check_shapes: bool = False
+    ) -> dict[str, Any] | None:
         abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, dict(like))
         items = {name: ocp.args.StandardRestore(tree) for name, tree in abstract.items()}
         # Orbax lists checkpoints that are still being written, but cannot read them.
@@ -255,6 +283,10 @@ class Checkpoints:
             return {name: read[name] for name in like}
 
         reason, _ = _tried(verify)
+        if reason is None and check_shapes:
+            # Only of intact files: Orbax prints tracebacks about others.
+            for part, shapes in abstract.items():
+                self._check_shapes(step, part, shapes)
         if reason is None:
             reason, read = _tried(restore)
         if reason is not None:
@@ -329,8 +361,7 @@ class Checkpoints:
                 raise
             if is_first():
                 # It takes space that may be needed.
-                for unfinished in self._path.glob("*.orbax-checkpoint-tmp*"):
-                    shutil.rmtree(unfinished, ignore_errors=True)
+                remove_unfinished_checkpoints(self._path)
             raise self._not_written(reason) from error
 
     def _not_written(self, reason: str) -> CheckpointError:
@@ -346,9 +377,15 @@ class Checkpoints:
 
     def _move_aside(self, what: Path, name: str) -> None:
         aside = self._path.with_name("damaged_checkpoints")
-        aside.mkdir(exist_ok=True)
-        number = len(list(aside.iterdir()))
-        os.replace(what, aside / f"{name}-{number}")
+        try:
+            aside.mkdir(exist_ok=True)
+            number = len(list(aside.iterdir()))
+            os.replace(what, aside / f"{name}-{number}")
+        except OSError as error:
+            raise CheckpointError(
+                f"{what} is damaged and cannot be moved aside ({error.strerror}); copy the run "
+                "folder to a place where you can write"
+            ) from error
 
 
 def copy_averaged(path: Path, step: int, into: Path) -> None:
@@ -406,6 +443,14 @@ def _numbered(like: Any, leaves: Mapping[str, Any] | None) -> Any:
 def _as(like: Any, tree: Any) -> Any:
     """Put a plain tree's leaves into the nodes of the state it was made from."""
     return jax.tree.unflatten(jax.tree.structure(like), jax.tree.leaves(tree))
+
+
+def _shapes_by_name(tree: Any) -> dict[str, tuple[int, ...]]:
+    """Shapes of the arrays of a tree, by their paths with dots between parts."""
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="."): tuple(leaf.shape)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }
 
 
 def _placed(leaf: jax.Array, like: Any) -> jax.Array:

@@ -6,6 +6,7 @@ With several processes, only the first one writes; all have the same values.
 from pathlib import Path
 from typing import Any
 
+from pixelprior.progress import Report, only_warnings
 from pixelprior.system.processes import is_first
 from pixelprior.training.events import EventFile
 from pixelprior.training.metrics import MetricsFile
@@ -20,12 +21,20 @@ class Records:
         folder: the run folder.
         resume_step: step after which the run resumes; later records are dropped.
         wandb: receives the same records; None for none.
+        report: receives a caution if earlier records are damaged.
     """
 
-    def __init__(self, folder: RunFolder, *, resume_step: int, wandb: WandbRun | None = None):
+    def __init__(
+        self,
+        folder: RunFolder,
+        *,
+        resume_step: int,
+        wandb: WandbRun | None = None,
+        report: Report = only_warnings,
+    ):
         self._writes = is_first()
         if self._writes:
-            self._metrics = MetricsFile(folder.metrics, resume_step=resume_step)
+            self._metrics = MetricsFile(folder.metrics, resume_step=resume_step, report=report)
             self._events = EventFile(folder.events, resume_step=resume_step)
         self._wandb = wandb
 

@@ -7,6 +7,7 @@ data_manifest.json  the files of the data set and hashes of their contents, for 
 checkpoints/     weights, averaged weights and optimizer
 damaged_checkpoints/  checkpoints that could not be read
 metrics.jsonl    one record per line
+damaged_metrics.jsonl  lines of it that were no records
 events/          the same records, and the pictures, for TensorBoard
 samples/         pictures made during training
 profile/         traces of steps, if requested
@@ -27,20 +28,20 @@ from typing import Any
 from pixelprior.data.manifest import Manifest, manifest_from_json
 from pixelprior.errors import InputError
 from pixelprior.experiment.differences import ChangedKeys, differences, in_words
+from pixelprior.experiment.kept import kept_config, kept_facts
 from pixelprior.experiment.kinds import Kind, changes_of_kind
-from pixelprior.experiment.schema import (
-    DATA_NEUTRAL,
-    NEUTRAL,
-    complete,
-    complete_data,
-    without_place,
-)
+from pixelprior.experiment.schema import DATA_NEUTRAL, NEUTRAL, without_place
+from pixelprior.json_forms import ANY, Form, Integer, Keys
 from pixelprior.progress import Caution, Message, Report, only_warnings
 from pixelprior.system.atomic import probe_folder, write_atomically
 from pixelprior.system.home import expand_home
+from pixelprior.system.json_file import read_json
+from pixelprior.system.leftovers import remove_leftovers, remove_unfinished_checkpoints
 from pixelprior.system.lock import locked
+from pixelprior.system.own_file import is_own_file
 from pixelprior.system.processes import is_first
 from pixelprior.training.history import History, read_history, write_history
+from pixelprior.training.readable import check_readable
 
 _OF_A_START = (
     "config.json",
@@ -57,6 +58,8 @@ _OF_A_START = (
 
 EVALUATION_FORMAT = 1
 """Format of kept results. Raise it with every change after which reports cannot read older ones."""
+
+_WITH_FORMAT = Keys({"format": Integer()})
 
 
 class RunFolder:
@@ -87,6 +90,7 @@ class RunFolder:
         """Keep a result in ``evaluation/NAME.json``; report a caution if this is not possible."""
         try:
             self.evaluation.mkdir(exist_ok=True)
+            remove_leftovers(self.evaluation)
             kept = {"format": EVALUATION_FORMAT, **result}
             write_atomically(self.evaluation / f"{name}.json", json.dumps(kept, indent=2) + "\n")
         except OSError as error:
@@ -96,17 +100,34 @@ class RunFolder:
                 )
             )
 
-    def kept_evaluation(self, name: str) -> dict[str, Any] | None:
+    def kept_evaluation(
+        self, name: str, form: Form = ANY, report: Report = only_warnings
+    ) -> dict[str, Any] | None:
         """Return the result kept under a name.
 
-        It is None if the result is missing, unreadable or of another format.
+        Args:
+            name: the name.
+            form: the form of the result.
+            report: receives a caution if the result is there and damaged.
+
+        Returns:
+            The result. It is None if it is missing, damaged, of another format or behind a link.
         """
-        try:
-            kept = json.loads((self.evaluation / f"{name}.json").read_text())
-            return kept if kept.pop("format", None) == EVALUATION_FORMAT else None
-        # The file is missing, not JSON, or not a mapping.
-        except (OSError, ValueError, AttributeError, TypeError):
+        path = self.evaluation / f"{name}.json"
+        if not is_own_file(self.path, path):
             return None
+        try:
+            kept = json.loads(path.read_bytes())
+            problem = _WITH_FORMAT.problem(kept, "") or form.problem(kept, "")
+            if problem is None and kept.pop("format") != EVALUATION_FORMAT:
+                return None
+        # The file cannot be read, or is not JSON.
+        except (OSError, ValueError, RecursionError) as error:
+            problem = str(error)
+        if problem is None:
+            return kept
+        report(Caution(f"{path} is damaged and not used ({problem.strip()})"))
+        return None
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -118,6 +139,9 @@ class RunFolder:
         with contextlib.ExitStack() as stack:
             with self.writable():
                 stack.enter_context(locked(self.path))
+            # Only the one writer may remove these.
+            remove_leftovers(self.path)
+            remove_unfinished_checkpoints(self.checkpoints)
             yield
 
     def claim(
@@ -145,6 +169,7 @@ class RunFolder:
                 data, or holds checkpoints without a config. Its contents are then unchanged.
         """
         with self.writable():
+            check_readable(self.checkpoints)
             if self.has_checkpoint:
                 self._check_resumable(config, data)
             elif not is_first() and not self.has_data:
@@ -287,11 +312,11 @@ class RunFolder:
         Raises:
             InputError: if there is no run here, or its config cannot be read.
         """
-        return complete(self._read("config.json"))
+        return kept_config(self._read("config.json"), self.path / "config.json")
 
     def data(self) -> dict[str, Any]:
         """Read the facts about the data that the run's model needs. Raises as `config` does."""
-        return complete_data(self._read("data.json"))
+        return kept_facts(self._read("data.json"), self.path / "data.json")
 
     def manifest(self) -> Manifest | None:
         """Read the list of the files that the run was trained on; None if there is none.
@@ -303,19 +328,14 @@ class RunFolder:
             return None
         return manifest_from_json(self._read(self._manifest.name), str(self._manifest))
 
-    def _read(self, name: str) -> dict[str, Any]:
-        path = self.path / name
-        if not path.is_file():
+    def _read(self, name: str) -> Any:
+        try:
+            return read_json(self.path / name)
+        except FileNotFoundError:
             raise InputError(
                 f"{self.path} is not a run folder: it has no {name}; "
                 "train one with train.py --config=... --workdir=..."
-            )
-        try:
-            return json.loads(path.read_text())
-        except json.JSONDecodeError as error:
-            raise InputError(
-                f"{path} cannot be read as JSON ({error}); restore it from a copy"
-            ) from error
+            ) from None
 
 
 def _data_differences(there: Mapping[str, Any], now: Mapping[str, Any]) -> ChangedKeys:

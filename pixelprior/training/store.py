@@ -212,7 +212,9 @@ class FolderStore(Store):
                 )
             )
         with self._folder.writable():
-            self._records = Records(self._folder, resume_step=step, wandb=self._wandb)
+            self._records = Records(
+                self._folder, resume_step=step, wandb=self._wandb, report=self._report
+            )
         return Start(history.position(step, self._config["batch_size"]), changes, before)
 
     def save(self, state: TrainState) -> None:

@@ -1,5 +1,6 @@
 """Records of a run for Weights & Biases, if requested and installed."""
 
+import re
 import secrets
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -8,6 +9,7 @@ from typing import Any
 
 from pixelprior.errors import InputError
 from pixelprior.system.atomic import write_atomically
+from pixelprior.system.json_file import read_bytes
 from pixelprior.training.run_folder import RunFolder
 
 
@@ -72,9 +74,21 @@ class WandbRun:
 
 
 def _run_id(folder: Path) -> str:
-    """Return the ID that the run was started with, or a new one."""
+    """Return the ID that the run was started with, or a new one.
+
+    Raises:
+        InputError: if the file of the ID is damaged.
+    """
     path = folder / "run_id"
-    if not path.exists():
+    try:
+        found = read_bytes(path)
+    except FileNotFoundError:
         folder.mkdir(exist_ok=True)
         write_atomically(path, secrets.token_hex(4))
-    return path.read_text()
+        found = read_bytes(path)
+    if not re.fullmatch(rb"[\w-]{1,64}", found):
+        raise InputError(
+            f"{path} must hold the ID of a run of Weights & Biases, got {found!r:.80}; delete it "
+            "to start a new run there"
+        )
+    return found.decode()

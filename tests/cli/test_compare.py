@@ -13,7 +13,7 @@ from PIL import Image
 from pixelprior.cli.compare import compare_runs
 from pixelprior.cli.receptive_field import draw_receptive_field
 from pixelprior.errors import InputError
-from pixelprior.experiment import check_config
+from pixelprior.experiment import check_config, complete
 from pixelprior.experiment.recipes import load_recipe
 from pixelprior.runs.compare import Drawn, run_folders
 from pixelprior.runs.load import load_trained
@@ -338,7 +338,7 @@ def test_runs_that_cannot_be_compared(compared, tmp_path):
     data, config = (json.loads((other / name).read_text()) for name in ("data.json", "config.json"))
     (other / "data.json").write_text(json.dumps(data | {"levels": 16}))
     refused("other and pixel_cnn cannot be compared: the levels", ours, other)
-    (other / "config.json").write_text(json.dumps(config | {"task": "tokenizer"}))
+    (other / "config.json").write_text(json.dumps(complete(load_recipe("digits:vqvae"))))
     refused("other is a run of the task 'tokenizer'; only pixel models", ours, other)
     (tmp_path / "file").write_text("here")
     refused("cannot be written .*--out", ours, out=tmp_path / "file" / "out")

@@ -17,6 +17,7 @@ from pixelprior.runs.train import train_run
 from pixelprior.training.checkpoints import Checkpoints
 from tests.cli.calls import jitted
 from tests.plain_training import PLAIN_TRAINING
+from tests.system.leftovers import leftover
 from tests.training.small_configs import DATA
 
 # Real runs, that take minutes to prepare.
@@ -175,7 +176,7 @@ def test_a_copy_is_whole_or_not_there(finished, workdir, tmp_path):
         carry(run, into)
     assert not any(into.parent.iterdir())
     # A killed process leaves its part behind.
-    left_over = into.parent / ".tokenizer.1.unfinished"
+    left_over = into.parent / leftover("tokenizer")
     left_over.mkdir()
     (left_over / "config.json").write_text("{")
     (tmp_path / "aside").rename(averaged)

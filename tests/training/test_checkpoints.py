@@ -174,13 +174,14 @@ def test_what_makes_all_of_them_unreadable_is_not_taken_for_damage(
         other = state(0, layers=5)
         with pytest.raises(CheckpointError, match="none of .* nothing was changed"):
             checkpoints.restore_latest(other)
-        with pytest.raises(CheckpointError, match="none of the checkpoints"):
+        words = r"layer5.kernel has the shape \(3, 6\) there, and none by the config; restore"
+        with pytest.raises(CheckpointError, match=words):
             checkpoints.restore_weights(2, other.weights, averaged=True)
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
     assert [w.split(" in ")[0] for w in warnings] == [
         "the checkpoint of step 2",
         "the checkpoint of step 1",
-    ] * 2
+    ]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"validation_loss": "x"}'])

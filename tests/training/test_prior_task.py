@@ -14,7 +14,7 @@ from flax import nnx
 from pixelprior.data import CodeFacts, write_codes
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
-from pixelprior.runs.load import _rebuild
+from pixelprior.runs.rebuild import rebuild
 from pixelprior.system.devices import data_mesh, put_batch, replicated
 from pixelprior.tokenizers import VQVAE
 from pixelprior.tokenizers.vector_quantizer import VectorQuantizer
@@ -273,7 +273,7 @@ def test_what_loading_needs_is_described(codes):
         assert counts == [np.bincount(level.ravel(), minlength=grid.levels).tolist()]
     # From the description, as JSON, the same prior is built again.
     config = json.loads(json.dumps(task.config))
-    graph, shapes = nnx.split(nnx.eval_shape(lambda: _rebuild(config, described)))
+    graph, shapes = nnx.split(nnx.eval_shape(lambda: rebuild(config, described)))
     ours, our_shapes = nnx.split(nnx.eval_shape(task.make))
     assert graph == ours and shapes == our_shapes
     assert task.title == "codes of pictures (top 1x2x1 of 3, bottom 2x4x1 of 5)"

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
+from tests.system.leftovers import leftover
 from tests.training.restarts import (
     assert_same_end,
     kill,
@@ -79,7 +80,7 @@ def test_a_prior_that_is_killed_before_it_trains(
     wait_for(lambda: any(workdir.glob(".tokenizer.*")) or (workdir / "data.json").exists(), process)
     kill(process)
     # What a kill in the middle of that leaves behind, wherever that one came.
-    left_over = workdir / ".tokenizer.1.unfinished"
+    left_over = workdir / leftover("tokenizer")
     left_over.mkdir()
     shutil.copy(copy / "config.json", left_over)
     shutil.rmtree(workdir / "tokenizer", ignore_errors=True)

@@ -1,12 +1,31 @@
 """A run folder: who may use it, and what is said when its files are not what they should be."""
 
+import json
+
 import pytest
 
+from pixelprior.data.dataset import SPLITS
 from pixelprior.errors import InputError
+from pixelprior.experiment import complete
+from pixelprior.experiment.recipes import load_recipe
 from pixelprior.training.run_folder import RunFolder
 
-CONFIG = {"seed": 0, "image_size": (0, 0), "rate": 0.5, "model": {"name": "m", "features": 4}}
-DATA = {"shape": (2, 2, 1), "class_names": ("a", "b"), "splits": {"train": {"images": 9}}}
+CONFIG = complete(load_recipe("digits"))
+MODEL = CONFIG["model"]
+DATA = {
+    "name": "digits",
+    "shape": (2, 2, 1),
+    "levels": 17,
+    "native_levels": 17,
+    "symbols": dict.fromkeys(SPLITS, "17 levels"),
+    "class_names": ("a", "b"),
+    "splits": {split: {"description": "some", "images": 9} for split in SPLITS},
+    "note": "",
+}
+
+
+def more_images(num):
+    return DATA["splits"] | {"train": {"description": "some", "images": num}}
 
 
 def contents(folder):
@@ -16,7 +35,7 @@ def contents(folder):
 def test_a_new_folder_is_made_and_can_be_claimed_again(tmp_path):
     folder = RunFolder(tmp_path / "some" / "run")
     folder.claim(CONFIG, DATA)
-    assert folder.config() == CONFIG | {"image_size": [0, 0]}
+    assert folder.config() == json.loads(json.dumps(CONFIG))
     added = {"reading": 1, "contents": ""}
     assert folder.data() == DATA | {"shape": [2, 2, 1], "class_names": ["a", "b"]} | added
     before = contents(tmp_path)
@@ -41,14 +60,13 @@ def begun(path):
     [
         (CONFIG | {"seed": 1}, DATA, "another run (seed: 0 there, 1 now)"),
         (
-            CONFIG | {"image_size": (0, 8), "model": {"name": "m", "features": 8, "extra": 1}},
+            CONFIG | {"image_size": (0, 8), "model": MODEL | {"num_layers": 8, "extra": 1}},
             DATA,
             "(image_size: [0, 0] there, [0, 8] now; model.extra: 'nothing' there, 1 now; "
-            "model.features: 4 there, 8 now)",
+            f"model.num_layers: {MODEL['num_layers']} there, 8 now)",
         ),
-        ({"seed": 0}, DATA, "rate: 0.5 there, 'nothing' now"),
         (CONFIG | {"seed": 1, "flip": True}, DATA, "another run (seed: 0 there, 1 now)"),
-        (CONFIG, DATA | {"splits": {"train": {"images": 10}}}, "splits.train.images: 9 there, 10"),
+        (CONFIG, DATA | {"splits": more_images(10)}, "splits.train.images: 9 there, 10"),
         (CONFIG, DATA | {"class_names": ("a", "b", "c")}, "class_names: ['a', 'b'] there"),
     ],
 )
@@ -65,15 +83,15 @@ def test_changes_to_the_schedule_are_recorded_with_their_step(tmp_path):
     folder = begun(tmp_path / "run")
     changed = CONFIG | {"flip": True, "log_every": 5, "model": CONFIG["model"] | {"remat": True}}
     folder.claim(changed, DATA)
-    assert folder.config()["seed"] == 0 and "flip" not in folder.config()
-    assert folder.changes(changed) == {"flip": (None, True)}
+    assert folder.config()["flip"] is False
+    assert folder.changes(changed) == {"flip": (False, True)}
     history, changes = folder.resume(changed, 3)
-    assert changes == {"flip": (None, True)}
-    assert folder.config() == changed | {"image_size": [0, 0]}
+    assert changes == {"flip": (False, True)}
+    assert folder.config() == json.loads(json.dumps(changed))
     assert history.entries == folder.history().entries
     assert [(e["step"], e["changes"]) for e in history.entries] == [
         (0, {}),
-        (3, {"flip": [None, True]}),
+        (3, {"flip": [False, True]}),
     ]
     # Again, with the same config: nothing has changed since.
     assert folder.resume(changed, 3)[1] == {}
@@ -175,9 +193,12 @@ def test_results_are_kept(tmp_path):
     folder.keep_evaluation("test", {"nats": 1.5})
     assert folder.kept_evaluation("test") == {"nats": 1.5}
     # What is damaged, or of another version, is as good as nothing.
-    path = tmp_path / "evaluation" / "test.json"
-    for text in ("{", "[]", "3", '{"nats": 1.5}', '{"format": 0, "nats": 1.5}'):
+    path, events = tmp_path / "evaluation" / "test.json", []
+    for text in ("{", "[]", "3", '{"nats": 1.5}', '{"format": null}', "[" * 10**5, ""):
         path.write_text(text)
-        assert folder.kept_evaluation("test") is None
+        assert folder.kept_evaluation("test", report=events.append) is None
+        assert f"{path} is damaged and not used" in events.pop().text
+    path.write_text('{"format": 0, "nats": 1.5}')
+    assert folder.kept_evaluation("test", report=events.append) is None and not events
     with pytest.warns(match="nothing is kept there"):
         RunFolder("/dev/null").keep_evaluation("test", {})

@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from pixelprior.cli.tables.cost import cost_lines
 from pixelprior.cli.tables.evaluation import HEADINGS, measured_by, quality_rows, samples_table
 from pixelprior.figures.charts import histogram, line_chart, style
 from pixelprior.runs.compare import HEADLINES, ComparedRun
+from pixelprior.system.printable import html_text
 
 STYLESHEET = Path(__file__).with_name("report.css")
 
@@ -31,7 +31,7 @@ SHADES_OF = ("real images", "samples")
 
 def render(
     groups: Sequence[Sequence[ComparedRun]],
-    pictures: Mapping[str, Mapping[str, Path]],
+    pictures: Mapping[str, Mapping[str, bytes]],
     problems: Mapping[str, str],
     split: str,
 ) -> str:
@@ -39,14 +39,15 @@ def render(
 
     Args:
         groups: groups of comparable runs, the best run first in each group.
-        pictures: PNG files of each run: the name of the run, the kind of picture, the file.
+        pictures: PNG files of each run: the name of the run, the kind of picture, the content.
         problems: the reason for each run that could not be read, by name.
         split: "test" or "validation".
     """
     body = [_group(group, pictures, split) for group in groups]
     if problems:
         rows = "".join(
-            f"<li><b>{escape(name)}</b>: {escape(reason)}</li>" for name, reason in problems.items()
+            f"<li><b>{html_text(name)}</b>: {html_text(reason)}</li>"
+            for name, reason in problems.items()
         )
         body.append(f"<section><h2>Left out</h2><ul>{rows}</ul></section>")
     apart = (
@@ -64,7 +65,7 @@ def render(
 
 
 def _group(
-    runs: Sequence[ComparedRun], pictures: Mapping[str, Mapping[str, Path]], split: str
+    runs: Sequence[ComparedRun], pictures: Mapping[str, Mapping[str, bytes]], split: str
 ) -> str:
     task, name, shape, symbols, description, _ = runs[0].group
     size = "x".join(map(str, shape))
@@ -73,10 +74,10 @@ def _group(
     measured = runs[0].measured
     articles = "".join(_run(run, pictures[run.name]) for run in runs)
     return (
-        f"<section><h2>{kinds[task]}: {escape(name)}</h2>"
-        f"<p>{size}, {escape(symbols)}; {split} split ({escape(description)}), "
+        f"<section><h2>{kinds[task]}: {html_text(name)}</h2>"
+        f"<p>{size}, {html_text(symbols)}; {split} split ({html_text(description)}), "
         f"{measured['num_images']:,} images"
-        + (f". {escape(note)}" if note else "")
+        + (f". {html_text(note)}" if note else "")
         + f"</p>{_table(runs)}{_curves(runs)}{_samples_table(runs, split)}"
         f"<div class='runs'>{articles}</div></section>"
     )
@@ -84,7 +85,7 @@ def _group(
 
 def _rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Render a table of HTML cells. It scrolls by itself on a narrow page."""
-    titles = "".join(f"<th>{escape(title)}</th>" for title in head)
+    titles = "".join(f"<th>{html_text(title)}</th>" for title in head)
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
     return f'<div class="wide"><table><tr>{titles}</tr>{body}</table></div>'
 
@@ -94,7 +95,7 @@ def _key(name: str, number: int) -> str:
     colour, dashes = style(number)
     return (
         f'<svg class="key" viewBox="0 0 28 10"><line x1="0" x2="28" y1="5" y2="5" '
-        f'style="stroke:{colour}" stroke-dasharray="{dashes}"/></svg>{escape(name)}'
+        f'style="stroke:{colour}" stroke-dasharray="{dashes}"/></svg>{html_text(name)}'
     )
 
 
@@ -114,7 +115,7 @@ def _table(runs: Sequence[ComparedRun]) -> str:
         rows.append(
             [
                 _key(run.name, number),
-                escape(_model(run)),
+                html_text(_model(run)),
                 *_headline(measured, run.task),
                 steps,
                 f"{training.minutes:.1f}",
@@ -186,20 +187,20 @@ def _samples_table(runs: Sequence[ComparedRun], split: str) -> str:
     parts = []
     for network, judged in by_network.items():
         rows = [
-            [escape(f"{run.name}: {name}"), *(f"{value:.4g}" for value in figures)]
+            [html_text(f"{run.name}: {name}"), *(f"{value:.4g}" for value in figures)]
             for run in judged
             if run.samples is not None
             for name, figures in quality_rows(run.samples, split)
         ]
-        parts.append(f"<h3>Samples, {escape(network)}</h3>{_rows(['', *HEADINGS], rows)}")
+        parts.append(f"<h3>Samples, {html_text(network)}</h3>{_rows(['', *HEADINGS], rows)}")
     return "".join(parts)
 
 
-def _run(run: ComparedRun, pictures: Mapping[str, Path]) -> str:
+def _run(run: ComparedRun, pictures: Mapping[str, bytes]) -> str:
     parts = [
-        f"<figure class='picture {kind}'><img alt='{escape(CAPTIONS[kind])}' src='{_data(path)}'>"
-        f"<figcaption>{escape(CAPTIONS[kind])}</figcaption></figure>"
-        for kind, path in pictures.items()
+        f"<figure class='picture {kind}'><img alt='{html_text(CAPTIONS[kind])}' src='{_data(png)}'>"
+        f"<figcaption>{html_text(CAPTIONS[kind])}</figcaption></figure>"
+        for kind, png in pictures.items()
     ]
     for name, level in run.measured.get("levels", {}).items():
         if "counts" in level:
@@ -217,35 +218,32 @@ def _run(run: ComparedRun, pictures: Mapping[str, Path]) -> str:
     if run.samples is not None:
         parts += [f"<figure>{chart}</figure>" for chart in _histograms(run.samples["statistics"])]
         parts.append(_keys(SHADES_OF))
-        words = "\n".join(samples_table(run.samples, run.measured["split"]))
+        words = "\n".join(map(html_text, samples_table(run.samples, run.measured["split"])))
         parts.append(
             "<details><summary>Sample quality</summary>"
-            f"<div class='wide'><pre>{escape(words)}</pre></div></details>"
+            f"<div class='wide'><pre>{words}</pre></div></details>"
         )
     if run.cost is not None:
-        rows = [[escape(words), escape(value)] for words, value in cost_lines(run.cost)]
+        rows = [[html_text(words), html_text(value)] for words, value in cost_lines(run.cost)]
         parts.append(f"<details><summary>Cost</summary>{_rows(['', ''], rows)}</details>")
     return (
-        f"<article><h3>{escape(run.name)}</h3><p>{escape(_model(run))}, "
-        f"{escape(run.measured['weights'])}</p>{''.join(parts)}</article>"
+        f"<article><h3>{html_text(run.name)}</h3><p>{html_text(_model(run))}, "
+        f"{html_text(run.measured['weights'])}</p>{''.join(parts)}</article>"
     )
 
 
 def _histograms(statistics: Mapping[str, Any]) -> list[str]:
     """Draw how often each shade occurs in real images and in samples, for each channel."""
     samples, real = statistics["samples"]["histogram"], statistics["real"]["histogram"]
-    channels = ("grey",) if len(samples) == 1 else ("red", "green", "blue")
+    channels = ("red", "green", "blue") if len(samples) == 3 else ("grey", *map(str, range(99)))
     return [
         line_chart(
-            {
-                name: list(enumerate(shares[number]))
-                for name, shares in zip(SHADES_OF, (real, samples), strict=True)
-            },
+            {name: list(enumerate(shares)) for name, shares in zip(SHADES_OF, both, strict=True)},
             f"shade of {channel}",
             "share of pixels",
             whole=True,
         )
-        for number, channel in enumerate(channels)
+        for channel, *both in zip(channels, real, samples, strict=False)
     ]
 
 
@@ -253,5 +251,5 @@ def _maybe(value: float | None) -> str:
     return "-" if value is None else in_short(value)
 
 
-def _data(path: Path) -> str:
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+def _data(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode()

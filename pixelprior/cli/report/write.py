@@ -12,6 +12,7 @@ from pixelprior.cli.report.page import render
 from pixelprior.cli.results import make_folder
 from pixelprior.errors import InputError
 from pixelprior.experiment import SAME_PLACE, Place
+from pixelprior.figures.kept_png import kept_png
 from pixelprior.progress import Report
 from pixelprior.runs.compare import ComparedRun, gather, run_folders
 from pixelprior.runs.kept_pictures import kept_pictures
@@ -53,7 +54,7 @@ def write_report(
     folders = run_folders(workdirs, unfinished=True, report=report)
     make_folder(out, out, "give another folder with --report")
     runs: list[ComparedRun] = []
-    pictures: dict[str, Mapping[str, Path]] = {}
+    pictures: dict[str, Mapping[str, bytes]] = {}
     problems: dict[str, str] = {}
     for number, (name, folder) in enumerate(folders.items(), 1):
         say(f"{name}, run {number} of {len(folders)}")
@@ -81,11 +82,13 @@ def write_report(
     return result
 
 
-def _pictures(run: Run, compared: ComparedRun, report: Report) -> Mapping[str, Path]:
+def _pictures(run: Run, compared: ComparedRun, report: Report) -> Mapping[str, bytes]:
     """Draw the pictures of a run; add the kept one of its samples nearest to training images."""
-    nearest = compared.folder / "evaluation" / "nearest.png"
-    judged = compared.samples is not None and nearest.is_file()
-    return kept_pictures(run, report) | ({"nearest": nearest} if judged else {})
+    drawn = kept_pictures(run, report)
+    nearest = kept_png(compared.folder, compared.folder / "evaluation" / "nearest.png")
+    if compared.samples is None or nearest is None:
+        return drawn
+    return drawn | {"nearest": nearest}
 
 
 def _as_json(run: ComparedRun) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from pixelprior.evaluation.comparison import Row, ranked
+from pixelprior.system.printable import printable
 
 
 def comparison_table(rows: Sequence[Row], split: str) -> list[str]:
@@ -21,7 +22,8 @@ def comparison_table(rows: Sequence[Row], split: str) -> list[str]:
 
 def comparison_markdown(rows: Sequence[Row], split: str) -> list[str]:
     """Format the same table in Markdown."""
-    head, *body = ("| " + " | ".join(cells) + " |" for cells in _cells(rows, split))
+    lines = [[cell.replace("|", r"\|") for cell in cells] for cells in _cells(rows, split)]
+    head, *body = ("| " + " | ".join(cells) + " |" for cells in lines)
     return [head, "| --- | --- |" + " ---: |" * (len(_cells([], split)[0]) - 2), *body]
 
 
@@ -45,7 +47,7 @@ def _row_cells(row: Row) -> list[str]:
     training = row.training
     whole = training.steps >= row.num_steps
     return [
-        row.run,
+        printable(row.run),
         row.model,
         f"{row.parameters:,}",
         f"{training.steps}" if whole else f"{training.steps} of {row.num_steps}",

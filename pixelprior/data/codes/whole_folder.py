@@ -7,15 +7,14 @@ import contextlib
 import errno
 import itertools
 import os
-import platform
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pixelprior.data.errors import DataError
 from pixelprior.system.atomic import sync
+from pixelprior.system.leftovers import SUFFIX, mark, remove_leftovers
 
-_SUFFIX = ".unfinished"
 _IN_THE_WAY = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)  # the last: a link to a folder
 
 
@@ -44,34 +43,17 @@ def workplace(folder: Path) -> Iterator[Path]:
     Raises:
         DataError: if the workplace cannot be created.
     """
-    # The name contains the host, because hosts may share the disk but not process numbers.
-    prefix = f".{folder.name}.{platform.node()}."
-    work = folder.with_name(f"{prefix}{os.getpid()}{_SUFFIX}")
+    work = folder.with_name(f".{folder.name}.{mark()}{SUFFIX}")
     with writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        for path in folder.parent.iterdir():
-            if path.name.startswith(prefix) and path.name.endswith(_SUFFIX):
-                process = path.name[len(prefix) : -len(_SUFFIX)]
-                if process.isdecimal() and not _is_another_living(int(process)):
-                    shutil.rmtree(path, ignore_errors=True)
+        remove_leftovers(folder.parent)
+        # After a container restarts, this process may have the number of a killed one.
+        shutil.rmtree(work, ignore_errors=True)
         work.mkdir()
     try:
         yield work
     finally:
         shutil.rmtree(work, ignore_errors=True)
-
-
-def _is_another_living(process: int) -> bool:
-    # After a container restarts, this process may have the number of a killed one.
-    if process == os.getpid():
-        return False
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        pass  # it belongs to another user, so it is alive
-    return True
 
 
 def publish(new: Path, folder: Path, is_as_good: Callable[[], bool]) -> None:

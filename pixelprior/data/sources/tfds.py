@@ -120,7 +120,7 @@ def _find(name: str, data_dir: str | os.PathLike[str] | None) -> "DatasetBuilder
     if "array_record" not in {kind.value for kind in builder.info.available_file_formats()}:
         raise DataError(
             f"{name} in {folder} is prepared in another format than array_record; prepare it in "
-            f"another folder, and give that as data_dir:\n{_prepare_command(name, 'NEW_FOLDER')}"
+            f"another folder, and give that as data_dir: {_prepare_command(name, 'NEW_FOLDER')}"
         )
     return builder
 
@@ -133,7 +133,7 @@ def _not_found(name: str, folder: Path) -> DataError:
     if name.split("/")[0].split(":")[0] in known:
         return DataError(
             f"the data set {name} is not in {folder}; give its folder with --data_dir or "
-            "TFDS_DATA_DIR, or prepare it there once, which downloads it:\n"
+            "TFDS_DATA_DIR, or prepare it there once, which downloads it: "
             f"{_prepare_command(name, str(folder))}"
         )
     close = difflib.get_close_matches(name, ["digits", *known], n=3)
@@ -148,7 +148,7 @@ def _not_found(name: str, folder: Path) -> DataError:
 
 def _prepare_command(name: str, folder: str) -> str:
     return (
-        '    python -c "import tensorflow_datasets as tfds; '
+        'python -c "import tensorflow_datasets as tfds; '
         f"tfds.builder({name!r}, data_dir={folder!r})"
         ".download_and_prepare(file_format='array_record')\""
     )

@@ -11,9 +11,9 @@ from safetensors import SafetensorError, safe_open
 
 from pixelprior.data.pictures.pixel_range import PixelRange
 from pixelprior.errors import InputError
-from pixelprior.experiment import check_config, complete
-from pixelprior.experiment.facts import check_facts
-from pixelprior.experiment.schema import check_complete, complete_data
+from pixelprior.experiment import complete
+from pixelprior.experiment.kept import check_together, kept_config, kept_facts
+from pixelprior.experiment.schema import complete_data
 from pixelprior.runs.fingerprint import fingerprint_of
 from pixelprior.runs.one_file.layout import DTYPES, FORMAT, FORMAT_KEY, SCALE
 from pixelprior.runs.one_file.quantise import is_kernel
@@ -173,13 +173,9 @@ def _shapes_of(
         InputError: if config and data do not describe a model, or one that is too large.
     """
     try:
-        check_complete(config, data, name)
-        check_config(config)
-        if config["task"] == "compare":
+        if config.get("task") == "compare":
             raise InputError("its task is a list of runs")
-        check_facts(data, name)
-        if config.get("levels", data["levels"]) != data["levels"]:
-            raise InputError("config and data differ in levels")
+        check_together(kept_config(config, Path("config")), kept_facts(data, Path("data")), Path())
         num_weights = sum(values.size for values in stored.values())
         for key in _SIZES:
             _check_sizes(config.get(key), key, max(num_weights, FEWEST))
