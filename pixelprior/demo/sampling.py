@@ -8,7 +8,7 @@ import streamlit as st
 import pixelprior as pp
 from pixelprior.demo.cached import trained_run
 from pixelprior.demo.controls import adapted, in_words, request_controls
-from pixelprior.demo.runs import find_runs
+from pixelprior.demo.runs import all_runs
 from pixelprior.demo.shown import button_and_picture
 from pixelprior.runs.samples import Request, class_columns, samples_of
 
@@ -33,7 +33,7 @@ def sample(root: Path, run: str, trained: pp.Run) -> None:
 
 def compare(root: Path, run: str, trained: pp.Run) -> None:
     """Draw samples of two runs with the same settings, side by side."""
-    others = [name for name in find_runs(root) if name != run]
+    others = [name for name in all_runs(root) if name != run]
     if not others:
         st.info("There is no other run to compare with. A second trained run will appear here.")
         return

@@ -342,12 +342,16 @@ def test_with_nothing_trained_it_trains_digits(opened, tmp_path):
     try:
         page = opened(server.url)
         expect(page.get_by_text("There is no trained run in")).to_be_visible()
+        # Until then, there are the models that come with the package.
+        expect(page.get_by_text("bundled model digits (averaged weights of")).to_be_visible()
         page.get_by_role("button", name="Train digits").click()
         expect(page.get_by_text(re.compile(r"step [1-9]\d*, \d\.\d\d bits/dim"))).to_be_visible()
         page.get_by_role("button", name="Stop training").click()
         # It has saved what there was, so there is a run to draw from, and to go on with.
         expect(page.get_by_role("button", name="Draw", exact=True)).to_be_visible()
         expect(page.get_by_role("button", name="Train digits")).to_be_visible()
+        expect(page.get_by_text("pixel model of digits, 8x8x1; averaged")).to_be_visible()
+        settled(page)
         assert draw(page)[1]["run"] == "digits"
     finally:
         server.stop()
