@@ -39,23 +39,15 @@ def test_an_evaluation(name, request, tmp_path, script, two_devices, three_devic
             assert several["levels"][level].get("counts") == values.get("counts")
 
 
-def test_the_same_images_and_their_judgement(digits, tmp_path, script, three_devices):
-    results, pictures = [], []
+def test_a_file_of_images(digits, tmp_path, script, three_devices):
+    pictures = []
     for number, run in enumerate((script, three_devices)):
-        file, out = tmp_path / f"{number}.json", tmp_path / f"{number}.npz"
+        out = tmp_path / f"{number}.npz"
         said = run("sample", f"--workdir={digits}", f"--out={out}", "--num=65", "--batch_size=10")
-        assert said.status == 0, said.errors
-        flags = ("--nobaselines", f"--samples={out}", f"--json={file}")
-        said = run("evaluate", f"--workdir={digits}", *flags)
         assert said.status == 0, said.errors
         with np.load(out) as kept:
             pictures.append(kept["images"])
-        results.append(json.loads(file.read_text())["samples"])
     np.testing.assert_array_equal(*pictures)
-    one, three = results
-    for key, value in one.items():
-        if isinstance(value, float):
-            np.testing.assert_allclose(three[key], value, rtol=1e-4, err_msg=key)
 
 
 def test_a_comparison_and_a_cost(digits, tmp_path, three_devices):
