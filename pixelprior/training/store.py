@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -207,8 +206,10 @@ class MemoryStore(Store):
         """See `Store.save`."""
         loss = float("inf") if validation_loss is None else validation_loss
         if self._kept is None or loss < self._lowest:
-            # A copy, since the next step takes over the buffers of the state.
-            self._kept = int(state.step), jax.tree.map(jnp.copy, state.averaged)
+            # A copy, since the next step takes over the buffers of the state. On the host, because
+            # a copy on the devices would compile a program for each shape.
+            self._kept = int(state.step), jax.tree.map(np.array, state.averaged)
+            self._places = jax.tree.map(lambda x: x.sharding, state.averaged)
             self._lowest = loss
 
     def wait(self) -> None:
@@ -217,7 +218,8 @@ class MemoryStore(Store):
     def best(self, like: Any) -> tuple[int, Any]:
         """See `Store.best`."""
         assert self._kept is not None
-        return self._kept
+        step, weights = self._kept
+        return step, jax.device_put(weights, self._places)
 
     def write(self, step: int, **values: Any) -> None:
         """See `Store.write`."""
