@@ -210,8 +210,8 @@ def _wait_for(host: str, port: int) -> None:
             stranger_since = stranger_since or time.monotonic()
             if time.monotonic() > stranger_since + ANSWER_SECONDS:
                 raise InputError(
-                    f"something answers at {host}:{port}, but not as the first process does; "
-                    "give the port of the first process, or another free port to all"
+                    f"another service answers at {host}:{port}, not the first process; give "
+                    "another port in --coordinator to all processes"
                 )
             time.sleep(0.2)
         except (OSError, OverflowError) as error:

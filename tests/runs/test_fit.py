@@ -144,7 +144,9 @@ def test_in_threads(in_memory, stripes, tmp_path):
     for run in runs:
         chex.assert_trees_all_equal(weights(run.model), weights(in_memory[0].model))
     # Once in a process, however many trainings it has.
-    said = [event.text for event in events if isinstance(event, Message) and "thread" in event.text]
+    said = [
+        event.text for event in events if isinstance(event, Message) and "in a thread" in event.text
+    ]
     assert len(said) <= 1
 
 
@@ -179,7 +181,7 @@ except KeyboardInterrupt:
     print("interrupted")
 for thread in threads:
     thread.join()
-words = [event.text for event in said if "thread" in getattr(event, "text", "")]
+words = [event.text for event in said if "in a thread" in getattr(event, "text", "")]
 print(len(runs), *(run.metrics[-1]["step"] for run in runs))
 print(*words, sep="\\n")
 """

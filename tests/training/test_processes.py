@@ -163,7 +163,7 @@ class Stranger:
 def test_something_else_at_the_port_is_refused(answer, monkeypatch):
     monkeypatch.setattr(processes, "ANSWER_SECONDS", 0)
     with contextlib.closing(Stranger(answer)) as stranger:
-        words = rf"something answers at localhost:{stranger.port}, but not as the first process"
+        words = rf"another service answers at localhost:{stranger.port}, not the first process"
         with (
             pytest.raises(InputError, match=words),
             processes.joined(f"localhost:{stranger.port}", 2, 1),
