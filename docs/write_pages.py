@@ -27,6 +27,10 @@ SUBJECTS = {
         "A refused command changes nothing in a run folder. A failed run keeps its last good "
         "checkpoint.",
     ),
+    "Exported files": (
+        "runs/one_file/ runs/source.py runs/hub.py",
+        "See [one file, bundled models](export.md).",
+    ),
     "Commands and flags": (
         "cli/ runs/ figures/outputs.py",
         "No file was overwritten. `--help` lists the flags, and `pixelprior configs` the recipes.",
@@ -134,8 +138,8 @@ def cards_page() -> str:
         "docs/write_pages.py` writes it from the configs. For all of them:",
         "",
         "- **Use**: research and teaching. A model draws images like its training images and "
-        "measures their probability. No weights are included. Whoever trains a model is "
-        "responsible for its data.",
+        "measures their probability. [Bundled models](export.md#bundled-models) are the ones with "
+        "weights. Whoever trains a model is responsible for its data.",
         "- **Limits**: a model covers one data set, at one size and number of values per symbol. "
         "It repeats the biases of its data, also for pictures of faces. It may repeat training "
         "images: `evaluate.py --num_samples=1000` counts copies.",
@@ -143,7 +147,7 @@ def cards_page() -> str:
         "checkpoint. Other values were not measured. `evaluate.py --workdir=RUN` measures your "
         "run.",
         "",
-        "A card of your own run: copy one, and fill in what `evaluate.py` prints.",
+        "A card of your own run: `pixelprior export RUN -o model.safetensors --card` writes it.",
     ]
     for recipe, module in recipes().items():
         title, *about = _paragraphs(module.__doc__ or "")

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pixelprior.verbs.codes import decode, encode, reconstruct
     from pixelprior.verbs.distribution import log_prob, sample, sample_rows
     from pixelprior.verbs.evaluate import evaluate
+    from pixelprior.verbs.export import export
     from pixelprior.verbs.show import show
 
 _MODULES = {
@@ -66,6 +67,7 @@ _MODULES = {
     "decode": "pixelprior.verbs.codes",
     "encode": "pixelprior.verbs.codes",
     "evaluate": "pixelprior.verbs.evaluate",
+    "export": "pixelprior.verbs.export",
     "fit": "pixelprior.runs.fit",
     "load": "pixelprior.runs.load",
     "load_trained": "pixelprior.runs.load",
@@ -104,6 +106,7 @@ __all__ = [
     "decode",
     "encode",
     "evaluate",
+    "export",
     "fit",
     "load",
     "load_trained",

@@ -4,8 +4,13 @@
   pixelprior train      train a model, a tokenizer or a prior, or resume one
   pixelprior sample     draw images from a run, or complete and reconstruct images
   pixelprior evaluate   measure a run, or compare several
+  pixelprior export     write a run to one file
 
-For a first picture:
+For a first picture, from a model that comes with the package:
+
+  pixelprior sample --workdir=mnist --out=samples.png
+
+For a model of your own:
 
   pixelprior train --config=digits --workdir=runs/digits
   pixelprior sample --workdir=runs/digits --out=samples.png
@@ -19,7 +24,7 @@ import sys
 
 from pixelprior.experiment.recipes import all_variants, recipes
 
-SCRIPTS = ("train", "sample", "evaluate")
+SCRIPTS = ("train", "sample", "evaluate", "export")
 
 
 def main() -> None:

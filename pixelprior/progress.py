@@ -5,11 +5,13 @@ turns events into lines and bars. A notebook may ignore them.
 """
 
 import warnings
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Float
+
+_Stage = TypeVar("_Stage")
 
 
 class Message(NamedTuple):
@@ -64,6 +66,22 @@ class Picture(NamedTuple):
 
 Event = Message | Caution | Advance | Finished | Record | Picture
 Report = Callable[[Event], None]
+
+
+Watch = Callable[[], None]
+"""Function called often in work that may be ended early. It raises an exception to end the work."""
+
+
+def go_on() -> None:
+    """Let the work go on, as a `Watch`."""
+
+
+def last_of(stages: Iterable[_Stage], watch: Watch) -> _Stage:
+    """Return the last of at least one stage of some work; call ``watch`` after each stage."""
+    for stage in stages:
+        last = stage
+        watch()
+    return last
 
 
 def only_warnings(event: Event) -> None:

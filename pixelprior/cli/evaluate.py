@@ -27,7 +27,9 @@ from pixelprior.system.home import expand_home
 
 FLAGS = Flags()
 
-_WORKDIR = FLAGS.path("workdir", None, "The run folder to measure.")
+_WORKDIR = FLAGS.path(
+    "workdir", None, "The run to measure: a folder, an exported file or a bundled model."
+)
 _DATA = FLAGS.path("data", None, "Folder or .npz file of the data set, if it has moved.")
 _DATA_DIR = FLAGS.path("data_dir", None, "Folder of TensorFlow Datasets, if it has moved.")
 _SPLIT = FLAGS.choice("split", "test", ["test", "validation"], "Split to measure.")
@@ -140,7 +142,7 @@ def main(folders: Sequence[str]) -> None:
             "compare follow --compare"
         )
     if workdir is None:
-        raise InputError("--workdir must be given: the folder of the run to measure")
+        raise InputError("--workdir must be given: the folder or the file of the run to measure")
     if _COST.value:
         measure_cost(workdir, json_file=_JSON.value, place=place)
         return

@@ -34,7 +34,7 @@ def evaluate_run(
     """Measure a run, print tables, and keep the results in the run folder.
 
     Args:
-        workdir: the run folder.
+        workdir: the run folder, or another place of a run that `load_trained` accepts.
         split: "test" or "validation".
         json_file: the file for the results as JSON, or None.
         batch_size: the number of images to measure at once.
@@ -60,8 +60,7 @@ def evaluate_run(
     run = load_trained(
         workdir, checkpoint=checkpoint, averaged=averaged, **place._asdict(), report=report
     )
-    folder = run.folder
-    assert folder is not None  # the run was loaded from a folder
+    folder = run.folder  # None for a run from a file, whose results are not kept
     evaluation = prepare(
         run,
         split=split,
@@ -74,23 +73,24 @@ def evaluate_run(
         report=report,
     )
     result, values = evaluation.on_split()
-    folder.keep_evaluation(split, result, report)
+    if folder is not None:
+        folder.keep_evaluation(split, result, report)
     if per_image is not None:
         save_arrays(Path(per_image), values)
         say(f"values of each image in {per_image}")
     print("\n".join(evaluation_table(result)), flush=True)
     judged = evaluation.of_samples()
     if judged is not None:
-        if judged.nearest is not None:
-            picture = folder.evaluation / "nearest.png"
-            if samples is not None:
-                picture = Path(samples).with_suffix(".nearest.png")
+        picture = None if folder is None else folder.evaluation / "nearest.png"
+        if samples is not None:
+            picture = Path(samples).with_suffix(".nearest.png")
+        if judged.nearest is not None and picture is not None:
             rows = judged.nearest.astype(np.int32)
             save_grid(rows.reshape(-1, *rows.shape[2:]), 256, picture, columns=rows.shape[1])
             say(f"the samples nearest to training images, above those, in {picture}")
         result["samples"] = judged.result
         # A file can hold samples of another run, so reports do not show them.
-        if samples is None:
+        if samples is None and folder is not None:
             kept = {
                 "weights": run.provenance,
                 "contents": run.data["contents"],

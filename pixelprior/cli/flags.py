@@ -28,8 +28,10 @@ class Flags:
         self._values = flags.FlagValues()
 
     def __iter__(self) -> Iterator[str]:
-        """Iterate over the names, without the keys of a config."""
-        return (name for name in self._values if "." not in name)
+        """Iterate over the names, without short names and the keys of a config."""
+        return (
+            name for name in self._values if self._values[name].name == name and "." not in name
+        )
 
     def __contains__(self, name: str) -> bool:
         """Return True if there is a flag with this name."""
@@ -44,11 +46,23 @@ class Flags:
         return flags.DEFINE_string(name, default, help, flag_values=self._values)
 
     def path(
-        self, name: str, default: str | None, help: str, *, required: bool = False
+        self,
+        name: str,
+        default: str | None,
+        help: str,
+        *,
+        required: bool = False,
+        short_name: str | None = None,
     ) -> flags.FlagHolder:
         """Define a path, in which ``~`` is the home folder."""
         return flags.DEFINE(
-            PathParser(), name, default, help, flag_values=self._values, required=required
+            PathParser(),
+            name,
+            default,
+            help,
+            flag_values=self._values,
+            required=required,
+            short_name=short_name,
         )
 
     def integer(self, name: str, default: int | None, help: str) -> flags.FlagHolder:

@@ -24,7 +24,12 @@ from pixelprior.system.devices import split_cpu
 
 FLAGS = Flags()
 
-_WORKDIR = FLAGS.path("workdir", None, "The run folder to sample from.", required=True)
+_WORKDIR = FLAGS.path(
+    "workdir",
+    None,
+    "The run to sample from: a folder, an exported file or a bundled model.",
+    required=True,
+)
 _OUT = FLAGS.path(
     "out", None, "A .png or .npz file to write; with --individual, a folder.", required=True
 )

@@ -86,7 +86,7 @@ def sample_to_files(
     # All settings that the pictures depend on. Samplers and batch sizes do not change them.
     about = {
         "mode": mode,
-        "run": str(Path(workdir).resolve()),
+        "run": run.source or str(Path(workdir).resolve()),
         "data": run.data["name"],
         "contents": run.data["contents"],
         "weights": run.provenance,

@@ -3,12 +3,12 @@
 python train.py --config=configs/digits.py --workdir=runs/digits [--config.key=value ...]
 python train.py --config=configs/digits.py:prior --workdir=runs/prior --tokenizer=runs/vqvae
 python train.py --config=configs/compare.py --workdir=runs/compare [--only=pixel_cnn,...]
+python train.py --config=configs/digits.py --workdir=runs/tuned --init_from=runs/other
 python train.py --config=configs/digits.py --plan
 python train.py --config=configs/digits.py --workdir=runs/digits --wandb=PROJECT
 python train.py ... --coordinator=HOST:PORT --num_processes=4 --process_id=0
 """
 
-import signal
 from typing import NoReturn
 
 from pixelprior.cli import app
@@ -30,9 +30,14 @@ _CONFIG = FLAGS.config(
     "Config file, or name of a recipe. The command `pixelprior configs` lists the recipes.",
 )
 _WORKDIR = FLAGS.path("workdir", None, "The run folder, new or to resume.")
-_TOKENIZER = FLAGS.path("tokenizer", None, "Run folder of the tokenizer, for a new prior.")
+_TOKENIZER = FLAGS.path(
+    "tokenizer", None, "Run folder or exported file of the tokenizer, for a new prior."
+)
 _PRIOR = FLAGS.path(
     "prior", None, "Run folder of a prior with the levels that config.trained_levels leaves out."
+)
+_INIT_FROM = FLAGS.path(
+    "init_from", None, "Run folder, file or bundled model whose weights a new run starts from."
 )
 _DATA = FLAGS.path("data", None, "Folder or .npz file of the data set, if it has moved.")
 _DATA_DIR = FLAGS.path("data_dir", None, "Folder of TensorFlow Datasets, if it has moved.")
@@ -50,6 +55,7 @@ FLAG_GROUPS: FlagGroups = {
         "workdir": "runs/digits",
         "tokenizer": "runs/digits_vqvae",
         "prior": "runs/digits_prior_top",
+        "init_from": "runs/digits",
         "only": "pixel_cnn,row_lstm",
         "data": "/data/faces",
         "data_dir": "/data/tensorflow_datasets",
@@ -75,7 +81,7 @@ _ALWAYS = {
 }
 
 _ACCEPTED = {
-    "a config of one run": _ALWAYS | {"tokenizer", "prior", "profile", "wandb"},
+    "a config of one run": _ALWAYS | {"tokenizer", "prior", "init_from", "profile", "wandb"},
     "a list of runs": _ALWAYS | {"only", "wandb"},
     "--plan": _ALWAYS | {"tokenizer", "prior", "only"},
 }
@@ -89,7 +95,7 @@ def main() -> int:
 
 
 def _main() -> int:
-    """Train or plan; return the exit status. Shells expect 130 after Ctrl-C."""
+    """Train or plan; return the exit status, as shells expect it after a signal."""
     config = _CONFIG.value.to_dict()
     report = Terminal()
     is_list = config.get("task") == "compare"
@@ -121,13 +127,14 @@ def _main() -> int:
         stopped_by = train_run(
             config,
             _WORKDIR.value,
+            init_from=_INIT_FROM.value,
             profiled=profiled,
             wandb_project=_WANDB.value,
             place=place,
             report=report,
             **others,
         ).stopped_by
-    return 130 if stopped_by == signal.SIGINT else 0
+    return 0 if stopped_by is None else 128 + stopped_by
 
 
 def _print(words: str) -> None:

@@ -13,6 +13,7 @@ from pixelprior.data.codes.code_set import CodeFacts, CodeSet, CodeSplit, open_c
 from pixelprior.data.codes.writer import codes_of, write_codes
 from pixelprior.data.dataset import Dataset, Split
 from pixelprior.data.errors import DataError
+from pixelprior.data.order import START, Position
 from pixelprior.data.pipeline import (
     Batch,
     EvaluationBatch,
@@ -23,6 +24,7 @@ from pixelprior.data.pipeline import (
 from pixelprior.data.symbols import Binarisation, Symbols, to_pixels
 
 __all__ = [
+    "START",
     "Batch",
     "Binarisation",
     "CodeBatch",
@@ -33,6 +35,7 @@ __all__ = [
     "Dataset",
     "EvaluationBatch",
     "EvaluationCodeBatch",
+    "Position",
     "Split",
     "Symbols",
     "codes_in_memory",

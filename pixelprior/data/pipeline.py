@@ -2,8 +2,9 @@
 
 Legend: b batch, or the selected rows of it, h height, w width, c channels.
 
-Batch number ``step`` of a training run is a pure function of (seed, step). Resuming therefore needs
-no iterator state. If several processes share the work, each reads only its rows of a batch.
+Batch number ``step`` of a training run is a pure function of the seed, the step and the number of
+earlier images. Resuming therefore needs no iterator state. If several processes share the work,
+each reads only its rows of a batch.
 """
 
 import sys
@@ -17,9 +18,13 @@ from pixelprior.data.dataset import Split
 from pixelprior.data.order import (
     ALL_ROWS,
     FLIPS,
+    START,
+    Position,
     Rows,
     check_batch_size,
+    check_training,
     evaluation_indices,
+    first_example,
     training_indices,
 )
 from pixelprior.data.read_ahead import read_ahead
@@ -56,6 +61,7 @@ def training_batch(
     seed: int,
     flip: bool,
     step: int,
+    start: Position = START,
     rows: Rows = ALL_ROWS,
 ) -> Batch:
     """Batch number ``step``: a pure function of its arguments.
@@ -69,13 +75,16 @@ def training_batch(
         seed: any integer of at least 0; determines the order, the flips and the dynamic draws.
         flip: mirror images left to right, each with probability 1/2.
         step: the number of the batch, from 0.
+        start: an earlier position, from which on all batches have this size.
         rows: the rows of the batch to return.
 
     Raises:
         DataError: if a number is out of range, or an image cannot be read.
     """
     _check(split, symbols, batch_size)
-    indices = training_indices(len(split), batch_size, seed, step)[rows]
+    check_training(batch_size, seed, step)
+    first = first_example(step, batch_size, start)
+    indices = training_indices(len(split), batch_size, seed, first)[rows]
     pixels, labels = split.source.read(indices)
     image = symbols.to_symbols(
         pixels,
@@ -99,10 +108,10 @@ def training_batches(
     batch_size: int,
     seed: int,
     flip: bool,
-    start_step: int,
+    start: Position = START,
     rows: Rows = ALL_ROWS,
 ) -> Iterator[Batch]:
-    """Endless training batches from number ``start_step`` on, read ahead in threads.
+    """Endless training batches from a position on, read ahead in threads.
 
     Each batch is the `training_batch` of its step.
 
@@ -115,10 +124,17 @@ def training_batches(
 
     def batch(step: int) -> Batch:
         return training_batch(
-            split, symbols, batch_size=batch_size, seed=seed, flip=flip, step=step, rows=rows
+            split,
+            symbols,
+            batch_size=batch_size,
+            seed=seed,
+            flip=flip,
+            step=step,
+            start=start,
+            rows=rows,
         )
 
-    return read_ahead(batch, range(start_step, sys.maxsize))
+    return read_ahead(batch, range(start.step, sys.maxsize))
 
 
 def evaluation_batches(

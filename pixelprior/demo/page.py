@@ -11,7 +11,7 @@ from pixelprior.demo.cached import trained_run
 from pixelprior.demo.codes import reconstruct, walk
 from pixelprior.demo.completion import complete
 from pixelprior.demo.likelihood import likelihood
-from pixelprior.demo.runs import find_runs
+from pixelprior.demo.runs import all_runs, find_runs
 from pixelprior.demo.sampling import compare, sample
 from pixelprior.demo.training import offer_training
 from pixelprior.system.compilation_cache import keep_compiled_programs
@@ -45,10 +45,10 @@ def show_page() -> None:
 
 
 def _show(root: Path) -> None:
-    runs = find_runs(root)
-    if not runs:
+    if not find_runs(root):
         st.write(f"There is no trained run in `{root.name}/` yet.")
     offer_training(root)
+    runs = all_runs(root)
     if not runs:
         return
     with st.sidebar:

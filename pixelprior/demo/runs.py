@@ -1,13 +1,18 @@
-"""Run folders that the demo may open: only those under one folder."""
+"""Runs that the demo may open: folders and exported files under one folder, and bundled models."""
 
 import os
 from pathlib import Path
 
 import pixelprior as pp
+from pixelprior.runs.bundled import bundled_models
+from pixelprior.runs.one_file.layout import SUFFIX
 from pixelprior.training.run_folder import RunFolder
 
 DEPTH = 3
 """Depth of the search for runs. A list of runs has one folder for each run."""
+
+BUNDLED = " (bundled)"
+"""End of the names of bundled models on the page. A run may have the same name without it."""
 
 
 def find_runs(root: Path) -> list[str]:
@@ -22,27 +27,41 @@ def find_runs(root: Path) -> list[str]:
             return [folder.relative_to(root).as_posix()] if ready else []
         try:
             with os.scandir(folder) as entries:
-                folders = [Path(e) for e in entries if e.is_dir(follow_symlinks=False)]
+                found = list(entries)
         except OSError:  # it does not exist yet, or cannot be read
             return []
-        return [name for path in folders if depth for name in look(path, depth - 1)]
+        names = [
+            Path(entry).relative_to(root).as_posix()
+            for entry in found
+            if entry.name.endswith(SUFFIX) and entry.is_file(follow_symlinks=False)
+        ]
+        folders = [Path(entry) for entry in found if entry.is_dir(follow_symlinks=False)]
+        return names + [name for path in folders if depth for name in look(path, depth - 1)]
 
     return sorted(look(root, DEPTH))
 
 
+def all_runs(root: Path) -> list[str]:
+    """Names of the runs under a folder, and after them the bundled models."""
+    return find_runs(root) + [name + BUNDLED for name in bundled_models()]
+
+
 def run_path(root: Path, name: str) -> Path:
-    """Folder of the run with a name.
+    """Folder or file of the run with a name.
 
     Raises:
-        InputError: if `find_runs` does not find the run.
+        InputError: if `all_runs` does not find the run.
     """
-    if name not in find_runs(root):
+    if name not in all_runs(root):
         raise pp.InputError(f"there is no run {name!r} under {root} that can be opened")
-    return root / name
+    bundled = bundled_models().get(name.removesuffix(BUNDLED))
+    return bundled if name.endswith(BUNDLED) and bundled else root / name
 
 
 def version(path: Path) -> float:
-    """A number that changes whenever the run has a new checkpoint."""
+    """A number that changes whenever the run has a new checkpoint, or the file is a new one."""
+    if path.is_file():
+        return path.stat().st_mtime
     return max((entry.stat().st_mtime for entry in _checkpoints(path)), default=0.0)
 
 

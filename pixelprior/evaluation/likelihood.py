@@ -15,6 +15,7 @@ from pixelprior.context import Context
 from pixelprior.data import Split, Symbols, evaluation_batches
 from pixelprior.errors import InputError
 from pixelprior.models.base import GridModel
+from pixelprior.progress import Watch, go_on
 from pixelprior.system.devices import put_batch, rows_here, to_host
 
 
@@ -61,9 +62,15 @@ def check_labels(num_classes: int, label: Int[np.ndarray, " b"], what: str) -> N
 
 
 def evaluate_likelihood(
-    model: GridModel, split: Split, symbols: Symbols, *, batch_size: int, mesh: Mesh
+    model: GridModel,
+    split: Split,
+    symbols: Symbols,
+    *,
+    batch_size: int,
+    mesh: Mesh,
+    watch: Watch = go_on,
 ) -> Likelihood:
-    """Score every image of a split once.
+    """Score every image of a split once. Call ``watch`` before each batch.
 
     A class-conditional model is given each image's class. Means are taken in float64 on the host.
 
@@ -74,6 +81,7 @@ def evaluate_likelihood(
     values = []
     rows = rows_here(batch_size, mesh)
     for batch in evaluation_batches(split, symbols, batch_size=batch_size, rows=rows):
+        watch()
         check_labels(classes, batch["label"], split.description)
         inputs = put_batch(batch, mesh)
         context = Context(label=inputs["label"]) if classes else None

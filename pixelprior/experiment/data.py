@@ -53,6 +53,8 @@ def reopen_data(
     facts: Mapping[str, Any],
     manifest: Manifest | None,
     report: Report = only_warnings,
+    *,
+    has_manifest: bool = True,
 ) -> tuple[Dataset, Symbols]:
     """Open the images of a run again, by the rules and from the files of its training.
 
@@ -63,15 +65,23 @@ def reopen_data(
         facts: the contents of its ``data.json``.
         manifest: the files of the run; None if it has none.
         report: receives the progress, and remarks about the data.
+        has_manifest: True if a run on image files must have a manifest. Otherwise the hash of all
+            images must be that of the run.
 
     Raises:
         InputError: if there is no such data, or it is not the data of the run.
     """
     if facts["reading"] > 1 and config["dataset"].startswith("folder:") and manifest is None:
-        raise InputError(
-            "the run folder has no data_manifest.json, the list of the images of the run; restore "
-            "it from a copy"
-        )
+        if has_manifest:
+            raise InputError(
+                "the run folder has no data_manifest.json, the list of the images of the run; "
+                "restore it from a copy"
+            )
+        folder = config["dataset"].removeprefix("folder:")
+        if not Path(folder).is_dir():
+            raise InputError(
+                f"the images of the run are not in {folder}; give their folder with --data=..."
+            )
     dataset, symbols, grid = open_data(
         config, manifest=manifest, reading=facts["reading"], report=report
     )

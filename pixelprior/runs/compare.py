@@ -22,6 +22,7 @@ from pixelprior.runs.cost import DRAWN, time_sampling
 from pixelprior.runs.evaluate.evaluation import hold, measure
 from pixelprior.runs.receptive_field import field_of
 from pixelprior.runs.run import Run
+from pixelprior.runs.source import find_file
 from pixelprior.training.run_folder import RunFolder
 
 SHOWN = 12  # number of samples of each run in the picture
@@ -106,7 +107,14 @@ def run_folders(
     if not workdirs:
         raise InputError("--compare needs run folders, as in evaluate.py --compare runs/a runs/b")
     folders = []
-    for workdir in map(Path, workdirs):
+    for name in workdirs:
+        # A folder of runs may have the name of a bundled model.
+        if not Path(name).is_dir() and (file := find_file(name)) is not None:
+            raise InputError(
+                f"--compare is of run folders, and {file.name} is an exported file; leave it "
+                "out, or measure it with --workdir"
+            )
+        workdir = Path(name)
         inner = sorted(path.parent for path in workdir.glob("*/config.json"))
         if (workdir / "config.json").exists() or not inner:
             folders.append(RunFolder(workdir))

@@ -41,7 +41,10 @@ def cost_of(run: Run) -> dict[str, Any]:
         InputError: if the run has no folder, or its data cannot be read.
     """
     if run.folder is None:
-        raise InputError("the cost is measured of runs in a folder; give fit a workdir")
+        raise InputError(
+            f"the cost is measured of runs in a folder, and this one is in {run.place}; give the "
+            "run folder"
+        )
     return {
         "workdir": str(run.folder.path),
         "task": run.task,
@@ -65,7 +68,7 @@ def _training(run: Run, folder: RunFolder) -> dict[str, Any]:
     task, _ = open_task(config, folder, mesh, prior=folder.path if taken_over else None)
     graph, weights = nnx.split(task.make())
     program = make_program(task, config, graph, weights, mesh)
-    batch = put_batch(next(task.batches(0)), mesh)
+    batch = put_batch(next(task.batches()), mesh)
     flops = product_flops(program.step, program.state, batch) / config["batch_size"]
     step, cost = compile_step(program.step, program.state, batch)
     state, making = timed(lambda: program.init(weights))

@@ -28,11 +28,12 @@ from pixelprior.experiment.recipes import load_recipe
 from pixelprior.models.base import GridModel
 from pixelprior.prior import Prior
 from pixelprior.progress import Caution, Message, Report, only_warnings
+from pixelprior.runs.initial_weights import Source, start_from
 from pixelprior.runs.load import load_trained
 from pixelprior.runs.prior_task import open_prior_task
 from pixelprior.runs.run import Run
 from pixelprior.runs.tokenizer import TokenizerRun
-from pixelprior.runs.train import claim_for, open_images, train_in_folder
+from pixelprior.runs.train import claimed, open_images, train_in_folder
 from pixelprior.system.compilation_cache import keep_compiled_programs
 from pixelprior.system.console import Terminal
 from pixelprior.system.devices import data_mesh
@@ -53,13 +54,14 @@ def fit(
     *,
     workdir: str | Path | None = None,
     tokenizer: Run | str | Path | Config | None = None,
+    init_from: Source | None = None,
     progress: bool | Report = True,
     devices: Sequence[jax.Device] | None = None,
     **settings: Any,
 ) -> Run:
     """Train a recipe by name, a whole config, or a model on arrays.
 
-    The given model keeps its weights. The trained weights are in ``run.model``. A model is trained
+    The given model is not changed. The trained weights are in ``run.model``. A model is trained
     with the settings of a recipe, changed by ``settings``. The recipe is ``digits`` for a pixel
     model, ``digits:vqvae`` for a tokenizer and ``digits:prior`` for a prior. If only ``num_steps``
     is set, the warm-up and the steps between validations change in proportion.
@@ -72,6 +74,7 @@ def fit(
         >>> tokenizer = pp.fit("digits:vqvae")
         >>> prior = pp.fit("digits:prior", tokenizer=tokenizer)
         >>> run = pp.fit(pp.GatedPixelCNN(grid, rngs=nnx.Rngs(0)), images, num_steps=2000)
+        >>> tuned = pp.fit("digits", num_steps=100, class_conditional=True, init_from=run)
 
     Args:
         recipe: the name of a recipe, like "digits" or "digits:vqvae", or a config with all keys of
@@ -84,6 +87,8 @@ def fit(
         workdir: the run folder, new or to resume; by default everything stays in memory.
         tokenizer: the run of the tokenizer of a prior, or its folder. For the recipe of a
             tokenizer: settings of its network, as in ``settings``.
+        init_from: the run, the folder or the model whose weights a new run starts from, wherever
+            they fit. A resumed run does not read it.
         progress: True to show a bar and messages in the terminal, False to show only warnings, or a
             function that receives the events of `pixelprior.progress`.
         devices: the devices to train on; by default all of them.
@@ -120,10 +125,12 @@ def fit(
         check_rebuilds(config)
     mesh = data_mesh(devices)
     task, tokenizer_run = _open_task(config, model, opened, folder, tokenizer, mesh, report)
+    if init_from is not None:
+        start_from(task, init_from, folder, report)
     if folder is None:
         return _fit_in_memory(task, config, tokenizer_run, mesh, report)
-    claim_for(task, config, folder, tokenizer_run)
-    train_in_folder(task, config, folder, mesh, report=report)
+    with claimed(task, config, folder, tokenizer_run, report):
+        train_in_folder(task, config, folder, mesh, report=report)
     return load_trained(folder.path, report=report).with_images(opened)
 
 

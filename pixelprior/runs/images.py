@@ -127,7 +127,7 @@ class OwnImages(RunImages):
             place,
             (height, width, channels),
             class_depth=config["class_depth"],
-            values=None if run.manifest is None else run.manifest.values,
+            values=run.values,
             report=report,
         )
         self.names = list(opened.names)

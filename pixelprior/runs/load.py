@@ -1,20 +1,18 @@
-"""Loading a trained run from its folder."""
+"""Loading a trained run from its folder, from a file, or by the name of a bundled model."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from flax import nnx
 
 from pixelprior.errors import InputError
-from pixelprior.experiment import Place, build_model, build_prior, build_tokenizer
+from pixelprior.experiment import Place
 from pixelprior.experiment.schema import check_complete
-from pixelprior.grid import Grid
-from pixelprior.models.base import GridModel
-from pixelprior.prior import Prior
 from pixelprior.progress import Caution, Report, only_warnings
+from pixelprior.runs.one_file.read import read_file
+from pixelprior.runs.rebuild import rebuild
 from pixelprior.runs.run import Run
-from pixelprior.tokenizers import VQVAE
+from pixelprior.runs.source import find_file
 from pixelprior.training.run_folder import RunFolder
 
 
@@ -27,33 +25,52 @@ def load_trained(
     data_dir: str | Path | None = None,
     report: Report = only_warnings,
 ) -> Run:
-    """Load a trained run from its folder. Its data set and its recipe are not needed.
+    """Load a trained run. Its data set and its recipe are not needed.
+
+    An existing file or folder wins over a bundled model of the same name.
 
     Examples:
         >>> run = pp.load_trained("runs/digits")
+        >>> run = pp.load_trained("model.safetensors")
+        >>> run = pp.load_trained("hf://user/repo")
 
     Args:
-        workdir: the run folder.
-        checkpoint: "best" by validation loss, or "latest".
+        workdir: the run folder, a file of ``pixelprior export``, the name of a bundled model, or
+            the address ``hf://user/repo`` of such a file.
+        checkpoint: "best" by validation loss, or "latest". A file has only the best.
         averaged: use the moving average of the weights. The best checkpoint was chosen with it.
         data: the folder or file of the images, if it has moved since the training.
         data_dir: the data folder of TensorFlow Datasets, if it has moved.
         report: receives a caution for each damaged checkpoint.
 
     Raises:
-        InputError: if there is no run, it has no checkpoint that can be read, ``checkpoint`` is
+        InputError: if there is no run, it has no weights that can be read, ``checkpoint`` is
             unknown, or the data set does not have such a place.
     """
+    if checkpoint not in ("best", "latest"):
+        raise InputError(f"checkpoint must be 'best' or 'latest', got {checkpoint!r}")
+    file = find_file(workdir)
+    if file is None:
+        run = _load_folder(RunFolder(workdir), checkpoint, averaged, report)
+    elif checkpoint == "best" and averaged:
+        run = read_file(*file)
+    else:
+        raise InputError(
+            f"{file.name} has only the averaged weights of the best checkpoint; give the run "
+            "folder, or leave --checkpoint and --averaged out"
+        )
+    return run.at_place(Place(data, data_dir))
+
+
+def _load_folder(folder: RunFolder, checkpoint: str, averaged: bool, report: Report) -> Run:
+    """Load a run from its folder. Arguments and errors are those of `load_trained`."""
     # Imported here to keep `import pixelprior` fast. Orbax takes most of a second to import.
     from pixelprior.training.checkpoints import Checkpoints
 
-    if checkpoint not in ("best", "latest"):
-        raise InputError(f"checkpoint must be 'best' or 'latest', got {checkpoint!r}")
-    folder = RunFolder(workdir)
     config, facts = folder.config(), folder.data()
     check_complete(config, facts, str(folder.path))
     # Compute shapes only. Drawing new weights would take seconds, and they are not used.
-    model = nnx.eval_shape(lambda: _rebuild(config, facts))
+    model = nnx.eval_shape(lambda: rebuild(config, facts))
     if not folder.checkpoints.is_dir():
         raise InputError(f"{folder.path} has no checkpoint yet; train.py saves them as it goes")
     with Checkpoints(folder.checkpoints, warn=lambda text: report(Caution(text))) as checkpoints:
@@ -74,7 +91,8 @@ def load_trained(
         tokenizer=own.model if own else None,
         tokenizer_config=own.config if own else None,
         folder=folder,
-    ).at_place(Place(data, data_dir))
+        pixel_range=own.pixel_range if own else None,
+    )
 
 
 def load(workdir: str | Path) -> Any:
@@ -85,42 +103,12 @@ def load(workdir: str | Path) -> Any:
 
     Examples:
         >>> model = pp.load("runs/digits")
+        >>> model = pp.load("mnist")
 
     Args:
-        workdir: the run folder.
+        workdir: see `load_trained`.
 
     Raises:
         InputError: as `load_trained` does.
     """
     return load_trained(workdir).model
-
-
-def _rebuild(config: Mapping[str, Any], data: Mapping[str, Any]) -> GridModel | VQVAE | Prior:
-    """Build the model of a run, with new weights."""
-    # A config of another version must give an error message, not a traceback.
-    task = config.get("task")
-    if task == "prior":
-        return build_prior(
-            config["models"],
-            config["context"],
-            [Grid(*sizes) for sizes in data["code_grids"]],
-            num_classes=len(data["class_names"]) if config["class_conditional"] else 0,
-            label_dropout=config["label_dropout"],
-            seed=config["seed"],
-        )
-    height, width, channels = data["shape"]
-    grid = Grid(height, width, channels, data["levels"])
-    if task == "tokenizer":
-        return build_tokenizer(config["tokenizer"], config["quantizer"], grid, seed=config["seed"])
-    if task == "pixels":
-        num_classes = len(data["class_names"]) if config["class_conditional"] else 0
-        return build_model(
-            config["model"],
-            grid,
-            num_classes=num_classes,
-            null_class=bool(num_classes and config["label_dropout"]),
-            seed=config["seed"],
-        )
-    raise InputError(
-        f"the run's config.json names the task {task!r}, which this version does not support"
-    )

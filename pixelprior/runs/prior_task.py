@@ -9,6 +9,7 @@ import jax
 from pixelprior.errors import InputError
 from pixelprior.evaluation.code_use import CodeUse, code_use, is_collapsed
 from pixelprior.experiment import SAME_PLACE, Place
+from pixelprior.experiment.differences import differences
 from pixelprior.experiment.schema import NEUTRAL
 from pixelprior.prior import Prior
 from pixelprior.progress import Caution, Report
@@ -17,7 +18,7 @@ from pixelprior.runs.run import Run
 from pixelprior.runs.tokenizer import TokenizerRun, make_codes, open_tokenizer_run
 from pixelprior.system.processes import first_then_others
 from pixelprior.tokenizers.code_maps import level_names
-from pixelprior.training.run_folder import RunFolder, differences
+from pixelprior.training.run_folder import RunFolder
 from pixelprior.training.tasks import PriorTask
 
 
@@ -93,7 +94,8 @@ def _tokenizer_of(
             )
         return open_tokenizer_run(carried, report, place=place)
     run = open_tokenizer_run(tokenizer, report, place=place)
-    if carried is not None:
+    # Without a checkpoint, nothing was trained on the codes of the old tokenizer.
+    if folder is not None and carried is not None and folder.has_checkpoint:
         own = open_tokenizer_run(carried, report)
         if own.fingerprint != run.fingerprint:
             raise InputError(

@@ -11,6 +11,7 @@ from jaxtyping import Int32
 
 from pixelprior.data import Dataset, Symbols
 from pixelprior.data.manifest import Manifest
+from pixelprior.data.pictures.pixel_range import PixelRange
 from pixelprior.data.place import kind_of
 from pixelprior.errors import InputError
 from pixelprior.evaluation.read import read_symbols
@@ -37,9 +38,11 @@ class Run:
         step: the training step of the weights.
         tokenizer: the tokenizer of a prior; None for the other tasks.
         tokenizer_config: the config of the run that trained this tokenizer.
-        folder: the run folder; None for a run in memory.
+        folder: the run folder; None for a run in memory or from a file.
+        source: the name of the exported file or bundled model; empty for other runs.
+        pixel_range: the range of the stored pixels of image files, for a run from a file.
         images: the data set and its symbols, for a run in memory or on arrays.
-        records: the training records of a run in memory.
+        records: the training records of a run in memory, or the results that a file has.
     """
 
     model: Any
@@ -50,6 +53,8 @@ class Run:
     tokenizer: VQVAE | None = None
     tokenizer_config: Mapping[str, Any] | None = None
     folder: RunFolder | None = None
+    source: str = ""
+    pixel_range: PixelRange | None = None
     images: tuple[Dataset, Symbols] | None = None
     records: Sequence[Mapping[str, Any]] = ()
     _told: set[str] = dataclasses.field(default_factory=set, init=False, repr=False)
@@ -93,7 +98,13 @@ class Run:
                 self._told.add(event.text)
             report(event)
 
-        return reopen_data(self._image_config, self.data, self.manifest, once)
+        return reopen_data(
+            self._image_config,
+            self.data,
+            self.manifest,
+            once,
+            has_manifest=self._image_folder is not None,
+        )
 
     def check_images(self, *splits: str, report: Report = only_warnings) -> None:
         """Check that files of images are still those of the run. Missing data are no error.
@@ -120,7 +131,26 @@ class Run:
         """Files of the data set; None if it does not consist of image files."""
         if self.folder is None:
             return None if self.images is None else self.images[0].manifest
-        return (RunFolder(self.folder.tokenizer) if self.tokenizer else self.folder).manifest()
+        return None if self._image_folder is None else self._image_folder.manifest()
+
+    @property
+    def values(self) -> PixelRange | None:
+        """Range of the stored pixels of the image files; None if it is not known."""
+        manifest = self.manifest
+        return self.pixel_range if manifest is None else manifest.values
+
+    @property
+    def place(self) -> str:
+        """Folder or file of the run, or "memory"; for messages and results."""
+        return (self.source or "memory") if self.folder is None else str(self.folder.path)
+
+    @property
+    def _image_folder(self) -> RunFolder | None:
+        """Folder of the run that trained on images; None if a file or memory holds that run."""
+        if self.folder is None or self.tokenizer is None:
+            return self.folder
+        of_tokenizer = RunFolder(self.folder.tokenizer)
+        return of_tokenizer if (of_tokenizer.path / "config.json").exists() else None
 
     @property
     def _image_config(self) -> Mapping[str, Any]:

@@ -83,7 +83,7 @@ def _made_by(run: Run) -> dict[str, Any]:
     """Describe the samples in the same way as ``sample.py`` does in its files."""
     return {
         "mode": "sample",
-        "run": None if run.folder is None else str(run.folder.path.resolve()),
+        "run": run.source or None if run.folder is None else str(run.folder.path.resolve()),
         "data": run.data["name"],
         "contents": run.data["contents"],
         "weights": run.provenance,

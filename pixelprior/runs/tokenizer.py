@@ -1,7 +1,5 @@
 """Tokenizer runs for priors: the fingerprint, the codes, and a copy in the folder of a prior."""
 
-import hashlib
-import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -9,7 +7,6 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from flax import nnx
 
 from pixelprior import jitted
 from pixelprior.data import (
@@ -24,10 +21,14 @@ from pixelprior.data import (
 from pixelprior.data.dataset import SPLITS
 from pixelprior.errors import InputError
 from pixelprior.experiment import SAME_PLACE, Place
-from pixelprior.experiment.schema import DATA_NEUTRAL, NEUTRAL, without_neutral
 from pixelprior.progress import Advance, Finished, Message, Report, only_warnings
+from pixelprior.runs.fingerprint import fingerprint_of
 from pixelprior.runs.load import load_trained
+from pixelprior.runs.one_file.layout import FILE_NAME
+from pixelprior.runs.one_file.read import read_file
+from pixelprior.runs.one_file.write import write_file
 from pixelprior.runs.run import Run
+from pixelprior.runs.source import find_file
 from pixelprior.system.atomic import replacing
 from pixelprior.system.devices import data_mesh, put_batch
 from pixelprior.tokenizers import VQVAE
@@ -56,8 +57,8 @@ class TokenizerRun(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Folder of the run, or "memory"; for messages."""
-        return "memory" if self.run.folder is None else str(self.run.folder.path)
+        """Folder or file of the run, or "memory"; for messages."""
+        return self.run.place
 
 
 def open_tokenizer_run(
@@ -66,22 +67,23 @@ def open_tokenizer_run(
     """Open a finished run of a tokenizer.
 
     Args:
-        source: the folder of the run, or the run itself.
+        source: the folder or the file of the run, or the run itself.
         report: receives a caution for each damaged checkpoint.
         place: the place of its images, if they have moved.
 
     Raises:
         InputError: if there is no such run, its task is another one, or it was never finished.
     """
+    if not isinstance(source, Run) and (file := find_file(source)):
+        source = read_file(*file)
     if not isinstance(source, Run):
         folder = RunFolder(source)
         # Check this first, because reading the weights takes longer.
         _check_finished(source, folder.config().get("task"), read_metrics(folder.metrics))
         source = load_trained(source, report=report)
     else:
-        _check_finished("memory", source.task, source.metrics)
-    fingerprint = _fingerprint(source.model, source.config, source.data)
-    return TokenizerRun(source.at_place(place), fingerprint)
+        _check_finished(source.place, source.task, source.metrics)
+    return TokenizerRun(source.at_place(place), fingerprint_of(source))
 
 
 def _check_finished(
@@ -150,13 +152,16 @@ def code_facts(run: TokenizerRun) -> CodeFacts:
 
 
 def carry(run: TokenizerRun, into: Path) -> None:
-    """Copy the files of a tokenizer run that a prior needs, completely or not at all."""
+    """Copy the files of a tokenizer run that a prior needs, completely or not at all.
+
+    A tokenizer from an exported file becomes such a file again.
+    """
     from pixelprior.training.checkpoints import copy_averaged
 
     if into.exists():
         return
     folder = run.run.folder
-    if folder is None:
+    if folder is None and not run.run.source:
         raise InputError(
             "a prior in a folder carries its tokenizer, but this tokenizer's run is in memory; "
             "train the tokenizer with a workdir, or the prior without one"
@@ -166,23 +171,13 @@ def carry(run: TokenizerRun, into: Path) -> None:
         shutil.rmtree(left_over)
     with replacing(into) as unfinished:
         unfinished.mkdir(parents=True)
+        if folder is None:
+            write_file(run.run, unfinished / FILE_NAME, "float32", {})
+            return
         for name in ("config.json", "data.json", "data_manifest.json", "metrics.jsonl"):
             if (folder.path / name).exists():
                 shutil.copyfile(folder.path / name, unfinished / name)
         copy_averaged(folder.checkpoints, run.run.step, unfinished / "checkpoints")
-
-
-def _fingerprint(tokenizer: VQVAE, config: Mapping[str, Any], data: Mapping[str, Any]) -> str:
-    # A fingerprint must stay the same in newer versions, so keys that older ones lack are left out.
-    about = {
-        key: without_neutral(config[key], NEUTRAL, key) for key in ("tokenizer", "quantizer")
-    } | {"data": without_neutral(data, DATA_NEUTRAL)}
-    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
-    for path, leaf in jax.tree_util.tree_leaves_with_path(nnx.to_pure_dict(nnx.state(tokenizer))):
-        values = np.asarray(leaf)
-        digest.update(f"{jax.tree_util.keystr(path)}{values.dtype}{values.shape}".encode())
-        digest.update(values.tobytes())
-    return digest.hexdigest()
 
 
 def _encode(

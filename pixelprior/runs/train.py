@@ -1,6 +1,7 @@
 """Training a run from a config, in a folder."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from pixelprior.experiment import (
     reopen_data,
 )
 from pixelprior.progress import Report, only_warnings
+from pixelprior.runs.initial_weights import Source, start_from
 from pixelprior.runs.prior_task import open_prior_task
 from pixelprior.runs.run import Run
 from pixelprior.runs.tokenizer import TokenizerRun, carry
@@ -41,6 +43,7 @@ def train_run(
     *,
     tokenizer: str | Path | Run | None = None,
     prior: str | Path | None = None,
+    init_from: Source | None = None,
     profiled: Steps | None = None,
     wandb_project: str | None = None,
     place: Place = SAME_PLACE,
@@ -54,6 +57,8 @@ def train_run(
         tokenizer: the run of the tokenizer for a new prior, or its folder. A resumed prior has its
             own tokenizer.
         prior: the run that trained the other levels, if this prior trains only some levels.
+        init_from: the run, the file or the model whose weights a new run starts from; see
+            `initial_weights`. A resumed run does not read it.
         profiled: the steps to trace; the trace is written to the run folder.
         wandb_project: the project of Weights & Biases that receives the records; None for none.
         place: the place of the data, if they have moved.
@@ -68,18 +73,19 @@ def train_run(
     settings = at_place(complete(config), place)
     if wandb_project is not None:
         check_wandb()
-    task = claim_run(
-        settings, folder, mesh, tokenizer=tokenizer, prior=prior, place=place, report=report
-    )
-    return train_in_folder(
-        task,
-        settings,
-        folder,
-        mesh,
-        profiled=profiled,
-        wandb_project=wandb_project,
-        report=report,
-    )
+    task, run = open_task(settings, folder, mesh, tokenizer, prior, place=place, report=report)
+    if init_from is not None:
+        start_from(task, init_from, folder, report)
+    with claimed(task, settings, folder, run, report):
+        return train_in_folder(
+            task,
+            settings,
+            folder,
+            mesh,
+            profiled=profiled,
+            wandb_project=wandb_project,
+            report=report,
+        )
 
 
 def train_in_folder(
@@ -119,42 +125,33 @@ def plan_run(
     return make_plan(task, settings, mesh)
 
 
-def claim_run(
+@contextlib.contextmanager
+def claimed(
+    task: Task,
     config: Mapping[str, Any],
     folder: RunFolder,
-    mesh: jax.sharding.Mesh,
-    *,
-    tokenizer: str | Path | Run | None = None,
-    prior: str | Path | None = None,
-    place: Place = SAME_PLACE,
+    run: TokenizerRun | None,
     report: Report = only_warnings,
-) -> Task:
-    """Claim a run folder and build its task. Arguments are those of `train_run`.
+) -> Iterator[None]:
+    """Hold a run folder for a task for the duration of the body.
+
+    The folder of a prior gets a copy of its tokenizer.
 
     Raises:
-        InputError: if config, data or folders cannot be used. In this case only codes are written.
-    """
-    task, run = open_task(config, folder, mesh, tokenizer, prior, place=place, report=report)
-    claim_for(task, config, folder, run)
-    return task
-
-
-def claim_for(
-    task: Task, config: Mapping[str, Any], folder: RunFolder, run: TokenizerRun | None
-) -> None:
-    """Claim a run folder for a task. The folder of a prior gets a copy of its tokenizer.
-
-    Raises:
-        InputError: if the folder belongs to another run or cannot be written. In this case nothing
-            is written.
+        InputError: if another process trains there, the folder belongs to another run or it cannot
+            be written. In this case nothing is written.
     """
     # Trace the model without computing it, so that impossible configs fail before any file is
     # written.
     jax.eval_shape(lambda: (task.make(), None)[1])
-    with first_then_others():
-        folder.claim(config, task.describe(), task.manifest)
-        if run is not None:
-            carry(run, folder.tokenizer)
+    with contextlib.ExitStack() as stack:
+        with first_then_others():
+            if is_first():
+                stack.enter_context(folder.held())
+            folder.claim(config, task.describe(), task.manifest, report)
+            if run is not None:
+                carry(run, folder.tokenizer)
+        yield
 
 
 def open_task(
@@ -200,8 +197,10 @@ def open_images(
     Raises:
         InputError: if there is no such data, or a resumed run was begun on other data.
     """
-    if folder is None or not folder.has_data:
+    if folder is None or not folder.has_checkpoint:
         return open_data(config, report=report)[:2]
+    # Other symbols, for example, would look like other data.
+    folder.check_identity(config)
     dataset, symbols = reopen_data(config, folder.data(), folder.manifest(), report)
     dataset.check_unchanged(*SPLITS)
     return dataset, symbols

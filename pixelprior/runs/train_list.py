@@ -1,20 +1,24 @@
 """Training a list of runs in turn, each in its own folder."""
 
+import contextlib
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from pixelprior.errors import InputError
 from pixelprior.experiment import SAME_PLACE, Config, Place, at_place, check_config, complete
 from pixelprior.experiment.plain import plain
 from pixelprior.progress import Caution, Message, Report, only_warnings
-from pixelprior.runs.train import claim_run, plan_run, train_in_folder
+from pixelprior.runs.train import claimed, open_task, plan_run, train_in_folder
 from pixelprior.system.devices import data_mesh
 from pixelprior.system.processes import several
 from pixelprior.training.metrics import read_metrics
 from pixelprior.training.plan import Plan
 from pixelprior.training.run_folder import RunFolder
+from pixelprior.training.task import Task
 from pixelprior.training.wandb_run import check_wandb
 
 
@@ -54,17 +58,31 @@ def train_list(
     tasks = {}
     if wandb_project is not None:
         check_wandb()
-    for name, run in runs.items():
-        try:
-            tasks[name] = claim_run(run, folders[name], mesh, report=report)
-        except InputError as error:
-            raise InputError(f"{name}: {error}") from error
+    with contextlib.ExitStack() as held:
+        for name, run in runs.items():
+            try:
+                tasks[name], tokenizer = open_task(run, folders[name], mesh, report=report)
+                held.enter_context(claimed(tasks[name], run, folders[name], tokenizer, report))
+            except InputError as error:
+                raise InputError(f"{name}: {error}") from error
+        return _train_in_turn(runs, folders, tasks, mesh, wandb_project, report)
+
+
+def _train_in_turn(
+    runs: Mapping[str, Mapping[str, Any]],
+    folders: Mapping[str, RunFolder],
+    tasks: dict[str, Task],
+    mesh: jax.sharding.Mesh,
+    wandb_project: str | None,
+    report: Report,
+) -> int | None:
+    """Train the runs in their claimed folders. Results and errors are those of `train_list`."""
     failures: dict[str, Exception] = {}
     for number, (name, run) in enumerate(runs.items(), 1):
         title = f"{name}, run {number} of {len(runs)}"
         # Remove the task from the dict, so that finished runs free their data and programs.
         task = tasks.pop(name)
-        if _is_complete(folders[name]):
+        if _is_complete(folders[name]) and not folders[name].changes(run):
             report(Message(f"{title}: complete, left alone"))
             continue
         report(Message(f"{title}: in {folders[name].path}"))

@@ -12,6 +12,9 @@ from pixelprior.nn.initializers import linear
 from pixelprior.nn.residual import Downsample, ResidualTower, Upsample
 from pixelprior.tokenizers.quantizer import Quantized, Quantizer
 
+ENCODER_PARTS = ("down", "encoder", "project")
+"""Attributes of a `Level` that turn its input into vectors for the quantizer."""
+
 
 class Level(nnx.Module):
     """Encoder, quantizer and decoder of one level.

@@ -32,7 +32,7 @@ in which a prior factors the levels.
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -269,16 +269,24 @@ class VQVAE(Constructed, nnx.Module):
         for level, here in zip(reversed(self._levels), statistics, strict=True):
             level.quantizer.update(here)
 
-    def start_codebooks(self, pixels: Float[Array, "b h w c"], key: Array) -> None:
+    def start_codebooks(
+        self, pixels: Float[Array, "b h w c"], key: Array, *, kept: Collection[int] = ()
+    ) -> None:
         """Set fresh codebooks from the vectors of a batch, level by level; see `Quantizer.start`.
 
         A level's vectors depend on the codes of all coarser levels, so those come first.
+
+        Args:
+            pixels: brightness in [0, 1].
+            key: key for drawing the first codes.
+            kept: numbers of the levels whose codebooks stay, 0 for the coarsest.
         """
         encoded = self._encoders(pixels)
         known = None
         for number, level in enumerate(reversed(self._levels)):
             here = encoded[number]
-            level.quantizer.start(level.vectors(here, known), jax.random.fold_in(key, number))
+            if number not in kept:
+                level.quantizer.start(level.vectors(here, known), jax.random.fold_in(key, number))
             known = level.decode(level.quantize(here, known, None).vectors, known)
 
     def _encoders(self, pixels: Float[Array, "b h w c"]) -> list[Float[Array, "b _ _ f"]]:

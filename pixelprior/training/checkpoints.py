@@ -6,12 +6,14 @@ All code for Orbax checkpoints is in this module. A checkpoint has three parts: 
 accept a damaged file, and an error message of Orbax is very long.
 """
 
+import contextlib
+import gc
 import json
-import logging
 import os
 import shutil
+import threading
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,17 +27,22 @@ from orbax.checkpoint.checkpoint_managers import preservation_policy
 from pixelprior.errors import InputError
 from pixelprior.system.atomic import write_atomically
 from pixelprior.system.processes import all_agree, is_first
+from pixelprior.system.reasons import reason_of_system
+from pixelprior.training.quiet import quiet_writers
 from pixelprior.training.step import TrainState
 
 _METRIC = "validation_loss"
 _PARTS = ("weights", "averaged", "optimizer")
 _CHECKSUMS = "checksums.json"
 
+_one_save = threading.Lock()
+"""Held while a save begins. Orbax numbers the saves of a process, and mixes up those of threads."""
+
 _Result = TypeVar("_Result")
 
 
 class CheckpointError(InputError):
-    """No checkpoint of a run can be read."""
+    """No checkpoint of a run can be read, or one cannot be written."""
 
 
 class Checkpoints:
@@ -47,31 +54,17 @@ class Checkpoints:
     """
 
     def __init__(self, path: Path, *, warn: Callable[[str], None]):
-        # Orbax logs every operation, and every missing file, to the root logger.
-        logging.getLogger("absl").setLevel(logging.ERROR)
+        self._quiet = contextlib.ExitStack()
+        self._quiet.enter_context(quiet_writers())
         self._path = path
         self._warn = warn
-        if is_first():
-            self._set_unreadable_metrics_aside()
-        all_agree(True)
         self._saving: int | None = None
-
-        def metric(metrics: Mapping[str, float]) -> float:
-            return metrics[_METRIC]
-
-        keep = preservation_policy.AnyPreservationPolicy(
-            [
-                # Two, so that there is an older one if the latest is damaged.
-                preservation_policy.LatestN(2),
-                preservation_policy.BestN(
-                    get_metric_fn=metric, reverse=True, n=1, keep_checkpoints_without_metrics=False
-                ),
-            ]
-        )
+        self._losses = self._read_losses()
+        # No process may write a loss while others read them.
+        all_agree(True)
         options = ocp.CheckpointManagerOptions(
-            preservation_policy=keep,
-            best_fn=metric,
-            best_mode="min",
+            # A state is saved before its validation, so only this class knows the best one.
+            preservation_policy=preservation_policy.PreserveAll(),
             create=True,
             async_options=ocp.AsyncOptions(post_finalization_callback=self._seal),
         )
@@ -84,32 +77,80 @@ class Checkpoints:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def close(self) -> None:
-        """Wait for pending writes, and release the folder."""
-        self._manager.close()
+    def close(self, *, failed: bool = False) -> None:
+        """Wait for pending writes, and release the folder.
 
-    def save(self, state: TrainState, *, validation_loss: float | None = None) -> None:
+        Args:
+            failed: an error ends the run already, so further errors are ignored.
+
+        Raises:
+            CheckpointError: if something cannot be written.
+        """
+        try:
+            self.wait()
+            with self._writing():
+                self._manager.close()
+        except CheckpointError:
+            if not failed:
+                raise
+        finally:
+            # Parts of a failed write that are still pending would report themselves later.
+            gc.collect()
+            self._quiet.close()
+
+    def save(self, state: TrainState) -> None:
         """Save a state under its step, in the background. The step must not be saved already.
 
-        A checkpoint without a validation loss can be resumed from, and is the best only if no
-        checkpoint has a validation loss.
+        Until `rate` is called, it is the best one only if no checkpoint has a validation loss.
+
+        Raises:
+            CheckpointError: if this or the last checkpoint cannot be written.
         """
+        self.wait()
+        if is_first():
+            self._check_space(state)
         parts = _parts(state)
         items = {name: ocp.args.StandardSave(parts[name]) for name in _PARTS}
-        metrics = None if validation_loss is None else {_METRIC: validation_loss}
-        self.wait()
         self._saving = int(state.step)
-        self._manager.save(
-            int(state.step),
-            args=ocp.args.Composite(**items),
-            metrics=metrics,
-            # Without it, Orbax silently skips a state whose step is not above the latest.
-            force=True,
-        )
+        with self._writing(), _one_save:
+            self._manager.save(
+                int(state.step),
+                args=ocp.args.Composite(**items),
+                # Without it, Orbax silently skips a state whose step is not above the latest.
+                force=True,
+            )
+
+    def rate(self, step: int, validation_loss: float) -> None:
+        """Keep the validation loss of a saved state. Raises as `save` does."""
+        if step in self._losses or step not in self._manager.all_steps():
+            return
+        self.wait()
+        self._losses[step] = validation_loss
+        with self._writing():
+            if is_first():
+                path = self._path / str(step) / "metrics"
+                path.mkdir(exist_ok=True)
+                write_atomically(path / "metrics", json.dumps({_METRIC: validation_loss}))
+        self._remove_needless()
+
+    def discard(self, step: int) -> None:
+        """Remove a checkpoint whose weights are useless."""
+        self.wait()
+        if step in self._manager.all_steps():
+            self._manager.delete(step)
+            self._losses.pop(step, None)
 
     def wait(self) -> None:
-        """Wait until everything saved is on disk."""
-        self._manager.wait_until_finished()
+        """Wait until everything saved is on disk.
+
+        Raises:
+            CheckpointError: if it cannot be written.
+        """
+        with self._writing():
+            self._manager.wait_until_finished()
+        if self._saving is not None:
+            self._saving = None
+            self._remove_needless()
 
     def latest_step(self) -> int | None:
         """Return the step of the latest checkpoint, or None if there is none."""
@@ -117,10 +158,14 @@ class Checkpoints:
 
     def best_step(self) -> int | None:
         """Return the step with the lowest validation loss; without any, the latest step."""
-        best = self._manager.best_step()
-        return self.latest_step() if best is None else best
+        if not self._losses:
+            return self.latest_step()
+        # The later of two equal ones.
+        return min(self._losses, key=lambda step: (self._losses[step], -step))
 
-    def restore_latest(self, like: TrainState) -> TrainState | None:
+    def restore_latest(
+        self, like: TrainState, has_optimizer: Callable[[int], bool] = lambda _: True
+    ) -> TrainState | None:
         """Restore the latest readable state; return None if nothing has been saved yet.
 
         Later, damaged checkpoints are moved aside, so that their steps can be saved again.
@@ -128,30 +173,33 @@ class Checkpoints:
         Args:
             like: a state of the same shapes, or only its shapes and shardings. Restored arrays get
                 the same shardings.
+            has_optimizer: returns True if the state of the optimizer at a step is usable. If not,
+                the result has None instead.
 
         Raises:
             CheckpointError: if there are checkpoints but none can be read; they stay unchanged.
         """
         steps = sorted(self._manager.all_steps(), reverse=True)
         for number, step in enumerate(steps):
-            parts = self._read(step, _parts(like))
+            wanted = _parts(like)
+            if not has_optimizer(step):
+                del wanted["optimizer"]
+            parts = self._read(step, wanted)
             if parts is not None:
                 # Only after one was read: if all of them are unreadable, the cause is hardly
                 # damage.
                 if is_first():
                     for damaged in steps[:number]:
                         self._move_aside(self._path / str(damaged), str(damaged))
+                for damaged in steps[:number]:
+                    self._losses.pop(damaged, None)
                 all_agree(True)
                 self._manager.reload()
                 return TrainState(
                     jax.device_put(np.asarray(step, np.int32), like.step.sharding),
                     _as(like.weights, parts["weights"]),
                     _as(like.averaged, parts["averaged"]),
-                    jax.tree.unflatten(
-                        jax.tree.structure(like.optimizer),
-                        # By number: as strings, "10" would sort before "2".
-                        [parts["optimizer"][str(i)] for i in range(len(parts["optimizer"]))],
-                    ),
+                    _numbered(like.optimizer, parts.get("optimizer")),
                 )
         if steps:
             raise self._none_readable()
@@ -199,7 +247,7 @@ class Checkpoints:
         abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, dict(like))
         items = {name: ocp.args.StandardRestore(tree) for name, tree in abstract.items()}
         # Orbax lists checkpoints that are still being written, but cannot read them.
-        self.wait()
+        self._manager.wait_until_finished()
 
         def verify() -> None:
             # By one process, so that each file is read once.
@@ -232,22 +280,73 @@ class Checkpoints:
         }
         write_atomically(folder / _CHECKSUMS, json.dumps(checksums, indent=2) + "\n")
 
-    def _set_unreadable_metrics_aside(self) -> None:
-        """Move unreadable metrics aside.
+    def _read_losses(self) -> dict[int, float]:
+        """Read the validation loss of each checkpoint that has one.
 
-        Orbax reads the metrics of every checkpoint, and would fail at one of them.
+        A file that cannot be read is moved aside. Orbax reads it too, and would fail.
         """
-        for metrics in self._path.glob("[0-9]*/metrics"):
-            step = metrics.parent.name
+        losses = {}
+        for path in self._path.glob("[0-9]*/metrics"):
+            step = path.parent.name
             # Other names belong to checkpoints that are still being written.
             if not step.isdigit():
                 continue
             try:
-                float(json.loads((metrics / "metrics").read_text())[_METRIC])
+                losses[int(step)] = float(json.loads((path / "metrics").read_text())[_METRIC])
             # Not JSON, not UTF-8, something else in JSON, or no such file.
             except (ValueError, TypeError, KeyError, OSError):
-                self._warn(f"the validation loss of step {step} in {self._path} cannot be read")
-                self._move_aside(metrics, f"{step}-metrics")
+                if is_first():
+                    self._warn(f"the validation loss of step {step} in {self._path} cannot be read")
+                    self._move_aside(path, f"{step}-metrics")
+        return losses
+
+    def _remove_needless(self) -> None:
+        """Remove all checkpoints but the latest two and the best."""
+        steps = sorted(self._manager.all_steps())
+        # Two, so that there is an older one if the latest is damaged.
+        for step in steps[:-2]:
+            if step != self.best_step():
+                self._manager.delete(step)
+                self._losses.pop(step, None)
+
+    def _check_space(self, state: TrainState) -> None:
+        """Raise a CheckpointError if a state does not fit on the disk.
+
+        Orbax would notice it only after a part is written, in many threads with many messages.
+        """
+        needed = sum(x.nbytes for x in jax.tree.leaves(state)) + 2**18
+        free = shutil.disk_usage(self._path).free
+        if free < needed:
+            raise self._not_written(
+                f"it needs {needed / 1e6:,.1f} MB, and the disk has {free / 1e6:,.1f} MB left"
+            )
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        # Orbax raises many kinds of errors, some of them from other threads.
+        except Exception as error:
+            reason = reason_of_system(error)
+            # Another process has ended, for example.
+            if reason is None or isinstance(error, InputError):
+                raise
+            if is_first():
+                # It takes space that may be needed.
+                for unfinished in self._path.glob("*.orbax-checkpoint-tmp*"):
+                    shutil.rmtree(unfinished, ignore_errors=True)
+            raise self._not_written(reason) from error
+
+    def _not_written(self, reason: str) -> CheckpointError:
+        return CheckpointError(
+            f"a checkpoint cannot be written in {self._path}: {reason}; mend this, and run the "
+            f"same command to go on from step {self._last_complete()}"
+        )
+
+    def _last_complete(self) -> int:
+        """Step of the latest complete checkpoint on the disk; 0 if there is none."""
+        names = [path.name for path in self._path.iterdir()]
+        return max((int(name) for name in names if name.isdigit()), default=0)
 
     def _move_aside(self, what: Path, name: str) -> None:
         aside = self._path.with_name("damaged_checkpoints")
@@ -271,6 +370,11 @@ def copy_averaged(path: Path, step: int, into: Path) -> None:
     )
 
 
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else repr(error)
+
+
 def _tried(function: Callable[[], _Result]) -> tuple[str | None, _Result | None]:
     """Call a function; return the reason for a failure in any process, or None, and the result."""
     result, reason = None, None
@@ -278,7 +382,7 @@ def _tried(function: Callable[[], _Result]) -> tuple[str | None, _Result | None]
         result = function()
     # A decoder may raise any error for a damaged file.
     except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        reason = _first_line(error)
     return (reason if all_agree(reason is None) else reason or "another process could not"), result
 
 
@@ -292,6 +396,15 @@ def _parts(state: TrainState) -> dict[str, Any]:
         "averaged": nnx.to_pure_dict(state.averaged),
         "optimizer": {str(i): leaf for i, leaf in enumerate(jax.tree.leaves(state.optimizer))},
     }
+
+
+def _numbered(like: Any, leaves: Mapping[str, Any] | None) -> Any:
+    """Put numbered leaves into the nodes of a tree; None for None."""
+    if leaves is None:
+        return None
+    # By number: as strings, "10" would sort before "2".
+    ordered = [leaves[str(i)] for i in range(len(leaves))]
+    return jax.tree.unflatten(jax.tree.structure(like), ordered)
 
 
 def _as(like: Any, tree: Any) -> Any:

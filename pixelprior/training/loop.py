@@ -1,7 +1,7 @@
 """Training, from a task and a store to a trained model.
 
-The phases are: make the model, resume, then step. Every ``checkpoint_every`` steps, training
-measures the validation loss and saves. Progress is reported through one callback.
+The phases are: make the model, resume, then step. Every ``checkpoint_every`` steps, training saves
+the state, and then measures its validation loss. Progress is reported through one callback.
 
 A run that is killed at any moment and started again ends with the same weights, bit for bit. A step
 depends only on the config and the state: batches and random draws are functions of (seed, step).
@@ -20,6 +20,7 @@ from flax import nnx
 from pixelprior.errors import InputError
 from pixelprior.progress import (
     Advance,
+    Caution,
     Finished,
     Message,
     Picture,
@@ -35,11 +36,11 @@ from pixelprior.system.processes import (
     wait_for_all,
 )
 from pixelprior.training.early_stopping import has_stalled
-from pixelprior.training.interruption import Interruption
+from pixelprior.training.interruption import Interruption, Stopped
 from pixelprior.training.layout import bytes_on_each_device
-from pixelprior.training.optimizer import last_learning_rate
+from pixelprior.training.optimizer import last_learning_rate, next_learning_rate
 from pixelprior.training.profile import Profile
-from pixelprior.training.program import Program, make_program
+from pixelprior.training.program import Program, make_program, schedule_of
 from pixelprior.training.step import (
     StepCost,
     StepMetrics,
@@ -47,7 +48,7 @@ from pixelprior.training.step import (
     compile_step,
     count_parameters,
 )
-from pixelprior.training.store import Store
+from pixelprior.training.store import Start, Store
 from pixelprior.training.task import Evaluation, Task
 
 JOB = "training"  # name of the job in progress reports
@@ -100,7 +101,7 @@ def train(
     # Only traced: a resumed run needs no fresh weights, which take seconds to make.
     graph, shapes = nnx.split(nnx.eval_shape(task.make))
     program = make_program(task, config, graph, shapes, mesh)
-    run = _Run(task, config, store, graph, mesh, program, report, begun)
+    run = _Run(task, config, store, graph, mesh, program, report, begun, losses={})
     processes = f" of {jax.process_count()} processes" if several() else ""
     report(Message(f"{task.title}, {mesh.size} device(s){processes}"))
 
@@ -116,16 +117,22 @@ def train(
             state = program.init(from_first(nnx.state(task.make())))
         else:
             report(Message(f"resuming at step {int(state.step)}"))
-        store.begin(int(state.step))
-        state = run.steps(state, interruption, profile)
-        taken, stopped_by = int(state.step), interruption.at_end()
-        if stopped_by:
+        origin = task.initial.summary if task.initial and not int(state.step) else None
+        start = store.begin(int(state.step), origin)
+        state = run.changed(state, start)
+        state, stopped_by = run.steps(state, start, interruption, profile)
+        taken, test = int(state.step), None
+        if not stopped_by:
+            best_step, best = store.best(state.averaged)
+            with contextlib.suppress(Stopped):
+                test = task.evaluate(nnx.merge(graph, best), "test", interruption.check)
+            stopped_by = interruption.at_end()
+        if test is None or stopped_by:
+            assert stopped_by
             store.wait()
             name = signal.Signals(stopped_by).name
             report(Message(f"{name}: saved step {taken}; {store.how_to_resume}"))
             return TrainResult(taken, stopped_by, None)
-        best_step, best = store.best(state.averaged)
-        test = task.evaluate(nnx.merge(graph, best), "test")
         run.record(taken, best_step=best_step, **_named("test", test.metrics))
     report(Message(f"done: best step {best_step}, test {test.words} ({task.title}); {store.place}"))
     return TrainResult(taken, None, test)
@@ -134,7 +141,8 @@ def train(
 class _Run(NamedTuple):
     """Everything that stays the same from step to step.
 
-    ``begun`` is the start of the run, by `time.perf_counter`.
+    ``begun`` is the start of the run, by `time.perf_counter`. ``losses`` are the validation losses
+    so far, by step. Several processes keep them, since only the first one writes them.
     """
 
     task: Task
@@ -145,36 +153,69 @@ class _Run(NamedTuple):
     program: Program
     report: Report
     begun: float
+    losses: dict[int, float]
 
     def record(self, step: int, **values: Any) -> None:
         """Keep one record, and report it."""
         self.store.write(step, **values)
         self.report(Record(step, values))
 
+    def changed(self, state: TrainState, start: Start) -> TrainState:
+        """Report changes to the config; return the state with an optimizer that fits them."""
+        step, before = int(state.step), start.before
+        if start.changes:
+            words = ", ".join(f"{key} {old} -> {new}" for key, (old, new) in start.changes.items())
+            self.say(f"changed from step {step} on: {words}")
+        is_fresh = state.optimizer is None
+        if is_fresh:
+            state = self.program.renew(state)
+            self.say("the state of the earlier optimizer does not fit; it starts fresh")
+        if before is not None and start.changes:
+            rate = next_learning_rate(state.optimizer, self.program.schedule)
+            would_be = next_learning_rate(state.optimizer, schedule_of(before))
+            if rate != would_be:
+                self.say(
+                    f"the learning rate of the next step is {rate:.3g}, by the schedule "
+                    f"{self.config['schedule']!r} over {self.config['num_steps']} steps; it would "
+                    f"have been {would_be:.3g}"
+                )
+        return state
+
     def steps(
-        self, state: TrainState, interruption: Interruption, profile: Profile | None
-    ) -> TrainState:
-        """Take all remaining steps, or stop early by a signal or early stopping."""
+        self,
+        state: TrainState,
+        start: Start,
+        interruption: Interruption,
+        profile: Profile | None,
+    ) -> tuple[TrainState, int | None]:
+        """Take all remaining steps, or stop early by a signal or early stopping.
+
+        Returns:
+            The state, which is saved, and the signal that ended the run, or None.
+        """
         config, task = self.config, self.task
-        start, end = int(state.step), config["num_steps"]
-        losses = self.store.validation_losses(start)
-        if start >= end or has_stalled(losses, config["patience"]):
-            return state
-        batches = (put_batch(batch, self.mesh) for batch in task.batches(start))
+        begin, end = int(state.step), config["num_steps"]
+        self.losses.update(self.store.validation_losses(begin))
+        # A run that was killed after a save has not measured this state.
+        if begin:
+            is_last, stopped_by = self.measure(begin, state, interruption)
+            if is_last or stopped_by:
+                return state, stopped_by
+        batches = (put_batch(batch, self.mesh) for batch in task.batches(start.position))
         first = next(batches)
         step, cost = compile_step(self.program.step, state, first)
-        if start == 0:
-            self.record(start, **self.describe(state, cost))
+        if begin == 0:
+            self.record(begin, **self.describe(state, cost))
         # Losses stay on the device until they are read, so that the host never delays a step.
         # They are always read before a state is saved.
         pending: list[StepMetrics] = []
         skipped = 0
         since, waited = time.perf_counter(), 0.0
-        self.report(Advance(JOB, start, end, "step"))
+        self.report(Advance(JOB, begin, end, "step"))
         try:
-            for number in range(start + 1, end + 1):
+            for number in range(begin + 1, end + 1):
                 before = time.perf_counter()
-                batch = first if number == start + 1 else next(batches)
+                batch = first if number == begin + 1 else next(batches)
                 waited += time.perf_counter() - before
                 if profile is not None:
                     profile.before(number, state)
@@ -182,16 +223,16 @@ class _Run(NamedTuple):
                 pending.append(step_metrics)
                 if profile is not None:
                     profile.after(number, state)
-                if number == start + 1:
+                if number == begin + 1:
                     jax.block_until_ready(state)
                     self.say(
                         f"first step after {time.perf_counter() - self.begun:.1f} s, "
                         f"{cost.compile_seconds:.1f} s of them compiling"
                     )
-                last = number == end
-                stop = interruption.at_step() is not None
-                due = last or number % config["checkpoint_every"] == 0
-                if stop or due or number % config["log_every"] == 0:
+                stopped_by, wants_save = interruption.at_step()
+                due = self.is_due(number)
+                saves = due or wants_save or bool(stopped_by)
+                if saves or number % config["log_every"] == 0:
                     values = _check_finite(jax.device_get(pending), number)
                     images = len(pending) * config["batch_size"]
                     elapsed = time.perf_counter() - since
@@ -211,48 +252,97 @@ class _Run(NamedTuple):
                     )
                     self.report(Advance(JOB, number, end, "step", note))
                     pending, since, waited = [], time.perf_counter(), 0.0
-                if due:
-                    validation = task.evaluate(self.model(state.averaged), "validation")
-                    # After steps with finite losses, the weights may still give a non-finite loss.
-                    if not math.isfinite(validation.loss):
-                        raise _diverged(f"the validation loss after step {number}", validation.loss)
-                    self.record(
-                        number,
-                        **{"validation_loss": validation.loss}
-                        | _named("validation", validation.metrics),
-                    )
-                    self.say(f"step {number}: validation {validation.words}")
-                    losses.append(validation.loss)
-                    if has_stalled(losses, config["patience"]):
-                        last = True
-                        self.say(
-                            f"step {number}: the last, with none better in the last "
-                            f"{config['patience']} validations"
-                        )
-                # Before the state is saved: a resumed run does not repeat saved steps.
-                if self.store.takes_pictures and (last or number % config["sample_every"] == 0):
-                    self.picture(number, state)
-                if due:
-                    self.store.save(state, validation_loss=validation.loss)
-                elif stop:
+                # Before it is measured: measuring may take long, and a killed run repeats it.
+                if saves:
                     self.store.save(state)
-                if due or number % config["sample_every"] == 0:
+                if stopped_by:
+                    return state, stopped_by
+                if wants_save:
+                    self.say(f"SIGUSR1: saved step {number}")
+                if due:
+                    is_last, stopped_by = self.measure(number, state, interruption)
+                    if is_last or stopped_by:
+                        return state, stopped_by
                     since = time.perf_counter()
-                if stop or last:
-                    break
         finally:
             self.report(Finished(JOB))
-        return state
+        return state, None
 
-    def picture(self, number: int, state: TrainState) -> None:
-        """Draw images with the averaged weights, and keep them."""
-        model = self.model(on_this_process(state.averaged))
-        if is_first():
-            pixels = self.task.picture(model)
-            if pixels is not None:
-                self.store.picture(number, pixels)
-                self.report(Picture(number, pixels))
+    def is_due(self, number: int) -> bool:
+        """Return True if a state is to be validated or drawn, and therefore saved."""
+        return self.validates(number) or (
+            self.store.takes_pictures and number % self.config["sample_every"] == 0
+        )
+
+    def validates(self, number: int) -> bool:
+        """Return True if a state is to be validated."""
+        config = self.config
+        return number >= config["num_steps"] or number % config["checkpoint_every"] == 0
+
+    def measure(
+        self, number: int, state: TrainState, interruption: Interruption
+    ) -> tuple[bool, int | None]:
+        """Validate a saved state and draw with it, if this is due and not done yet.
+
+        Returns:
+            True if the run ends with this state, and the signal that ended it early, or None.
+        """
+        try:
+            if self.validates(number):
+                self.validate(number, state, interruption)
+            is_last = number >= self.config["num_steps"]
+            if not is_last and has_stalled(list(self.losses.values()), self.config["patience"]):
+                is_last = True
+                self.say(
+                    f"step {number}: the last, with none better in the last "
+                    f"{self.config['patience']} validations"
+                )
+            if is_last or number % self.config["sample_every"] == 0:
+                self.picture(number, state, interruption)
+        except Stopped:
+            return False, interruption.at_end()
+        return is_last, None
+
+    def validate(self, number: int, state: TrainState, interruption: Interruption) -> None:
+        """Measure the validation loss of a saved state, and record it."""
+        if number not in self.losses:
+            validation = self.task.evaluate(
+                self.model(state.averaged), "validation", interruption.check
+            )
+            loss = validation.loss
+            # After steps with finite losses, the weights may still give a non-finite loss.
+            if not math.isfinite(loss):
+                self.store.discard(number)
+                raise _diverged(f"the validation loss after step {number}", loss)
+            self.record(
+                number,
+                **{"validation_loss": loss} | _named("validation", validation.metrics),
+            )
+            self.say(f"step {number}: validation {validation.words}")
+            self.losses[number] = loss
+        self.store.rate(number, self.losses[number])
+
+    def picture(self, number: int, state: TrainState, interruption: Interruption) -> None:
+        """Draw images with the averaged weights, and keep them. A failure is only reported."""
+        if not self.store.takes_pictures:
+            return
+        weights = on_this_process(state.averaged)
+        if is_first() and not self.store.has_picture(number):
+            # Images are drawn row by row, on one device.
+            model = self.model(jax.device_put(weights, jax.local_devices()[0]))
+            try:
+                pixels = self.task.picture(model, interruption.check_here)
+                if pixels is not None:
+                    self.store.picture(number, pixels)
+                    self.report(Picture(number, pixels))
+            except Stopped:
+                pass
+            # Whatever is wrong with a picture, the training goes on.
+            except Exception as error:
+                reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
+                self.report(Caution(f"the picture of step {number} is missing: {reason[0][:200]}"))
         wait_for_all()
+        interruption.check()
 
     def say(self, text: str) -> None:
         """Report a sentence."""
@@ -279,8 +369,8 @@ def _named(split: str, metrics: Mapping[str, float]) -> dict[str, float]:
 
 def _diverged(what: str, value: float) -> NonFiniteLossError:
     return NonFiniteLossError(
-        f"{what} is {value}; the last good checkpoint, if there is one, is kept. Try a lower "
-        "learning_rate or clip_norm, or a longer warm-up, in a new run"
+        f"{what} is {value}; the last good checkpoint, if there is one, is kept. Run the same "
+        "command with a lower learning_rate or clip_norm to go on from there"
     )
 
 

@@ -48,10 +48,10 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return records
 
 
-def losses_until(records: Iterable[Mapping[str, Any]], until: int) -> list[float]:
-    """Return the validation losses of the records up to a step, in order."""
-    return [
-        record["validation_loss"]
+def losses_until(records: Iterable[Mapping[str, Any]], until: int) -> dict[int, float]:
+    """Return the validation losses of the records up to a step, in order, by step."""
+    return {
+        record["step"]: record["validation_loss"]
         for record in records
         if "validation_loss" in record and record["step"] <= until
-    ]
+    }

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from pixelprior.training.schedule import make_schedule
@@ -62,14 +63,36 @@ def last_learning_rate(state: Any, schedule: Callable[[Any], Any]) -> float:
 
     It follows the optimizer's own count, which excludes skipped steps.
     """
+    return _learning_rate(state, lambda count: schedule(max(0, count - 1)))
+
+
+def next_learning_rate(state: Any, schedule: Callable[[Any], Any]) -> float:
+    """Return the learning rate of the next update, as `last_learning_rate` does of the last."""
+    return _learning_rate(state, schedule)
+
+
+def _learning_rate(state: Any, rate_of: Callable[[int], Any]) -> float:
     kinds = (optax.ScaleByScheduleState, optax.contrib.ReduceLROnPlateauState)
     rate = 0.0
     for part in jax.tree.leaves(state, is_leaf=lambda node: isinstance(node, kinds)):
         if isinstance(part, optax.ScaleByScheduleState):
-            rate = float(schedule(max(0, int(part.count) - 1)))
+            rate = float(rate_of(int(part.count)))
         elif isinstance(part, optax.contrib.ReduceLROnPlateauState):
             rate *= float(part.scale)
     return rate
+
+
+def at_count(state: Any, count: Any) -> Any:
+    """Return an optimizer's state with another count of its schedule, which sets its rate."""
+
+    def moved(node: Any) -> Any:
+        if isinstance(node, optax.ScaleByScheduleState):
+            return node._replace(count=jnp.asarray(count, node.count.dtype))
+        return node
+
+    return jax.tree.map(
+        moved, state, is_leaf=lambda node: isinstance(node, optax.ScaleByScheduleState)
+    )
 
 
 def _is_decayed(weights: Any) -> Any:

@@ -63,7 +63,7 @@ def make_plan(task: Task, config: Mapping[str, Any], mesh: jax.sharding.Mesh) ->
     """
     graph, weights = nnx.split(nnx.eval_shape(task.make))
     program = make_program(task, config, graph, weights, mesh)
-    batch = put_batch(next(task.batches(0)), mesh)
+    batch = put_batch(next(task.batches()), mesh)
     _, cost = compile_step(program.step, program.state, batch)
     return Plan(
         task.title,

@@ -10,7 +10,8 @@ from jax.sharding import Mesh
 from pixelprior.system.devices import replicated
 from pixelprior.system.prng import named_key
 from pixelprior.training.layout import state_layout
-from pixelprior.training.optimizer import make_optimizer
+from pixelprior.training.optimizer import at_count, make_optimizer
+from pixelprior.training.schedule import make_schedule
 from pixelprior.training.step import TrainState, init_state, make_train_step
 from pixelprior.training.task import Task
 
@@ -22,13 +23,26 @@ class Program(NamedTuple):
         schedule: learning rate by step.
         state: shapes and shardings of the state before the first step.
         init: jitted function from weights to that state.
+        renew: jitted function that gives a state a fresh optimizer. Its learning rate stays that of
+            the state's step.
         step: see `make_train_step`.
     """
 
     schedule: Callable[[Any], Any]
     state: TrainState
     init: Callable[[Any], TrainState]
+    renew: Callable[[TrainState], TrainState]
     step: Any
+
+
+def schedule_of(config: Mapping[str, Any]) -> Callable[[Any], Any]:
+    """Make the schedule of learning rates by step of a config."""
+    return make_schedule(
+        config["schedule"],
+        num_steps=config["num_steps"],
+        learning_rate=config["learning_rate"],
+        warmup_steps=config["warmup_steps"],
+    )
 
 
 def make_program(
@@ -59,6 +73,10 @@ def make_program(
     def init(weights: Any) -> TrainState:
         return init_state(weights, optimizer, task.trainable)
 
+    def renew(state: TrainState) -> TrainState:
+        fresh = init(state.weights).optimizer
+        return state._replace(optimizer=at_count(fresh, state.step))
+
     shapes = jax.eval_shape(init, weights)
     layout = state_layout(shapes, mesh, fully_sharded=config["mesh"] == "fsdp")
     step = make_train_step(
@@ -78,4 +96,10 @@ def make_program(
         shapes,
         layout,
     )
-    return Program(schedule, state, jax.jit(init, out_shardings=layout), step)
+    return Program(
+        schedule,
+        state,
+        jax.jit(init, out_shardings=layout),
+        jax.jit(renew, out_shardings=layout),
+        step,
+    )

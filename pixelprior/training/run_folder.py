@@ -1,6 +1,7 @@
 """A run folder: everything about one training run, in one place that can be moved or sent.
 
 config.json      resolved config of the experiment
+config_history.json  changes to the config, and the versions and devices of each start
 data.json        facts about the data that the model needs: grid, classes, names of splits
 data_manifest.json  the files of the data set and hashes of their contents, for image files
 checkpoints/     weights, averaged weights and optimizer
@@ -9,31 +10,50 @@ metrics.jsonl    one record per line
 events/          the same records, and the pictures, for TensorBoard
 samples/         pictures made during training
 profile/         traces of steps, if requested
+set_aside/       files of starts with other settings that reached no checkpoint
 wandb/           files of Weights & Biases, if requested, and the name of the run there, run_id
 evaluation/      results of evaluate.py, and the samples that it judged
 tokenizer/       for a prior: the run of the tokenizer whose codes it models
 codes/           for a tokenizer: the codes of its images, once a prior has requested them
 """
 
+import contextlib
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pixelprior.data.manifest import Manifest, manifest_from_json
 from pixelprior.errors import InputError
+from pixelprior.experiment.differences import ChangedKeys, differences, in_words
+from pixelprior.experiment.kinds import Kind, changes_of_kind
 from pixelprior.experiment.schema import (
     DATA_NEUTRAL,
     NEUTRAL,
     complete,
     complete_data,
-    without_neutral,
     without_place,
 )
-from pixelprior.progress import Caution, Report, only_warnings
+from pixelprior.progress import Caution, Message, Report, only_warnings
 from pixelprior.system.atomic import probe_folder, write_atomically
 from pixelprior.system.home import expand_home
+from pixelprior.system.lock import locked
 from pixelprior.system.processes import is_first
+from pixelprior.training.history import History, read_history, write_history
+
+_OF_A_START = (
+    "config.json",
+    "config_history.json",
+    "data.json",
+    "data_manifest.json",
+    "metrics.jsonl",
+    "events",
+    "samples",
+    "profile",
+    "wandb",
+)
+"""Files of a start without a checkpoint."""
 
 EVALUATION_FORMAT = 1
 """Format of kept results. Raise it with every change after which reports cannot read older ones."""
@@ -56,7 +76,10 @@ class RunFolder:
         self.events = self.path / "events"
         self.tokenizer = self.path / "tokenizer"
         self.evaluation = self.path / "evaluation"
+        self._config = self.path / "config.json"
+        self._data = self.path / "data.json"
         self._manifest = self.path / "data_manifest.json"
+        self._history = self.path / "config_history.json"
 
     def keep_evaluation(
         self, name: str, result: Mapping[str, Any], report: Report = only_warnings
@@ -85,79 +108,178 @@ class RunFolder:
         except (OSError, ValueError, AttributeError, TypeError):
             return None
 
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes from training here for the duration of the body.
+
+        Raises:
+            InputError: if another process trains here, or the folder cannot be written.
+        """
+        with contextlib.ExitStack() as stack:
+            with self.writable():
+                stack.enter_context(locked(self.path))
+            yield
+
     def claim(
         self,
         config: Mapping[str, Any],
         data: Mapping[str, Any],
         manifest: Manifest | None = None,
+        report: Report = only_warnings,
     ) -> None:
         """Make this the folder of a run with this config on this data, new or resumed.
 
-        A resumed run may find its data at another place, which its config then names. With several
-        processes, the first one writes the files. The others check that they exist.
+        A resumed run may change some keys of its config, see `pixelprior.experiment.kinds`. They
+        are recorded by `resume`. A run without a checkpoint may change all keys; its records are
+        set aside. With several processes, the first one writes the files. The others check that
+        they exist.
 
         Args:
             config: config of the experiment.
             data: facts about the data that the run's model needs.
             manifest: the files of the data set; None if it does not consist of image files.
+            report: receives a message if records are set aside.
 
         Raises:
             InputError: if the folder cannot be written, holds a run with another config or on other
                 data, or holds checkpoints without a config. Its contents are then unchanged.
         """
-        try:
-            self._check_claim(config, data)
-            if not is_first() and not self.has_data:
+        with self.writable():
+            if self.has_checkpoint:
+                self._check_resumable(config, data)
+            elif not is_first() and not self.has_data:
                 raise InputError(
                     f"the first process has made the run folder {self.path}, but this one does "
                     "not find it; give a --workdir on a file system that all processes share"
                 )
             self.samples.mkdir(parents=True, exist_ok=True)
             probe_folder(self.path)
-        except OSError as error:
-            raise InputError(
-                f"the run folder {self.path} cannot be written ({error.strerror}); "
-                "give another with --workdir"
-            ) from error
-        if not is_first():
-            return
-        write_atomically(self.path / "config.json", json.dumps(config, indent=2) + "\n")
-        # These facts identify the data, so they stay as they were at the start of the run.
-        if not self.has_data:
+            if not is_first() or self.has_checkpoint:
+                return
+            if self._is_of_other(config, data):
+                # A prior that is started again without --tokenizer uses the tokenizer in here.
+                self._set_aside(report, with_tokenizer=not self._has_tokenizer(data))
+            write_atomically(self._config, json.dumps(config, indent=2) + "\n")
+            if self.has_data:
+                return
             if manifest is not None:
                 write_atomically(self._manifest, json.dumps(manifest.as_json(), indent=1) + "\n")
-            write_atomically(self.path / "data.json", json.dumps(data, indent=2) + "\n")
+            write_atomically(self._data, json.dumps(data, indent=2) + "\n")
 
-    def _check_claim(self, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-        if (self.path / "config.json").exists():
-            changed = differences(without_place(self.config()), without_place(config), NEUTRAL)
-            if changed:
-                raise InputError(
-                    f"{self.path} holds a run with another config ({changed}); "
-                    "use another --workdir, or the same config to resume"
-                )
-        elif self.checkpoints.is_dir() and any(self.checkpoints.iterdir()):
+    def resume(
+        self, config: Mapping[str, Any], step: int, origin: Any = None
+    ) -> tuple[History, ChangedKeys]:
+        """Record the changes to the config of this claimed folder, which apply after a step.
+
+        Args:
+            config: config of the experiment.
+            step: number of steps taken.
+            origin: description of the initial weights of a new run, if they were not random.
+
+        Returns:
+            The history of the run until now, and the changes that affect the training.
+        """
+        changes = self.changes(config)
+        history = self.history().resumed(step, changes, origin)
+        if is_first():
+            with self.writable():
+                # In this order: without its history, a changed config would be misleading.
+                write_history(self._history, history)
+                write_atomically(self._config, json.dumps(config, indent=2) + "\n")
+        return history, changes
+
+    def changes(self, config: Mapping[str, Any]) -> ChangedKeys:
+        """Return the changes to the config of the run here that affect the training."""
+        return changes_of_kind(self._differences(config), Kind.SCHEDULE)
+
+    def history(self) -> History:
+        """Read the history of the run. Raises as `read_history` does."""
+        return read_history(self._history)
+
+    def _differences(self, config: Mapping[str, Any]) -> ChangedKeys:
+        return differences(without_place(self.config()), without_place(config), NEUTRAL)
+
+    @contextlib.contextmanager
+    def writable(self) -> Iterator[None]:
+        """Turn an OSError in the body, which writes files of the run, into an InputError."""
+        try:
+            yield
+        except OSError as error:
             raise InputError(
-                f"{self.path} holds checkpoints but no config.json; use another --workdir"
-            )
-        # A run that was killed very early has only a config.
-        if not self.has_data and self.checkpoints.is_dir() and any(self.checkpoints.iterdir()):
-            raise InputError(
-                f"{self.path} holds checkpoints but no data.json; restore it from a copy, or use "
-                "another --workdir"
-            )
-        if self.has_data:
-            changed = differences(without_place(self.data()), without_place(data), DATA_NEUTRAL)
-            if changed:
+                f"the run folder {self.path} cannot be written ({error.strerror}); mend this "
+                "and run the same command again, or give another with --workdir"
+            ) from error
+
+    def check_identity(self, config: Mapping[str, Any]) -> None:
+        """Raise an InputError unless a run with a checkpoint can go on with a config."""
+        for path in (self._config, self._data):
+            if not path.exists():
                 raise InputError(
-                    f"the data set of the run in {self.path} has changed ({changed}); "
-                    "use another --workdir, or the same data to resume"
+                    f"{self.path} holds checkpoints but no {path.name}; restore it from a copy, or "
+                    "use another --workdir"
                 )
+        fixed = changes_of_kind(self._differences(config), Kind.IDENTITY)
+        if fixed:
+            raise InputError(
+                f"{self.path} holds another run ({in_words(fixed)}), and these keys never change; "
+                "use another --workdir, or the values of the run to resume"
+            )
+
+    def _check_resumable(self, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        self.check_identity(config)
+        changed = _data_differences(self.data(), data)
+        if changed:
+            raise InputError(
+                f"the data set of the run in {self.path} has changed ({in_words(changed)}); "
+                "use another --workdir, or the same data to resume"
+            )
+
+    def _is_of_other(self, config: Mapping[str, Any], data: Mapping[str, Any]) -> bool:
+        """Return True if an earlier start here had another config or other data."""
+        try:
+            return bool(
+                (self._config.exists() and self._differences(config))
+                or (self.has_data and _data_differences(self.data(), data))
+            )
+        # Its files cannot be read. Without a checkpoint, nothing depends on them.
+        except InputError:
+            return True
+
+    def _has_tokenizer(self, data: Mapping[str, Any]) -> bool:
+        """Return True if the tokenizer in this folder is that of these facts."""
+        # Facts that cannot be read say nothing about the tokenizer.
+        with contextlib.suppress(InputError):
+            return self.has_data and self.data().get("tokenizer") == data.get("tokenizer")
+        return True
+
+    def _set_aside(self, report: Report, *, with_tokenizer: bool) -> None:
+        """Move the files of an earlier start, which reached no checkpoint, out of the way."""
+        kept = self.path / "set_aside"
+        kept.mkdir(exist_ok=True)
+        into = kept / str(len(list(kept.iterdir())))
+        into.mkdir()
+        for name in (*_OF_A_START, *["tokenizer"] * with_tokenizer):
+            if os.path.lexists(self.path / name):
+                os.replace(self.path / name, into / name)
+        self.samples.mkdir()
+        report(
+            Message(
+                f"an earlier start in {self.path} had other settings and reached no checkpoint; "
+                f"its files are now in {into}"
+            )
+        )
+
+    @property
+    def has_checkpoint(self) -> bool:
+        """True if a run in this folder has saved a state."""
+        return self.checkpoints.is_dir() and any(
+            path.name.isdigit() for path in self.checkpoints.iterdir()
+        )
 
     @property
     def has_data(self) -> bool:
         """True if a run was begun here and its data are known."""
-        return (self.path / "data.json").exists()
+        return self._data.exists()
 
     def config(self) -> dict[str, Any]:
         """Read the run's config, with the neutral values of keys added since.
@@ -196,29 +318,5 @@ class RunFolder:
             ) from error
 
 
-def differences(
-    there: Mapping[str, Any], now: Mapping[str, Any], neutral: Mapping[str, Any]
-) -> str:
-    """Describe the keys that differ; nested keys are joined by dots. Empty if none differs.
-
-    A key with its neutral value counts as absent.
-    """
-    # Through JSON and back, like the files in a folder: a tuple becomes a list.
-    trees = [json.loads(json.dumps(tree)) for tree in (there, now)]
-    theirs, ours = map(_leaves, trees)
-    kept, wanted = (_leaves(without_neutral(tree, neutral)) for tree in trees)
-    return "; ".join(
-        f"{key}: {theirs.get(key, 'nothing')!r:.80} there, {ours.get(key, 'nothing')!r:.80} now"
-        for key in sorted(kept.keys() | wanted.keys())
-        if key not in kept or key not in wanted or kept[key] != wanted[key]
-    )
-
-
-def _leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    leaves: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            leaves |= _leaves(value, f"{prefix}{key}.")
-        else:
-            leaves[prefix + key] = value
-    return leaves
+def _data_differences(there: Mapping[str, Any], now: Mapping[str, Any]) -> ChangedKeys:
+    return differences(without_place(there), without_place(now), DATA_NEUTRAL)

@@ -5,21 +5,41 @@ Legend: n images, h height, w width, c channels.
 
 import abc
 from collections.abc import Mapping
-from typing import Any, Self
+from pathlib import Path
+from typing import Any, NamedTuple, Self
 
 import jax
 import numpy as np
 from jaxtyping import Float
 
+from pixelprior.data import START, Position
+from pixelprior.errors import InputError
+from pixelprior.experiment.differences import ChangedKeys
+from pixelprior.experiment.kinds import has_same_optimizer
 from pixelprior.figures.sheets import save_pixels
-from pixelprior.progress import Caution, Report
+from pixelprior.progress import Caution, Message, Report
 from pixelprior.system.processes import first_then_others, is_first
-from pixelprior.training.checkpoints import Checkpoints
+from pixelprior.training.checkpoints import CheckpointError, Checkpoints
+from pixelprior.training.history import as_words, surroundings
 from pixelprior.training.metrics import losses_until, read_metrics
 from pixelprior.training.records import Records
 from pixelprior.training.run_folder import RunFolder
 from pixelprior.training.step import TrainState
 from pixelprior.training.wandb_run import WandbRun
+
+
+class Start(NamedTuple):
+    """Start of a run, new or resumed.
+
+    Attributes:
+        position: position in the training data.
+        changes: changes to the config that apply from here on.
+        before: the config before these changes; None for a new run.
+    """
+
+    position: Position
+    changes: ChangedKeys
+    before: Mapping[str, Any] | None
 
 
 class Store(abc.ABC):
@@ -48,12 +68,25 @@ class Store(abc.ABC):
         """
 
     @abc.abstractmethod
-    def begin(self, resume_step: int) -> None:
-        """Open the records. Records of steps after ``resume_step`` are dropped."""
+    def begin(self, step: int, origin: Any = None) -> Start:
+        """Open the records after a number of steps. Records of later steps are dropped.
+
+        Args:
+            step: number of steps taken.
+            origin: description of the initial weights of a new run, if they were not random.
+        """
 
     @abc.abstractmethod
-    def save(self, state: TrainState, *, validation_loss: float | None = None) -> None:
-        """Keep a state. It is the best one without a validation loss only if no state has one."""
+    def save(self, state: TrainState) -> None:
+        """Keep a state. Until it is rated, it is the best one only if no state is rated."""
+
+    @abc.abstractmethod
+    def rate(self, step: int, validation_loss: float) -> None:
+        """Keep the validation loss of the state saved last."""
+
+    @abc.abstractmethod
+    def discard(self, step: int) -> None:
+        """Remove the state saved last, whose weights are useless."""
 
     @abc.abstractmethod
     def wait(self) -> None:
@@ -68,8 +101,12 @@ class Store(abc.ABC):
         """Add one record."""
 
     @abc.abstractmethod
-    def validation_losses(self, until: int) -> list[float]:
-        """Return the recorded validation losses up to a step, in order."""
+    def validation_losses(self, until: int) -> dict[int, float]:
+        """Return the recorded validation losses up to a step, in order, by step."""
+
+    @abc.abstractmethod
+    def has_picture(self, step: int) -> bool:
+        """Return True if a picture of a step is kept."""
 
     @abc.abstractmethod
     def picture(self, step: int, pixels: Float[np.ndarray, "n h w c"]) -> None:
@@ -110,6 +147,7 @@ class FolderStore(Store):
         report: Report,
     ):
         self._folder = folder
+        self._config = config
         self._report = report
         self._records: Records | None = None
         self._wandb: WandbRun | None = None
@@ -125,24 +163,68 @@ class FolderStore(Store):
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
-            if self._records is not None:
-                self._records.close()
             if self._wandb is not None:
                 self._wandb.close(failed=kind is not None)
-        finally:
-            self._checkpoints.close()
+            with self._folder.writable():
+                if self._records is not None:
+                    self._records.close()
+        except InputError:
+            self._checkpoints.close(failed=True)
+            if kind is None:
+                raise
+        else:
+            self._checkpoints.close(failed=kind is not None)
 
     def restore_latest(self, like: TrainState) -> TrainState | None:
         """See `Store.restore_latest`; raises a CheckpointError if no checkpoint can be read."""
-        return self._checkpoints.restore_latest(like)
+        if not self._folder.has_checkpoint:
+            return None
+        history, there = self._folder.history(), self._folder.config()
 
-    def begin(self, resume_step: int) -> None:
+        def has_optimizer(step: int) -> bool:
+            """Return True if the optimizer that took a step was like the one of now."""
+            keys = ("optimizer", "schedule")
+            then = {key: history.value_at(key, step, there[key]) for key in keys}
+            return has_same_optimizer(then, self._config)
+
+        try:
+            return self._checkpoints.restore_latest(like, has_optimizer)
+        except CheckpointError as error:
+            written = history.surroundings
+            if not written or written == surroundings():
+                raise
+            raise CheckpointError(
+                f"{error}. They were written with {as_words(written)}; this is "
+                f"{as_words(surroundings())}"
+            ) from error
+
+    def begin(self, step: int, origin: Any = None) -> Start:
         """See `Store.begin`."""
-        self._records = Records(self._folder, resume_step=resume_step, wandb=self._wandb)
+        before = self._folder.config() if step else None
+        trained_with = self._folder.history().surroundings
+        history, changes = self._folder.resume(self._config, step, origin)
+        if step and trained_with and trained_with != surroundings():
+            self._report(
+                Message(
+                    f"the run was trained with {as_words(trained_with)}, and goes on with "
+                    f"{as_words(surroundings())}; its weights will be equal up to rounding"
+                )
+            )
+        with self._folder.writable():
+            self._records = Records(self._folder, resume_step=step, wandb=self._wandb)
+        return Start(history.position(step, self._config["batch_size"]), changes, before)
 
-    def save(self, state: TrainState, *, validation_loss: float | None = None) -> None:
+    def save(self, state: TrainState) -> None:
         """See `Store.save`."""
-        self._checkpoints.save(state, validation_loss=validation_loss)
+        self._checkpoints.save(state)
+
+    def rate(self, step: int, validation_loss: float) -> None:
+        """See `Store.rate`."""
+        self._checkpoints.rate(step, validation_loss)
+
+    def discard(self, step: int) -> None:
+        """See `Store.discard`."""
+        self._checkpoints.discard(step)
 
     def wait(self) -> None:
         """See `Store.wait`."""
@@ -157,16 +239,24 @@ class FolderStore(Store):
     def write(self, step: int, **values: Any) -> None:
         """See `Store.write`."""
         assert self._records is not None
-        self._records.write(step, **values)
+        with self._folder.writable():
+            self._records.write(step, **values)
 
-    def validation_losses(self, until: int) -> list[float]:
+    def validation_losses(self, until: int) -> dict[int, float]:
         """See `Store.validation_losses`."""
         return losses_until(read_metrics(self._folder.metrics), until)
+
+    def has_picture(self, step: int) -> bool:
+        """See `Store.has_picture`."""
+        return self._picture(step).is_file()
+
+    def _picture(self, step: int) -> Path:
+        return self._folder.samples / f"step_{step:07d}.png"
 
     def picture(self, step: int, pixels: Float[np.ndarray, "n h w c"]) -> None:
         """See `Store.picture`."""
         assert self._records is not None
-        path = self._folder.samples / f"step_{step:07d}.png"
+        path = self._picture(step)
         save_pixels(pixels, path)
         self._records.picture(step, path)
 
@@ -192,42 +282,55 @@ class MemoryStore(Store):
 
     def __init__(self) -> None:
         self.records: list[dict[str, Any]] = []
-        self._kept: tuple[int, Any] | None = None
+        self._latest: tuple[int, Any] | None = None
+        self._best: tuple[int, Any] | None = None
         self._lowest = float("inf")
 
     def restore_latest(self, like: TrainState) -> TrainState | None:
         """See `Store.restore_latest`: every run in memory is new."""
         return None
 
-    def begin(self, resume_step: int) -> None:
+    def begin(self, step: int, origin: Any = None) -> Start:
         """See `Store.begin`."""
+        return Start(START, {}, None)
 
-    def save(self, state: TrainState, *, validation_loss: float | None = None) -> None:
+    def save(self, state: TrainState) -> None:
         """See `Store.save`."""
-        loss = float("inf") if validation_loss is None else validation_loss
-        if self._kept is None or loss < self._lowest:
-            # A copy, since the next step takes over the buffers of the state. On the host, because
-            # a copy on the devices would compile a program for each shape.
-            self._kept = int(state.step), jax.tree.map(np.array, state.averaged)
-            self._places = jax.tree.map(lambda x: x.sharding, state.averaged)
-            self._lowest = loss
+        # A copy, since the next step takes over the buffers of the state. On the host, because a
+        # copy on the devices would compile a program for each shape.
+        self._latest = int(state.step), jax.tree.map(np.array, state.averaged)
+        self._places = jax.tree.map(lambda x: x.sharding, state.averaged)
+
+    def rate(self, step: int, validation_loss: float) -> None:
+        """See `Store.rate`."""
+        if validation_loss < self._lowest:
+            self._best, self._lowest = self._latest, validation_loss
+
+    def discard(self, step: int) -> None:
+        """See `Store.discard`."""
+        self._latest = None
 
     def wait(self) -> None:
         """See `Store.wait`."""
 
     def best(self, like: Any) -> tuple[int, Any]:
         """See `Store.best`."""
-        assert self._kept is not None
-        step, weights = self._kept
+        kept = self._best or self._latest
+        assert kept is not None
+        step, weights = kept
         return step, jax.device_put(weights, self._places)
 
     def write(self, step: int, **values: Any) -> None:
         """See `Store.write`."""
         self.records.append({"step": step, **values})
 
-    def validation_losses(self, until: int) -> list[float]:
+    def validation_losses(self, until: int) -> dict[int, float]:
         """See `Store.validation_losses`."""
         return losses_until(self.records, until)
+
+    def has_picture(self, step: int) -> bool:
+        """See `Store.has_picture`."""
+        return False
 
     def picture(self, step: int, pixels: Float[np.ndarray, "n h w c"]) -> None:
         """See `Store.picture`: none is kept."""

@@ -11,7 +11,9 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
+from pixelprior.data import START, Position
 from pixelprior.data.manifest import Manifest
+from pixelprior.progress import Watch, go_on
 
 
 class Loss(NamedTuple):
@@ -42,6 +44,21 @@ class Evaluation(NamedTuple):
     words: str
 
 
+class InitialWeights(NamedTuple):
+    """Weights that a new run takes from another model.
+
+    Attributes:
+        model: the model with these weights.
+        summary: source of the weights, and the numbers of weights that are taken and fresh.
+        kept_codebooks: numbers of a tokenizer's levels whose codebooks are taken, 0 for the
+            coarsest.
+    """
+
+    model: Any
+    summary: Mapping[str, Any]
+    kept_codebooks: frozenset[int] = frozenset()
+
+
 class Task(abc.ABC):
     """One kind of model to train, on one data set.
 
@@ -49,11 +66,13 @@ class Task(abc.ABC):
         headline: metric of `Loss` that a progress bar shows.
         unit: unit of the headline.
         trainable: filter of `nnx` for the trainable weights.
+        initial: weights of another model for a new run; None for fresh weights.
     """
 
     headline: str
     unit: str
     trainable: Any = nnx.Param
+    initial: InitialWeights | None = None
 
     @property
     @abc.abstractmethod
@@ -70,12 +89,16 @@ class Task(abc.ABC):
         return None
 
     @abc.abstractmethod
-    def make(self) -> nnx.Module:
-        """Make a fresh model, a function of the config alone."""
+    def build(self) -> Any:
+        """Build a model with fresh weights, a function of the config alone."""
+
+    def make(self) -> Any:
+        """Make the model of the first step. It has the weights of `initial`, if there are any."""
+        return self.build() if self.initial is None else self.initial.model
 
     @abc.abstractmethod
-    def batches(self, start_step: int) -> Iterator[Mapping[str, Any]]:
-        """Yield training batches without end, as host arrays, from a step on.
+    def batches(self, start: Position = START) -> Iterator[Mapping[str, Any]]:
+        """Yield training batches without end, as host arrays, from a position on.
 
         Each batch has only the rows of this process, see `pixelprior.system.devices.rows_here`.
         """
@@ -97,14 +120,18 @@ class Task(abc.ABC):
         """
 
     @abc.abstractmethod
-    def evaluate(self, model: Any, split: str) -> Evaluation:
-        """Evaluate a model on a whole split."""
+    def evaluate(self, model: Any, split: str, watch: Watch = go_on) -> Evaluation:
+        """Evaluate a model on a whole split. Before each batch, call ``watch``."""
 
     @abc.abstractmethod
-    def picture(self, model: Any) -> Float[np.ndarray, "n h w c"] | None:
+    def picture(self, model: Any, watch: Watch = go_on) -> Float[np.ndarray, "n h w c"] | None:
         """Draw images with the same key each time, so that progress is visible.
 
         Only one of several processes draws, with weights on its own devices.
+
+        Args:
+            model: the model, with these weights.
+            watch: called often while drawing, to end it by an exception.
 
         Returns:
             Pixels in [0, 1]; None where there is nothing to show.

@@ -44,7 +44,6 @@ class WandbRun:
                 resume="allow",
                 name=folder.path.resolve().name,
                 dir=str(folder.path),
-                config=dict(config),
                 settings=wandb.Settings(silent=True, console="off"),
             )
         # ValueError: one of its environment variables has a wrong value.
@@ -54,6 +53,8 @@ class WandbRun:
                 f"Weights & Biases: {reason}. Or set WANDB_MODE=offline, "
                 "and send the run later with `wandb sync`"
             ) from error
+        # A resumed run may have changed some keys.
+        self._run.config.update(dict(config), allow_val_change=True)
         # By our own steps: its own can only grow, and a resumed run repeats some steps.
         self._run.define_metric("*", step_metric="step")
 

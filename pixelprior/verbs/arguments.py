@@ -21,6 +21,8 @@ from pixelprior.errors import InputError
 from pixelprior.models.base import GridModel
 from pixelprior.models.guided import Guided
 from pixelprior.prior import Prior
+from pixelprior.progress import Report
+from pixelprior.runs.load import load_trained
 from pixelprior.runs.run import Run
 from pixelprior.tokenizers import VQVAE
 
@@ -44,6 +46,22 @@ def model_of(subject: Any) -> Model:
         raise InputError(f"expected a model or a run, got a path; use pp.load({str(subject)!r})")
     raise InputError(
         f"expected a model or a run, got {type(subject).__name__}; pp.load and pp.fit return one"
+    )
+
+
+def loaded(run: Any, report: Report) -> Run:
+    """Return a run, from itself or its place.
+
+    Raises:
+        InputError: if ``run`` is something else, or cannot be read.
+    """
+    if isinstance(run, Run):
+        return run
+    if isinstance(run, str | Path):
+        return load_trained(run, report=report)
+    raise InputError(
+        f"expected a run or a run folder, got {type(run).__name__}; a model alone has no data: "
+        "give the run of pp.fit or pp.load_trained"
     )
 
 

@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from pixelprior.errors import InputError
 from pixelprior.progress import Report, only_warnings
 from pixelprior.runs.evaluate import evaluate as measure
-from pixelprior.runs.load import load_trained
 from pixelprior.runs.run import Run
 from pixelprior.system.compilation_cache import keep_compiled_programs
+from pixelprior.verbs.arguments import loaded
 
 
 def evaluate(
@@ -26,7 +25,7 @@ def evaluate(
         >>> pp.evaluate(run)["bits_per_dim"]
 
     Args:
-        run: a run, as from `fit` or `load_trained`, or a run folder.
+        run: a run, as from `fit` or `load_trained`, or a place that `load_trained` accepts.
         split: "test" or "validation".
         batch_size: the number of images in a batch, over all devices.
         baselines: fit and measure the baselines too.
@@ -42,15 +41,8 @@ def evaluate(
         InputError: if the run or its data cannot be read, or a setting does not fit them.
     """
     keep_compiled_programs()
-    if not isinstance(run, Run):
-        if not isinstance(run, str | Path):
-            raise InputError(
-                f"expected a run or a run folder, got {type(run).__name__}; a model alone has no "
-                "data: give the run of pp.fit or pp.load_trained"
-            )
-        run = load_trained(run, report=report)
     return measure(
-        run,
+        loaded(run, report),
         split=split,
         batch_size=batch_size,
         baselines=baselines,

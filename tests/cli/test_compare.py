@@ -107,8 +107,8 @@ from pixelprior.training.tasks import PixelTask
 batches = PixelTask.batches
 
 
-def interrupted(self, start_step):
-    for number, batch in enumerate(batches(self, start_step)):
+def interrupted(self, start):
+    for number, batch in enumerate(batches(self, start)):
         if number == 0 and self.config["learning_rate"] < 1:
             signal.raise_signal(signal.SIGTERM)
         yield batch

@@ -114,7 +114,7 @@ def test_the_python_of_the_documents(tiny_digits, tmp_path, monkeypatch, capsys)
             assert found["images"].shape == (16, 8, 8, 1)
         if path.stem == "tutorials":
             assert [level.shape for level in found["codes"]] == [(40, 2, 2, 1), (40, 4, 4, 1)]
-    assert count == 7
+    assert count == 8
 
 
 @pytest.mark.slow
@@ -150,7 +150,9 @@ def lines(path):
         yield from (part.strip() for part in re.sub(r"\[.*?\]", "", line).split(" && "))
 
 
-SCRIPT = re.compile(r"(?:(?:\.venv/bin/)?python (\w+)\.py|pixelprior (train|sample|evaluate))(.*)")
+SCRIPT = re.compile(
+    r"(?:(?:\.venv/bin/)?python (\w+)\.py|pixelprior (train|sample|evaluate|export))(.*)"
+)
 # Whatever else a document tells to type: to be thought about, one by one, when it is written.
 OTHERS = [
     "",
@@ -175,7 +177,13 @@ def test_every_line_of_bash_is_known():
 
 
 RUN = [
-    {"README.md": 10, "docs/index.md": 3, "docs/quickstart.md": 11, "docs/training.md": 2},
+    {
+        "README.md": 10,
+        "docs/index.md": 3,
+        "docs/quickstart.md": 11,
+        "docs/training.md": 2,
+        "docs/fine_tuning.md": 2,
+    },
     {"docs/evaluation.md": 3, "docs/tutorials.md": 11},
 ]
 """The documents with commands, and at least how many of them are run.

@@ -14,7 +14,7 @@ from pixelprior.cli.help import help_text
 MOST_LINES = 120
 
 
-@pytest.mark.parametrize("name", ["train", "sample", "evaluate"])
+@pytest.mark.parametrize("name", ["train", "sample", "evaluate", "export"])
 def test_every_flag_of_a_command_is_listed_once(name, script):
     said = script(name, "--help")
     assert said.status == 0 and not said.errors
@@ -40,7 +40,9 @@ def test_examples_are_those_of_the_program_that_was_called(monkeypatch, called, 
     assert example in said.splitlines()
 
 
-@pytest.mark.parametrize(("name", "flag"), [("train", "config"), ("sample", "workdir")])
+@pytest.mark.parametrize(
+    ("name", "flag"), [("train", "config"), ("sample", "workdir"), ("export", "out")]
+)
 def test_a_required_flag_that_is_missing_is_named(script, name, flag):
     said = script(name)
     assert said.status == 2 and not said.output
@@ -69,7 +71,7 @@ def test_without_a_command_it_says_what_there_is(monkeypatch, capsys):
         monkeypatch.setattr(sys, "argv", ["pixelprior", *arguments])
         main()
         said = capsys.readouterr().out
-        for name in ("configs", "train", "sample", "evaluate"):
+        for name in ("configs", "train", "sample", "evaluate", "export"):
             assert re.search(rf"^  pixelprior {name}  ", said, flags=re.MULTILINE)
 
 
@@ -79,7 +81,7 @@ def test_without_a_command_it_says_what_there_is(monkeypatch, capsys):
         ("trian", "there is no command 'trian'; did you mean train?"),
         ("evaluation", "did you mean evaluate?"),
         ("help-me", "there is no command 'help-me'; use train"),
-        ("draw", "there is no command 'draw'; use train, sample, evaluate or configs"),
+        ("draw", "there is no command 'draw'; use train, sample, evaluate, export or configs"),
     ],
 )
 def test_a_wrong_command_suggests_one(monkeypatch, capsys, name, words):

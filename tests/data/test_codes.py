@@ -16,8 +16,10 @@ import numpy as np
 import pytest
 
 from pixelprior.data import (
+    START,
     CodeFacts,
     DataError,
+    Position,
     Split,
     Symbols,
     codes_of,
@@ -472,7 +474,7 @@ def test_a_batch_holds_the_codes_of_its_labels(tmp_path):
 
 
 def test_every_epoch_sees_every_map_once_in_an_order_of_its_own(tmp_path):
-    batches = training_code_batches(_train(tmp_path), batch_size=4, seed=5, start_step=0)
+    batches = training_code_batches(_train(tmp_path), batch_size=4, seed=5)
     labels = [batch["label"] for batch in itertools.islice(batches, 10)]
     epochs = np.concatenate(labels).reshape(4, 10)
     np.testing.assert_array_equal(np.sort(epochs), np.tile(np.arange(10), (4, 1)))
@@ -492,12 +494,12 @@ def test_some_rows_are_those_of_the_whole_batch(tmp_path):
             np.testing.assert_array_equal(a, b[rows])
 
 
-@pytest.mark.parametrize("start_step", [0, 7])
-def test_batches_are_pure_functions_of_seed_and_step(tmp_path, start_step):
+@pytest.mark.parametrize("start", [START, Position(7, 28)])
+def test_batches_are_pure_functions_of_seed_and_step(tmp_path, start):
     split = _train(tmp_path)
-    resumed = training_code_batches(split, batch_size=4, seed=7, start_step=start_step)
+    resumed = training_code_batches(split, batch_size=4, seed=7, start=start)
     again = open_codes(tmp_path / "codes", fingerprint=OURS).splits["train"]
-    for step in range(start_step, start_step + 12):
+    for step in range(start.step, start.step + 12):
         alone = training_code_batch(again, batch_size=4, seed=7, step=step)
         _assert_equal(next(resumed), alone)
     other = training_code_batch(split, batch_size=10, seed=8, step=0)["label"]
@@ -541,13 +543,13 @@ def test_numbers_out_of_range(tmp_path):
     with pytest.raises(DataError, match="batch_size of at least 1, got 0"):
         training_code_batch(split, batch_size=0, seed=0, step=0)
     with pytest.raises(DataError, match="batch_size of at least 1, got 0"):
-        training_code_batches(split, batch_size=0, seed=0, start_step=0)
+        training_code_batches(split, batch_size=0, seed=0)
     with pytest.raises(DataError, match="batch_size of at least 1, got 0"):
         evaluation_code_batches(split, batch_size=0)
     with pytest.raises(DataError, match="got seed=-1, step=0"):
         training_code_batch(split, batch_size=1, seed=-1, step=0)
     with pytest.raises(DataError, match="got seed=0, step=-1"):
-        training_code_batches(split, batch_size=1, seed=0, start_step=-1)
+        training_code_batches(split, batch_size=1, seed=0, start=Position(-1, 0))
 
 
 def test_damage_met_by_a_reading_thread_reaches_the_caller(tmp_path):

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from pixelprior.data import (
+    START,
     DataError,
+    Position,
     Split,
     Symbols,
     evaluation_batches,
@@ -63,7 +65,7 @@ def test_a_batch_holds_the_images_of_its_labels():
 
 def test_every_epoch_sees_every_image_once_in_an_order_of_its_own():
     batches = itertools.islice(
-        training_batches(_split(12), BYTES, batch_size=4, seed=5, flip=False, start_step=0), 9
+        training_batches(_split(12), BYTES, batch_size=4, seed=5, flip=False), 9
     )
     epochs = np.concatenate([batch["label"] for batch in batches]).reshape(3, 12)
     np.testing.assert_array_equal(np.sort(epochs), np.tile(np.arange(12), (3, 1)))
@@ -77,11 +79,11 @@ def test_batches_run_on_across_epochs():
 
 
 @pytest.mark.parametrize("symbols", [BYTES, Symbols(2, "static"), Symbols(2, "dynamic")])
-@pytest.mark.parametrize("start_step", [0, 5])
-def test_batches_are_pure_functions_of_seed_and_step(symbols, start_step):
+@pytest.mark.parametrize("start", [START, Position(5, 20)])
+def test_batches_are_pure_functions_of_seed_and_step(symbols, start):
     arguments = {"batch_size": 4, "seed": 7, "flip": True}
-    resumed = training_batches(_split(10), symbols, start_step=start_step, **arguments)
-    for step in range(start_step, start_step + 20):
+    resumed = training_batches(_split(10), symbols, start=start, **arguments)
+    for step in range(start.step, start.step + 20):
         alone = training_batch(_split(10), symbols, step=step, **arguments)
         _assert_equal(next(resumed), alone)
 
@@ -224,11 +226,11 @@ def test_too_many_levels_fail_before_the_first_batch():
     with pytest.raises(DataError, match="at most the 17 levels"):
         evaluation_batches(split, BYTES, batch_size=2)
     with pytest.raises(DataError, match="at most the 17 levels"):
-        training_batches(split, BYTES, batch_size=2, seed=0, flip=False, start_step=0)
+        training_batches(split, BYTES, batch_size=2, seed=0, flip=False)
 
 
 def test_an_error_in_a_reading_thread_reaches_the_caller():
     split = Split("train", DecodeOnce(Counting(3, shape=(3, 4, 1)), SHAPE), 256, "counting")
-    batches = training_batches(split, BYTES, batch_size=2, seed=0, flip=False, start_step=0)
+    batches = training_batches(split, BYTES, batch_size=2, seed=0, flip=False)
     with pytest.raises(DataError, match="has shape"):
         next(batches)

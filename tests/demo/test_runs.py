@@ -1,9 +1,12 @@
 """Which folders the demo opens: runs under one folder, and nothing else."""
 
+import os
+
 import pytest
 
-from pixelprior.demo.runs import find_runs, run_path
+from pixelprior.demo.runs import all_runs, find_runs, run_path, version
 from pixelprior.errors import InputError
+from pixelprior.runs.bundled import bundled_models
 
 
 @pytest.fixture
@@ -40,3 +43,23 @@ def test_no_other_folder_is_opened(root, name):
     assert run_path(root, "digits") == root / "digits"
     with pytest.raises(InputError, match="there is no run"):
         run_path(root, name)
+
+
+def test_files_and_bundled_models_can_be_opened_too(root, tmp_path):
+    (root / "lists" / "sent.safetensors").touch()
+    (root / "digits" / "inside.safetensors").touch()
+    (tmp_path / "outside.safetensors").touch()
+    (root / "linked.safetensors").symlink_to(tmp_path / "outside.safetensors")
+    assert find_runs(root) == ["digits", "lists/all/prior", "lists/sent.safetensors"]
+    assert run_path(root, "lists/sent.safetensors") == root / "lists" / "sent.safetensors"
+    before = version(root / "lists" / "sent.safetensors")
+    os.utime(root / "lists" / "sent.safetensors", (1, 1))
+    assert version(root / "lists" / "sent.safetensors") == 1 != before
+    # A bundled model has a name of its own beside a run of that name.
+    assert all_runs(root)[:3] == find_runs(root)
+    bundled = [f"{name} (bundled)" for name in bundled_models()]
+    assert all_runs(root)[3:] == bundled and "digits (bundled)" in bundled
+    assert run_path(root, "digits (bundled)") == bundled_models()["digits"]
+    for name in ("digits (bundled) (bundled)", "nothing (bundled)", " (bundled)"):
+        with pytest.raises(InputError, match="there is no run"):
+            run_path(root, name)

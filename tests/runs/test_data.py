@@ -20,6 +20,7 @@ from pixelprior.runs.compare import gather
 from pixelprior.runs.evaluate.evaluation import evaluate
 from pixelprior.runs.images import OwnImages, TestImages
 from pixelprior.runs.load import load_trained
+from pixelprior.runs.one_file.export import export_run
 from pixelprior.runs.tokenizer import make_codes, open_tokenizer_run
 from pixelprior.runs.train import train_run
 from pixelprior.system.devices import data_mesh
@@ -445,3 +446,46 @@ def test_a_run_in_memory_keeps_its_data_set(tmp_path):
 def own_cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.setattr(inspect, "_SAME_MOMENT", 0)
+
+
+# Runs in one file, which has no list of images.
+
+
+def exported(folder, name="a.safetensors"):
+    export_run(load_trained(folder / "run"), folder / name)
+    return folder / name
+
+
+def test_a_file_measures_the_same_images(folder, tmp_path):
+    before = nats(folder)
+    file = exported(folder)
+    images = tmp_path / "moved"
+    (folder / "images").rename(images)
+    with pytest.raises(InputError, match="the images of the run are not in .*; give their folder"):
+        evaluate(load_trained(file), baselines=False)
+    run = load_trained(file, data=images)
+    result = evaluate(run, baselines=False).result
+    assert result["nats"] == before and result["workdir"] == str(file)
+    # No name of an image is in the file.
+    assert b".png" not in file.read_bytes()
+
+
+@pytest.mark.parametrize("change", ["new", "missing", "changed"])
+def test_a_file_refuses_other_images(change, folder):
+    file = exported(folder)
+    first = folder / "images" / of_split("train")[0]
+    if change == "missing":
+        first.unlink()
+    else:
+        save(first.with_name("new.png") if change == "new" else first, noise(777, 4, 4))
+    with pytest.raises(InputError, match="is not the data set of the run: the (content|number)"):
+        evaluate(load_trained(file, data=folder / "images"), baselines=False)
+
+
+def test_a_file_keeps_the_range_of_the_images(folder):
+    manifest = json.loads((folder / "run" / "data_manifest.json").read_text())
+    manifest["values"] = {"brightest": 1, "bits": 0, "cut": False}
+    (folder / "run" / "data_manifest.json").write_text(json.dumps(manifest))
+    run = load_trained(folder / "run")
+    assert run.values.brightest == 1
+    assert load_trained(exported(folder)).values == run.values

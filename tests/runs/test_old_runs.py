@@ -28,7 +28,7 @@ from pixelprior.progress import Message
 from pixelprior.runs.evaluate import evaluate
 from pixelprior.runs.load import load_trained
 from pixelprior.runs.tokenizer import make_codes, open_tokenizer_run
-from pixelprior.runs.train import claim_run, plan_run, train_run
+from pixelprior.runs.train import claimed, open_task, plan_run, train_run
 from pixelprior.sampling import sample
 from pixelprior.system.devices import data_mesh
 from pixelprior.training.run_folder import RunFolder
@@ -36,6 +36,15 @@ from pixelprior.training.run_folder import RunFolder
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 EXPECTED = json.loads((FIXTURES / "runs_0_1_0.json").read_text())
 TASKS = ("pixels", "tokenizer", "prior")
+
+
+def claim(config, folder):
+    """Claims a folder for a run, as training does."""
+    task, tokenizer = open_task(config, folder, data_mesh())
+    with claimed(task, config, folder, tokenizer):
+        pass
+
+
 # Compilers may reorder sums: float32 rounds partial sums of up to 180 nats to 1.5e-5, ten times.
 NATS = {"rtol": 0, "atol": 2e-4}
 
@@ -171,9 +180,9 @@ def test_a_key_added_since_has_its_neutral_value(runs, copy, task, new_key):
     assert "new" not in old and load_trained(folder.path).config["new"] == 0
     # The old config goes on, and so does a new one that names the neutral value.
     for config in (old, old | {"new": 0}):
-        claim_run(schema.complete(config), folder, data_mesh())
-    with pytest.raises(InputError, match=r"another config \(new: 0 there, 1 now\)"):
-        claim_run(schema.complete(old) | {"new": 1}, folder, data_mesh())
+        claim(schema.complete(config), folder)
+    with pytest.raises(InputError, match=r"another run \(new: 0 there, 1 now\)"):
+        claim(schema.complete(old) | {"new": 1}, folder)
 
 
 def test_an_old_config_is_planned_as_before(runs, new_key):
@@ -199,11 +208,11 @@ def test_a_key_of_the_data_added_since(runs, copy, task, monkeypatch):
     with pytest.raises(InputError, match=r"data.json has no value for: native_levels;"):
         load_trained(folder)
     with pytest.raises(InputError, match="native_levels: 'nothing' there, 17 now"):
-        claim_run(config, RunFolder(folder), data_mesh())
+        claim(config, RunFolder(folder))
     # As if 0.1.0 had not known it.
     monkeypatch.setitem(schema.DATA_NEUTRAL, "native_levels", 17)
     assert load_trained(folder).data["native_levels"] == 17
-    claim_run(config, RunFolder(folder), data_mesh())
+    claim(config, RunFolder(folder))
     if task == "tokenizer":
         codes = make_codes(open_tokenizer_run(folder))
         assert codes.facts.fingerprint == open_tokenizer_run(folder).fingerprint

@@ -37,14 +37,14 @@ def start(tmp_path_factory, config_file, warm_start):
     # One that is killed may leave a part of a program there, so other tests do not read it.
     cache = of_all_workers(tmp_path_factory, "compiled")
 
-    def start(workdir, *flags, num_devices=1, **variables):
+    def start(workdir, *flags, num_devices=1, script=ROOT / "train.py", **variables):
         always = (f"--config={config_file}", f"--workdir={workdir}")
         settings = {
             "JAX_COMPILATION_CACHE_DIR": str(cache),
             **xla_flags(devices(num_devices)),
             **variables,
         }
-        return warm_start.start(ROOT / "train.py", *always, *flags, cwd=cache, **settings)
+        return warm_start.start(script, *always, *flags, cwd=cache, **settings)
 
     return start
 

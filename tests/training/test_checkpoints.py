@@ -39,6 +39,12 @@ def assert_equal_states(a, b):
         np.testing.assert_array_equal(x, y)
 
 
+def save(checkpoints, step, validation_loss):
+    """A state, and then its loss, as training saves them."""
+    checkpoints.save(state(step))
+    checkpoints.rate(step, validation_loss)
+
+
 @pytest.fixture
 def warnings():
     return []
@@ -57,7 +63,7 @@ def test_every_leaf_comes_back_where_it_was(open_checkpoints):
     with open_checkpoints() as checkpoints:
         assert checkpoints.latest_step() is checkpoints.best_step() is None
         assert checkpoints.restore_latest(state(0)) is None
-        checkpoints.save(state(3), validation_loss=1.0)
+        save(checkpoints, 3, 1.0)
         # At once, while it may still be being written.
         assert_equal_states(checkpoints.restore_latest(state(0)), state(3))
     with open_checkpoints() as checkpoints:
@@ -71,7 +77,7 @@ def test_every_leaf_comes_back_where_it_was(open_checkpoints):
 def test_the_latest_two_and_the_best_are_kept(tmp_path, open_checkpoints):
     with open_checkpoints() as checkpoints:
         for step, nats in enumerate([5.0, 3.0, 4.0, 3.5, 6.0], 1):
-            checkpoints.save(state(step), validation_loss=nats)
+            save(checkpoints, step, nats)
             assert checkpoints.latest_step() == step
             assert checkpoints.best_step() == min(step, 2)
         # A run that was stopped saves without its NLL: never the best.
@@ -80,7 +86,7 @@ def test_the_latest_two_and_the_best_are_kept(tmp_path, open_checkpoints):
     assert steps(tmp_path) == [2, 5, 6]
     with open_checkpoints() as checkpoints:
         assert (checkpoints.best_step(), checkpoints.latest_step()) == (2, 6)
-        checkpoints.save(state(7), validation_loss=2.9)
+        save(checkpoints, 7, 2.9)
         assert checkpoints.best_step() == 7
     assert steps(tmp_path) == [6, 7]
 
@@ -129,8 +135,8 @@ def test_a_damaged_checkpoint_is_moved_aside_and_the_one_before_read(
     tmp_path, open_checkpoints, warnings, damage
 ):
     with open_checkpoints() as checkpoints:
-        checkpoints.save(state(1), validation_loss=2.0)
-        checkpoints.save(state(2), validation_loss=1.0)
+        save(checkpoints, 1, 2.0)
+        save(checkpoints, 2, 1.0)
     damage(tmp_path / "checkpoints" / "2")
     with open_checkpoints() as checkpoints:
         assert_equal_states(checkpoints.restore_latest(state(0)), state(1))
@@ -139,7 +145,7 @@ def test_a_damaged_checkpoint_is_moved_aside_and_the_one_before_read(
         assert checkpoints.best_step() == checkpoints.latest_step() == 1
         assert [p.name for p in (tmp_path / "damaged_checkpoints").iterdir()] == ["2-0"]
         # Its step can be saved again.
-        checkpoints.save(state(2), validation_loss=1.0)
+        save(checkpoints, 2, 1.0)
         assert_equal_states(checkpoints.restore_latest(state(0)), state(2))
     assert steps(tmp_path) == [1, 2]
 
@@ -149,7 +155,7 @@ def test_damage_elsewhere_does_not_keep_weights_from_being_read(
     tmp_path, open_checkpoints, warnings, averaged
 ):
     with open_checkpoints() as checkpoints:
-        checkpoints.save(state(1), validation_loss=2.0)
+        save(checkpoints, 1, 2.0)
     truncate(tmp_path / "checkpoints" / "1")
     with open_checkpoints() as checkpoints:
         assert checkpoints.restore_weights(1, state(0).weights, averaged=averaged)[0] == 1
@@ -160,8 +166,8 @@ def test_what_makes_all_of_them_unreadable_is_not_taken_for_damage(
     tmp_path, open_checkpoints, warnings
 ):
     with open_checkpoints() as checkpoints:
-        checkpoints.save(state(1), validation_loss=2.0)
-        checkpoints.save(state(2), validation_loss=1.0)
+        save(checkpoints, 1, 2.0)
+        save(checkpoints, 2, 1.0)
     before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
     # One parameter less: another model.
     with open_checkpoints() as checkpoints:
@@ -180,8 +186,8 @@ def test_what_makes_all_of_them_unreadable_is_not_taken_for_damage(
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"validation_loss": "x"}'])
 def test_an_nll_that_cannot_be_read_costs_only_itself(tmp_path, open_checkpoints, warnings, text):
     with open_checkpoints() as checkpoints:
-        checkpoints.save(state(1), validation_loss=2.0)
-        checkpoints.save(state(2), validation_loss=1.0)
+        save(checkpoints, 1, 2.0)
+        save(checkpoints, 2, 1.0)
     path = tmp_path / "checkpoints" / "2" / "metrics" / "metrics"
     assert json.loads(path.read_text()) == {"validation_loss": 1.0}
     path.write_text(text)

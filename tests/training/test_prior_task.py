@@ -150,7 +150,7 @@ def level_nats(prior, batch):
 def test_the_loss_by_hand_and_codes_learned_by_heart(codes):
     task = task_of(codes)
     prior = random_prior(codes, 1)
-    batches = task.batches(0)
+    batches = task.batches()
     batch = next(batches)
     top, bottom = level_nats(prior, batch).mean(axis=1)
     state, step = start(task, prior, num_steps=300)
@@ -192,7 +192,7 @@ def test_the_loss_by_hand_and_codes_learned_by_heart(codes):
 def test_a_level_that_is_not_trained_stays_as_it_is_bit_for_bit(codes):
     task = task_of(codes, trained_levels=("top",))
     prior = random_prior(codes, 2)
-    before, batch = leaves(prior), next(task.batches(0))
+    before, batch = leaves(prior), next(task.batches())
     top, _ = level_nats(prior, batch).mean(axis=1)
     state, step = start(task, prior)
     # The optimizer keeps two moments of every weight of the top, and nothing of any other.
@@ -297,10 +297,10 @@ def test_labels_of_no_class_are_refused(tmp_path):
     splits = {name: (f"{name}[:]", [(maps, labels + 1)]) for name in SIZES}
     labelled = write_codes(tmp_path / "labelled", FACTS, splits)
     with pytest.raises(InputError, match=r"labels in \[0, 3\), but train\[:\] has labels from"):
-        for _, _ in zip(range(3), task_of(labelled).batches(0), strict=False):
+        for _, _ in zip(range(3), task_of(labelled).batches(), strict=False):
             pass
     # Without classes there is nothing wrong with them; but there must be some if they are wanted.
-    batch = next(task_of(labelled, class_conditional=False).batches(0))
+    batch = next(task_of(labelled, class_conditional=False).batches())
     assert len(batch["label"]) == 4
     nameless = dataclasses.replace(FACTS, class_names=())
     unlabelled = write_codes(tmp_path / "unlabelled", nameless, splits)

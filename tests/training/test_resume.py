@@ -88,7 +88,7 @@ def test_killed_twice_then_stopped_then_resumed(finished, tmp_path, start, run):
     wait_for(logged(workdir, 5), process)
     process.terminate()
     _, errors = process.communicate()
-    assert process.returncode == 0, errors
+    assert process.returncode == 143, errors
     stopped = stopped_at(errors)
     assert 5 <= stopped < 12 and (workdir / "checkpoints" / str(stopped)).is_dir()
     errors = run(workdir)

@@ -36,7 +36,7 @@ def interrupt_and_resume(workdir, start, run, *arguments):
     wait_for(logged(workdir, 5), process)
     process.terminate()
     _, errors = process.communicate()
-    assert process.returncode == 0, errors
+    assert process.returncode == 143, errors
     stopped = stopped_at(errors)
     assert 5 <= stopped < 12
     errors = run(workdir, *arguments)

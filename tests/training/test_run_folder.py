@@ -27,10 +27,19 @@ def test_a_new_folder_is_made_and_can_be_claimed_again(tmp_path):
     assert sorted(p.name for p in folder.path.iterdir()) == ["config.json", "data.json", "samples"]
 
 
+def begun(path):
+    """A run that has saved a state."""
+    folder = RunFolder(path)
+    folder.claim(CONFIG, DATA)
+    folder.resume(CONFIG, 0)
+    (folder.checkpoints / "3").mkdir(parents=True)
+    return folder
+
+
 @pytest.mark.parametrize(
     ("config", "data", "message"),
     [
-        (CONFIG | {"seed": 1}, DATA, "another config (seed: 0 there, 1 now)"),
+        (CONFIG | {"seed": 1}, DATA, "another run (seed: 0 there, 1 now)"),
         (
             CONFIG | {"image_size": (0, 8), "model": {"name": "m", "features": 8, "extra": 1}},
             DATA,
@@ -38,17 +47,92 @@ def test_a_new_folder_is_made_and_can_be_claimed_again(tmp_path):
             "model.features: 4 there, 8 now)",
         ),
         ({"seed": 0}, DATA, "rate: 0.5 there, 'nothing' now"),
+        (CONFIG | {"seed": 1, "flip": True}, DATA, "another run (seed: 0 there, 1 now)"),
         (CONFIG, DATA | {"splits": {"train": {"images": 10}}}, "splits.train.images: 9 there, 10"),
         (CONFIG, DATA | {"class_names": ("a", "b", "c")}, "class_names: ['a', 'b'] there"),
     ],
 )
 def test_a_folder_of_another_run_is_left_alone(tmp_path, config, data, message):
-    RunFolder(tmp_path / "run").claim(CONFIG, DATA)
+    begun(tmp_path / "run")
     before = contents(tmp_path)
     with pytest.raises(InputError) as error:
         RunFolder(tmp_path / "run").claim(config, data)
     assert message in str(error.value) and "--workdir" in str(error.value)
     assert contents(tmp_path) == before
+
+
+def test_changes_to_the_schedule_are_recorded_with_their_step(tmp_path):
+    folder = begun(tmp_path / "run")
+    changed = CONFIG | {"flip": True, "log_every": 5, "model": CONFIG["model"] | {"remat": True}}
+    folder.claim(changed, DATA)
+    assert folder.config()["seed"] == 0 and "flip" not in folder.config()
+    assert folder.changes(changed) == {"flip": (None, True)}
+    history, changes = folder.resume(changed, 3)
+    assert changes == {"flip": (None, True)}
+    assert folder.config() == changed | {"image_size": [0, 0]}
+    assert history.entries == folder.history().entries
+    assert [(e["step"], e["changes"]) for e in history.entries] == [
+        (0, {}),
+        (3, {"flip": [None, True]}),
+    ]
+    # Again, with the same config: nothing has changed since.
+    assert folder.resume(changed, 3)[1] == {}
+    assert folder.history().entries == history.entries
+
+
+@pytest.mark.parametrize(
+    ("config", "data"),
+    [
+        (CONFIG | {"seed": 1}, DATA),
+        (CONFIG | {"flip": True}, DATA),
+        (CONFIG, DATA | {"shape": (3, 3, 1)}),
+    ],
+)
+def test_without_a_checkpoint_a_run_may_become_another(tmp_path, config, data):
+    folder = RunFolder(tmp_path)
+    folder.claim(CONFIG, DATA)
+    folder.resume(CONFIG, 0)
+    folder.metrics.write_text('{"step": 1}\n')
+    (folder.samples / "step_0000001.png").write_text("a picture")
+    (tmp_path / "wandb").mkdir()
+    (tmp_path / "wandb" / "run_id").write_text("first")
+    events = []
+    for _ in range(2):
+        folder.claim(config, data, report=events.append)
+        # Only the first time: then it is this run.
+        assert len(events) == 1 and str(tmp_path / "set_aside" / "0") in events[0].text
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "config.json",
+        "data.json",
+        "samples",
+        "set_aside",
+    ]
+    assert list(folder.samples.iterdir()) == []
+    aside = tmp_path / "set_aside" / "0"
+    assert (aside / "metrics.jsonl").read_text() == '{"step": 1}\n'
+    assert (aside / "wandb" / "run_id").read_text() == "first"
+    assert (aside / "samples" / "step_0000001.png").read_text() == "a picture"
+    assert RunFolder(aside).config()["seed"] == 0
+
+
+@pytest.mark.parametrize("text", ["{", "", "\0\0"])
+def test_files_without_a_checkpoint_need_not_be_readable(tmp_path, text):
+    folder = RunFolder(tmp_path)
+    folder.claim(CONFIG, DATA)
+    (tmp_path / "config.json").write_text(text)
+    folder.claim(CONFIG, DATA)
+    assert folder.config()["seed"] == 0
+    assert (tmp_path / "set_aside" / "0" / "config.json").read_text() == text
+
+
+def test_one_process_at_a_time(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    with folder.held():
+        with pytest.raises(InputError, match=r"run is in use by process \d+ on .*--workdir"):
+            RunFolder(tmp_path / "run").held().__enter__()
+    with folder.held():
+        pass
+    assert list(folder.path.iterdir()) == []
 
 
 def test_a_run_killed_before_it_described_its_data_goes_on(tmp_path):
@@ -62,7 +146,7 @@ def test_a_run_killed_before_it_described_its_data_goes_on(tmp_path):
 def test_checkpoints_of_no_known_run(tmp_path):
     (tmp_path / "checkpoints" / "3").mkdir(parents=True)
     before = contents(tmp_path)
-    with pytest.raises(InputError, match="holds checkpoints but no config.json"):
+    with pytest.raises(InputError, match="holds checkpoints but no config.json; restore it"):
         RunFolder(tmp_path).claim(CONFIG, DATA)
     assert contents(tmp_path) == before
 

@@ -10,6 +10,7 @@ import pytest
 from flax import nnx
 
 import pixelprior
+from pixelprior.data import Position
 from pixelprior.experiment.recipes import load_recipe
 from pixelprior.system.devices import data_mesh, put_batch, replicated
 from pixelprior.training.optimizer import make_optimizer
@@ -22,7 +23,7 @@ from tests.training.task_steps import step_of
 ROOT = Path(pixelprior.__file__).parents[1]
 DEVICES = 8
 NUM_STEPS = 5
-FIRST_STEP = 1
+FIRST = Position(1, 16)
 """Not 0: on the batch that they start from, codes lie where they are to go."""
 
 
@@ -87,7 +88,7 @@ def train(learning="moving_average", weight_decay=0.0):
     # A copy, since a step gives its state away.
     state = init_state(jax.tree.map(np.array, weights), optimizer, task.trainable)
     state = jax.device_put(state, everywhere)
-    history, batches = [(flat(state.weights), None)], task.batches(FIRST_STEP)
+    history, batches = [(flat(state.weights), None)], task.batches(FIRST)
     for _ in range(NUM_STEPS):
         state, metrics = step(state, put_batch(next(batches), task.images.mesh))
         history.append((flat(state.weights), jax.tree.map(np.array, metrics.metrics)))
@@ -158,7 +159,7 @@ def test_a_step_tells_what_the_codebooks_were_worth_before_it():
     def losses(weights, image):
         return nnx.merge(graph, weights).loss(image, variance=task.variance)
 
-    batches = task.batches(FIRST_STEP)
+    batches = task.batches(FIRST)
     for (before, _), (_, told) in zip(history, history[1:], strict=False):
         weights = nnx.from_flat_state(
             [(path, v.replace(before[".".join(map(str, path))])) for path, v in template]
@@ -185,7 +186,7 @@ def test_codebooks_learn_the_same_from_a_batch_in_parts():
     for parts in (1, 4):
         step = step_of(task, graph, optimizer, accumulate_steps=parts)
         state = init_state(jax.tree.map(np.array, weights), optimizer, task.trainable)
-        state, metrics = step(state, next(task.batches(FIRST_STEP)))
+        state, metrics = step(state, next(task.batches(FIRST)))
         ends.append((flat(state.weights), jax.tree.map(float, metrics.metrics)))
     (whole, metrics), (in_parts, metrics_in_parts) = ends
     assert any("codebook" in name for name in whole)
@@ -226,7 +227,7 @@ def test_one_batch_is_learned_by_heart():
     optimizer, step = make_step(task, graph, learning_rate=1e-2, num_steps=150)
     state = init_state(jax.tree.map(np.array, weights), optimizer, task.trainable)
     state = jax.device_put(state, replicated(task.images.mesh))
-    batch = put_batch({"image": next(task.batches(0))["image"]}, task.images.mesh)
+    batch = put_batch({"image": next(task.batches())["image"]}, task.images.mesh)
     errors = []
     for _ in range(150):
         state, metrics = step(state, batch)

@@ -52,7 +52,7 @@ def test_a_run_stopped_and_gone_on_with_is_one_run_with_all_its_records(tmp_path
     wait_for(logged(workdir, 5), process)
     process.terminate()
     _, errors = process.communicate()
-    assert process.returncode == 0 and "SIGTERM: saved step" in errors, errors
+    assert process.returncode == 143 and "SIGTERM: saved step" in errors, errors
     run(workdir, "--wandb=project", **OFFLINE)
     told = history(workdir)
     for record in read_metrics(workdir / "metrics.jsonl"):

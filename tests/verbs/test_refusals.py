@@ -259,6 +259,10 @@ WRONG = {
     ),
     "a model to evaluate": (lambda m: pp.evaluate(m.plain), "expected a run or a run folder"),
     "no such run": (lambda m: pp.evaluate("nowhere"), "nowhere is not a run folder"),
+    "a model to export": (
+        lambda m: pp.export(m.plain, "a.safetensors"),
+        "expected a run or a run folder",
+    ),
 }
 
 

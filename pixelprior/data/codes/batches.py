@@ -14,10 +14,13 @@ from jaxtyping import Bool, Int32
 from pixelprior.data.codes.code_set import CodeSplit
 from pixelprior.data.order import (
     ALL_ROWS,
+    START,
+    Position,
     Rows,
     check_batch_size,
     check_training,
     evaluation_indices,
+    first_example,
     training_indices,
 )
 from pixelprior.data.read_ahead import read_ahead
@@ -46,7 +49,13 @@ class EvaluationCodeBatch(CodeBatch):
 
 
 def training_code_batch(
-    split: CodeSplit, *, batch_size: int, seed: int, step: int, rows: Rows = ALL_ROWS
+    split: CodeSplit,
+    *,
+    batch_size: int,
+    seed: int,
+    step: int,
+    start: Position = START,
+    rows: Rows = ALL_ROWS,
 ) -> CodeBatch:
     """Batch number ``step``: a pure function of its arguments, in the same order as for images.
 
@@ -55,19 +64,27 @@ def training_code_batch(
         batch_size: the number of maps, at least 1.
         seed: any integer of at least 0; determines the order of the run.
         step: the number of the batch, from 0.
+        start: an earlier position, from which on all batches have this size.
         rows: the rows of the batch to return.
 
     Raises:
         DataError: if a number is out of range, or a map cannot be read.
     """
-    codes, labels = split.read(training_indices(len(split), batch_size, seed, step)[rows])
+    check_training(batch_size, seed, step)
+    first = first_example(step, batch_size, start)
+    codes, labels = split.read(training_indices(len(split), batch_size, seed, first)[rows])
     return {"codes": codes, "label": labels}
 
 
 def training_code_batches(
-    split: CodeSplit, *, batch_size: int, seed: int, start_step: int, rows: Rows = ALL_ROWS
+    split: CodeSplit,
+    *,
+    batch_size: int,
+    seed: int,
+    start: Position = START,
+    rows: Rows = ALL_ROWS,
 ) -> Iterator[CodeBatch]:
-    """Endless training batches from number ``start_step`` on, read ahead in threads.
+    """Endless training batches from a position on, read ahead in threads.
 
     Each batch is the `training_code_batch` of its step.
 
@@ -75,12 +92,14 @@ def training_code_batches(
         DataError: if a number is out of range. A map that cannot be read raises it when the caller
             takes the batch.
     """
-    check_training(batch_size, seed, start_step)
+    check_training(batch_size, seed, start.step)
 
     def batch(step: int) -> CodeBatch:
-        return training_code_batch(split, batch_size=batch_size, seed=seed, step=step, rows=rows)
+        return training_code_batch(
+            split, batch_size=batch_size, seed=seed, step=step, start=start, rows=rows
+        )
 
-    return read_ahead(batch, range(start_step, sys.maxsize))
+    return read_ahead(batch, range(start.step, sys.maxsize))
 
 
 def evaluation_code_batches(

@@ -197,7 +197,7 @@ def measure(run: Run, held: Held, *, baselines: bool) -> Measured:
     result, per_image = MEASURES[run.task](run, held, baselines=baselines)
     dataset = held.dataset
     about: dict[str, Any] = {
-        **({} if run.folder is None else {"workdir": str(run.folder.path)}),
+        **({"workdir": run.place} if run.folder or run.source else {}),
         "task": run.task,
         "weights": run.provenance,
         "dataset": dataset.name,

@@ -7,8 +7,10 @@ import jax
 import numpy as np
 
 from pixelprior.data import (
+    START,
     Batch,
     Dataset,
+    Position,
     Symbols,
     evaluation_batches,
     training_batch,
@@ -57,7 +59,7 @@ class Images:
         note = f", {self.dataset.note}" if kind_of(self.dataset.name) and self.dataset.note else ""
         return f"{self.dataset.name}, {self.symbols.describe('train')}{note}"
 
-    def batches(self, start_step: int) -> Iterator[Batch]:
+    def batches(self, start: Position = START) -> Iterator[Batch]:
         """Yield training batches without end, each with the rows of this process."""
         return training_batches(
             self.dataset.splits["train"],
@@ -65,7 +67,7 @@ class Images:
             batch_size=self.config["batch_size"],
             seed=self.config["seed"],
             flip=self.config["flip"],
-            start_step=start_step,
+            start=start,
             rows=rows_here(self.config["batch_size"], self.mesh),
         )
 

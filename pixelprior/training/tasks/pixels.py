@@ -9,12 +9,13 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from pixelprior.context import Context, hide_labels
-from pixelprior.data import Dataset, Symbols, to_pixels
+from pixelprior.data import START, Dataset, Position, Symbols, to_pixels
 from pixelprior.data.manifest import Manifest
 from pixelprior.evaluation.likelihood import check_labels, evaluate_likelihood
 from pixelprior.experiment import build_model, count_classes
 from pixelprior.models.base import GridModel
-from pixelprior.sampling import sample
+from pixelprior.progress import Watch, go_on, last_of
+from pixelprior.sampling import sample_rows
 from pixelprior.sampling.labels import label_context
 from pixelprior.system.prng import named_key
 from pixelprior.training.task import Evaluation, Loss, Task
@@ -65,8 +66,8 @@ class PixelTask(Task):
         """See `Task.manifest`."""
         return self.images.dataset.manifest
 
-    def make(self) -> GridModel:
-        """See `Task.make`."""
+    def build(self) -> GridModel:
+        """See `Task.build`."""
         if self._model is not None:
             return self._model
         return build_model(
@@ -77,10 +78,10 @@ class PixelTask(Task):
             seed=self.config["seed"],
         )
 
-    def batches(self, start_step: int) -> Iterator[Mapping[str, Any]]:
+    def batches(self, start: Position = START) -> Iterator[Mapping[str, Any]]:
         """See `Task.batches`."""
         split = self.images.dataset.splits["train"]
-        for batch in self.images.batches(start_step):
+        for batch in self.images.batches(start):
             check_labels(self.num_classes, batch["label"], split.description)
             yield batch
 
@@ -92,7 +93,7 @@ class PixelTask(Task):
             batch = {**batch, "label": label}
         return pixel_loss(model, batch, key)
 
-    def evaluate(self, model: GridModel, split: str) -> Evaluation:
+    def evaluate(self, model: GridModel, split: str, watch: Watch = go_on) -> Evaluation:
         """See `Task.evaluate`: the negative log-likelihood."""
         likelihood = evaluate_likelihood(
             model,
@@ -100,6 +101,7 @@ class PixelTask(Task):
             self.images.symbols,
             batch_size=self.config["batch_size"],
             mesh=self.images.mesh,
+            watch=watch,
         )
         return Evaluation(
             likelihood.nats,
@@ -107,13 +109,17 @@ class PixelTask(Task):
             f"NLL {likelihood.nats:.3f} nats, {likelihood.bits_per_dim:.4f} bits/dim",
         )
 
-    def picture(self, model: GridModel) -> Float[np.ndarray, "n h w c"] | None:
+    def picture(
+        self, model: GridModel, watch: Watch = go_on
+    ) -> Float[np.ndarray, "n h w c"] | None:
         """See `Task.picture`: samples."""
         num = self.config["num_samples"]
         if model.grid.channels not in (1, 3):
             return None
         key = named_key(self.config["seed"], "samples")
-        symbols = sample(model, key, num, context=label_context(model, None, num))
+        # By rows, so that a signal need not wait for the whole picture.
+        rows = sample_rows(model, key, num, context=label_context(model, None, num))
+        symbols = last_of(rows, watch)
         return to_pixels(np.asarray(symbols), model.grid.levels)
 
 

@@ -10,12 +10,19 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from pixelprior.data import CodeSet, evaluation_code_batches, training_code_batches
+from pixelprior.data import (
+    START,
+    CodeSet,
+    Position,
+    evaluation_code_batches,
+    training_code_batches,
+)
 from pixelprior.errors import InputError
 from pixelprior.evaluation.code_likelihood import evaluate_codes
 from pixelprior.evaluation.likelihood import check_labels
 from pixelprior.experiment import build_prior, count_classes
 from pixelprior.prior import Prior
+from pixelprior.progress import Watch, go_on, last_of
 from pixelprior.sampling.labels import labels_in_turn
 from pixelprior.system.devices import check_batch_size, rows_here
 from pixelprior.system.prng import named_key
@@ -99,10 +106,10 @@ class PriorTask(Task):
             "code_counts": [counts.tolist() for counts in self.codes.counts],
         }
 
-    def make(self) -> Prior:
-        """See `Task.make`."""
+    def build(self) -> Prior:
+        """See `Task.build`."""
         config = self.config
-        prior = self._model or build_prior(
+        return self._model or build_prior(
             config["models"],
             config["context"],
             self.codes.facts.grids,
@@ -110,6 +117,10 @@ class PriorTask(Task):
             label_dropout=config["label_dropout"],
             seed=config["seed"],
         )
+
+    def make(self) -> Prior:
+        """See `Task.make`. The untrained levels have the weights of the other prior."""
+        prior = super().make()
         if self._others is None:
             return prior
         graph, fresh = nnx.split(prior)
@@ -117,14 +128,14 @@ class PriorTask(Task):
         _, rest = nnx.split_state(nnx.state(self._others), self.trainable, ...)
         return nnx.merge(graph, trained, rest)
 
-    def batches(self, start_step: int) -> Iterator[Mapping[str, Any]]:
+    def batches(self, start: Position = START) -> Iterator[Mapping[str, Any]]:
         """See `Task.batches`."""
         split = self.codes.splits["train"]
         for batch in training_code_batches(
             split,
             batch_size=self.config["batch_size"],
             seed=self.config["seed"],
-            start_step=start_step,
+            start=start,
             rows=rows_here(self.config["batch_size"], self.mesh),
         ):
             check_labels(self.num_classes, batch["label"], split.description)
@@ -143,7 +154,7 @@ class PriorTask(Task):
         bits = nats / (num_codes * math.log(2.0))
         return Loss(bits, {"bits_per_code": bits, **metrics})
 
-    def evaluate(self, model: Prior, split: str) -> Evaluation:
+    def evaluate(self, model: Prior, split: str, watch: Watch = go_on) -> Evaluation:
         """See `Task.evaluate`: the negative log-likelihood, level by level."""
         source, batch_size = self.codes.splits[split], self.config["batch_size"]
         rows = rows_here(batch_size, self.mesh)
@@ -152,6 +163,7 @@ class PriorTask(Task):
             evaluation_code_batches(source, batch_size=batch_size, rows=rows),
             source.description,
             mesh=self.mesh,
+            watch=watch,
         )
         trained = [result.levels[number] for number in self.trained]
         nats = sum(level.nats for level in trained)
@@ -166,17 +178,18 @@ class PriorTask(Task):
         )
         return Evaluation(bits, metrics, f"NLL {nats:.3f} nats, {levels}")
 
-    def picture(self, model: Prior) -> Float[np.ndarray, "n h w c"] | None:
+    def picture(self, model: Prior, watch: Watch = go_on) -> Float[np.ndarray, "n h w c"] | None:
         """See `Task.picture`: images of sampled codes, once all levels have been learned."""
         if self.tokenizer.grid.channels not in (1, 3):
             return None
         if len(self.learned) < len(self.names):
             return None
         num = self.config["num_samples"]
-        pixels = model.sample(
+        # By rows, so that a signal need not wait for the whole picture.
+        rows = model.sample_rows(
             named_key(self.config["seed"], "samples"),
             num,
             label=labels_in_turn(self.num_classes, None, num),
-            tokenizer=self.tokenizer,
         )
-        return np.asarray(pixels)
+        codes = last_of(rows, watch)
+        return np.asarray(self.tokenizer.decode(codes))

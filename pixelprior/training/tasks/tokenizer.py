@@ -9,11 +9,12 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from pixelprior.data import Dataset, Symbols, evaluation_batches, to_pixels
+from pixelprior.data import START, Dataset, Position, Symbols, evaluation_batches, to_pixels
 from pixelprior.data.manifest import Manifest
 from pixelprior.evaluation.reconstruction import evaluate_reconstruction
 from pixelprior.experiment import build_tokenizer
 from pixelprior.figures.sheets import above
+from pixelprior.progress import Watch, go_on
 from pixelprior.system.prng import named_key
 from pixelprior.tokenizers import VQVAE
 from pixelprior.tokenizers.quantizer import merge_statistics
@@ -66,27 +67,31 @@ class TokenizerTask(Task):
         """See `Task.manifest`."""
         return self.images.dataset.manifest
 
-    def make(self) -> VQVAE:
-        """See `Task.make`: the codebooks start from the first batch."""
+    def build(self) -> VQVAE:
+        """See `Task.build`."""
         config = self.config
-        tokenizer = self._model or build_tokenizer(
+        return self._model or build_tokenizer(
             config["tokenizer"], config["quantizer"], self.images.grid, seed=config["seed"]
         )
+
+    def make(self) -> VQVAE:
+        """See `Task.make`: fresh codebooks start from the first batch."""
         batch = self.images.first_batch()
-        graph, weights = nnx.split(tokenizer)
+        graph, weights = nnx.split(super().make())
+        kept = frozenset() if self.initial is None else self.initial.kept_codebooks
 
         @jax.jit
         def start(weights: Any, pixels: Array, key: Array) -> Any:
             tokenizer = nnx.merge(graph, weights)
-            tokenizer.start_codebooks(pixels, key)
+            tokenizer.start_codebooks(pixels, key, kept=kept)
             return nnx.state(tokenizer)
 
         pixels = to_pixels(batch["image"], self.images.grid.levels)
-        return nnx.merge(graph, start(weights, pixels, named_key(config["seed"], "codebooks")))
+        return nnx.merge(graph, start(weights, pixels, named_key(self.config["seed"], "codebooks")))
 
-    def batches(self, start_step: int) -> Iterator[Mapping[str, Any]]:
+    def batches(self, start: Position = START) -> Iterator[Mapping[str, Any]]:
         """See `Task.batches`."""
-        for batch in self.images.batches(start_step):
+        for batch in self.images.batches(start):
             yield {"image": batch["image"]}
 
     def loss(self, model: VQVAE, batch: Mapping[str, Any], key: Array) -> Loss:
@@ -105,7 +110,7 @@ class TokenizerTask(Task):
         """See `Task.after_step`: the codebooks move."""
         model.update_codebooks([merge_statistics(level) for level in statistics])
 
-    def evaluate(self, model: VQVAE, split: str) -> Evaluation:
+    def evaluate(self, model: VQVAE, split: str, watch: Watch = go_on) -> Evaluation:
         """See `Task.evaluate`: the cost of reconstruction, and the use of the codebooks."""
         result = evaluate_reconstruction(
             model,
@@ -114,10 +119,11 @@ class TokenizerTask(Task):
             variance=self.variance,
             batch_size=self.config["batch_size"],
             mesh=self.images.mesh,
+            watch=watch,
         )
         return Evaluation(result.loss, result.metrics(), result.words())
 
-    def picture(self, model: VQVAE) -> Float[np.ndarray, "n h w c"] | None:
+    def picture(self, model: VQVAE, watch: Watch = go_on) -> Float[np.ndarray, "n h w c"] | None:
         """See `Task.picture`: validation images above their reconstructions."""
         if model.grid.channels not in (1, 3):
             return None

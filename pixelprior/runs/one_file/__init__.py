@@ -1,0 +1,1 @@
+"""A trained run in one safetensors file: its weights, and everything that loading needs."""
