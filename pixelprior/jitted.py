@@ -8,7 +8,6 @@ the program. Models of one structure therefore share it, and it keeps no model a
 Legend: b batch, h height, w width, c channels, g codebooks.
 """
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,6 +20,7 @@ from jaxtyping import Array, Float, Int
 from pixelprior.context import Context
 from pixelprior.models.base import GridModel
 from pixelprior.prior import Prior
+from pixelprior.system.programs import jit_by_structure
 from pixelprior.tokenizers import VQVAE
 
 Pixels = Float[Array | np.ndarray, "b h w c"]
@@ -75,11 +75,12 @@ def call(function: Callable[..., Any], model: nnx.Module, *arguments: Any) -> An
         model: the model.
         arguments: pytrees of arrays.
     """
-    return _call(function, *nnx.split(model), *arguments)
+    graph, weights = nnx.split(model)
+    return _call(weights, *arguments, function=function, graph=graph)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _call(function: Callable[..., Any], graph: nnx.GraphDef, weights: Any, *arguments: Any) -> Any:
+@jit_by_structure()
+def _call(weights: Any, *arguments: Any, function: Callable[..., Any], graph: nnx.GraphDef) -> Any:
     return function(nnx.merge(graph, weights), *arguments)
 
 

@@ -11,7 +11,6 @@ For classifier-free guidance (Ho and Salimans 2021) the models have one more cla
 It replaces some labels in training.
 """
 
-import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -35,6 +34,7 @@ from pixelprior.sampling.sampler import Sampler
 from pixelprior.sampling.strategies import Strategy
 from pixelprior.sizes import check_shares, check_sizes
 from pixelprior.system.devices import bring_back, mesh_for, on_each_device, put_on
+from pixelprior.system.programs import jit_by_structure
 from pixelprior.tokenizers.vqvae import VQVAE
 
 Codes = Sequence[Int[Array, "b _ _ _"]]
@@ -261,7 +261,8 @@ class Prior(Constructed, nnx.Module):
         everyones = weights, key, by_level, guidance
         each_ones = first_image + jnp.arange(num), label, given
         mesh = mesh_for(num, everyones, each_ones)
-        codes = _sample_codes(graph, *put_on(mesh, everyones, each_ones), method=method, mesh=mesh)
+        inputs = put_on(mesh, everyones, each_ones)
+        codes = _sample_codes(*inputs, graph=graph, method=method, mesh=mesh)
         codes = bring_back(mesh, codes, weights)
         return codes if tokenizer is None else tokenizer.decode(codes)
 
@@ -330,8 +331,8 @@ class Prior(Constructed, nnx.Module):
         return by_level, list(given)
 
 
-@functools.partial(jax.jit, static_argnames=("graph", "method", "mesh"))
-def _sample_codes(graph, everyones, each_ones, *, method, mesh):
+@jit_by_structure()
+def _sample_codes(everyones, each_ones, *, graph, method, mesh):
     def draw(everyones, each_ones):
         (weights, key, strategies, guidance), (images, label, known) = everyones, each_ones
         prior, num = nnx.merge(graph, weights), len(images)

@@ -1,13 +1,16 @@
 """Shared start of all command lines: parse the flags, call the script, report errors briefly."""
 
+import contextlib
+import logging
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NoReturn
 
-from absl import app as absl_app
-from absl import flags, logging
+from absl import flags
+from absl import logging as absl_logging
 
+from pixelprior.cli.flags import Flags
 from pixelprior.cli.help import FlagGroups, help_text
 from pixelprior.errors import InputError
 from pixelprior.experiment.recipes import make_importable
@@ -18,46 +21,63 @@ HELP = {"--help", "-help", "-h"}
 
 
 def run(
-    main: Callable[..., int | None], flag_groups: FlagGroups, *, takes_names: bool = False
-) -> None:
+    main: Callable[..., int | None],
+    command: Flags,
+    flag_groups: FlagGroups,
+    *,
+    takes_names: bool = False,
+) -> NoReturn:
     """Parse the flags, call ``main`` and exit with the status that it returns.
 
     An `InputError` ends the process with one sentence on standard error and exit status 2. A flag
-    that does not exist, or does not parse, ends it in the same way.
+    that does not exist, or does not parse, ends it in the same way. One process, such as a
+    notebook, may call this several times.
 
     Args:
         main: the command, in the module that defines its flags.
-        flag_groups: the flags of that module, as ``--help`` lists them.
+        command: the flags of that module.
+        flag_groups: the same flags in groups, as ``--help`` lists them.
         takes_names: call ``main`` with the list of all arguments that are not flags. If False,
             such arguments are an error.
     """
-
-    def call(arguments: Sequence[str]) -> int | None:
-        # Messages of the libraries would hide those of the run.
-        logging.set_verbosity(logging.ERROR)
-        keep_compiled_programs()
-        names = list(arguments[1:])
-        if names and not takes_names:
-            _fail(f"arguments are given as --flag=value, got {' '.join(names)!r}")
-        try:
-            return main(names) if takes_names else main()
-        except InputError as error:
-            _fail(str(error))
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
-            # The status that shells expect after Ctrl-C.
-            sys.exit(130)
-
     if HELP & set(sys.argv[1:]):
-        print(help_text(sys.modules[main.__module__].__doc__ or "", flag_groups), end="")
+        about = sys.modules[main.__module__].__doc__ or ""
+        print(help_text(about, command, flag_groups), end="")
         sys.exit(0)
     make_importable()
-    absl_app.run(call, flags_parser=_parse)
-
-
-def _parse(arguments: Sequence[str]) -> list[str]:
+    names = list(_parse(command, sys.argv)[1:])
+    if names and not takes_names:
+        _fail(f"arguments are given as --flag=value, got {' '.join(names)!r}")
+    keep_compiled_programs()
     try:
-        return flags.FLAGS(arguments)
+        with _quiet_libraries():
+            status = main(names) if takes_names else main()
+    except InputError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        # The status that shells expect after Ctrl-C.
+        sys.exit(130)
+    sys.exit(status)
+
+
+@contextlib.contextmanager
+def _quiet_libraries() -> Iterator[None]:
+    """Hide the messages of libraries, which would hide those of the run."""
+    root = logging.getLogger()
+    level, verbosity = root.level, absl_logging.get_verbosity()
+    root.setLevel(logging.ERROR)
+    absl_logging.set_verbosity(absl_logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        absl_logging.set_verbosity(verbosity)
+
+
+def _parse(command: Flags, arguments: Sequence[str]) -> Sequence[str]:
+    try:
+        return command.parse(arguments)
     except flags.Error as error:
         # absl puts the name of the flag before the message.
         if isinstance(error.__context__, InputError):
@@ -67,7 +87,7 @@ def _parse(arguments: Sequence[str]) -> list[str]:
             _fail(f"--{missing[1]} must be given; --help has an example of each flag")
         # The config's own flags exist only after its file is known.
         if (key := re.search(r"(?:flag '|Found --)(config\.\w[\w.]*)", str(error))) and (
-            "config" in flags.FLAGS
+            "config" in command
         ):
             _fail(f"--{key[1]} changes a config; give its recipe or file with --config before it")
         _fail(str(error))

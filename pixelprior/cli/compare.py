@@ -17,7 +17,7 @@ from pixelprior.runs.compare import Drawn, draw, gather, row, run_folders
 from pixelprior.runs.load import load_trained
 from pixelprior.system.atomic import write_atomically
 from pixelprior.system.console import Terminal, say, show
-from pixelprior.system.devices import check_batch_size, data_mesh
+from pixelprior.system.devices import data_mesh, even_batch_size
 
 
 def compare_runs(
@@ -48,7 +48,7 @@ def compare_runs(
         InputError: if a run cannot be read or has no pixel model, if the runs have different data,
             or if the results cannot be written.
     """
-    check_batch_size(batch_size, data_mesh())
+    batch_size = even_batch_size(batch_size, data_mesh())
     out, report = Path(out), Terminal()
     check_writable(json_file)
     folders = run_folders(workdirs, report=report)

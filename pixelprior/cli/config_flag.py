@@ -8,9 +8,6 @@ from ml_collections import ConfigDict, config_flags
 
 from pixelprior.cli.load_config import load_config
 
-# absl lists a flag under the module that calls `DEFINE_config`.
-flags.disclaim_key_flags()
-
 
 class _ConfigParser(flags.ArgumentParser):
     """Parser of the file or the recipe of a config."""
@@ -20,7 +17,7 @@ class _ConfigParser(flags.ArgumentParser):
         return load_config(argument)
 
     def flag_type(self) -> str:
-        """Name of the type in --helpfull."""
+        """Name of the type."""
         return "config"
 
 
@@ -42,13 +39,21 @@ class _TupleParser(flags.ArgumentParser):
         return tuple(value) if isinstance(value, tuple | list) else (value,)
 
     def flag_type(self) -> str:
-        """Name of the type in --helpfull."""
+        """Name of the type."""
         return "tuple"
 
 
-def DEFINE_config(name: str, help: str) -> flags.FlagHolder:
-    """Define a flag for a config. Further flags like ``--config.key=value`` change its keys."""
+def define_config(name: str, help: str, values: flags.FlagValues) -> flags.FlagHolder:
+    """Define a flag for a config that must be given.
+
+    Args:
+        name: the name of the flag.
+        help: its description.
+        values: the flags of the command. Flags that change the keys of the config are added when
+            its own flag is parsed.
+    """
     config_flags.register_flag_parser_for_type(tuple, _TupleParser())
-    holder = config_flags.DEFINE_config_file(name, None, help)
-    flags.FLAGS[name].parser = _ConfigParser()
+    holder = config_flags.DEFINE_config_file(name, None, help, flag_values=values)
+    values[name].parser = _ConfigParser()
+    flags.mark_flag_as_required(holder)
     return holder

@@ -10,63 +10,62 @@ python evaluate.py --compare runs/a runs/b --report=report
 """
 
 from collections.abc import Sequence
-
-from absl import flags
+from typing import NoReturn
 
 from pixelprior.cli import app
 from pixelprior.cli.compare import compare_runs
 from pixelprior.cli.cost import measure_cost
 from pixelprior.cli.evaluate_run import evaluate_run
 from pixelprior.cli.flag_uses import check_flags
+from pixelprior.cli.flags import Flags
 from pixelprior.cli.help import FlagGroups
-from pixelprior.cli.path_flags import DEFINE_path
 from pixelprior.cli.receptive_field import draw_receptive_field
 from pixelprior.cli.report.write import write_report
 from pixelprior.errors import InputError
 from pixelprior.experiment import Place
 from pixelprior.system.home import expand_home
 
-_WORKDIR = DEFINE_path(
+FLAGS = Flags()
+
+_WORKDIR = FLAGS.path(
     "workdir", None, "The run to measure: a folder, an exported file or a bundled model."
 )
-_DATA = DEFINE_path("data", None, "Folder or .npz file of the data set, if it has moved.")
-_DATA_DIR = DEFINE_path("data_dir", None, "Folder of TensorFlow Datasets, if it has moved.")
-_SPLIT = flags.DEFINE_enum("split", "test", ["test", "validation"], "Split to measure.")
-_JSON = DEFINE_path("json", None, "File for the results, as JSON.")
-_PER_IMAGE = DEFINE_path("per_image", None, "An .npz file for the values of each image.")
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Number of images to score at once.")
-_BASELINES = flags.DEFINE_bool("baselines", True, "Fit and measure baselines too.")
-_NUM_SAMPLES = flags.DEFINE_integer("num_samples", 0, "Number of samples to draw and judge.")
-_SAMPLES = DEFINE_path(
+_DATA = FLAGS.path("data", None, "Folder or .npz file of the data set, if it has moved.")
+_DATA_DIR = FLAGS.path("data_dir", None, "Folder of TensorFlow Datasets, if it has moved.")
+_SPLIT = FLAGS.choice("split", "test", ["test", "validation"], "Split to measure.")
+_JSON = FLAGS.path("json", None, "File for the results, as JSON.")
+_PER_IMAGE = FLAGS.path("per_image", None, "An .npz file for the values of each image.")
+_BATCH_SIZE = FLAGS.integer("batch_size", 64, "Number of images to score at once.")
+_BASELINES = FLAGS.switch("baselines", True, "Fit and measure baselines too.")
+_NUM_SAMPLES = FLAGS.integer("num_samples", 0, "Number of samples to draw and judge.")
+_SAMPLES = FLAGS.path(
     "samples", None, "File of samples to judge, from sample.py --out=samples.npz; draws none."
 )
-_FEATURES = flags.DEFINE_enum(
+_FEATURES = FLAGS.choice(
     "features",
     "classifier",
     ["classifier", "inception"],
     "Network whose features judge the samples: classifier, a small network trained on the same "
     "data set; or inception, the network of FID.",
 )
-_INCEPTION_WEIGHTS = DEFINE_path(
+_INCEPTION_WEIGHTS = FLAGS.path(
     "inception_weights", None, "File of the Inception weights; by default they are downloaded."
 )
-_CHECKPOINT = flags.DEFINE_enum("checkpoint", "best", ["best", "latest"], "Checkpoint to load.")
-_AVERAGED = flags.DEFINE_bool(
+_CHECKPOINT = FLAGS.choice("checkpoint", "best", ["best", "latest"], "Checkpoint to load.")
+_AVERAGED = FLAGS.switch(
     "averaged", True, "Use the moving average of the weights, not the raw ones."
 )
-_RECEPTIVE_FIELD = DEFINE_path(
+_RECEPTIVE_FIELD = FLAGS.path(
     "receptive_field", None, "PNG file for a picture of the receptive field; measures nothing else."
 )
-_COST = flags.DEFINE_bool(
-    "cost", False, "Measure the costs of training and sampling, and nothing else."
-)
-_COMPARE = flags.DEFINE_bool(
+_COST = FLAGS.switch("cost", False, "Measure the costs of training and sampling, and nothing else.")
+_COMPARE = FLAGS.switch(
     "compare", False, "Compare the run folders that follow; a folder of runs counts as all of them."
 )
-_REPORT = DEFINE_path(
+_REPORT = FLAGS.path(
     "report", None, "Folder for one HTML page of all results of the runs of --compare."
 )
-_OUT = DEFINE_path("out", "compare", "Folder for the table and figures of --compare.")
+_OUT = FLAGS.path("out", "compare", "Folder for the table and figures of --compare.")
 
 FLAG_GROUPS: FlagGroups = {
     "One run": {
@@ -114,7 +113,7 @@ def main(folders: Sequence[str]) -> None:
         "--receptive_field": field,
     }
     use = next((name for name, value in asked.items() if value), "an evaluation of one run")
-    check_flags(use, _ACCEPTED[use], FLAG_GROUPS)
+    check_flags(use, _ACCEPTED[use], FLAGS)
     place = Place(_DATA.value, _DATA_DIR.value)
     if _REPORT.value:
         if not _COMPARE.value:
@@ -167,6 +166,6 @@ def main(folders: Sequence[str]) -> None:
     )
 
 
-def run() -> None:
+def run() -> NoReturn:
     """Run the command line and exit the process."""
-    app.run(main, FLAG_GROUPS, takes_names=True)
+    app.run(main, FLAGS, FLAG_GROUPS, takes_names=True)

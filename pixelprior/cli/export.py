@@ -8,12 +8,11 @@ python export.py runs/digits -o digits.safetensors --card
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-from absl import flags
+from typing import NoReturn
 
 from pixelprior.cli import app
+from pixelprior.cli.flags import Flags
 from pixelprior.cli.help import FlagGroups
-from pixelprior.cli.path_flags import DEFINE_path
 from pixelprior.errors import InputError
 from pixelprior.runs.load import load_trained
 from pixelprior.runs.one_file.export import export_run
@@ -21,25 +20,27 @@ from pixelprior.runs.one_file.layout import DTYPES
 from pixelprior.system.console import Terminal, say
 from pixelprior.system.home import expand_home
 
-_WORKDIR = DEFINE_path("workdir", None, "The run to export; it can be given without the flag.")
-_OUT = DEFINE_path(
+FLAGS = Flags()
+
+_WORKDIR = FLAGS.path("workdir", None, "The run to export; it can be given without the flag.")
+_OUT = FLAGS.path(
     "out", None, "The .safetensors file to write; -o for short.", short_name="o", required=True
 )
-_DTYPE = flags.DEFINE_enum(
+_DTYPE = FLAGS.choice(
     "dtype",
     "float32",
     list(DTYPES),
     "Type of the stored kernels. bfloat16 takes half of the space, and int8 a quarter.",
 )
-_CARD = DEFINE_path(
+_CARD = FLAGS.path(
     "card", None, "Markdown file for the model card; --card alone writes it beside the file."
 )
-_MEASURE = flags.DEFINE_bool(
+_MEASURE = FLAGS.switch(
     "measure", True, "Measure the cost of the type on the test split, if its images are there."
 )
-_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace files that exist.")
-_DATA = DEFINE_path("data", None, "Folder or .npz file of the data set, if it has moved.")
-_DATA_DIR = DEFINE_path("data_dir", None, "Folder of TensorFlow Datasets, if it has moved.")
+_OVERWRITE = FLAGS.switch("overwrite", False, "Replace files that exist.")
+_DATA = FLAGS.path("data", None, "Folder or .npz file of the data set, if it has moved.")
+_DATA_DIR = FLAGS.path("data_dir", None, "Folder of TensorFlow Datasets, if it has moved.")
 
 FLAG_GROUPS: FlagGroups = {
     "The run": {
@@ -81,8 +82,8 @@ def main(names: Sequence[str]) -> None:
     )
 
 
-def run() -> None:
+def run() -> NoReturn:
     """Run the command line and exit the process."""
     # Flags of absl always have a value, but --card may be given without one.
     sys.argv = ["--card=" if argument == "--card" else argument for argument in sys.argv]
-    app.run(main, FLAG_GROUPS, takes_names=True)
+    app.run(main, FLAGS, FLAG_GROUPS, takes_names=True)

@@ -7,25 +7,27 @@ from collections.abc import Mapping
 
 from absl import flags
 
+from pixelprior.cli.flags import Flags
+
 FlagGroups = Mapping[str, Mapping[str, str]]
 """Title of a group to its flags; each flag's name to an example value, "" for a switch."""
 
 WIDTH, INDENT = 88, " " * 6
 
 
-def help_text(about: str, groups: FlagGroups) -> str:
+def help_text(about: str, command: Flags, groups: FlagGroups) -> str:
     """Describe a command and its flags.
 
     Args:
         about: the purpose of the command and examples of it, as its module says.
-        groups: all flags of the command.
+        command: the flags of the command.
+        groups: the same flags in groups.
     """
     lines = [_as_called(about.strip())]
     for title, examples in groups.items():
         lines += ["", f"{title}:"]
         for name, example in examples.items():
-            lines += _flag_lines(flags.FLAGS[name], example)
-    lines += ["", "--helpfull lists the flags of the libraries too."]
+            lines += _flag_lines(command[name], example)
     return "\n".join(lines) + "\n"
 
 
@@ -43,7 +45,7 @@ def _flag_lines(flag: flags.Flag, example: str) -> list[str]:
         shown, default = f"--[no]{flag.name}", "on" if flag.default else "off"
     else:
         shown = f"--{flag.name}={example}"
-        default = "" if flag.value is None else (flag.default_as_str or "").strip("'")
+        default = "" if flag.default is None else (flag.default_as_str or "").strip("'")
     if isinstance(flag, flags.EnumFlag):
         # absl puts the values before the words.
         words = f"{words.partition('>: ')[2]} One of: {', '.join(flag.parser.enum_values)}."

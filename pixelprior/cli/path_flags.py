@@ -4,11 +4,8 @@ from absl import flags
 
 from pixelprior.system.home import expand_home
 
-# absl lists a flag under the module that calls `DEFINE_path`.
-flags.disclaim_key_flags()
 
-
-class _PathParser(flags.ArgumentParser):
+class PathParser(flags.ArgumentParser):
     """Parser of a path, with ``~`` for the home folder."""
 
     def parse(self, argument: str) -> str:
@@ -16,19 +13,5 @@ class _PathParser(flags.ArgumentParser):
         return expand_home(argument)
 
     def flag_type(self) -> str:
-        """Name of the type in --helpfull."""
+        """Name of the type."""
         return "path"
-
-
-def DEFINE_path(
-    name: str,
-    default: str | None,
-    help: str,
-    *,
-    required: bool = False,
-    short_name: str | None = None,
-) -> flags.FlagHolder:
-    """Define a flag that is a path. The arguments are those of `flags.DEFINE_string`."""
-    return flags.DEFINE(
-        _PathParser(), name, default, help, required=required, short_name=short_name
-    )

@@ -8,12 +8,12 @@ python sample.py --workdir=runs/digits --mode=progress --num=16 --out=progress.g
 python sample.py --workdir=runs/prior --mode=reconstruct --out=reconstructions.png
 """
 
-from absl import flags
+from typing import NoReturn
 
 from pixelprior.cli import app
 from pixelprior.cli.flag_uses import check_flags
+from pixelprior.cli.flags import Flags
 from pixelprior.cli.help import FlagGroups
-from pixelprior.cli.path_flags import DEFINE_path
 from pixelprior.cli.sample_figures import FIGURES
 from pixelprior.cli.sample_files import NUM, sample_to_files
 from pixelprior.errors import InputError
@@ -22,21 +22,23 @@ from pixelprior.sampling.methods import AUTO, METHODS
 from pixelprior.sampling.strategies import strategies_from
 from pixelprior.system.devices import split_cpu
 
-_WORKDIR = DEFINE_path(
+FLAGS = Flags()
+
+_WORKDIR = FLAGS.path(
     "workdir",
     None,
     "The run to sample from: a folder, an exported file or a bundled model.",
     required=True,
 )
-_OUT = DEFINE_path(
+_OUT = FLAGS.path(
     "out", None, "A .png or .npz file to write; with --individual, a folder.", required=True
 )
-_NUM = flags.DEFINE_integer(
+_NUM = FLAGS.integer(
     "num", None, "Number of images; by default 64, or one for each image of --images."
 )
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Number of images to draw at once.")
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of the images; image n of a seed is always the same.")
-_MODE = flags.DEFINE_enum(
+_BATCH_SIZE = FLAGS.integer("batch_size", 64, "Number of images to draw at once.")
+_SEED = FLAGS.integer("seed", 0, "Seed of the images; image n of a seed is always the same.")
+_MODE = FLAGS.choice(
     "mode",
     "sample",
     [*KINDS, *FIGURES],
@@ -47,39 +49,37 @@ _MODE = flags.DEFINE_enum(
     "random_codes: images of random codes; interpolate: walks between the codes of two test "
     "images.",
 )
-_KNOWN = DEFINE_path(
+_KNOWN = FLAGS.path(
     "known", None, "Known part for --mode=complete: top, left, or a black and white picture of it."
 )
-_IMAGES = DEFINE_path(
+_IMAGES = FLAGS.path(
     "images", None, "Images to use instead of test images: an image file, or folder:/path."
 )
-_TEMPERATURE = flags.DEFINE_list(
+_TEMPERATURE = FLAGS.names(
     "temperature", ["1"], "Temperature, or one for each level, the top first; below 1 is bolder."
 )
-_TOP_K = flags.DEFINE_integer("top_k", None, "Draw only from the k likeliest values.")
-_TOP_P = flags.DEFINE_float(
+_TOP_K = FLAGS.integer("top_k", None, "Draw only from the k likeliest values.")
+_TOP_P = FLAGS.number(
     "top_p", None, "Draw only from the likeliest values whose probabilities reach this sum."
 )
-_MIN_P = flags.DEFINE_float(
+_MIN_P = FLAGS.number(
     "min_p", None, "Draw only from values at least this many times as likely as the likeliest."
 )
-_GREEDY = flags.DEFINE_bool("greedy", False, "Take the likeliest value of every symbol.")
-_LABEL = flags.DEFINE_string(
-    "label", None, "Class to draw, by number or name; by default all in turn."
-)
-_GUIDANCE = flags.DEFINE_float("guidance", None, "Strength of guidance; 1 is the model itself.")
-_DATA = DEFINE_path("data", None, "Folder or .npz file of the data set, if it has moved.")
-_DATA_DIR = DEFINE_path("data_dir", None, "Folder of TensorFlow Datasets, if it has moved.")
-_METHOD = flags.DEFINE_enum(
+_GREEDY = FLAGS.switch("greedy", False, "Take the likeliest value of every symbol.")
+_LABEL = FLAGS.string("label", None, "Class to draw, by number or name; by default all in turn.")
+_GUIDANCE = FLAGS.number("guidance", None, "Strength of guidance; 1 is the model itself.")
+_DATA = FLAGS.path("data", None, "Folder or .npz file of the data set, if it has moved.")
+_DATA_DIR = FLAGS.path("data_dir", None, "Folder of TensorFlow Datasets, if it has moved.")
+_METHOD = FLAGS.choice(
     "method", AUTO, [AUTO, *METHODS], "Method of drawing; every method gives the same images."
 )
-_CHECKPOINT = flags.DEFINE_enum("checkpoint", "best", ["best", "latest"], "Checkpoint to load.")
-_AVERAGED = flags.DEFINE_bool(
+_CHECKPOINT = FLAGS.choice("checkpoint", "best", ["best", "latest"], "Checkpoint to load.")
+_AVERAGED = FLAGS.switch(
     "averaged", True, "Use the moving average of the weights, not the raw ones."
 )
-_GRID = flags.DEFINE_bool("grid", True, "Write one picture of all images.")
-_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace the file or folder if it exists.")
-_INDIVIDUAL = flags.DEFINE_bool("individual", False, "Write one file for each image, in a folder.")
+_GRID = FLAGS.switch("grid", True, "Write one picture of all images.")
+_OVERWRITE = FLAGS.switch("overwrite", False, "Replace the file or folder if it exists.")
+_INDIVIDUAL = FLAGS.switch("individual", False, "Write one file for each image, in a folder.")
 
 
 FLAG_GROUPS: FlagGroups = {
@@ -144,7 +144,7 @@ def main() -> None:
     use, accepted = f"--mode={_MODE.value}", _ACCEPTED[_MODE.value]
     if _IMAGES.value and _MODE.value in _ACCEPTED_FOR_OWN:
         use, accepted = f"{use} and --images", _ACCEPTED_FOR_OWN[_MODE.value]
-    check_flags(use, accepted, FLAG_GROUPS)
+    check_flags(use, accepted, FLAGS)
     split_cpu(min(_NUM.value or NUM, _BATCH_SIZE.value))
     sample_to_files(
         _WORKDIR.value,
@@ -187,6 +187,6 @@ def _temperatures() -> list[float]:
         ) from None
 
 
-def run() -> None:
+def run() -> NoReturn:
     """Run the command line and exit the process."""
-    app.run(main, FLAG_GROUPS)
+    app.run(main, FLAGS, FLAG_GROUPS)

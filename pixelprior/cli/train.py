@@ -9,13 +9,12 @@ python train.py --config=configs/digits.py --workdir=runs/digits --wandb=PROJECT
 python train.py ... --coordinator=HOST:PORT --num_processes=4 --process_id=0
 """
 
-from absl import flags
+from typing import NoReturn
 
 from pixelprior.cli import app
-from pixelprior.cli.config_flag import DEFINE_config
 from pixelprior.cli.flag_uses import check_flags
+from pixelprior.cli.flags import Flags
 from pixelprior.cli.help import FlagGroups
-from pixelprior.cli.path_flags import DEFINE_path
 from pixelprior.errors import InputError
 from pixelprior.experiment import Place
 from pixelprior.runs.train import plan_run, train_run
@@ -24,30 +23,31 @@ from pixelprior.system.console import Terminal, show
 from pixelprior.system.processes import joined
 from pixelprior.training.profile import parse_steps
 
-_CONFIG = DEFINE_config(
+FLAGS = Flags()
+
+_CONFIG = FLAGS.config(
     "config",
     "Config file, or name of a recipe. The command `pixelprior configs` lists the recipes.",
 )
-_WORKDIR = DEFINE_path("workdir", None, "The run folder, new or to resume.")
-_TOKENIZER = DEFINE_path(
+_WORKDIR = FLAGS.path("workdir", None, "The run folder, new or to resume.")
+_TOKENIZER = FLAGS.path(
     "tokenizer", None, "Run folder or exported file of the tokenizer, for a new prior."
 )
-_PRIOR = DEFINE_path(
+_PRIOR = FLAGS.path(
     "prior", None, "Run folder of a prior with the levels that config.trained_levels leaves out."
 )
-_INIT_FROM = DEFINE_path(
+_INIT_FROM = FLAGS.path(
     "init_from", None, "Run folder, file or bundled model whose weights a new run starts from."
 )
-_DATA = DEFINE_path("data", None, "Folder or .npz file of the data set, if it has moved.")
-_DATA_DIR = DEFINE_path("data_dir", None, "Folder of TensorFlow Datasets, if it has moved.")
-_ONLY = flags.DEFINE_list("only", None, "Names of the runs to train, if the config lists several.")
-_PLAN = flags.DEFINE_bool("plan", False, "Print the requirements of a run, and train nothing.")
-_PROFILE = flags.DEFINE_string("profile", None, "Steps to trace, as START:STOP.")
-_WANDB = flags.DEFINE_string("wandb", None, "Project of Weights & Biases to log to.")
-_COORDINATOR = flags.DEFINE_string("coordinator", None, "HOST:PORT of the first process.")
-_NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "Number of processes.")
-_PROCESS_ID = flags.DEFINE_integer("process_id", None, "Number of this process, from 0.")
-flags.mark_flag_as_required("config")
+_DATA = FLAGS.path("data", None, "Folder or .npz file of the data set, if it has moved.")
+_DATA_DIR = FLAGS.path("data_dir", None, "Folder of TensorFlow Datasets, if it has moved.")
+_ONLY = FLAGS.names("only", None, "Names of the runs to train, if the config lists several.")
+_PLAN = FLAGS.switch("plan", False, "Print the requirements of a run, and train nothing.")
+_PROFILE = FLAGS.string("profile", None, "Steps to trace, as START:STOP.")
+_WANDB = FLAGS.string("wandb", None, "Project of Weights & Biases to log to.")
+_COORDINATOR = FLAGS.string("coordinator", None, "HOST:PORT of the first process.")
+_NUM_PROCESSES = FLAGS.integer("num_processes", None, "Number of processes.")
+_PROCESS_ID = FLAGS.integer("process_id", None, "Number of this process, from 0.")
 
 FLAG_GROUPS: FlagGroups = {
     "The run": {
@@ -101,7 +101,7 @@ def _main() -> int:
     is_list = config.get("task") == "compare"
     uses = ["a list of runs" if is_list else "a config of one run"] + ["--plan"] * _PLAN.value
     for use in uses:
-        check_flags(use, _ACCEPTED[use], FLAG_GROUPS)
+        check_flags(use, _ACCEPTED[use], FLAGS)
     place = Place(_DATA.value, _DATA_DIR.value)
     others = {"tokenizer": _TOKENIZER.value, "prior": _PRIOR.value}
     profiled = None if _PROFILE.value is None else parse_steps(_PROFILE.value)
@@ -141,6 +141,6 @@ def _print(words: str) -> None:
     show(words.split("\n"))
 
 
-def run() -> None:
+def run() -> NoReturn:
     """Run the command line and exit the process."""
-    app.run(main, FLAG_GROUPS)
+    app.run(main, FLAGS, FLAG_GROUPS)

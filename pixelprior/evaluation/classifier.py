@@ -28,6 +28,7 @@ from jaxtyping import Array, Float, Int, Int32, Int64
 from pixelprior.errors import InputError
 from pixelprior.evaluation.features import Features
 from pixelprior.system.prng import named_key
+from pixelprior.system.programs import jit_by_structure
 
 LEAST_SIZE = 8
 """Least height and width, in pixels: two halvings of less leave next to nothing."""
@@ -116,7 +117,7 @@ class Classifier:
             batch = _to_floats(images[start : start + PREDICTION_BATCH])
             # One compiled shape suffices: the last batch is filled up with black.
             filling = ((0, PREDICTION_BATCH - len(batch)), (0, 0), (0, 0), (0, 0))
-            logits, vectors = _apply(self.graph, self.weights, np.pad(batch, filling))
+            logits, vectors = _apply(self.weights, np.pad(batch, filling), graph=self.graph)
             here = slice(len(batch))
             parts.append(Features(np.asarray(vectors)[here], np.asarray(logits)[here]))
         return Features(*map(np.concatenate, zip(*parts, strict=True)))
@@ -185,7 +186,12 @@ def train_classifier(
     for number in range(num_steps):
         batch = batch_indices(len(images), batch_size, seed=seed, step=number)
         state = _step(
-            graph, optimizer, dropout_key, state, _to_floats(images[batch]), labels[batch]
+            dropout_key,
+            state,
+            _to_floats(images[batch]),
+            labels[batch],
+            graph=graph,
+            optimizer=optimizer,
         )
     return Classifier(shape, num_classes, graph, jax.block_until_ready(state.weights))
 
@@ -237,14 +243,15 @@ def _make_optimizer(
     return optax.adamw(schedule, weight_decay=weight_decay)
 
 
-@functools.partial(jax.jit, static_argnames=("graph", "optimizer"), donate_argnames="state")
+@jit_by_structure(donate_argnames="state")
 def _step(
-    graph: nnx.GraphDef,
-    optimizer: optax.GradientTransformation,
     dropout_key: Array,
     state: _State,
     images: Float[Array, "b h w c"],
     labels: Int[Array, " b"],
+    *,
+    graph: nnx.GraphDef,
+    optimizer: optax.GradientTransformation,
 ) -> _State:
     """Take a training step: a pure function of state and batch.
 
@@ -262,9 +269,9 @@ def _step(
     return _State(state.step + 1, weights, optimizer_state)
 
 
-@functools.partial(jax.jit, static_argnames="graph")
+@jit_by_structure()
 def _apply(
-    graph: nnx.GraphDef, weights: Any, images: Float[Array, "b h w c"]
+    weights: Any, images: Float[Array, "b h w c"], *, graph: nnx.GraphDef
 ) -> tuple[Float[Array, "b k"], Float[Array, "b d"]]:
     return nnx.merge(graph, weights)(images)
 

@@ -8,7 +8,6 @@ the network the gradient is exactly zero, in any precision. Luo et al. 2016, Und
 Effective Receptive Field in Deep Convolutional Neural Networks, section 2, use the same measure.
 """
 
-import functools
 from typing import Any
 
 import jax
@@ -22,6 +21,7 @@ from pixelprior.errors import InputError
 from pixelprior.models.base import AutoregressiveModel
 from pixelprior.sampling import sample
 from pixelprior.sampling.labels import label_context
+from pixelprior.system.programs import jit_by_structure
 
 PROJECTIONS = 4
 """Number of random sums of the logits, which stand for all logits."""
@@ -74,22 +74,23 @@ def receptive_field(
     grid.check(images)
     graph, weights = nnx.split(model)
     gradients = [
-        _absolute_gradient(graph, weights, images, context, row, column, projection)
+        _absolute_gradient(weights, images, context, row, column, projection, graph=graph)
         for projection in jax.random.split(projection_key, PROJECTIONS)
     ]
     # Averaged in float64: the smallest float32 gradients are far below the largest.
     return np.mean([np.asarray(gradient, np.float64) for gradient in gradients], axis=(0, 1))
 
 
-@functools.partial(jax.jit, static_argnames="graph")
+@jit_by_structure()
 def _absolute_gradient(
-    graph: nnx.GraphDef,
     weights: Any,
     images: Int[Array, "b h w c"],
     context: Context | None,
     row: Int[Array, ""],
     column: Int[Array, ""],
     key: Array,
+    *,
+    graph: nnx.GraphDef,
 ) -> Float[Array, "b h w"]:
     """Compute the absolute gradient of one random sum of logits, a mean over the embedding."""
     model = nnx.merge(graph, weights).in_dtype()

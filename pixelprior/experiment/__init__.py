@@ -12,11 +12,13 @@ from pixelprior.experiment.data import (
     reopen_data,
 )
 from pixelprior.experiment.of_model import check_rebuilds, model_settings
+from pixelprior.experiment.plain import Config
 from pixelprior.experiment.schema import TASKS, check_config, complete
 
 __all__ = [
     "SAME_PLACE",
     "TASKS",
+    "Config",
     "Place",
     "at_place",
     "build_model",

@@ -6,11 +6,12 @@ from typing import Any
 
 from pixelprior.errors import InputError
 from pixelprior.experiment.normal_form import in_normal_form
+from pixelprior.experiment.plain import Config, plain
 
 FOLLOW_NUM_STEPS = ("warmup_steps", "checkpoint_every", "sample_every", "log_every")
 
 
-def with_settings(config: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+def with_settings(config: Config, settings: Config) -> dict[str, Any]:
     """Return a config with some keys changed, in normal form.
 
     A new ``num_steps`` scales the keys in `FOLLOW_NUM_STEPS`, unless they are set too.
@@ -22,6 +23,7 @@ def with_settings(config: Mapping[str, Any], settings: Mapping[str, Any]) -> dic
     Raises:
         InputError: if the config does not have a key.
     """
+    config, settings = plain(config), plain(settings)
     changed = _changed(config, settings, "")
     steps = settings.get("num_steps")
     # `check_config` raises an InputError for any other value.

@@ -14,6 +14,7 @@ from pixelprior.data.place import kind_of
 from pixelprior.errors import InputError
 from pixelprior.experiment.finite import is_finite_number
 from pixelprior.experiment.normal_form import in_normal_form
+from pixelprior.experiment.plain import Config, plain
 
 _IMAGES: dict[str, type] = {
     "dataset": str,  # "digits", a name known to TFDS, "folder:/path" or "npz:/path"
@@ -160,15 +161,21 @@ _POSITIVE = (
 )
 
 
-def complete(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a config in normal form, with the neutral values of the keys that it lacks."""
+def complete(config: Config) -> dict[str, Any]:
+    """Return a config in normal form, with the neutral values of the keys that it lacks.
+
+    Raises:
+        InputError: if it is no config; see `plain`.
+    """
+    config = plain(config)
     runs = config.get("runs")
     if config.get("task") == "compare" and isinstance(runs, Mapping):
         completed = {
             name: complete(run) if isinstance(run, Mapping) else run for name, run in runs.items()
         }
         return {**config, "runs": completed}
-    keys = TASKS.get(config.get("task", ""), {})
+    task = config.get("task")
+    keys = TASKS.get(task, {}) if isinstance(task, str) else {}
     neutral = {key: value for key, value in NEUTRAL.items() if key in keys}
     return neutral | in_normal_form(config)
 
@@ -217,8 +224,9 @@ def _as_json(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def check_config(config: Mapping[str, Any]) -> None:
+def check_config(config: Config) -> None:
     """Raise an InputError unless a config has exactly the keys of its task, with fitting values."""
+    config = plain(config)
     if not isinstance(config.get("task"), str) or config["task"] not in TASKS:
         raise InputError(
             f"config.task must be one of {', '.join(TASKS)}, got {config.get('task')!r}"

@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 import jax
 from flax import nnx
 
+from pixelprior.system.programs import jit_by_structure
+
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
@@ -33,8 +35,8 @@ def compiled(
     def decorate(method: Method) -> Method:
         signature = inspect.signature(method)
 
-        @functools.partial(jax.jit, static_argnames=("graph", "fixed"))
-        def run(graph: Any, weights: Any, arrays: Any, *, fixed: Any) -> Any:
+        @jit_by_structure()
+        def run(weights: Any, arrays: Any, *, graph: Any, fixed: Any) -> Any:
             return method(nnx.merge(graph, weights), **arrays, **dict(fixed))
 
         @functools.wraps(method)
@@ -47,7 +49,7 @@ def compiled(
             fixed = tuple((name, value) for name, value in arguments if name in static)
             arrays = {name: value for name, value in arguments if name not in static}
             graph, weights = nnx.split(self)
-            return run(graph, weights, arrays, fixed=fixed)
+            return run(weights, arrays, graph=graph, fixed=fixed)
 
         return call  # type: ignore[return-value]
 

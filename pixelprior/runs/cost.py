@@ -15,7 +15,7 @@ from pixelprior.runs.samples import has_learned_all
 from pixelprior.runs.train import open_task
 from pixelprior.sampling import sample_and_count
 from pixelprior.sampling.labels import label_context, labels_in_turn
-from pixelprior.system.devices import data_mesh, put_batch
+from pixelprior.system.devices import data_mesh, even_batch_size, put_batch
 from pixelprior.system.timing import Timing, time_calls, timed
 from pixelprior.training.flops import product_flops
 from pixelprior.training.layout import bytes_on_each_device
@@ -59,6 +59,10 @@ def cost_of(run: Run) -> dict[str, Any]:
 def _training(run: Run, folder: RunFolder) -> dict[str, Any]:
     """Measure a training step of the run, on its data."""
     config, mesh = dict(run.config), data_mesh()
+    # The devices may be others than those of the training.
+    config["batch_size"] = even_batch_size(
+        config["batch_size"], mesh, parts=config["accumulate_steps"]
+    )
     # The checkpoints of the run include the levels that another prior had learned.
     taken_over = set(run.data.get("learned_levels", ())) - set(config.get("trained_levels", ()))
     task, _ = open_task(config, folder, mesh, prior=folder.path if taken_over else None)

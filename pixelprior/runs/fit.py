@@ -10,11 +10,13 @@ from typing import Any
 
 import jax
 from flax import nnx
+from ml_collections import ConfigDict
 
 from pixelprior.data import Dataset, Symbols
 from pixelprior.data.sources.arrays import as_images, open_arrays
 from pixelprior.errors import InputError
 from pixelprior.experiment import (
+    Config,
     at_place,
     check_config,
     check_rebuilds,
@@ -46,18 +48,18 @@ Opened = tuple[Dataset, Symbols]
 
 
 def fit(
-    recipe: str | GridModel | VQVAE | Prior,
+    recipe: str | Config | GridModel | VQVAE | Prior,
     images: Any = None,
     labels: Any = None,
     *,
     workdir: str | Path | None = None,
-    tokenizer: Run | str | Path | Mapping[str, Any] | None = None,
+    tokenizer: Run | str | Path | Config | None = None,
     init_from: Source | None = None,
     progress: bool | Report = True,
     devices: Sequence[jax.Device] | None = None,
     **settings: Any,
 ) -> Run:
-    """Train a recipe by name, or a model on arrays.
+    """Train a recipe by name, a whole config, or a model on arrays.
 
     The given model is not changed. The trained weights are in ``run.model``. A model is trained
     with the settings of a recipe, changed by ``settings``. The recipe is ``digits`` for a pixel
@@ -75,8 +77,9 @@ def fit(
         >>> tuned = pp.fit("digits", num_steps=100, class_conditional=True, init_from=run)
 
     Args:
-        recipe: the name of a recipe, like "digits" or "digits:vqvae", or a model: a pixel model, a
-            tokenizer or a prior. ``pixelprior configs`` lists the recipes.
+        recipe: the name of a recipe, like "digits" or "digits:vqvae", or a config with all keys of
+            its task, as a dict or a ``ConfigDict``, or a model: a pixel model, a tokenizer or a
+            prior. ``pixelprior configs`` lists the recipes.
         images: uint8 pixels or integer symbols, ``[n, h, w, c]`` or ``[n, h, w]``, NumPy or JAX. A
             fifth of them becomes the test split. The share ``validation_fraction`` of the rest, by
             default a tenth, becomes the validation split.
@@ -90,7 +93,7 @@ def fit(
             function that receives the events of `pixelprior.progress`.
         devices: the devices to train on; by default all of them.
         settings: keys of the config; see `pixelprior.experiment.TASKS`. A mapping changes only some
-            keys of a nested mapping: ``model={"features": 32}``.
+            keys of a nested mapping: ``model={"features": 32}``. A ``ConfigDict`` counts as one.
 
     Returns:
         The run. ``run.model`` is the trained model, and ``run.metrics`` are its records.
@@ -101,10 +104,10 @@ def fit(
     """
     keep_compiled_programs()
     report = _report(progress)
-    if isinstance(tokenizer, Mapping):
+    if isinstance(tokenizer, Mapping | ConfigDict):
         settings, tokenizer = settings | {"tokenizer": tokenizer}, None
-    model = None if isinstance(recipe, str) else _check_model(recipe)
-    base = complete(load_recipe(recipe if isinstance(recipe, str) else _base_recipe(recipe)))
+    model = None if isinstance(recipe, str | Mapping | ConfigDict) else _check_model(recipe)
+    base = _base_config(recipe)
     config = with_settings(base | ({} if model is None else model_settings(model)), settings)
     opened = None
     if images is not None:
@@ -144,17 +147,26 @@ def _report(progress: bool | Report) -> Report:
 def _check_model(model: Any) -> GridModel | VQVAE | Prior:
     if not isinstance(model, GridModel | VQVAE | Prior):
         raise InputError(
-            "expected the name of a recipe, or a pixel model, a tokenizer or a prior, got "
+            "expected the name of a recipe, a config, a pixel model, a tokenizer or a prior, got "
             f"{type(model).__name__}"
         )
     return model
 
 
-def _base_recipe(model: GridModel | VQVAE | Prior) -> str:
-    """Name of the recipe whose settings train a model of this kind."""
-    if isinstance(model, Prior):
-        return "digits:prior"
-    return "digits:vqvae" if isinstance(model, VQVAE) else "digits"
+def _base_config(recipe: str | Config | GridModel | VQVAE | Prior) -> dict[str, Any]:
+    """Complete the config that is given, or load that of the recipe that trains such a model."""
+    if isinstance(recipe, Mapping | ConfigDict):
+        config = complete(recipe)
+        check_config(config)
+    elif isinstance(recipe, Prior):
+        config = complete(load_recipe("digits:prior"))
+    elif isinstance(recipe, VQVAE):
+        config = complete(load_recipe("digits:vqvae"))
+    else:
+        config = complete(load_recipe(recipe if isinstance(recipe, str) else "digits"))
+    if config["task"] == "compare":
+        raise InputError("this recipe is a list of runs; fit trains one run: train.py takes lists")
+    return config
 
 
 def _open_arrays(
@@ -231,8 +243,6 @@ def _open_task(
         raise InputError(
             f"tokenizer is for training a prior, but the task is {config['task']!r}; leave it out"
         )
-    if config["task"] == "compare":
-        raise InputError("this recipe is a list of runs; fit trains one run: train.py takes lists")
     kind = PixelTask if config["task"] == "pixels" else TokenizerTask
     opened = opened or open_images(config, folder, report)
     task: PixelTask | TokenizerTask = kind(config, mesh, opened=opened, model=model)

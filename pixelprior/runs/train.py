@@ -12,6 +12,7 @@ from pixelprior.data.dataset import SPLITS
 from pixelprior.errors import InputError
 from pixelprior.experiment import (
     SAME_PLACE,
+    Config,
     Place,
     at_place,
     check_config,
@@ -37,7 +38,7 @@ from pixelprior.training.wandb_run import check_wandb
 
 
 def train_run(
-    config: Mapping[str, Any],
+    config: Config,
     workdir: str | Path,
     *,
     tokenizer: str | Path | Run | None = None,
@@ -51,7 +52,7 @@ def train_run(
     """Train an experiment in a folder, or resume it where it was interrupted.
 
     Args:
-        config: see `pixelprior.experiment.TASKS`.
+        config: see `pixelprior.experiment.TASKS`; a dict or a ``ConfigDict``.
         workdir: the run folder; created if missing.
         tokenizer: the run of the tokenizer for a new prior, or its folder. A resumed prior has its
             own tokenizer.
@@ -68,17 +69,17 @@ def train_run(
         NonFiniteLossError: if training diverges; the last good checkpoint stays.
         CheckpointError: if there are checkpoints, but none can be read.
     """
-    mesh, folder, config = data_mesh(), RunFolder(workdir), complete(config)
+    mesh, folder = data_mesh(), RunFolder(workdir)
+    settings = at_place(complete(config), place)
     if wandb_project is not None:
         check_wandb()
-    config = at_place(config, place)
-    task, run = open_task(config, folder, mesh, tokenizer, prior, place=place, report=report)
+    task, run = open_task(settings, folder, mesh, tokenizer, prior, place=place, report=report)
     if init_from is not None:
         start_from(task, init_from, folder, report)
-    with claimed(task, config, folder, run, report):
+    with claimed(task, settings, folder, run, report):
         return train_in_folder(
             task,
-            config,
+            settings,
             folder,
             mesh,
             profiled=profiled,
@@ -106,7 +107,7 @@ def train_in_folder(
 
 
 def plan_run(
-    config: Mapping[str, Any],
+    config: Config,
     workdir: str | Path | None = None,
     *,
     tokenizer: str | Path | None = None,
@@ -118,10 +119,10 @@ def plan_run(
 
     Arguments and errors are those of `train_run`. A folder is needed only to resume a prior.
     """
-    mesh, config = data_mesh(), at_place(complete(config), place)
+    mesh, settings = data_mesh(), at_place(complete(config), place)
     folder = None if workdir is None else RunFolder(workdir)
-    task, _ = open_task(config, folder, mesh, tokenizer, prior, place=place, report=report)
-    return make_plan(task, config, mesh)
+    task, _ = open_task(settings, folder, mesh, tokenizer, prior, place=place, report=report)
+    return make_plan(task, settings, mesh)
 
 
 @contextlib.contextmanager

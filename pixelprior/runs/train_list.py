@@ -9,7 +9,8 @@ from typing import Any
 import jax
 
 from pixelprior.errors import InputError
-from pixelprior.experiment import SAME_PLACE, Place, at_place, check_config, complete
+from pixelprior.experiment import SAME_PLACE, Config, Place, at_place, check_config, complete
+from pixelprior.experiment.plain import plain
 from pixelprior.progress import Caution, Message, Report, only_warnings
 from pixelprior.runs.train import claimed, open_task, plan_run, train_in_folder
 from pixelprior.system.devices import data_mesh
@@ -22,7 +23,7 @@ from pixelprior.training.wandb_run import check_wandb
 
 
 def train_list(
-    config: Mapping[str, Any],
+    config: Config,
     workdir: str | Path,
     *,
     only: Sequence[str] | None = None,
@@ -110,7 +111,7 @@ def _train_in_turn(
 
 
 def plan_list(
-    config: Mapping[str, Any], *, only: Sequence[str] | None = None, place: Place = SAME_PLACE
+    config: Config, *, only: Sequence[str] | None = None, place: Place = SAME_PLACE
 ) -> Iterator[tuple[str, Plan]]:
     """Yield the name and the plan of each run in turn; see `plan_run`.
 
@@ -121,8 +122,9 @@ def plan_list(
         yield name, plan_run(run, place=place)
 
 
-def _runs(config: Mapping[str, Any], only: Sequence[str] | None) -> dict[str, dict[str, Any]]:
+def _runs(config: Config, only: Sequence[str] | None) -> dict[str, dict[str, Any]]:
     """Check the config, and return the configs of the runs to train, by name."""
+    config = plain(config)
     if config.get("task") != "compare":
         raise InputError(f"only a list of runs can be trained as one, got {config.get('task')!r}")
     if only is not None and isinstance(config.get("runs"), Mapping):

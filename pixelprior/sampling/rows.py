@@ -3,7 +3,6 @@
 Legend: h height, w width, c channels.
 """
 
-import functools
 from collections.abc import Iterator, Sequence
 
 import jax
@@ -21,6 +20,7 @@ from pixelprior.sampling.methods import fastest
 from pixelprior.sampling.sample import as_strategies, check_wanted
 from pixelprior.sampling.sampler import Inputs
 from pixelprior.sampling.strategies import Strategy
+from pixelprior.system.programs import jit_by_structure
 
 
 def sample_rows(
@@ -67,7 +67,8 @@ def num_rows(model: GridModel) -> int:
 def _fill(model: GridModel, inputs: Inputs) -> Iterator[Int[Array, "num h w c"]]:
     graph, weights = nnx.split(model)
     for number, stage in enumerate(model.stages()):
-        for part in _fill_rows(stage.model, _stage_inputs(graph, weights, inputs, number=number)):
+        here = _stage_inputs(weights, inputs, graph=graph, number=number)
+        for part in _fill_rows(stage.model, here):
             grids = _with_part(inputs.given, stage.stride, part, inputs.noise.shape)
             yield grids
         inputs = inputs._replace(given=grids)
@@ -80,27 +81,29 @@ def _fill_rows(model: AutoregressiveModel, inputs: Inputs) -> Iterator[Int[Array
     grids = inputs.given
     if grids is None:
         grids = jnp.full(inputs.noise.shape, UNKNOWN, jnp.int32)
-    state = _start(graph, weights, inputs, sampler=sampler)
+    state = _start(weights, inputs, graph=graph, sampler=sampler)
     for number in range(model.grid.height):
-        state, grids = _draw_row(graph, weights, inputs, state, grids, number, sampler=sampler)
+        state, grids = _draw_row(
+            weights, inputs, state, grids, number, graph=graph, sampler=sampler
+        )
         yield grids
 
 
-@functools.partial(jax.jit, static_argnames=("graph", "sampler"))
-def _start(graph, weights, inputs, *, sampler):
+@jit_by_structure()
+def _start(weights, inputs, *, graph, sampler):
     return sampler.start(nnx.merge(graph, weights).in_dtype(), inputs)
 
 
-@functools.partial(jax.jit, static_argnames=("graph", "sampler"))
-def _draw_row(graph, weights, inputs, state, grids, number, *, sampler):
+@jit_by_structure()
+def _draw_row(weights, inputs, state, grids, number, *, graph, sampler):
     model = nnx.merge(graph, weights).in_dtype()
     noise, given = jax.tree.map(lambda x: x[:, number], (inputs.noise, inputs.given))
     state = sampler.row(model, inputs.strategies, state, number, noise, given)
     return state, grids.at[:, number].set(state.pixels)
 
 
-@functools.partial(jax.jit, static_argnames=("graph", "number"))
-def _stage_inputs(graph, weights, inputs, *, number):
+@jit_by_structure()
+def _stage_inputs(weights, inputs, *, graph, number):
     return stage_inputs(nnx.merge(graph, weights).stages()[number], inputs)
 
 

@@ -1,10 +1,8 @@
 """Public sampling functions: from a model and a key to grids."""
 
-import functools
 from collections.abc import Sequence
 from typing import TypedDict, Unpack
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Int
@@ -19,12 +17,13 @@ from pixelprior.sampling.methods import check_method, sampler_of
 from pixelprior.sampling.sampler import Drawn, Inputs, Sampler
 from pixelprior.sampling.strategies import Strategy
 from pixelprior.system.devices import bring_back, mesh_for, on_each_device, put_on
+from pixelprior.system.programs import jit_by_structure
 
 
 # The weights are an argument: they are not constants of the program, and further training does
 # not compile it anew. The graph is static, and equal for equal models.
-@functools.partial(jax.jit, static_argnames=("graph", "sampler", "mesh"))
-def _sample(graph, everyones, each_ones, *, sampler, mesh):
+@jit_by_structure()
+def _sample(everyones, each_ones, *, graph, sampler, mesh):
     def draw(everyones, each_ones):
         (weights, key, strategies), (images, context, known) = everyones, each_ones
         model = nnx.merge(graph, weights)
@@ -103,7 +102,8 @@ def sample_and_count(
     each_ones = first_image + jnp.arange(num), context, known
     mesh = mesh_for(num, everyones, each_ones)
     sampler = sampler_of(method, model, num if mesh is None else num // mesh.size)
-    drawn = _sample(graph, *put_on(mesh, everyones, each_ones), sampler=sampler, mesh=mesh)
+    inputs = put_on(mesh, everyones, each_ones)
+    drawn = _sample(*inputs, graph=graph, sampler=sampler, mesh=mesh)
     return bring_back(mesh, drawn, weights)
 
 

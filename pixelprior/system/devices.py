@@ -3,6 +3,7 @@
 Legend: b batch, r rows of a batch.
 """
 
+import contextlib
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,10 +19,13 @@ from pixelprior.errors import InputError
 def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
     """Mesh of devices along one axis named ``data``; by default all devices of all processes.
 
+    After `split_cpu`, the default is the first device. It uses the whole CPU, as without the split.
+
     Raises:
         InputError: if ``devices`` is not a list of devices, or empty.
     """
-    devices = jax.devices() if devices is None else devices
+    if devices is None:
+        devices = jax.devices()[:1] if _splits else jax.devices()
     kinds = isinstance(devices, list | tuple) and all(isinstance(d, jax.Device) for d in devices)
     if not devices or not kinds:
         raise InputError(f"devices must be a list such as jax.devices(), got {devices!r:.80}")
@@ -40,11 +44,32 @@ def split_by_batch(mesh: Mesh) -> NamedSharding:
 
 def check_batch_size(batch_size: int, mesh: Mesh, *, parts: int = 1) -> None:
     """Raise an InputError unless every device gets equally many images in each part of a batch."""
-    if not isinstance(batch_size, int) or batch_size < 1 or batch_size % (mesh.size * parts):
+    _check_number(batch_size)
+    unit = mesh.size * parts
+    if batch_size % unit:
         among = f"the {mesh.size} devices" + (f" times the {parts} parts" if parts > 1 else "")
-        raise InputError(f"batch_size must be a positive multiple of {among}, got {batch_size!r}")
-    if batch_size >= 2**31:  # JAX counts the rows of an array with 32 bits
-        raise InputError(f"batch_size must be below 2**31, got {batch_size}")
+        below = batch_size - batch_size % unit
+        nearest = f"{below} or {below + unit}" if below else f"{unit}"
+        raise InputError(
+            f"batch_size must be a multiple of {among}, got {batch_size}; give {nearest}"
+        )
+
+
+def even_batch_size(batch_size: int, mesh: Mesh, *, parts: int = 1) -> int:
+    """Round a number of images up, so that every device gets equally many in each part of a batch.
+
+    Raises:
+        InputError: if it is not a number of images.
+    """
+    _check_number(batch_size)
+    unit = mesh.size * parts
+    return -(-batch_size // unit) * unit
+
+
+def _check_number(batch_size: int) -> None:
+    # JAX counts the rows of an array with 32 bits.
+    if type(batch_size) is not int or not 1 <= batch_size < 2**31:
+        raise InputError(f"batch_size must be an integer in [1, 2**31), got {batch_size!r:.80}")
 
 
 def rows_here(batch_size: int, mesh: Mesh) -> Int[np.ndarray, " r"]:
@@ -107,14 +132,22 @@ def split_cpu(num: int) -> None:
 
     The matrix products of one position are too small to share between cores. Two cores with half a
     batch each are 1.5 times as fast as both cores on the whole batch (``benchmarks.sampling
-    --devices``). Call this before any computation. If the user has set ``JAX_NUM_CPU_DEVICES``, or
-    the number of devices in ``XLA_FLAGS``, nothing changes.
+    --devices``). Call this before any computation. If this process has computed already, as a
+    notebook may have, nothing changes. The same holds if the user has set ``JAX_NUM_CPU_DEVICES``,
+    or the number of devices in ``XLA_FLAGS``.
     """
     flags = os.environ.get("XLA_FLAGS", "")
     if "JAX_NUM_CPU_DEVICES" in os.environ or "xla_force_host_platform_device_count" in flags:
         return
     devices = max(1, min(num_cores(), num // FEWEST_ON_A_CORE))
-    jax.config.update("jax_num_cpu_devices", devices)
+    # JAX raises this once its devices are in use.
+    with contextlib.suppress(RuntimeError):
+        jax.config.update("jax_num_cpu_devices", devices)
+        _splits.append(devices)
+
+
+_splits: list[int] = []
+"""Numbers of devices into which `split_cpu` has divided the CPU of this process."""
 
 
 def num_cores() -> int:

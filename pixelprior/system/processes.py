@@ -23,18 +23,25 @@ from jaxtyping import Array, Int
 from pixelprior.errors import InputError
 from pixelprior.system.devices import data_mesh, put_batch
 from pixelprior.system.printable import printable
+from pixelprior.system.watch import BEAT_SECONDS, SILENCE_SECONDS, SUSPECT_SECONDS, Watch
 
 WAIT_SECONDS = 300
 """Longest wait for the first process."""
 
-HEARTBEAT_SECONDS = 60
-"""Time without a sign of life after which a process counts as dead, which ends the others."""
+ANSWER_SECONDS = 10
+"""Longest time that something else may answer in the place of the first process."""
+
+HEARTBEAT_SECONDS = 120
+"""Time after which JAX aborts the others of a silent process. Our own watch ends them before."""
 
 PATIENCE_SECONDS = 24 * 3600
 """Longest wait for a live process that does work which only one process may do."""
 
 GRACE_SECONDS = 2
 """Time for the others to print their errors before the first process ends. Then they end too."""
+
+NOTICE_SECONDS = 2 * BEAT_SECONDS
+"""Time in which all processes notice that one hangs, after the first one has noticed it."""
 
 
 @contextlib.contextmanager
@@ -44,7 +51,8 @@ def joined(
     """Join the other processes of a job for the duration of the body, if there are any.
 
     Enter this before any computation. If there are other processes, an exception in the body ends
-    this process at once, because the others would wait for it. The others then end too.
+    this process at once, because the others would wait for it. The others then end too. If one
+    hangs, the others end within about `SILENCE_SECONDS`, with one sentence each.
 
     Args:
         coordinator: HOST:PORT, the address of the first process. If all three arguments are None,
@@ -56,13 +64,18 @@ def joined(
         InputError: if the arguments are invalid, or the other processes are not found.
     """
     _meet(coordinator, num_processes, process_id)
+    watch = _watch_the_others() if several() else None
     try:
         yield
+        # The watch goes on until the last one is done.
+        wait_for_all()
     # Any exception counts, including Ctrl-C.
     except BaseException as error:
-        if not several():
+        if watch is None:
             raise
-        _leave(error)
+        _leave(error, watch.silent(SUSPECT_SECONDS))
+    if watch is not None:
+        watch.stop()
     if jax.distributed.is_initialized():
         jax.distributed.shutdown()
 
@@ -189,17 +202,53 @@ def _check_free(port: int) -> None:
 def _wait_for(host: str, port: int) -> None:
     """Wait until the first process can be reached. Without this, JAX would abort if it cannot."""
     give_up = time.monotonic() + WAIT_SECONDS
+    stranger_since = None
     while True:
         try:
-            socket.create_connection((host, port), timeout=5).close()
-            return
+            if _speaks_grpc(host, port):
+                return
+            # A first process that is about to start may hold the port for a moment.
+            stranger_since = stranger_since or time.monotonic()
+            if time.monotonic() > stranger_since + ANSWER_SECONDS:
+                raise InputError(
+                    f"another service answers at {host}:{port}, not the first process; give "
+                    "another port in --coordinator to all processes"
+                )
+            time.sleep(0.2)
         except (OSError, OverflowError) as error:
+            stranger_since = None
             if time.monotonic() > give_up:
                 raise InputError(
                     f"the first process does not answer at {host}:{port} ({error}); start it with "
                     "--process_id=0, on the host that --coordinator names"
                 ) from error
             time.sleep(0.2)
+
+
+def _speaks_grpc(host: str, port: int) -> bool:
+    """True if the service at an address begins like the one of JAX: with settings of HTTP/2.
+
+    Raises:
+        OSError: if there is no service.
+    """
+    with socket.create_connection((host, port), timeout=5) as connection:
+        try:
+            connection.sendall(_HTTP2_GREETING)
+            answer = b""
+            while len(answer) < len(_HTTP2_SETTINGS) and (more := connection.recv(64)):
+                answer += more
+        # Something that stays silent, or hangs up.
+        except OSError:
+            return False
+    # The length of the settings is in front of their frame.
+    return answer[3:4] + answer[5:9] == _HTTP2_SETTINGS[3:4] + _HTTP2_SETTINGS[5:9]
+
+
+_HTTP2_SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+"""An empty frame of settings (RFC 9113, section 6.5)."""
+
+_HTTP2_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _HTTP2_SETTINGS
+"""The first bytes of a client (RFC 9113, section 3.4)."""
 
 
 def _initialize(**arguments: Any) -> None:
@@ -229,10 +278,61 @@ def _may_be_one_of_several() -> bool:
     return any(count != "1" for count in counts) or bool(has_tpu)
 
 
-def _leave(error: BaseException) -> None:
-    """End this process without waiting for the others."""
-    who = f"process {jax.process_index()} of {jax.process_count()}"
-    if isinstance(error, InputError):
+class _KeyValueBoard:
+    """Board in the service that connects the processes: it needs no port of its own."""
+
+    _FOLDER = "pixelprior/alive/"
+
+    def __init__(self) -> None:
+        # JAX has no public name for its key-value store.
+        from jax._src import distributed
+
+        self._client: Any = distributed.global_state.client
+
+    def write(self, number: int, beat: int) -> None:
+        """See `Board.write`."""
+        self._client.key_value_set(f"{self._FOLDER}{number}", str(beat), allow_overwrite=True)
+
+    def read(self) -> dict[int, int]:
+        """See `Board.read`."""
+        found = self._client.key_value_dir_get(self._FOLDER)
+        return {int(key.rpartition("/")[2]): int(beat) for key, beat in found}
+
+
+def _watch_the_others() -> Watch:
+    number, count = jax.process_index(), jax.process_count()
+
+    def end(hung: int) -> None:
+        _say_silent(hung, SILENCE_SECONDS, number, count)
+        _end(1, NOTICE_SECONDS if number == 0 else 0)
+
+    watch = Watch(_KeyValueBoard(), number, count, end)
+    watch.start()
+    return watch
+
+
+def _say_silent(hung: int, seconds: int, number: int, count: int) -> None:
+    print(
+        f"\nerror: process {number} of {count} ends, because process {hung} has not answered for "
+        f"{seconds} s; end it too, and run the same command in all of them to go on from the last "
+        "checkpoint",
+        file=sys.stderr,
+    )
+
+
+def _leave(error: BaseException, hung: int | None) -> None:
+    """End this process without waiting for the others.
+
+    Args:
+        error: the reason.
+        hung: a process that has been silent, which explains a lost connection; None if all answer.
+    """
+    number, count = jax.process_index(), jax.process_count()
+    who = f"process {number} of {count}"
+    if hung is not None and not isinstance(error, InputError | KeyboardInterrupt):
+        status = 1
+        _say_silent(hung, SUSPECT_SECONDS, number, count)
+    elif isinstance(error, InputError):
         status = 2
         print(f"error: {who}: {printable(str(error))}", file=sys.stderr)
     else:
@@ -244,9 +344,13 @@ def _leave(error: BaseException) -> None:
             "Run the same command in all of them to go on from the last checkpoint",
             file=sys.stderr,
         )
+    grace = GRACE_SECONDS if hung is None else NOTICE_SECONDS
+    _end(status, grace if number == 0 else 0)
+
+
+def _end(status: int, grace: float) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
-    if is_first():
-        time.sleep(GRACE_SECONDS)
+    time.sleep(grace)
     # Skip the exit handlers, because the handler of JAX would wait for the others.
     os._exit(status)

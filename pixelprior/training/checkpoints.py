@@ -11,6 +11,7 @@ import gc
 import json
 import os
 import shutil
+import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -34,6 +35,9 @@ from pixelprior.training.step import TrainState
 _METRIC = "validation_loss"
 _PARTS = ("weights", "averaged", "optimizer")
 _CHECKSUMS = "checksums.json"
+
+_one_save = threading.Lock()
+"""Held while a save begins. Orbax numbers the saves of a process, and mixes up those of threads."""
 
 _Result = TypeVar("_Result")
 
@@ -109,7 +113,7 @@ class Checkpoints:
         parts = _parts(state)
         items = {name: ocp.args.StandardSave(parts[name]) for name in _PARTS}
         self._saving = int(state.step)
-        with self._writing():
+        with self._writing(), _one_save:
             self._manager.save(
                 int(state.step),
                 args=ocp.args.Composite(**items),

@@ -10,7 +10,11 @@ from types import FrameType
 
 from jaxtyping import Array, Int
 
+from pixelprior.progress import Message, Report
 from pixelprior.system.processes import largest, several
+
+_unsaid = threading.Lock()
+"""Taken by the first training that says that it runs in a thread."""
 
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 _SAVE = 1
@@ -50,6 +54,18 @@ class Interruption:
     def __exit__(self, *_: object) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
+
+    @staticmethod
+    def say_if_unheeded(report: Report) -> None:
+        """Say once in a process that signals do not save a training outside its main thread."""
+        main = threading.current_thread() is threading.main_thread()
+        if not main and _unsaid.acquire(blocking=False):
+            report(
+                Message(
+                    "this training runs in a thread, where Ctrl-C and SIGTERM do not save; its "
+                    "checkpoints stay as they are"
+                )
+            )
 
     def at_step(self) -> tuple[int | None, bool]:
         """Return the signal that ends the run, or None, and whether to save. Call it in each step.

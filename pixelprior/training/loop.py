@@ -105,6 +105,7 @@ def train(
     processes = f" of {jax.process_count()} processes" if several() else ""
     report(Message(f"{task.title}, {mesh.size} device(s){processes}"))
 
+    Interruption.say_if_unheeded(report)
     with (
         # In this order, so that a second SIGTERM cannot interrupt the save after the first one.
         Interruption() as interruption,

@@ -3,10 +3,16 @@
 import contextlib
 import logging
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 _LOGGERS = ("absl", "asyncio")
+
+
+_lock = threading.Lock()
+_users: list[object] = []
+_silence = contextlib.ExitStack()
 
 
 @contextlib.contextmanager
@@ -14,8 +20,24 @@ def quiet_writers() -> Iterator[None]:
     """Keep Orbax and TensorStore from printing for the duration of the body.
 
     Orbax logs every operation. After a failed write, every pending part prints a traceback from its
-    own thread, and the cause is lost among hundreds of lines.
+    own thread, and the cause is lost among hundreds of lines. Bodies in several threads may
+    overlap. The silence ends with the last one.
     """
+    with _lock:
+        if not _users:
+            _silence.enter_context(_silenced())
+        _users.append(object())
+    try:
+        yield
+    finally:
+        with _lock:
+            _users.pop()
+            if not _users:
+                _silence.close()
+
+
+@contextlib.contextmanager
+def _silenced() -> Iterator[None]:
     levels = {name: logging.getLogger(name).level for name in _LOGGERS}
     hook = sys.unraisablehook
 

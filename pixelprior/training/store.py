@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -299,8 +298,10 @@ class MemoryStore(Store):
 
     def save(self, state: TrainState) -> None:
         """See `Store.save`."""
-        # A copy, since the next step takes over the buffers of the state.
-        self._latest = int(state.step), jax.tree.map(jnp.copy, state.averaged)
+        # A copy, since the next step takes over the buffers of the state. On the host, because a
+        # copy on the devices would compile a program for each shape.
+        self._latest = int(state.step), jax.tree.map(np.array, state.averaged)
+        self._places = jax.tree.map(lambda x: x.sharding, state.averaged)
 
     def rate(self, step: int, validation_loss: float) -> None:
         """See `Store.rate`."""
@@ -318,7 +319,8 @@ class MemoryStore(Store):
         """See `Store.best`."""
         kept = self._best or self._latest
         assert kept is not None
-        return kept
+        step, weights = kept
+        return step, jax.device_put(weights, self._places)
 
     def write(self, step: int, **values: Any) -> None:
         """See `Store.write`."""

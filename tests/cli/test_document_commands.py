@@ -42,7 +42,7 @@ def commands(name):
 
 @pytest.mark.parametrize("name", ["train", "sample", "evaluate"])
 def test_flags_exist(name, script):
-    known = set(re.findall(r"--(?:\[no\])?(\w+)", script(name, "--helpfull").output))
+    known = set(re.findall(r"--(?:\[no\])?(\w+)", script(name, "--help").output))
     calls = list(commands(name))
     assert len(calls) >= 5
     for document, call in calls:

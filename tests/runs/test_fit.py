@@ -1,14 +1,19 @@
 """Training from Python: recipes by name, and models on arrays."""
 
+import json
 import os
 import signal
-import threading
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import chex
 import jax
 import numpy as np
 import pytest
 from flax import nnx
+from ml_collections import ConfigDict, FrozenConfigDict
+from ml_collections.config_dict import required_placeholder
 
 import pixelprior as pp
 from pixelprior.progress import Advance, Caution, Finished, Message, Record
@@ -126,12 +131,72 @@ def test_an_interrupted_run_says_that_nothing_was_validated(stripes):
     assert run.provenance == f"averaged weights of step {run.step} (latest, never validated)"
 
 
-def test_in_a_thread(in_memory, stripes):
-    run, found = in_memory[0], []
-    thread = threading.Thread(target=lambda: found.append(pp.fit(tiny(), stripes[0], **QUICK)))
+def test_in_threads(in_memory, stripes, tmp_path):
+    """Several at once, in memory and in folders: each as in the main thread."""
+    events = []
+
+    def work(number):
+        settings = {"workdir": tmp_path / str(number)} if number else {}
+        return pp.fit(tiny(), stripes[0], **QUICK | settings | {"progress": events.append})
+
+    with ThreadPoolExecutor(3) as pool:
+        runs = list(pool.map(work, range(3)))
+    for run in runs:
+        chex.assert_trees_all_equal(weights(run.model), weights(in_memory[0].model))
+    # Once in a process, however many trainings it has.
+    said = [
+        event.text for event in events if isinstance(event, Message) and "in a thread" in event.text
+    ]
+    assert len(said) <= 1
+
+
+THREADS = """
+import os, signal, sys, threading
+import numpy as np
+import pixelprior as pp
+from pixelprior.progress import Advance
+
+images = np.random.default_rng(0).integers(0, 256, (60, 8, 8), dtype=np.uint8)
+model = dict(features=4, num_layers=1, embedding_features=4, head_features=8)
+said, under_way, runs = [], threading.Event(), []
+
+def report(event):
+    said.append(event)
+    if isinstance(event, Advance) and event.done:
+        under_way.set()
+
+def work():
+    settings = dict(levels=4, num_steps=300, batch_size=8, log_every=1, model=model)
+    runs.append(pp.fit("digits", images, progress=report, **settings))
+
+threads = [threading.Thread(target=work) for _ in range(2)]
+for thread in threads:
     thread.start()
+under_way.wait()
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    for thread in threads:
+        thread.join()
+except KeyboardInterrupt:
+    print("interrupted")
+for thread in threads:
     thread.join()
-    chex.assert_trees_all_equal(weights(found[0].model), weights(run.model))
+words = [event.text for event in said if "in a thread" in getattr(event, "text", "")]
+print(len(runs), *(run.metrics[-1]["step"] for run in runs))
+print(*words, sep="\\n")
+"""
+
+
+@pytest.mark.slow
+def test_a_signal_reaches_only_the_main_thread():
+    said = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
+    assert said.stdout.splitlines() == [
+        "interrupted",
+        "2 300 300",
+        "this training runs in a thread, where Ctrl-C and SIGTERM do not save; its checkpoints "
+        "stay as they are",
+    ]
 
 
 def test_eight_bit_pixels_become_symbols_and_jax_arrays_do(in_memory, stripes):
@@ -174,6 +239,18 @@ def test_a_recipe_with_other_settings_then_a_prior_of_its_codes():
     assert found["nats"] == pytest.approx(prior.metrics[-1]["test_nats"], rel=1e-4)
 
 
+@pytest.mark.parametrize("kind", [dict, ConfigDict, FrozenConfigDict])
+def test_a_config_of_any_kind(kind, in_memory, stripes):
+    """The same training from a whole config, and from settings with nested configs."""
+    config = in_memory[0].config
+    run = pp.fit(kind({**config, "model": kind(config["model"])}), stripes[0], progress=False)
+    assert json.loads(json.dumps(run.config)) == json.loads(json.dumps(config))
+    chex.assert_trees_all_equal(weights(run.model), weights(in_memory[0].model))
+    model = kind({"name": "gated_pixel_cnn", **TINY})
+    run = pp.fit("digits", stripes[0], levels=8, model=model, **QUICK)
+    assert run.config["model"]["features"] == 4 and run.config["model"]["kernel_size"] == 3
+
+
 def test_warm_up_follows_the_number_of_steps():
     run = pp.fit("digits", **QUICK | {"model": TINY})
     # 50 of 600, in proportion; given keys stay as they are.
@@ -186,7 +263,7 @@ def test_warm_up_follows_the_number_of_steps():
     [
         (["digit"], {}, "did you mean digits"),
         (["digits:vqvea"], {}, "did you mean vqvae"),
-        ([3], {}, "expected the name of a recipe, or a pixel model"),
+        ([3], {}, "expected the name of a recipe, a config, a pixel model"),
         (["digits"], {"learning_rat": 1.0}, "there is no setting learning_rat; did you mean lea"),
         (["digits"], {"model": {"feature": 1}}, "there is no setting model.feature; did you mean"),
         (["digits"], {"num_steps": 0}, "num_steps must be above 0"),
@@ -194,6 +271,13 @@ def test_warm_up_follows_the_number_of_steps():
         (["digits", None, np.zeros(3, int)], {}, "labels were given without images"),
         (["digits:prior"], {}, "give the folder of its run with --tokenizer"),
         (["compare"], {}, "fit trains one run"),
+        (["compare", np.zeros((9, 4, 6), np.uint8)], {}, "fit trains one run"),
+        ([{}], {}, "config.task must be one of pixels, .*, got None"),
+        ([{"task": ["pixels"]}], {}, r"config.task must be one of .*, got \['pixels'\]"),
+        ([ConfigDict({"task": "pixels"})], {"num_steps": 3}, "the config has no value for: .*seed"),
+        ([{3: 4}], {}, "the keys of a config must be strings, got 3"),
+        ([ConfigDict({"task": required_placeholder(str)})], {}, "a required value that is not set"),
+        (["digits"], {"model": ConfigDict({"feature": 1})}, "there is no setting model.feature"),
     ],
 )
 def test_arguments_that_do_not_fit(arguments, settings, words):

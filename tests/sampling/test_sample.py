@@ -12,7 +12,7 @@ from pixelprior import Context, Grid, PixelCNN
 from pixelprior.errors import InputError
 from pixelprior.sampling import Temperature, TopK, sample
 from pixelprior.sampling.labels import label_context
-from pixelprior.sampling.sample import _sample
+from tests.compilations import compilations
 
 GRID = Grid(2, 3, 1, 4)
 KEY = jax.random.key(0)
@@ -45,17 +45,18 @@ def make(num_classes=0, seed=0):
 
 
 def test_compiles_once_per_shape():
-    before = _sample._cache_size()
     first = sample(make(), KEY, 4, strategy=(Temperature(0.5), TopK(3)))
-    assert _sample._cache_size() == before + 1
     # Another model of the same kind, other settings, another key and other images: nothing anew.
-    for seed, temperature, k, n in [(1, 0.5, 3, 0), (0, 2.0, 3, 0), (0, 0.5, 2, 0), (0, 0.5, 3, 4)]:
-        strategies = (Temperature(temperature), TopK(k))
-        other = sample(make(seed=seed), KEY, 4, strategy=strategies, first_image=n)
-        # Each of them matters all the same.
-        assert (other != first).any()
-    sample(make(), jax.random.key(1), 4, strategy=[Temperature(0.5), TopK(3)])
-    assert _sample._cache_size() == before + 1
+    models, key, others = [make(seed=seed) for seed in (0, 1)], jax.random.key(1), []
+    with compilations() as compiled:
+        changed = [(1, 0.5, 3, 0), (0, 2.0, 3, 0), (0, 0.5, 2, 0), (0, 0.5, 3, 4)]
+        for seed, temperature, k, n in changed:
+            strategies = (Temperature(temperature), TopK(k))
+            others.append(sample(models[seed], KEY, 4, strategy=strategies, first_image=n))
+        sample(models[0], key, 4, strategy=[Temperature(0.5), TopK(3)])
+    assert not compiled
+    # Each of them matters all the same.
+    assert all((other != first).any() for other in others)
 
 
 def test_inside_a_jit_the_result_is_the_same_and_weights_are_arguments():

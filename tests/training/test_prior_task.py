@@ -284,7 +284,7 @@ def test_what_loading_needs_is_described(codes):
     [
         (dict(trained_levels=()), r"trained_levels must be some of top, bottom, got \(\)"),
         (dict(trained_levels=("top", "middle")), r"must be some of top, bottom, got \('top', 'mi"),
-        (dict(batch_size=0), "batch_size must be a positive multiple"),
+        (dict(batch_size=0), "batch_size must be an integer in"),
     ],
 )
 def test_what_does_not_fit_is_refused(codes, changed, message):

@@ -1,12 +1,15 @@
 """Several real processes that train together: what they learn, what they write, how they end."""
 
+import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -22,6 +25,7 @@ from tests.training.small_configs import CONFIG, PRIOR, WIDE, write_config
 from tests.training.test_layout import OF_THE_MACHINE
 from tests.xla_flags import devices, xla_flags
 
+STATED_SECONDS = 60  # docs/devices.md
 PATIENCE_SECONDS = 400  # what would otherwise wait for ever is to fail
 
 
@@ -132,6 +136,41 @@ def test_a_first_process_that_does_not_answer_is_not_waited_for_for_ever(monkeyp
         pass
 
 
+class Stranger:
+    """A service that is not ours: it answers every connection with the same bytes, or none."""
+
+    def __init__(self, answer):
+        self._answer, self._open = answer, []
+        self._server = socket.create_server(("localhost", 0))
+        self.port = self._server.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._server.accept()
+                connection.sendall(self._answer)
+                self._open.append(connection)
+
+    def close(self):
+        for connection in [self._server, *self._open]:
+            connection.close()
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"SSH-2.0-OpenSSH_9.6\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n"]
+)
+def test_something_else_at_the_port_is_refused(answer, monkeypatch):
+    monkeypatch.setattr(processes, "ANSWER_SECONDS", 0)
+    with contextlib.closing(Stranger(answer)) as stranger:
+        words = rf"another service answers at localhost:{stranger.port}, not the first process"
+        with (
+            pytest.raises(InputError, match=words),
+            processes.joined(f"localhost:{stranger.port}", 2, 1),
+        ):
+            pass
+
+
 @pytest.mark.slow
 def test_four_processes_with_the_state_in_parts(tmp_path, together, wide):
     errors = complete(together(tmp_path / "run", 4, *WIDE, num_devices=2))
@@ -195,6 +234,37 @@ def test_killed_then_told_to_stop_then_damaged_it_ends_with_the_same_bits(
     before = (stopped - 1) // 4 * 4
     assert "2 processes" in first and f"resuming at step {before}" in first
     assert_same_end(workdir, two[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("hung", [0, 2])
+def test_one_that_hangs_ends_the_others_in_words(tmp_path, together, hung):
+    workdir = tmp_path / "run"
+    processes = together(workdir, 3, "--config.num_steps=100000", "--config.batch_size=6")
+    wait_for(logged(workdir, 2), processes[0])
+    processes[hung].send_signal(signal.SIGSTOP)
+    begun = time.monotonic()
+    others = [process for process in processes if process is not processes[hung]]
+    try:
+        statuses, errors = ends(others)
+        assert time.monotonic() - begun < STATED_SECONDS
+    finally:
+        processes[hung].kill()
+    assert statuses == [1, 1], "\n".join(errors)
+    for said in errors:
+        assert re.search(rf"error: process \d of 3 ends, because process {hung} has not", said)
+        assert "Traceback" not in said and "Fatal" not in said and "\tat" not in said
+
+
+@pytest.mark.slow
+def test_one_that_is_stopped_for_a_moment_goes_on(tmp_path, together):
+    workdir = tmp_path / "run"
+    processes = together(workdir, 2)
+    wait_for(logged(workdir, 2), processes[0])
+    processes[1].send_signal(signal.SIGSTOP)
+    time.sleep(8)
+    processes[1].send_signal(signal.SIGCONT)
+    complete(processes)
 
 
 @pytest.mark.slow

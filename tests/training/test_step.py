@@ -15,7 +15,7 @@ from pixelprior.errors import InputError
 from pixelprior.experiment import build_model
 from pixelprior.grid import Grid
 from pixelprior.models import MODELS
-from pixelprior.system.devices import check_batch_size, data_mesh
+from pixelprior.system.devices import check_batch_size, data_mesh, even_batch_size
 from pixelprior.training.optimizer import make_optimizer
 from pixelprior.training.step import init_state, make_train_step
 from pixelprior.training.tasks.pixels import pixel_loss
@@ -238,15 +238,22 @@ def test_a_batch_that_cannot_be_split_over_the_devices():
         size = 4
 
     check_batch_size(8, FourDevices())
-    for batch_size in (6, 0, -4):
-        with pytest.raises(InputError, match=f"multiple of the 4 devices, got {batch_size}"):
+    for batch_size, nearest in ((6, "4 or 8"), (3, "4"), (9, "8 or 12")):
+        words = f"multiple of the 4 devices, got {batch_size}; give {nearest}$"
+        with pytest.raises(InputError, match=words):
             check_batch_size(batch_size, FourDevices())
-    with pytest.raises(InputError, match="batch_size must be below 2.*31, got 2147483648"):
-        check_batch_size(2**31, FourDevices())
+    for batch_size in (0, -4, 2**31, 8.0):
+        words = rf"batch_size must be an integer in \[1, 2\*\*31\), got {batch_size}"
+        for check in (check_batch_size, even_batch_size):
+            with pytest.raises(InputError, match=words):
+                check(batch_size, FourDevices())
     check_batch_size(1, data_mesh())
     check_batch_size(24, FourDevices(), parts=3)
-    with pytest.raises(InputError, match="multiple of the 4 devices times the 3 parts, got 16"):
+    words = "multiple of the 4 devices times the 3 parts, got 16; give 12 or 24"
+    with pytest.raises(InputError, match=words):
         check_batch_size(16, FourDevices(), parts=3)
+    assert [even_batch_size(size, FourDevices()) for size in (1, 4, 5, 64)] == [4, 4, 8, 64]
+    assert even_batch_size(16, FourDevices(), parts=3) == 24
 
 
 def test_batches_have_the_keys_that_the_step_reads():

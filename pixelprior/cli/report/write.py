@@ -20,7 +20,7 @@ from pixelprior.runs.load import load_trained
 from pixelprior.runs.run import Run
 from pixelprior.system.atomic import write_atomically
 from pixelprior.system.console import Terminal, say, warn
-from pixelprior.system.devices import check_batch_size, data_mesh
+from pixelprior.system.devices import data_mesh, even_batch_size
 
 
 def write_report(
@@ -49,7 +49,7 @@ def write_report(
     Raises:
         InputError: if there is no run, or the report cannot be written.
     """
-    check_batch_size(batch_size, data_mesh())
+    batch_size = even_batch_size(batch_size, data_mesh())
     out, report = Path(out), Terminal()
     folders = run_folders(workdirs, unfinished=True, report=report)
     make_folder(out, out, "give another folder with --report")

@@ -16,7 +16,7 @@ from pixelprior.runs.evaluate.tokenizer import measure_tokenizer
 from pixelprior.runs.run import Run
 from pixelprior.runs.sample_set import FEWEST_SAMPLES, SampleSet, draw_samples, read_samples
 from pixelprior.runs.samples import check_learned
-from pixelprior.system.devices import check_batch_size, data_mesh
+from pixelprior.system.devices import data_mesh, even_batch_size
 
 MEASURES: dict[str, Measure] = {
     "pixels": measure_pixels,
@@ -167,16 +167,17 @@ def hold(
     Args:
         run: the run.
         split: the name of the split.
-        batch_size: the number of images to measure at once.
+        batch_size: the number of images to measure at once, rounded up to a multiple of the
+            devices.
         report: receives remarks about the data.
         compared: also check the other splits, which baselines and comparisons use.
 
     Raises:
-        InputError: if there is no such split, its files are no longer those of the run, or batches
-            cannot be divided over the devices.
+        InputError: if there is no such split, its files are no longer those of the run, or
+            ``batch_size`` is not a number of images.
     """
     mesh = data_mesh()
-    check_batch_size(batch_size, mesh)
+    batch_size = even_batch_size(batch_size, mesh)
     dataset, symbols = run.open_data(report)
     images = dataset.split(split)
     dataset.check_unchanged(split)
