@@ -68,19 +68,19 @@ Event = Message | Caution | Advance | Finished | Record | Picture
 Report = Callable[[Event], None]
 
 
-Watch = Callable[[], None]
+Check = Callable[[], None]
 """Function called often in work that may be ended early. It raises an exception to end the work."""
 
 
 def go_on() -> None:
-    """Let the work go on, as a `Watch`."""
+    """Let the work go on, as a `Check`."""
 
 
-def last_of(stages: Iterable[_Stage], watch: Watch) -> _Stage:
-    """Return the last of at least one stage of some work; call ``watch`` after each stage."""
+def last_of(stages: Iterable[_Stage], check: Check) -> _Stage:
+    """Return the last of at least one stage of some work; call ``check`` after each stage."""
     for stage in stages:
         last = stage
-        watch()
+        check()
     return last
 
 

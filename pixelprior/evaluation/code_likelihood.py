@@ -14,7 +14,7 @@ from jaxtyping import Float64
 from pixelprior import jitted
 from pixelprior.evaluation.likelihood import check_labels, standard_error
 from pixelprior.prior import Prior
-from pixelprior.progress import Watch, go_on
+from pixelprior.progress import Check, go_on
 from pixelprior.system.devices import put_batch, to_host
 
 
@@ -56,7 +56,7 @@ def evaluate_codes(
     what: str,
     *,
     mesh: Mesh,
-    watch: Watch = go_on,
+    check: Check = go_on,
 ) -> CodeLikelihood:
     """Score every image's codes once.
 
@@ -68,14 +68,14 @@ def evaluate_codes(
             not count. Each batch has the rows of this process, see `rows_here`.
         what: description of the images.
         mesh: the devices.
-        watch: called before each batch.
+        check: called before each batch.
 
     Raises:
         InputError: if the prior is class-conditional and an image has none of its classes.
     """
     values = []
     for batch in batches:
-        watch()
+        check()
         check_labels(prior.num_classes, batch["label"], what)
         inputs = put_batch({**batch, "codes": list(batch["codes"])}, mesh)
         label = inputs["label"] if prior.num_classes else None

@@ -15,7 +15,7 @@ from pixelprior.context import Context
 from pixelprior.data import Split, Symbols, evaluation_batches
 from pixelprior.errors import InputError
 from pixelprior.models.base import GridModel
-from pixelprior.progress import Watch, go_on
+from pixelprior.progress import Check, go_on
 from pixelprior.system.devices import put_batch, rows_here, to_host
 
 
@@ -68,9 +68,9 @@ def evaluate_likelihood(
     *,
     batch_size: int,
     mesh: Mesh,
-    watch: Watch = go_on,
+    check: Check = go_on,
 ) -> Likelihood:
-    """Score every image of a split once. Call ``watch`` before each batch.
+    """Score every image of a split once. Call ``check`` before each batch.
 
     A class-conditional model is given each image's class. Means are taken in float64 on the host.
 
@@ -81,7 +81,7 @@ def evaluate_likelihood(
     values = []
     rows = rows_here(batch_size, mesh)
     for batch in evaluation_batches(split, symbols, batch_size=batch_size, rows=rows):
-        watch()
+        check()
         check_labels(classes, batch["label"], split.description)
         inputs = put_batch(batch, mesh)
         context = Context(label=inputs["label"]) if classes else None

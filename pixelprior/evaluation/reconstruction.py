@@ -15,7 +15,7 @@ from pixelprior import jitted
 from pixelprior.data import Split, Symbols, evaluation_batches
 from pixelprior.evaluation.code_use import CodeUse, code_counts, code_use
 from pixelprior.evaluation.likelihood import standard_error
-from pixelprior.progress import Watch, go_on
+from pixelprior.progress import Check, go_on
 from pixelprior.system.devices import put_batch, rows_here, to_host
 from pixelprior.tokenizers import VQVAE
 from pixelprior.tokenizers.code_maps import level_names
@@ -113,7 +113,7 @@ def evaluate_reconstruction(
     variance: float,
     batch_size: int,
     mesh: Mesh,
-    watch: Watch = go_on,
+    check: Check = go_on,
 ) -> Reconstruction:
     """Encode and decode every image of a split once.
 
@@ -124,7 +124,7 @@ def evaluate_reconstruction(
         variance: variance of the training images' pixels, see `Likelihood.loss`.
         batch_size: number of images in a batch, on all devices together.
         mesh: the devices.
-        watch: called before each batch.
+        check: called before each batch.
 
     Raises:
         InputError: if an image cannot be read.
@@ -133,7 +133,7 @@ def evaluate_reconstruction(
     counts = [np.zeros((grid.channels, grid.levels), np.int64) for grid in model.code_grids]
     rows = rows_here(batch_size, mesh)
     for batch in evaluation_batches(split, symbols, batch_size=batch_size, rows=rows):
-        watch()
+        check()
         inputs = put_batch(batch, mesh)
         (error, here, indices), mask = to_host(
             (jitted.call(_reconstruct, model, inputs["image"]), inputs["mask"])

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from pixelprior.data import START, Position
 from pixelprior.data.manifest import Manifest
-from pixelprior.progress import Watch, go_on
+from pixelprior.progress import Check, go_on
 
 
 class Loss(NamedTuple):
@@ -120,18 +120,18 @@ class Task(abc.ABC):
         """
 
     @abc.abstractmethod
-    def evaluate(self, model: Any, split: str, watch: Watch = go_on) -> Evaluation:
-        """Evaluate a model on a whole split. Before each batch, call ``watch``."""
+    def evaluate(self, model: Any, split: str, check: Check = go_on) -> Evaluation:
+        """Evaluate a model on a whole split. Before each batch, call ``check``."""
 
     @abc.abstractmethod
-    def picture(self, model: Any, watch: Watch = go_on) -> Float[np.ndarray, "n h w c"] | None:
+    def picture(self, model: Any, check: Check = go_on) -> Float[np.ndarray, "n h w c"] | None:
         """Draw images with the same key each time, so that progress is visible.
 
         Only one of several processes draws, with weights on its own devices.
 
         Args:
             model: the model, with these weights.
-            watch: called often while drawing, to end it by an exception.
+            check: called often while drawing, to end it by an exception.
 
         Returns:
             Pixels in [0, 1]; None where there is nothing to show.

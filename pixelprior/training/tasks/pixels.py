@@ -14,7 +14,7 @@ from pixelprior.data.manifest import Manifest
 from pixelprior.evaluation.likelihood import check_labels, evaluate_likelihood
 from pixelprior.experiment import build_model, count_classes
 from pixelprior.models.base import GridModel
-from pixelprior.progress import Watch, go_on, last_of
+from pixelprior.progress import Check, go_on, last_of
 from pixelprior.sampling import sample_rows
 from pixelprior.sampling.labels import label_context
 from pixelprior.system.prng import named_key
@@ -93,7 +93,7 @@ class PixelTask(Task):
             batch = {**batch, "label": label}
         return pixel_loss(model, batch, key)
 
-    def evaluate(self, model: GridModel, split: str, watch: Watch = go_on) -> Evaluation:
+    def evaluate(self, model: GridModel, split: str, check: Check = go_on) -> Evaluation:
         """See `Task.evaluate`: the negative log-likelihood."""
         likelihood = evaluate_likelihood(
             model,
@@ -101,7 +101,7 @@ class PixelTask(Task):
             self.images.symbols,
             batch_size=self.config["batch_size"],
             mesh=self.images.mesh,
-            watch=watch,
+            check=check,
         )
         return Evaluation(
             likelihood.nats,
@@ -110,7 +110,7 @@ class PixelTask(Task):
         )
 
     def picture(
-        self, model: GridModel, watch: Watch = go_on
+        self, model: GridModel, check: Check = go_on
     ) -> Float[np.ndarray, "n h w c"] | None:
         """See `Task.picture`: samples."""
         num = self.config["num_samples"]
@@ -119,7 +119,7 @@ class PixelTask(Task):
         key = named_key(self.config["seed"], "samples")
         # By rows, so that a signal need not wait for the whole picture.
         rows = sample_rows(model, key, num, context=label_context(model, None, num))
-        symbols = last_of(rows, watch)
+        symbols = last_of(rows, check)
         return to_pixels(np.asarray(symbols), model.grid.levels)
 
 

@@ -22,7 +22,7 @@ from pixelprior.evaluation.code_likelihood import evaluate_codes
 from pixelprior.evaluation.likelihood import check_labels
 from pixelprior.experiment import build_prior, count_classes
 from pixelprior.prior import Prior
-from pixelprior.progress import Watch, go_on, last_of
+from pixelprior.progress import Check, go_on, last_of
 from pixelprior.sampling.labels import labels_in_turn
 from pixelprior.system.devices import check_batch_size, rows_here
 from pixelprior.system.prng import named_key
@@ -154,7 +154,7 @@ class PriorTask(Task):
         bits = nats / (num_codes * math.log(2.0))
         return Loss(bits, {"bits_per_code": bits, **metrics})
 
-    def evaluate(self, model: Prior, split: str, watch: Watch = go_on) -> Evaluation:
+    def evaluate(self, model: Prior, split: str, check: Check = go_on) -> Evaluation:
         """See `Task.evaluate`: the negative log-likelihood, level by level."""
         source, batch_size = self.codes.splits[split], self.config["batch_size"]
         rows = rows_here(batch_size, self.mesh)
@@ -163,7 +163,7 @@ class PriorTask(Task):
             evaluation_code_batches(source, batch_size=batch_size, rows=rows),
             source.description,
             mesh=self.mesh,
-            watch=watch,
+            check=check,
         )
         trained = [result.levels[number] for number in self.trained]
         nats = sum(level.nats for level in trained)
@@ -178,7 +178,7 @@ class PriorTask(Task):
         )
         return Evaluation(bits, metrics, f"NLL {nats:.3f} nats, {levels}")
 
-    def picture(self, model: Prior, watch: Watch = go_on) -> Float[np.ndarray, "n h w c"] | None:
+    def picture(self, model: Prior, check: Check = go_on) -> Float[np.ndarray, "n h w c"] | None:
         """See `Task.picture`: images of sampled codes, once all levels have been learned."""
         if self.tokenizer.grid.channels not in (1, 3):
             return None
@@ -191,5 +191,5 @@ class PriorTask(Task):
             num,
             label=labels_in_turn(self.num_classes, None, num),
         )
-        codes = last_of(rows, watch)
+        codes = last_of(rows, check)
         return np.asarray(self.tokenizer.decode(codes))

@@ -14,7 +14,7 @@ from pixelprior.data.manifest import Manifest
 from pixelprior.evaluation.reconstruction import evaluate_reconstruction
 from pixelprior.experiment import build_tokenizer
 from pixelprior.figures.sheets import above
-from pixelprior.progress import Watch, go_on
+from pixelprior.progress import Check, go_on
 from pixelprior.system.prng import named_key
 from pixelprior.tokenizers import VQVAE
 from pixelprior.tokenizers.quantizer import merge_statistics
@@ -110,7 +110,7 @@ class TokenizerTask(Task):
         """See `Task.after_step`: the codebooks move."""
         model.update_codebooks([merge_statistics(level) for level in statistics])
 
-    def evaluate(self, model: VQVAE, split: str, watch: Watch = go_on) -> Evaluation:
+    def evaluate(self, model: VQVAE, split: str, check: Check = go_on) -> Evaluation:
         """See `Task.evaluate`: the cost of reconstruction, and the use of the codebooks."""
         result = evaluate_reconstruction(
             model,
@@ -119,11 +119,11 @@ class TokenizerTask(Task):
             variance=self.variance,
             batch_size=self.config["batch_size"],
             mesh=self.images.mesh,
-            watch=watch,
+            check=check,
         )
         return Evaluation(result.loss, result.metrics(), result.words())
 
-    def picture(self, model: VQVAE, watch: Watch = go_on) -> Float[np.ndarray, "n h w c"] | None:
+    def picture(self, model: VQVAE, check: Check = go_on) -> Float[np.ndarray, "n h w c"] | None:
         """See `Task.picture`: validation images above their reconstructions."""
         if model.grid.channels not in (1, 3):
             return None
