@@ -121,7 +121,7 @@ def load(workdir: str | Path) -> Any:
 
     Examples:
         >>> model = pp.load("runs/digits")
-        >>> model = pp.load("mnist")
+        >>> model = pp.load("digits")
 
     Args:
         workdir: see `load_trained`.
