@@ -166,6 +166,9 @@ OTHERS = [
     r"streamlit run demo/app\.py -- --runs=runs",  # test_demo.py
     r"pixelprior configs",  # test_packaging.py
     r"for mode in .*",  # test_readme.py
+    r"#!/bin/bash",
+    r"#SBATCH --.*",
+    r"srun python train\.py .*",
 ]
 
 
