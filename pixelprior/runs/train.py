@@ -1,6 +1,7 @@
 """Training a run from a config, in a folder."""
 
 import contextlib
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,14 @@ from pixelprior.experiment import (
     open_data,
     reopen_data,
 )
+from pixelprior.experiment.schema import without_place
 from pixelprior.progress import Report, only_warnings
 from pixelprior.runs.initial_weights import Source, start_from
 from pixelprior.runs.prior_task import open_prior_task
 from pixelprior.runs.run import Run
 from pixelprior.runs.tokenizer import TokenizerRun, carry
 from pixelprior.system.devices import data_mesh
-from pixelprior.system.processes import first_then_others, is_first
+from pixelprior.system.processes import first_then_others, is_first, is_the_same_everywhere
 from pixelprior.training.loop import TrainResult, train
 from pixelprior.training.plan import Plan, make_plan
 from pixelprior.training.profile import Profile, Steps
@@ -138,9 +140,14 @@ def claimed(
     The folder of a prior gets a copy of its tokenizer.
 
     Raises:
-        InputError: if another process trains there, the folder belongs to another run or it cannot
-            be written. In this case nothing is written.
+        InputError: if another process trains there, the processes of a job have different configs,
+            the folder belongs to another run, or it cannot be written. In this case nothing is
+            written.
     """
+    if not is_the_same_everywhere(json.dumps(without_place(config), sort_keys=True)):
+        raise InputError(
+            "the processes of this job have different configs; give all of them the same flags"
+        )
     # Trace the model without computing it, so that impossible configs fail before any file is
     # written.
     jax.eval_shape(lambda: (task.make(), None)[1])

@@ -13,14 +13,14 @@ DIGITS = f"--config={ROOT / 'configs' / 'digits.py'}"
 VALUE = """
 import sys
 from pixelprior.cli import app
-from pixelprior.cli.train import _CONFIG
+from pixelprior.cli.train import _CONFIG, FLAGS
 def main():
     value = _CONFIG.value.to_dict()
     for key in key_path:
         value = value[key]
     print(value)
 key_path = sys.argv.pop().split(".")
-app.run(main, {})
+app.run(main, FLAGS, {})
 """
 
 

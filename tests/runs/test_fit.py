@@ -112,7 +112,7 @@ def test_the_same_in_a_folder_and_resumed(in_memory, stripes, tmp_path):
     # Its images are in no folder.
     with pytest.raises(pp.InputError, match="arrays in memory, which its folder does not keep"):
         pp.evaluate(tmp_path / "run")
-    with pytest.raises(pp.InputError, match="holds a run with another config"):
+    with pytest.raises(pp.InputError, match="holds another run"):
         pp.fit(tiny(), stripes[0][:50], workdir=tmp_path / "run", **QUICK)
 
 
