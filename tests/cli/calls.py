@@ -8,7 +8,15 @@ from flax import nnx
 from pixelprior.cli.sample_files import sample_to_files
 
 # What training leaves in a run folder.
-RUN_FILES = {"config.json", "data.json", "metrics.jsonl", "events", "checkpoints", "samples"}
+RUN_FILES = {
+    "config.json",
+    "config_history.json",
+    "data.json",
+    "metrics.jsonl",
+    "events",
+    "checkpoints",
+    "samples",
+}
 
 
 def draw_files(workdir, out, **settings):

@@ -177,7 +177,7 @@ def test_data_that_is_not_there_is_not_fetched(tmp_path, monkeypatch):
     with pytest.raises(DataError, match=f"mnist is not in {tmp_path}") as error:
         open_dataset("mnist", data_dir=tmp_path)
     # The command is one that can be run as it stands.
-    python, flag, program = shlex.split(str(error.value).splitlines()[-1])
+    python, flag, program = shlex.split(str(error.value).split("downloads it: ")[1])
     assert (python, flag) == ("python", "-c")
     compile(program, "command", "exec")
     assert str(tmp_path) in program and "file_format='array_record'" in program

@@ -72,7 +72,7 @@ def test_an_existing_folder_wins_over_a_bundled_model(here, exported):
     with pytest.raises(InputError, match="the folder digits is no run, and hides the bundled"):
         pp.load("digits")
     (here / "digits" / "config.json").write_text("{}")
-    with pytest.raises(InputError, match="digits is not a run folder: it has no data.json"):
+    with pytest.raises(InputError, match="digits/config.json names the task None"):
         pp.load("digits")
     shutil.rmtree(here / "digits")
     shutil.copy(exported[1], here / "digits")
