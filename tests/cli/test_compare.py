@@ -132,7 +132,7 @@ def test_a_list_that_fails_is_stopped_and_goes_on(tmp_path, script):
     flags = [f"--config={tmp_path / 'config.py'}", f"--workdir={workdir}"]
 
     result = script(str(tmp_path / "stopped"), *flags)
-    assert result.status == 0, result.errors
+    assert result.status == 143, result.errors
     assert "warning: a_diverges failed: " in result.errors
     assert "b_stops, run 2 of 3" in result.errors and "SIGTERM: saved step 1" in result.errors
     # It ends the whole list, not only the run.

@@ -156,6 +156,8 @@ import numpy as np
 import pixelprior as pp
 from pixelprior.progress import Advance
 
+# A shell lets what it runs in the background ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 images = np.random.default_rng(0).integers(0, 256, (60, 8, 8), dtype=np.uint8)
 model = dict(features=4, num_layers=1, embedding_features=4, head_features=8)
 said, under_way, runs = [], threading.Event(), []
