@@ -78,10 +78,11 @@ class Watch:
     def silent(self, seconds: float) -> int | None:
         """Return a process that has been silent for at least this long, or None."""
         before = self._now - seconds
-        # A board that does not answer tells nothing about the others.
-        if self._number and self._board_answered <= before:
-            return 0
-        return next((other for other, heard in self._heard.items() if heard <= before), None)
+        silent = [other for other, heard in self._heard.items() if heard <= before]
+        # A board that does not answer tells nothing about the others, which fell silent with it.
+        if self._number and self._board_answered <= self._now - 2 * self._beat:
+            return 0 if silent or self._board_answered <= before else None
+        return silent[0] if silent else None
 
     def _exchange(self) -> None:
         shown: dict[int, int] = {}

@@ -107,3 +107,17 @@ def test_after_the_end_nobody_is_missed(job):
     for watch in job.watches:
         watch.stop()
     assert not any(event.wait(2 * LIMIT) for event in job.ended)
+
+
+def test_the_others_are_not_blamed_for_a_board_that_does_not_answer():
+    watch = Watch(Memory(), 2, 3, print, limit=30, beat=3)
+    # The last sign of life of process 1 is a little older than the last answer of the board.
+    watch._now, watch._board_answered = 130.0, 101.0
+    watch._heard = {0: 101.0, 1: 99.0}
+    assert watch.silent(30) == 0
+    # The board answers, so process 1 alone is silent.
+    watch._board_answered = watch._heard[0] = 128.0
+    assert watch.silent(30) == 1
+    # It has not answered for a moment only.
+    watch._board_answered = watch._heard[0] = watch._heard[1] = 120.0
+    assert watch.silent(30) is None
