@@ -21,6 +21,7 @@ from pixelprior.runs.train import plan_run, train_run
 from pixelprior.runs.train_list import plan_list, train_list
 from pixelprior.system.console import Terminal, show
 from pixelprior.system.processes import joined
+from pixelprior.training.interruption import without_saves
 from pixelprior.training.profile import parse_steps
 
 FLAGS = Flags()
@@ -90,7 +91,7 @@ _ACCEPTED = {
 
 def main() -> int:
     """Train as the flags ask, in one process or as one of several."""
-    with joined(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value):
+    with without_saves(), joined(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value):
         return _main()
 
 

@@ -4,8 +4,10 @@ SIGTERM and SIGINT end the run after its state is saved. SIGUSR1 saves the state
 on. Schedulers can send it some time before they end a job.
 """
 
+import contextlib
 import signal
 import threading
+from collections.abc import Iterator
 from types import FrameType
 
 from jaxtyping import Array, Int
@@ -19,6 +21,22 @@ _unsaid = threading.Lock()
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 _SAVE = 1
 """Value sent to the other processes for SIGUSR1; lower than the number of each ending signal."""
+
+
+@contextlib.contextmanager
+def without_saves() -> Iterator[None]:
+    """Ignore SIGUSR1 for the duration of the body. A training in it handles the signal itself.
+
+    Without it, the signal ends a process that has nothing to save yet.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGUSR1, previous)
 
 
 class Stopped(Exception):
