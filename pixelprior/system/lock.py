@@ -61,7 +61,9 @@ def locked(folder: Path) -> Iterator[None]:
 def _acquire(path: Path) -> int:
     """Return an open descriptor of the lock file, which this process now holds."""
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        # A link would have the lock written into another file.
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(path, flags, 0o644)
         try:
             has_kernel_locks = _lock(descriptor, path)
             # The last owner may have removed the file after it was opened here.

@@ -55,8 +55,6 @@ class Checkpoints:
     """
 
     def __init__(self, path: Path, *, warn: Callable[[str], None]):
-        self._quiet = contextlib.ExitStack()
-        self._quiet.enter_context(quiet_writers())
         self._path = path
         self._warn = warn
         self._saving: int | None = None
@@ -69,8 +67,12 @@ class Checkpoints:
             create=True,
             async_options=ocp.AsyncOptions(post_finalization_callback=self._seal),
         )
-        # Orbax requires absolute paths.
-        self._manager = ocp.CheckpointManager(path.absolute(), options=options)
+        with contextlib.ExitStack() as quiet:
+            quiet.enter_context(quiet_writers())
+            # Orbax requires absolute paths.
+            self._manager = ocp.CheckpointManager(path.absolute(), options=options)
+            # Until `close`, but not if the folder cannot be opened.
+            self._quiet = quiet.pop_all()
 
     def __enter__(self) -> "Checkpoints":
         return self

@@ -205,7 +205,8 @@ class RunFolder:
             The history of the run until now, and the changes that affect the training.
         """
         changes = self.changes(config)
-        history = self.history().resumed(step, changes, origin)
+        # A start that reached no checkpoint is no part of the history.
+        history = (self.history() if step else History()).resumed(step, changes, origin)
         if is_first():
             with self.writable():
                 # In this order: without its history, a changed config would be misleading.

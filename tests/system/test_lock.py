@@ -150,3 +150,12 @@ def test_a_file_system_without_locks(tmp_path, monkeypatch):
     (tmp_path / "copy").rename(tmp_path / ".lock")
     with locked(tmp_path):
         pass
+
+
+def test_a_link_is_no_lock(tmp_path):
+    (tmp_path / "file").write_text("precious")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".lock").symlink_to(tmp_path / "file")
+    with pytest.raises(OSError, match="symbolic links"), locked(tmp_path / "run"):
+        pass
+    assert (tmp_path / "file").read_text() == "precious"

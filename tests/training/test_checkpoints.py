@@ -1,7 +1,9 @@
 """Checkpoints: which are kept, what is read back, and what happens to damaged ones."""
 
 import json
+import logging
 import shutil
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -213,3 +215,11 @@ def test_sampling_from_a_run_whose_best_checkpoint_is_damaged(finished, tmp_path
         assert all(np.isfinite(x).all() for x in jax.tree.leaves(nnx.state(model)))
     # Reading alone moves nothing.
     assert not (workdir / "damaged_checkpoints").exists()
+
+
+def test_a_folder_that_cannot_be_opened_leaves_no_silence(tmp_path):
+    (tmp_path / "file").write_text("here")
+    hook, level = sys.unraisablehook, logging.getLogger("absl").level
+    with pytest.raises(OSError):
+        Checkpoints(tmp_path / "file" / "checkpoints", warn=print)
+    assert (sys.unraisablehook, logging.getLogger("absl").level) == (hook, level)

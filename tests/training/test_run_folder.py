@@ -133,6 +133,16 @@ def test_without_a_checkpoint_a_run_may_become_another(tmp_path, config, data):
     assert RunFolder(aside).config()["seed"] == 0
 
 
+def test_the_history_has_the_start_that_went_on(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.claim(CONFIG, DATA)
+    folder.resume(CONFIG, 0, {"init_from": "another run"})
+    # It was killed before a checkpoint, and is started again with fresh weights.
+    folder.claim(CONFIG, DATA)
+    (entry,) = folder.resume(CONFIG, 0)[0].entries
+    assert "origin" not in entry
+
+
 @pytest.mark.parametrize("text", ["{", "", "\0\0"])
 def test_files_without_a_checkpoint_need_not_be_readable(tmp_path, text):
     folder = RunFolder(tmp_path)
