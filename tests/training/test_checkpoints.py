@@ -220,6 +220,8 @@ def test_sampling_from_a_run_whose_best_checkpoint_is_damaged(finished, tmp_path
 def test_a_folder_that_cannot_be_opened_leaves_no_silence(tmp_path):
     (tmp_path / "file").write_text("here")
     hook, level = sys.unraisablehook, logging.getLogger("absl").level
-    with pytest.raises(OSError):
+    # The error keeps its frames, and what they hold, alive.
+    with pytest.raises(OSError) as error:
         Checkpoints(tmp_path / "file" / "checkpoints", warn=print)
+    assert error.traceback
     assert (sys.unraisablehook, logging.getLogger("absl").level) == (hook, level)
