@@ -1,9 +1,8 @@
 """Checkpoints through Orbax: the latest, the one before it, and the best.
 
 All code for Orbax checkpoints is in this module. A checkpoint has three parts: ``weights``,
-``averaged`` and ``optimizer``. Sampling therefore reads only the weights it needs. The file
-``checksums.json`` covers all files of these parts. It is written last and read first. Decoders may
-accept a damaged file, and an error message of Orbax is very long.
+``averaged`` and ``optimizer``. Sampling therefore reads only the weights it needs. Their checksums
+(`checksums`) are written last and read first.
 """
 
 import contextlib
@@ -12,13 +11,11 @@ import json
 import os
 import shutil
 import threading
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 from flax import nnx
@@ -29,12 +26,19 @@ from pixelprior.system.atomic import write_atomically
 from pixelprior.system.leftovers import remove_unfinished_checkpoints
 from pixelprior.system.processes import all_agree, is_first
 from pixelprior.system.reasons import reason_of_system
+from pixelprior.training.checkpoint_trees import (
+    as_nodes,
+    from_numbered,
+    parts_of,
+    placed,
+    shapes_by_name,
+)
+from pixelprior.training.checksums import verify_checksums, write_checksums
 from pixelprior.training.quiet import quiet_writers
 from pixelprior.training.step import TrainState
 
 _METRIC = "validation_loss"
 _PARTS = ("weights", "averaged", "optimizer")
-_CHECKSUMS = "checksums.json"
 
 _one_save = threading.Lock()
 """Held while a save begins. Orbax numbers the saves of a process, and mixes up those of threads."""
@@ -112,7 +116,7 @@ class Checkpoints:
         self.wait()
         if is_first():
             self._check_space(state)
-        parts = _parts(state)
+        parts = parts_of(state)
         items = {name: ocp.args.StandardSave(parts[name]) for name in _PARTS}
         self._saving = int(state.step)
         with self._writing(), _one_save:
@@ -184,7 +188,7 @@ class Checkpoints:
         """
         steps = sorted(self._manager.all_steps(), reverse=True)
         for number, step in enumerate(steps):
-            wanted = _parts(like)
+            wanted = parts_of(like)
             if not has_optimizer(step):
                 del wanted["optimizer"]
             parts = self._read(step, wanted)
@@ -200,9 +204,9 @@ class Checkpoints:
                 self._manager.reload()
                 return TrainState(
                     jax.device_put(np.asarray(step, np.int32), like.step.sharding),
-                    _as(like.weights, parts["weights"]),
-                    _as(like.averaged, parts["averaged"]),
-                    _numbered(like.optimizer, parts.get("optimizer")),
+                    as_nodes(like.weights, parts["weights"]),
+                    as_nodes(like.averaged, parts["averaged"]),
+                    from_numbered(like.optimizer, parts.get("optimizer")),
                 )
         if steps:
             raise self._none_readable()
@@ -235,8 +239,8 @@ class Checkpoints:
         for candidate in [step, *others]:
             parts = self._read(candidate, {part: shapes}, check_shapes=True)
             if parts is not None:
-                return candidate, _as(
-                    like, jax.tree.map(_placed, parts[part], nnx.to_pure_dict(like))
+                return candidate, as_nodes(
+                    like, jax.tree.map(placed, parts[part], nnx.to_pure_dict(like))
                 )
         raise self._none_readable()
 
@@ -245,12 +249,12 @@ class Checkpoints:
 
         Orbax would first make room for the arrays, which may be more than the memory holds.
         """
-        wanted = _shapes_by_name(shapes)
+        wanted = shapes_by_name(shapes)
 
         def read() -> dict[str, tuple[int, ...]]:
             with ocp.StandardCheckpointer() as checkpointer:
                 path = self._path.absolute() / str(step) / part
-                return _shapes_by_name(checkpointer.metadata(path).item_metadata.tree)
+                return shapes_by_name(checkpointer.metadata(path).item_metadata.tree)
 
         _, found = _tried(read)
         # If this cannot be read, reading the arrays will tell why.
@@ -282,7 +286,7 @@ class Checkpoints:
         def verify() -> None:
             # By one process, so that each file is read once.
             if is_first():
-                _verify(self._path / str(step), parts=like)
+                verify_checksums(self._path / str(step), like)
 
         def restore() -> dict[str, Any]:
             read = self._manager.restore(step, args=ocp.args.Composite(**items))
@@ -306,13 +310,7 @@ class Checkpoints:
     def _seal(self) -> None:
         """Write the checksums. Orbax calls this when a checkpoint lacks only its final name."""
         (folder,) = self._path.glob(f"{self._saving}.orbax-checkpoint-tmp*")
-        checksums = {
-            path.relative_to(folder).as_posix(): _checksum(path)
-            for part in _PARTS
-            for path in sorted((folder / part).rglob("*"))
-            if path.is_file()
-        }
-        write_atomically(folder / _CHECKSUMS, json.dumps(checksums, indent=2) + "\n")
+        write_checksums(folder, _PARTS)
 
     def _read_losses(self) -> dict[int, float]:
         """Read the validation loss of each checkpoint that has one.
@@ -423,57 +421,3 @@ def _tried(function: Callable[[], _Result]) -> tuple[str | None, _Result | None]
     except Exception as error:
         reason = _first_line(error)
     return (reason if all_agree(reason is None) else reason or "another process could not"), result
-
-
-def _parts(state: TrainState) -> dict[str, Any]:
-    """Turn a state into plain trees.
-
-    Their paths do not depend on the names that Flax or Optax give their nodes.
-    """
-    return {
-        "weights": nnx.to_pure_dict(state.weights),
-        "averaged": nnx.to_pure_dict(state.averaged),
-        "optimizer": {str(i): leaf for i, leaf in enumerate(jax.tree.leaves(state.optimizer))},
-    }
-
-
-def _numbered(like: Any, leaves: Mapping[str, Any] | None) -> Any:
-    """Put numbered leaves into the nodes of a tree; None for None."""
-    if leaves is None:
-        return None
-    # By number: as strings, "10" would sort before "2".
-    ordered = [leaves[str(i)] for i in range(len(leaves))]
-    return jax.tree.unflatten(jax.tree.structure(like), ordered)
-
-
-def _as(like: Any, tree: Any) -> Any:
-    """Put a plain tree's leaves into the nodes of the state it was made from."""
-    return jax.tree.unflatten(jax.tree.structure(like), jax.tree.leaves(tree))
-
-
-def _shapes_by_name(tree: Any) -> dict[str, tuple[int, ...]]:
-    """Shapes of the arrays of a tree, by their paths with dots between parts."""
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="."): tuple(leaf.shape)
-        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
-    }
-
-
-def _placed(leaf: jax.Array, like: Any) -> jax.Array:
-    """Place a leaf as requested: an array from Orbax cannot leave its device."""
-    return leaf if getattr(like, "sharding", None) else jnp.asarray(np.asarray(leaf))
-
-
-def _verify(folder: Path, parts: Iterable[str]) -> None:
-    """Raise a ValueError or an OSError if a file of these parts differs from the one written."""
-    for name, checksum in json.loads((folder / _CHECKSUMS).read_text()).items():
-        if name.split("/")[0] in parts and _checksum(folder / name) != checksum:
-            raise ValueError(f"its file {name} is not as it was written")
-
-
-def _checksum(path: Path) -> int:
-    checksum = 0
-    with open(path, "rb") as file:
-        while chunk := file.read(2**22):
-            checksum = zlib.crc32(chunk, checksum)
-    return checksum

@@ -337,7 +337,7 @@ class _Run(NamedTuple):
                     self.report(Picture(number, pixels))
             except Stopped:
                 pass
-            # Whatever is wrong with a picture, the training goes on.
+            # No problem with a picture ends the training.
             except Exception as error:
                 reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
                 self.report(Caution(f"the picture of step {number} is missing: {reason[0][:200]}"))
