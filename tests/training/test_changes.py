@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from pixelprior.data import Symbols, open_dataset, training_batches
+from pixelprior.data.order import ORDER
 from pixelprior.errors import InputError
 from pixelprior.progress import Message
 from pixelprior.runs.train import train_run
 from pixelprior.runs.train_list import train_list
 from pixelprior.training.metrics import read_metrics
 from pixelprior.training.run_folder import RunFolder
+from pixelprior.training.tasks import PixelTask
 from tests.training.restarts import assert_same_end, kill, logged, records, saving, wait_for
 from tests.training.small_configs import CONFIG
 
@@ -80,6 +82,35 @@ def test_every_image_is_seen_once_in_an_epoch_of_two_batch_sizes(workdir):
     epoch = seen[: len(split)]
     images, _ = split.source.read(np.arange(len(split)))
     assert sorted(epoch) == sorted(image.astype(np.int32).tobytes() for image in images)
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_with_the_image_after_the_last_one(workdir, monkeypatch):
+    given, batches = [], PixelTask.batches
+
+    def recorded(self, start):
+        for batch in batches(self, start):
+            given.append(batch["image"])
+            yield batch
+
+    monkeypatch.setattr(PixelTask, "batches", recorded)
+    train(workdir, num_steps=14, batch_size=8)
+    split = open_dataset("digits").splits["train"]
+    # Twelve batches of sixteen images before, in the order of the first epoch.
+    order = np.random.default_rng([0, ORDER, 0]).permutation(len(split))
+    for step in range(2):
+        expected, _ = split.source.read(order[192 + 8 * step :][:8])
+        np.testing.assert_array_equal(given[step], expected)
+
+
+@pytest.mark.slow
+def test_a_run_without_a_checkpoint_becomes_another(workdir, finished):
+    shutil.rmtree(workdir / "checkpoints")
+    result, said = train(workdir, seed=1, num_steps=4)
+    assert result.step == 4 and any("are now in" in text for text in said)
+    before = records(workdir / "set_aside" / "0")
+    assert before == records(finished) and records(workdir)[-1]["step"] == 4
+    assert RunFolder(workdir).config()["seed"] == 1
 
 
 @pytest.mark.parametrize("changes", [{"optimizer": "adamax"}, {"schedule": "plateau"}])

@@ -16,6 +16,7 @@ from tests.training.restarts import (
     wait_for,
     weights,
 )
+from tests.training.small_configs import TOKENIZER, write_config
 
 # Processes that compile, five or six for each test.
 pytestmark = pytest.mark.slow
@@ -89,3 +90,20 @@ def test_a_prior_that_is_killed_before_it_trains(
     assert [name for name in os.listdir(copy / "codes") if name.startswith(".")] == []
     assert len(os.listdir(copy / "codes")) == 1
     assert [name for name in os.listdir(workdir) if name.startswith(".")] == []
+
+
+def test_a_prior_without_a_checkpoint_takes_another_tokenizer(
+    tokenizer, prior, tmp_path, run, task_flags
+):
+    other = tmp_path / "other"
+    run(other, f"--config={write_config(tmp_path, TOKENIZER | {'seed': 1})}")
+    workdir = shutil.copytree(prior, tmp_path / "run")
+    # With a checkpoint it is refused, see test_pipeline_errors.py.
+    shutil.rmtree(workdir / "checkpoints")
+    run(workdir, task_flags["prior"], f"--tokenizer={other}")
+    theirs, ours, before = (
+        weights(folder, averaged=True)
+        for folder in (other, workdir / "tokenizer", workdir / "set_aside" / "0" / "tokenizer")
+    )
+    assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
+    assert not all(np.array_equal(ours[name], before[name]) for name in before)

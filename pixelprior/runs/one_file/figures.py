@@ -37,9 +37,6 @@ def measure_figures(run: Run, dtype: str, report: Report) -> dict[str, Any]:
 
     Returns:
         The split, the number of images, and the results by type. Empty without the data.
-
-    Raises:
-        InputError: if the number of devices does not divide the batches.
     """
     try:
         held = hold(run, SPLIT, BATCH_SIZE, report)
