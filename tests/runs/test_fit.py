@@ -22,15 +22,6 @@ TINY = {"features": 4, "num_layers": 1, "embedding_features": 4, "head_features"
 QUICK = {"num_steps": 4, "batch_size": 16, "checkpoint_every": 2, "progress": False}
 
 
-@pytest.fixture(scope="module")
-def stripes():
-    """Images of 4x6 symbols in [0, 8), two classes, and their labels."""
-    rng = np.random.default_rng(0)
-    labels = np.arange(60) % 2
-    images = np.where(labels[:, None, None], np.arange(6) % 2 * 7, np.arange(4)[:, None] % 2 * 7)
-    return (images + rng.integers(0, 2, (60, 4, 6)) * (images == 0)).astype(np.uint8), labels
-
-
 def tiny(**settings):
     grid = pp.Grid(height=4, width=6, channels=1, levels=8)
     return pp.GatedPixelCNN(grid, **TINY, **settings, rngs=nnx.Rngs(0))

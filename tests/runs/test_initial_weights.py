@@ -17,20 +17,12 @@ from pixelprior.runs.run import Run
 from pixelprior.system.devices import data_mesh
 from pixelprior.training.tasks import PixelTask, PriorTask, TokenizerTask
 from tests.runs.test_take_weights import arrays, random_model
+from tests.training.small_configs import TOKENIZER
 
 TINY = {"features": 4, "num_layers": 1, "embedding_features": 4, "head_features": 8}
 QUICK = {"num_steps": 2, "batch_size": 16, "checkpoint_every": 2, "progress": False}
 # So small a rate that no float32 weight moves.
 STILL = {"num_steps": 1, "learning_rate": 1e-30, "weight_decay": 0.0, "warmup_steps": 0}
-
-
-@pytest.fixture(scope="module")
-def stripes():
-    """Images of 4x6 symbols in [0, 8), two classes, and their labels."""
-    rng = np.random.default_rng(0)
-    labels = np.arange(60) % 2
-    images = np.where(labels[:, None, None], np.arange(6) % 2 * 7, np.arange(4)[:, None] % 2 * 7)
-    return (images + rng.integers(0, 2, (60, 4, 6)) * (images == 0)).astype(np.uint8), labels
 
 
 def network(seed=0, levels=8, **settings):
@@ -120,14 +112,7 @@ def test_few_weights_are_warned_of(source, stripes):
 
 
 SMALL = {
-    "tokenizer": {
-        "name": "vqvae2",
-        "strides": (2, 2),
-        "features": 4,
-        "residual_features": 2,
-        "num_residual_blocks": 1,
-        "likelihood": "gaussian",
-    },
+    "tokenizer": TOKENIZER["tokenizer"],
     "batch_size": 16,
 }
 
