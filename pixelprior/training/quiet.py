@@ -4,10 +4,18 @@ import contextlib
 import logging
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
 _LOGGERS = ("absl", "asyncio")
+
+
+def _is_of_another(record: logging.LogRecord) -> bool:
+    """Return False for a report of asyncio about an error inside Orbax."""
+    frames = traceback.walk_tb(record.exc_info[2] if record.exc_info else None)
+    modules = (str(frame.f_globals.get("__name__")) for frame, _ in frames)
+    return not any(module.partition(".")[0] == "orbax" for module in modules)
 
 
 _lock = threading.Lock()
@@ -21,8 +29,11 @@ def quiet_writers() -> Iterator[None]:
 
     Orbax logs every operation. After a failed write, every pending part prints a traceback from its
     own thread, and the cause is lost among hundreds of lines. Bodies in several threads may
-    overlap. The silence ends with the last one.
+    overlap. The silence ends with the last one. Only one thing stays silent for good: asyncio
+    reports the errors of Orbax whenever Python collects them, which may be at the end of the
+    process.
     """
+    logging.getLogger("asyncio").addFilter(_is_of_another)
     with _lock:
         if not _users:
             _silence.enter_context(_silenced())
