@@ -8,7 +8,7 @@
 
 For a first picture, from a model that comes with the package:
 
-  pixelprior sample --workdir=digits --out=samples.png
+  pixelprior sample --workdir=mnist --out=samples.png
 
 For a model of your own:
 

@@ -13,7 +13,7 @@ from pixelprior.evaluation.comparison import Row, check_comparable, ranked
 from pixelprior.evaluation.receptive_field import centre
 from pixelprior.experiment import SAME_PLACE, Place
 from pixelprior.figures.sheets import as_shades
-from pixelprior.runs.compare import Drawn, draw, gather, row, run_folders
+from pixelprior.runs.compare import Drawn, draw, facts_at, gather, places_of_runs, row
 from pixelprior.runs.load import load_trained
 from pixelprior.system.atomic import write_atomically
 from pixelprior.system.console import Terminal, say, show
@@ -34,7 +34,7 @@ def compare_runs(
     Each run is measured with the averaged weights of its best checkpoint.
 
     Args:
-        workdirs: run folders, or folders of run folders, as `train_list` writes them.
+        workdirs: run folders, folders of run folders as `train_list` writes them, or files.
         split: "test" or "validation".
         out: the folder for the table and the figures; created if missing.
         json_file: the file for all results as JSON, or None.
@@ -51,25 +51,26 @@ def compare_runs(
     batch_size = even_batch_size(batch_size, data_mesh())
     out, report = Path(out), Terminal()
     check_writable(json_file)
-    folders = run_folders(workdirs, report=report)
-    check_comparable({name: (run.config(), run.data()) for name, run in folders.items()})
+    places = places_of_runs(workdirs, report=report)
+    facts = {name: facts_at(found) for name, found in places.items()}
+    check_comparable(facts)
     make_folder(out, out, "give another folder with --out")
     rows: list[Row] = []
     drawn: dict[str, Drawn] = {}
-    for number, (name, folder) in enumerate(folders.items(), 1):
-        say(f"{name}, run {number} of {len(folders)}")
-        run = load_trained(folder.path, **place._asdict(), report=report)
+    for number, (name, found) in enumerate(places.items(), 1):
+        say(f"{name}, run {number} of {len(places)}")
+        run = load_trained(found, **place._asdict(), report=report)
         compared = gather(name, run, split, batch_size=batch_size, whole=False, report=report)
         drawn[name] = draw(run)
         rows.append(row(compared, drawn[name]))
     rows = ranked(rows)
-    data = next(iter(folders.values())).data()
+    _, data = next(iter(facts.values()))
     result = {
         "dataset": data["name"],
         "split": split,
         "split_description": data["splits"][split]["description"],
         "symbols": data["symbols"][split],
-        "runs": [{"workdir": str(folders[row.run].path), **_as_json(row)} for row in rows],
+        "runs": [{"workdir": places[row.run], **_as_json(row)} for row in rows],
     }
     heading = f"{data['name']}, {data['symbols'][split]}; {split} split"
     show([heading, "", *comparison_table(rows, split)])

@@ -17,7 +17,7 @@ def measure_cost(
     """Measure the costs of a run, print them, and keep them in the run folder.
 
     Args:
-        workdir: the run folder.
+        workdir: the run folder, or a file. The training of a file is not measured.
         json_file: another file for the results, or None.
         place: the place of the data, if they have moved.
 
@@ -32,7 +32,7 @@ def measure_cost(
     run = load_trained(workdir, **place._asdict(), report=report)
     result = cost_of(run)
     show(cost_table(result))
-    assert run.folder is not None
-    run.folder.keep_evaluation("cost", result, report)
+    if run.folder is not None:
+        run.folder.keep_evaluation("cost", result, report)
     write_json(json_file, result)
     return result

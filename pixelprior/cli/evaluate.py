@@ -60,7 +60,7 @@ _RECEPTIVE_FIELD = FLAGS.path(
 )
 _COST = FLAGS.switch("cost", False, "Measure the costs of training and sampling, and nothing else.")
 _COMPARE = FLAGS.switch(
-    "compare", False, "Compare the run folders that follow; a folder of runs counts as all of them."
+    "compare", False, "Compare the runs that follow; a folder of runs counts as all of them."
 )
 _REPORT = FLAGS.path(
     "report", None, "Folder for one HTML page of all results of the runs of --compare."

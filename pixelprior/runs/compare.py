@@ -22,6 +22,7 @@ from pixelprior.progress import Caution, Report, only_warnings
 from pixelprior.runs.cost import DRAWN, time_sampling
 from pixelprior.runs.evaluate.evaluation import hold, measure
 from pixelprior.runs.kept_results import COSTS, OF_SAMPLES, ON_SPLIT
+from pixelprior.runs.one_file.read import read_file
 from pixelprior.runs.receptive_field import field_of
 from pixelprior.runs.run import Run
 from pixelprior.runs.source import find_file
@@ -43,7 +44,7 @@ class ComparedRun(NamedTuple):
 
     Attributes:
         name: the name of the run.
-        folder: the folder of the run.
+        place: the folder or the file of the run.
         config: the config of the run.
         group: the task, the data and the tokenizer. Only runs of equal groups can be ranked.
         num_parameters: the number of trained weights.
@@ -54,7 +55,7 @@ class ComparedRun(NamedTuple):
     """
 
     name: str
-    folder: Path
+    place: str
     config: Mapping[str, Any]
     group: tuple[Any, ...]
     num_parameters: int
@@ -90,16 +91,16 @@ class Drawn(NamedTuple):
     levels: int
 
 
-def run_folders(
+def places_of_runs(
     workdirs: Sequence[str | Path], *, unfinished: bool = False, report: Report = only_warnings
-) -> dict[str, RunFolder]:
-    """Find the runs in these folders. Runs in a folder of runs need a checkpoint.
+) -> dict[str, str]:
+    """Find the runs at these places. Runs in a folder of runs need a checkpoint.
 
-    The keys of the result are the names of the run folders. If two names are equal, the keys are
-    their paths.
+    The keys of the result are the names of the run folders and files. If two names are equal, the
+    keys are their places. The values are the places, as `load_trained` takes them.
 
     Args:
-        workdirs: run folders, or folders of run folders.
+        workdirs: run folders, folders of run folders, and whatever else `load_trained` takes.
         unfinished: also return runs without a checkpoint.
         report: receives a caution for each run that is left out.
 
@@ -108,44 +109,58 @@ def run_folders(
     """
     if not workdirs:
         raise InputError("--compare needs run folders, as in evaluate.py --compare runs/a runs/b")
-    folders = []
+    # The place of each run, and the file or folder behind it.
+    found: list[tuple[str, Path]] = []
     for name in workdirs:
-        # A folder of runs may have the name of a bundled model.
-        if not Path(name).is_dir() and (file := find_file(name)) is not None:
-            raise InputError(
-                f"--compare is of run folders, and {file.name} is an exported file; leave it "
-                "out, or measure it with --workdir"
-            )
         workdir = Path(name)
         inner = sorted(path.parent for path in workdir.glob("*/config.json"))
+        # A folder of runs may have the name of a bundled model.
+        if not inner and (file := find_file(name)) is not None:
+            found.append((str(name), file.path))
+            continue
         # Reading the run will tell why if it must not be read.
         if os.path.exists(workdir / "config.json") or not inner:
-            folders.append(RunFolder(workdir))
+            found.append((str(workdir), workdir))
             continue
         for path in inner:
-            folder = RunFolder(path)
             # train_list creates all its run folders before it trains the first run.
-            if unfinished or any(folder.checkpoints.glob("[0-9]*")):
-                folders.append(folder)
+            if unfinished or any(RunFolder(path).checkpoints.glob("[0-9]*")):
+                found.append((str(path), path))
             else:
                 report(Caution(f"{path} has no checkpoint yet, and is left out"))
-        if not folders:
+        if not found:
             raise InputError(f"no run in {workdir} has a checkpoint yet; wait for the first")
-    places = [folder.path.resolve() for folder in folders]
-    for folder, place in zip(folders, places, strict=True):
-        if places.count(place) > 1:
-            raise InputError(f"{folder.path} was given more than once")
-    names = [folder.path.resolve().name for folder in folders]
+    paths = [path.resolve() for _, path in found]
+    for (place, _), path in zip(found, paths, strict=True):
+        if paths.count(path) > 1:
+            raise InputError(f"{place} was given more than once")
+    # A downloaded file is a link to another name; the folder "." has no name of its own.
+    names = [Path(place).name or path.name for (place, _), path in zip(found, paths, strict=True)]
     return {
-        name if names.count(name) == 1 else str(folder.path): folder
-        for name, folder in zip(names, folders, strict=True)
+        name if names.count(name) == 1 else place: place
+        for name, (place, _) in zip(names, found, strict=True)
     }
+
+
+def facts_at(place: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Read the config and the facts about the data of the run at a place.
+
+    Raises:
+        InputError: if they cannot be read.
+    """
+    if (file := find_file(place)) is not None:
+        run = read_file(*file)
+        return run.config, run.data
+    folder = RunFolder(place)
+    return folder.config(), folder.data()
 
 
 def gather(
     name: str, run: Run, split: str, *, batch_size: int, whole: bool, report: Report = only_warnings
 ) -> ComparedRun:
     """Collect the results in the folder of a run, and measure those that are missing.
+
+    A run from a file is measured anew, because its kernels may be rounded.
 
     Args:
         name: the name of the run.
@@ -159,13 +174,16 @@ def gather(
     Raises:
         InputError: if the data of the run cannot be read.
     """
-    assert run.folder is not None
     run.check_images(split, report=report)
-    samples = run.folder.kept_evaluation(f"{split}_samples", OF_SAMPLES, report)
+    folder = run.folder
+    samples = cost = None
+    if folder is not None:
+        samples = folder.kept_evaluation(f"{split}_samples", OF_SAMPLES, report)
+        cost = folder.kept_evaluation("cost", COSTS, report)
     data = run.data
     return ComparedRun(
         name=name,
-        folder=run.folder.path,
+        place=run.place,
         config=run.config,
         group=(
             run.task,
@@ -179,9 +197,9 @@ def gather(
         training=training_of(
             run.metrics, run.config["batch_size"], f"validation_{HEADLINES[run.task][0]}"
         ),
-        measured=_measured(run, run.folder, split, batch_size, whole, report),
+        measured=_measured(run, split, batch_size, whole, report),
         samples=samples if _is_of(samples, run) else None,
-        cost=run.folder.kept_evaluation("cost", COSTS, report),
+        cost=cost,
     )
 
 
@@ -211,16 +229,19 @@ def row(compared: ComparedRun, drawn: Drawn) -> Row:
 
 
 def _measured(
-    run: Run, folder: RunFolder, split: str, batch_size: int, whole: bool, report: Report
+    run: Run, split: str, batch_size: int, whole: bool, report: Report
 ) -> Mapping[str, Any]:
-    kept = folder.kept_evaluation(split, ON_SPLIT[run.task], report)
-    if kept is not None and _is_of(kept, run):
-        return kept
-    recorded = recorded_test(run.metrics) if split == "test" and not whole else None
-    if recorded is not None:
-        return dict(zip(("nats", "bits_per_dim"), recorded, strict=True))
+    folder = run.folder
+    if folder is not None:
+        kept = folder.kept_evaluation(split, ON_SPLIT[run.task], report)
+        if kept is not None and _is_of(kept, run):
+            return kept
+        recorded = recorded_test(run.metrics) if split == "test" and not whole else None
+        if recorded is not None:
+            return dict(zip(("nats", "bits_per_dim"), recorded, strict=True))
     result, _ = measure(run, hold(run, split, batch_size, report), baselines=False)
-    folder.keep_evaluation(split, result, report)
+    if folder is not None:
+        folder.keep_evaluation(split, result, report)
     return result
 
 

@@ -8,7 +8,6 @@ import numpy as np
 from flax import nnx
 
 from pixelprior import jitted
-from pixelprior.errors import InputError
 from pixelprior.models.base import GridModel
 from pixelprior.runs.run import Run
 from pixelprior.runs.samples import has_learned_all
@@ -35,21 +34,17 @@ REPETITIONS = 5
 def cost_of(run: Run) -> dict[str, Any]:
     """Measure the costs of a training step, and of samples or reconstructions.
 
-    Sampling uses the weights of the run. Training uses new weights, which take the same time.
+    Sampling uses the weights of the run. Training uses new weights, which take the same time. It
+    is measured only of a run in a folder.
 
     Raises:
-        InputError: if the run has no folder, or its data cannot be read.
+        InputError: if the data of the run cannot be read.
     """
-    if run.folder is None:
-        raise InputError(
-            f"the cost is measured of runs in a folder, and this one is in {run.place}; give the "
-            "run folder"
-        )
     return {
-        "workdir": str(run.folder.path),
+        "workdir": run.place,
         "task": run.task,
         "devices": f"{jax.device_count()} {jax.devices()[0].device_kind}",
-        **_training(run, run.folder),
+        **({} if run.folder is None else _training(run, run.folder)),
         **(_sampling(run) if has_learned_all(run) else {}),
         "peak_host_bytes": _peak_host_bytes(),
         "peak_device_bytes": _peak_device_bytes(),

@@ -1,5 +1,9 @@
 """Pictures of a run, kept in its folder for the report that compares runs."""
 
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
 import numpy as np
 
 from pixelprior.errors import InputError
@@ -24,7 +28,8 @@ SEED = 0  # seed of the samples
 def kept_pictures(run: Run, report: Report = only_warnings) -> dict[str, bytes]:
     """Draw the pictures of a run into its folder, if those of these weights are missing.
 
-    Pictures that are no PNG files, or are reached by a link, are drawn again.
+    A run without a folder keeps nothing. Pictures that are no PNG files, or are reached by a link,
+    are drawn again.
 
     Returns:
         The content of the PNG file of each kind of picture.
@@ -33,7 +38,9 @@ def kept_pictures(run: Run, report: Report = only_warnings) -> dict[str, bytes]:
         InputError: if the data of the run cannot be read, or the folder of pictures is a link.
     """
     folder = run.folder
-    assert folder is not None
+    if folder is None:
+        with tempfile.TemporaryDirectory() as drawn:
+            return _draw(run, {name: Path(drawn, f"{name}.png") for name in _kinds(run)}, report)
     if folder.evaluation.is_symlink():
         raise InputError(
             f"{folder.evaluation} is a link, and no pictures are read through links; put the "
@@ -46,6 +53,13 @@ def kept_pictures(run: Run, report: Report = only_warnings) -> dict[str, bytes]:
         found = {name: png for name, png in kept.items() if png is not None}
         if len(found) == len(paths):
             return found
+    drawn_now = _draw(run, paths, report)
+    folder.keep_evaluation("pictures", about, report)
+    return drawn_now
+
+
+def _draw(run: Run, paths: Mapping[str, Path], report: Report) -> dict[str, bytes]:
+    """Draw the pictures of a run to these files, and read them."""
     request = Request(SEED, [()], None, None, AUTO)
     # Imported here because Matplotlib is slow to import.
     from pixelprior.figures.plots import save_receptive_fields
@@ -61,7 +75,6 @@ def kept_pictures(run: Run, report: Report = only_warnings) -> dict[str, bytes]:
             else pictures_of(name, run, request, Subject(), report).draw
         )
         save_pixels(draw(np.arange(SHOWN)), path, columns=COLUMNS)
-    folder.keep_evaluation("pictures", about, report)
     return {name: path.read_bytes() for name, path in paths.items()}
 
 

@@ -121,7 +121,7 @@ def load(workdir: str | Path) -> Any:
 
     Examples:
         >>> model = pp.load("runs/digits")
-        >>> model = pp.load("digits")
+        >>> model = pp.load("mnist")
 
     Args:
         workdir: see `load_trained`.

@@ -15,7 +15,7 @@ from pixelprior.cli.receptive_field import draw_receptive_field
 from pixelprior.errors import InputError
 from pixelprior.experiment import check_config, complete
 from pixelprior.experiment.recipes import load_recipe
-from pixelprior.runs.compare import Drawn, run_folders
+from pixelprior.runs.compare import Drawn, places_of_runs
 from pixelprior.runs.load import load_trained
 from pixelprior.runs.run import Run
 from pixelprior.runs.train import train_run
@@ -349,7 +349,7 @@ def test_runs_in_folders_of_one_name_are_told_apart(compared, tmp_path):
     for parent in ("a", "b"):
         shutil.copytree(compared[0] / "pixel_cnn", tmp_path / parent / "run")
     folders = [tmp_path / "a" / "run", tmp_path / "b" / "run", compared[0] / "pixel_cnn"]
-    assert list(run_folders(folders)) == [*map(str, folders[:2]), "pixel_cnn"]
+    assert list(places_of_runs(folders)) == [*map(str, folders[:2]), "pixel_cnn"]
 
 
 # The receptive field of one run.

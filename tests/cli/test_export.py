@@ -7,11 +7,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import pixelprior as pp
+from pixelprior.cli.compare import compare_runs
+from pixelprior.cli.cost import measure_cost
+from pixelprior.cli.report.write import write_report
 from pixelprior.runs.load import load_trained
 from pixelprior.runs.one_file.export import export_run
 from pixelprior.runs.tokenizer import open_tokenizer_run
 from tests.cli.calls import assert_one_sentence, draw_files
-from tests.cli.conftest import tiny_prior
+from tests.cli.conftest import copied, tiny_prior
 from tests.runs.one_file.untrained import assert_equal_weights, untrained
 
 
@@ -67,16 +71,45 @@ def test_a_file_is_exported_again_with_a_card(file, script, tmp_path):
     assert script("export", *flags, "--overwrite", cwd=tmp_path).status == 0
 
 
-def test_reports_are_of_folders(file, script, tmp_path):
-    for name in (str(file), "digits"):
-        said = script("evaluate", "--compare", name, cwd=tmp_path)
-        assert_one_sentence(said, "--compare is of run folders, and .* is an exported file; leave")
+def test_a_run_and_its_file_are_compared(digits, tmp_path, capsys):
+    run, file = copied(digits, tmp_path), tmp_path / "rounded.safetensors"
+    pp.export(run, file, dtype="int8")
+    settings = {"split": "test", "batch_size": 64}
+    rows = compare_runs([run, file], out=tmp_path / "out", json_file=None, **settings)["runs"]
+    results = {row["run"]: row for row in rows}
+    assert sorted(results) == ["rounded.safetensors", run.name]
+    # The result in the file is that of float32, so the rounded kernels are measured.
+    measured = pp.evaluate(load_trained(file), baselines=False)
+    assert results["rounded.safetensors"]["nats"] == pytest.approx(measured["nats"], rel=1e-5)
+    assert results["rounded.safetensors"]["nats"] != results[run.name]["nats"]
+    line = next(x for x in capsys.readouterr().out.splitlines() if x.startswith("rounded"))
+    # Steps and minutes of the training.
+    assert line.split()[-7:-5] == ["-", "-"]
+    report = write_report([run, file], tmp_path / "report", **settings)
+    assert not report["left_out"] and len(report["groups"][0]) == 2
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert page.count("<img alt='Samples'") == 2
+    # Nothing is kept beside the file.
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
+        ["out", "report", "rounded.safetensors", run.name]
+    )
+
+
+def test_the_cost_of_a_file(file):
+    cost = measure_cost(file)
+    assert cost["sampling_images_per_second"] > 1 and cost["workdir"] == str(file)
+    assert "training_images_per_second" not in cost
+
+
+def test_places_that_are_no_runs(file, script, tmp_path):
     # A folder of runs may have the name of a bundled model.
     (tmp_path / "digits").mkdir()
     said = script("evaluate", "--compare", "digits", cwd=tmp_path)
-    assert_one_sentence(said, "digits is not a run folder: it has no config.json")
-    said = script("evaluate", f"--workdir={file}", "--cost", cwd=tmp_path)
-    assert_one_sentence(said, "the cost is measured of runs in a folder, and this one is in ")
+    assert_one_sentence(said, "the folder digits is no run, and hides the bundled model")
+    said = script("evaluate", "--compare", "none.safetensors", cwd=tmp_path)
+    assert_one_sentence(said, "there is no file none.safetensors")
+    said = script("evaluate", "--compare", str(file), str(file), cwd=tmp_path)
+    assert_one_sentence(said, "was given more than once")
     said = script("sample", f"--workdir={file}", "--checkpoint=latest", "--out=a.png", cwd=tmp_path)
     assert_one_sentence(said, "has only the averaged weights of the best checkpoint")
 

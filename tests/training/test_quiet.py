@@ -5,6 +5,7 @@ import gc
 import logging
 
 import pytest
+
 from pixelprior.training.quiet import quiet_writers
 
 SOURCE = """

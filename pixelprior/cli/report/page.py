@@ -109,6 +109,8 @@ def _table(runs: Sequence[ComparedRun]) -> str:
     rows = []
     for number, run in enumerate(runs):
         measured, training = run.measured, run.training
+        # A file has no records of its training.
+        recorded = training.images_per_second is not None
         steps = f"{training.steps:,}"
         if training.steps < run.config["num_steps"]:
             steps += f" of {run.config['num_steps']:,}"
@@ -117,8 +119,8 @@ def _table(runs: Sequence[ComparedRun]) -> str:
                 _key(run.name, number),
                 html_text(_model(run)),
                 *_headline(measured, run.task),
-                steps,
-                f"{training.minutes:.1f}",
+                steps if recorded else "-",
+                f"{training.minutes:.1f}" if recorded else "-",
                 _maybe(training.images_per_second),
             ]
         )

@@ -14,7 +14,7 @@ from pixelprior.errors import InputError
 from pixelprior.experiment import SAME_PLACE, Place
 from pixelprior.figures.kept_png import kept_png
 from pixelprior.progress import Report
-from pixelprior.runs.compare import ComparedRun, gather, run_folders
+from pixelprior.runs.compare import ComparedRun, gather, places_of_runs
 from pixelprior.runs.kept_pictures import kept_pictures
 from pixelprior.runs.load import load_trained
 from pixelprior.runs.run import Run
@@ -37,7 +37,7 @@ def write_report(
     together. A run that cannot be read is listed with the reason. The other runs are still shown.
 
     Args:
-        workdirs: run folders, or folders of run folders.
+        workdirs: run folders, folders of run folders, or files.
         out: the folder of the page; created if missing.
         split: "test" or "validation".
         batch_size: the number of images to measure at once.
@@ -51,15 +51,15 @@ def write_report(
     """
     batch_size = even_batch_size(batch_size, data_mesh())
     out, report = Path(out), Terminal()
-    folders = run_folders(workdirs, unfinished=True, report=report)
+    places = places_of_runs(workdirs, unfinished=True, report=report)
     make_folder(out, out, "give another folder with --report")
     runs: list[ComparedRun] = []
     pictures: dict[str, Mapping[str, bytes]] = {}
     problems: dict[str, str] = {}
-    for number, (name, folder) in enumerate(folders.items(), 1):
-        say(f"{name}, run {number} of {len(folders)}")
+    for number, (name, found) in enumerate(places.items(), 1):
+        say(f"{name}, run {number} of {len(places)}")
         try:
-            run = load_trained(folder.path, **place._asdict(), report=report)
+            run = load_trained(found, **place._asdict(), report=report)
             compared = gather(name, run, split, batch_size=batch_size, whole=True, report=report)
             pictures[name] = _pictures(run, compared, report)
             runs.append(compared)
@@ -85,16 +85,16 @@ def write_report(
 def _pictures(run: Run, compared: ComparedRun, report: Report) -> Mapping[str, bytes]:
     """Draw the pictures of a run; add the kept one of its samples nearest to training images."""
     drawn = kept_pictures(run, report)
-    nearest = kept_png(compared.folder, compared.folder / "evaluation" / "nearest.png")
-    if compared.samples is None or nearest is None:
+    if run.folder is None or compared.samples is None:
         return drawn
-    return drawn | {"nearest": nearest}
+    nearest = kept_png(run.folder.path, run.folder.evaluation / "nearest.png")
+    return drawn if nearest is None else drawn | {"nearest": nearest}
 
 
 def _as_json(run: ComparedRun) -> dict[str, Any]:
     return {
         "run": run.name,
-        "workdir": str(run.folder),
+        "workdir": run.place,
         "config": dict(run.config),
         "training": run.training._asdict(),
         "measured": run.measured,

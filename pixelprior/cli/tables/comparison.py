@@ -46,12 +46,15 @@ def _cells(rows: Sequence[Row], split: str) -> list[list[str]]:
 def _row_cells(row: Row) -> list[str]:
     training = row.training
     whole = training.steps >= row.num_steps
+    # A file has no records of its training.
+    recorded = training.images_per_second is not None
+    steps = f"{training.steps}" if whole else f"{training.steps} of {row.num_steps}"
     return [
         printable(row.run),
         row.model,
         f"{row.parameters:,}",
-        f"{training.steps}" if whole else f"{training.steps} of {row.num_steps}",
-        f"{training.minutes:.1f}",
+        steps if recorded else "-",
+        f"{training.minutes:.1f}" if recorded else "-",
         f"{row.nats:.2f}",
         f"{row.bits_per_dim:.4f}",
         "-" if training.images_per_second is None else in_short(training.images_per_second),
