@@ -89,6 +89,8 @@ def _parse(command: Flags, arguments: Sequence[str]) -> Sequence[str]:
         if (key := re.search(r"(?:flag '|Found --)(config\.\w[\w.]*)", str(error))) and (
             "config" in command
         ):
+            if sum(re.match("--?config(=|$)", each) is not None for each in arguments) > 1:
+                _fail("--config is given more than once; give one recipe or file")
             _fail(f"--{key[1]} changes a config; give its recipe or file with --config before it")
         _fail(str(error))
     # ml_collections raises these for a key that the config does not have. For a value of the wrong

@@ -66,6 +66,14 @@ def test_a_key_of_no_config_is_explained(script, arguments):
     )
 
 
+def test_a_config_is_given_once(script):
+    said = script(
+        "train", "--config=digits", "--config=mnist", "--config.num_steps=3", "--workdir=x"
+    )
+    assert said.status == 2
+    assert said.errors == "error: --config is given more than once; give one recipe or file\n"
+
+
 def test_without_a_command_it_says_what_there_is(monkeypatch, capsys):
     for arguments in ([], ["--help"], ["help"]):
         monkeypatch.setattr(sys, "argv", ["pixelprior", *arguments])
