@@ -31,6 +31,10 @@ SUBJECTS = {
         "runs/one_file/ runs/source.py runs/hub.py",
         "See [one file, bundled models](export.md).",
     ),
+    "Compressed files": (
+        "coding/ runs/compression/ cli/compress.py cli/decompress.py",
+        "See [lossless compression](compression.md). Images before the damage are kept.",
+    ),
     "Commands and flags": (
         "cli/ runs/ figures/outputs.py",
         "No file was overwritten. `--help` lists the flags, and `pixelprior configs` the recipes.",

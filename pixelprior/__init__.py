@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pixelprior.sampling.strategies import Greedy, MinP, Temperature, TopK, TopP
     from pixelprior.tokenizers import VQVAE, VQVAE2, FiniteScalarQuantizer, VectorQuantizer
     from pixelprior.verbs.codes import decode, encode, reconstruct
+    from pixelprior.verbs.compress import compress, decompress
     from pixelprior.verbs.distribution import log_prob, sample, sample_rows
     from pixelprior.verbs.evaluate import evaluate
     from pixelprior.verbs.export import export
@@ -64,7 +65,9 @@ _MODULES = {
     "VQVAE": "pixelprior.tokenizers",
     "VQVAE2": "pixelprior.tokenizers",
     "VectorQuantizer": "pixelprior.tokenizers",
+    "compress": "pixelprior.verbs.compress",
     "decode": "pixelprior.verbs.codes",
+    "decompress": "pixelprior.verbs.compress",
     "encode": "pixelprior.verbs.codes",
     "evaluate": "pixelprior.verbs.evaluate",
     "export": "pixelprior.verbs.export",
@@ -103,7 +106,9 @@ __all__ = [
     "VQVAE",
     "VQVAE2",
     "VectorQuantizer",
+    "compress",
     "decode",
+    "decompress",
     "encode",
     "evaluate",
     "export",

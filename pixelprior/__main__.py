@@ -5,6 +5,7 @@
   pixelprior sample     draw images from a run, or complete and reconstruct images
   pixelprior evaluate   measure a run, or compare several
   pixelprior export     write a run to one file
+  pixelprior compress   compress images without loss, and decompress restores them
 
 For a first picture, from a model that comes with the package:
 
@@ -24,7 +25,7 @@ import sys
 
 from pixelprior.experiment.recipes import all_variants, recipes
 
-SCRIPTS = ("train", "sample", "evaluate", "export")
+SCRIPTS = ("train", "sample", "evaluate", "export", "compress", "decompress")
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ LAYERS = [
     ["sampling"],
     ["prior"],
     ["jitted"],
+    ["coding"],
     ["experiment"],
     ["evaluation"],
     ["training"],

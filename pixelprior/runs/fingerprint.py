@@ -1,15 +1,10 @@
 """Fingerprints of trained models: hashes of their settings, their data and their weights."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
-import jax
-import numpy as np
-from flax import nnx
-
 from pixelprior.experiment.schema import DATA_NEUTRAL, NEUTRAL, without_neutral
+from pixelprior.nn.weights_hash import hash_weights
 from pixelprior.runs.run import Run
 
 NETWORK: dict[str, tuple[str, ...]] = {
@@ -28,19 +23,12 @@ def fingerprint_of(run: Run) -> str:
     about = _settings(run.task, run.config) | {"data": without_neutral(run.data, DATA_NEUTRAL)}
     if run.tokenizer is not None:
         assert run.tokenizer_config is not None  # a prior has both
-        about["tokenizer"] = _hash(run.tokenizer, _settings("tokenizer", run.tokenizer_config))
-    return _hash(run.model, about)
+        about["tokenizer"] = hash_weights(
+            run.tokenizer, _settings("tokenizer", run.tokenizer_config)
+        )
+    return hash_weights(run.model, about)
 
 
 def _settings(task: str, config: Mapping[str, Any]) -> dict[str, Any]:
     # Keys that older versions lack are left out, so that the fingerprint stays the same.
     return without_neutral({key: config[key] for key in NETWORK[task]}, NEUTRAL)
-
-
-def _hash(model: nnx.Module, about: Mapping[str, Any]) -> str:
-    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
-    for path, leaf in jax.tree_util.tree_leaves_with_path(nnx.to_pure_dict(nnx.state(model))):
-        values = np.asarray(leaf)
-        digest.update(f"{jax.tree_util.keystr(path)}{values.dtype}{values.shape}".encode())
-        digest.update(values.tobytes())
-    return digest.hexdigest()

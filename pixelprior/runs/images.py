@@ -135,7 +135,7 @@ class OwnImages(RunImages):
         self._source: Source = opened.source
         self._labels = [-1] * len(self.names)
         if labelled and run.num_classes:
-            self._labels = _labels_of(run, place, opened.class_names, label, report)
+            self._labels = labels_by_folder(run, place, opened.class_names, label, report)
 
     def __len__(self) -> int:
         return len(self._source)
@@ -144,10 +144,25 @@ class OwnImages(RunImages):
         return number, self._source[number]["image"][None], self._labels[number]
 
 
-def _labels_of(
-    run: Run, place: str, class_names: Sequence[str], label: int | None, report: Report
+def labels_by_folder(
+    run: Run,
+    place: str,
+    class_names: Sequence[str],
+    label: int | None,
+    report: Report = only_warnings,
 ) -> list[int]:
-    """Labels of images of the user: the given one, or those of their folders by name."""
+    """Find the labels of images of the user: the given one, or those of their folders by name.
+
+    Args:
+        run: a class-conditional run.
+        place: the place of the images, for messages.
+        class_names: the name of each image's class; "" if it has none.
+        label: the class of all images; None for those of their folders.
+        report: receives a remark if the images have no class.
+
+    Raises:
+        InputError: if labels are needed and not known.
+    """
     if label is not None:
         return [label] * len(class_names)
     known = list(run.data["class_names"])

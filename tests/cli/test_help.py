@@ -89,7 +89,10 @@ def test_without_a_command_it_says_what_there_is(monkeypatch, capsys):
         ("trian", "there is no command 'trian'; did you mean train?"),
         ("evaluation", "did you mean evaluate?"),
         ("help-me", "there is no command 'help-me'; use train"),
-        ("draw", "there is no command 'draw'; use train, sample, evaluate, export or configs"),
+        (
+            "draw",
+            "there is no command 'draw'; use train, sample, evaluate, export, compress, decompress or configs",
+        ),
     ],
 )
 def test_a_wrong_command_suggests_one(monkeypatch, capsys, name, words):

@@ -40,7 +40,7 @@ def open_npz(
         DataError: if there is no such file, or its arrays are not of this form.
     """
     path = Path(file).expanduser()
-    images, labels = _read(path)
+    images, labels = read_npz(path)
     bits = 8 * images.itemsize
     stored = {str(n): Stored(bits, int(image.max())) for n, image in enumerate(images)}
     check_bright(stored, str(path), report)
@@ -64,12 +64,16 @@ def open_npz(
     )
 
 
-def _read(
+def read_npz(
     path: Path,
 ) -> tuple[
     UInt8[np.ndarray, "n h w c"] | UInt16[np.ndarray, "n h w c"], Int32[np.ndarray, " n"] | None
 ]:
-    """Read the arrays; pixels of more than 8 bits become uint16."""
+    """Read the images and the labels of a file; pixels of more than 8 bits become uint16.
+
+    Raises:
+        DataError: if there is no such file, or its arrays are not of the form for `open_npz`.
+    """
     if not path.is_file():
         raise DataError(
             f"expected an .npz file after 'npz:', got {str(path)!r}, which is none; if the data "

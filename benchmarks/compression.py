@@ -1,0 +1,171 @@
+"""Size of compressed images beside their entropy and other formats, and speed beside sampling.
+
+python -m benchmarks.compression RUN [RUN ...] [--split=test] [--limit=1000] [--batch_size=64]
+
+A run is a folder, a file or a bundled model. PNG and WebP store each image in a file, and the same
+images on sheets of 256. The bits of the model are the sum of -log2 of its probabilities.
+"""
+
+import argparse
+import io
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from PIL import Image
+
+import pixelprior as pp
+from benchmarks.machine import matrix_product_rate
+from pixelprior import jitted
+from pixelprior.coding.codec import BATCH_SIZE, Codec
+from pixelprior.coding.compressed import CompressedReader, write_images
+from pixelprior.runs.compression.exact import to_shades
+from pixelprior.runs.compression.sources import Blocks, open_source
+from pixelprior.sampling.labels import label_context
+
+SHEET = 16  # images along each side of a sheet
+
+
+def main() -> None:
+    """Print one row of each table for every run."""
+    parser = argparse.ArgumentParser(description="Measures compressed sizes and speeds.")
+    parser.add_argument("runs", nargs="+")
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--limit", type=int, default=None)
+    parser.add_argument("--batch_size", type=int, default=BATCH_SIZE)
+    arguments = parser.parse_args()
+    sizes, speeds = [], []
+    for name in arguments.runs:
+        size, speed = _measure(name, arguments.split, arguments.limit, arguments.batch_size)
+        sizes.append(size)
+        speeds.append(speed)
+    print(
+        "| run | images | entropy | symbols | excess | all of the file | PNG | PNG sheets | WebP | "
+        "WebP sheets |"
+    )
+    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
+    print("\n".join(sizes))
+    print("\n| run | sampling | compressing | decompressing |")
+    print("|---|---:|---:|---:|")
+    print("\n".join(speeds))
+    print(f"\na 2048^3 float32 product in the same run: {matrix_product_rate() / 1e9:.0f} GFLOP/s")
+
+
+def _measure(name: str, split: str, limit: int | None, batch_size: int) -> tuple[str, str]:
+    run = pp.load_trained(name)
+    source = open_source(
+        run, [], split=split, limit=limit, label=None, quantise=False, report=lambda event: None
+    )
+    codec, num = Codec(run.model, batch_size=batch_size), len(source)
+    blocks = list(Blocks(run, codec, source))
+    nats = sum(_nats(run.model, block, batch_size) for block in blocks)
+    entropy = nats / np.log(2) / 8
+    file = io.BytesIO()
+    # The first block compiles.
+    codec.write([level[:batch_size] for level in blocks[0].maps], _first(blocks[0], batch_size))
+    start = time.perf_counter()
+    written = write_images(file, codec, blocks, num, verify=False)
+    compressing = time.perf_counter() - start
+    reader = CompressedReader(file, name)
+    reader.check(codec)
+    start = time.perf_counter()
+    for block, again in zip(blocks, reader.blocks(codec), strict=True):
+        for before, after in zip(block.maps, again.maps, strict=True):
+            np.testing.assert_array_equal(before, after)
+    decompressing = time.perf_counter() - start
+    sampling = _sampling(run, num, batch_size)
+    excess = written.stream_bytes / entropy - 1
+    others = [f"{size:,}" for size in _others(run, blocks)]
+    cells = [name, f"{num:,}", f"{entropy:,.0f}", f"{written.stream_bytes:,}", f"{excess:+.3%}"]
+    row = f"| {' | '.join([*cells, f'{written.num_bytes:,}', *others])} |"
+    speed = (
+        f"| {name} | {sampling:.1f} s | {compressing / sampling:.2f} | "
+        f"{decompressing / sampling:.2f} |"
+    )
+    return row, speed
+
+
+def _first(block: Any, num: int) -> Any:
+    return None if block.labels is None else block.labels[:num]
+
+
+def _nats(model: Any, block: Any, batch_size: int) -> float:
+    total = 0.0
+    for first in range(0, len(block.maps[0]), batch_size):
+        maps = [jax.numpy.asarray(level[first : first + batch_size]) for level in block.maps]
+        labels = None if block.labels is None else block.labels[first : first + batch_size]
+        if isinstance(model, pp.Prior):
+            total -= float(jitted.log_prob(model, maps, labels).sum())
+        else:
+            context = None if labels is None else pp.Context(label=jax.numpy.asarray(labels))
+            total -= float(jitted.log_prob(model, maps[0], context).sum())
+    return total
+
+
+def _sampling(run: Any, num: int, batch_size: int) -> float:
+    """Seconds of drawing as many images with the cached sampler, in batches of the same size."""
+    model = run.model
+
+    def draw() -> Any:
+        if isinstance(model, pp.Prior):
+            return model.sample(jax.random.key(0), batch_size, label=None, method="cached")
+        context = label_context(model, None, batch_size)
+        return pp.sample(model, jax.random.key(0), batch_size, context=context, method="cached")
+
+    jax.block_until_ready(draw())
+    start = time.perf_counter()
+    for _ in range(0, num, batch_size):
+        jax.block_until_ready(draw())
+    return time.perf_counter() - start
+
+
+def _others(run: Any, blocks: Sequence[Any]) -> list[int]:
+    """Bytes in PNG and WebP, each in files of one image and on sheets."""
+    if run.task != "pixels":
+        return [0, 0, 0, 0]
+    grid = run.model.grid
+    symbols = np.concatenate([block.maps[0] for block in blocks])
+    ones = [symbols[number] for number in range(len(symbols))]
+    sheets = [_sheet(symbols[n : n + SHEET**2]) for n in range(0, len(symbols), SHEET**2)]
+    return [
+        sum(size(image, grid) for image in images)
+        for size in (_png, _webp)
+        for images in (ones, sheets)
+    ]
+
+
+def _sheet(symbols: Any) -> Any:
+    num, height, width, channels = symbols.shape
+    side = min(SHEET, num)
+    rows = -(-num // side)
+    padded = np.zeros((rows * side, height, width, channels), symbols.dtype)
+    padded[:num] = symbols
+    grid = padded.reshape(rows, side, height, width, channels).swapaxes(1, 2)
+    return grid.reshape(rows * height, side * width, channels)
+
+
+def _png(symbols: Any, grid: pp.Grid) -> int:
+    """Bytes of an optimised PNG file, with as few bits per pixel as the values need."""
+    file = io.BytesIO()
+    if grid.channels == 1 and grid.levels <= 16:
+        image = Image.fromarray(symbols[..., 0].astype(np.uint8)).convert("L")
+        image.putpalette([shade for shade in range(grid.levels) for _ in range(3)])
+        bits = next(bits for bits in (1, 2, 4) if grid.levels <= 1 << bits)
+        image.save(file, format="PNG", optimize=True, bits=bits)
+    else:
+        pixels = to_shades(symbols[None], grid)[0]
+        Image.fromarray(pixels.squeeze()).save(file, format="PNG", optimize=True)
+    return len(file.getvalue())
+
+
+def _webp(symbols: Any, grid: pp.Grid) -> int:
+    file = io.BytesIO()
+    image = Image.fromarray(to_shades(symbols[None], grid)[0].squeeze())
+    image.convert("RGB").save(file, format="WEBP", lossless=True, quality=100, method=6)
+    return len(file.getvalue())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,243 @@
+"""Lossless coder of a model: blocks of grids to bytes, and back.
+
+Legend: b batch, n images of a block, h height, w width, g channels, l lanes, t symbols per lane.
+"""
+
+import functools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Int, Int32, UInt32
+
+from pixelprior.coding.intervals import Interval
+from pixelprior.coding.rans import (
+    SMALLEST,
+    WORDS_PER_SYMBOL,
+    Reader,
+    reader,
+    states_of,
+    write,
+)
+from pixelprior.coding.scan import Source, code_grids, joined, num_lanes
+from pixelprior.context import Context
+from pixelprior.errors import InputError
+from pixelprior.grid import Grid
+from pixelprior.models.base import AutoregressiveModel, GridModel
+from pixelprior.nn.embedding import OUTSIDE
+from pixelprior.nn.weights_hash import hash_weights
+from pixelprior.prior import Prior
+from pixelprior.sizes import check_sizes
+from pixelprior.system.programs import jit_by_structure
+
+BLOCK_SYMBOLS = 1 << 21
+"""Largest number of symbols of a block. It bounds the memory: 8 bytes per symbol."""
+
+BATCH_SIZE = 64
+"""Number of images that are coded at once, unless the caller chooses another one."""
+
+_STATE_BYTES = 6
+
+Maps = Sequence[Any]
+"""Symbols of some images, one array ``[n, h, w, g]`` for each grid of the model."""
+
+
+class DamagedStreamError(InputError):
+    """A stream that does not end where its last image does."""
+
+
+class Codec:
+    """Coder of the grids of a pixel model, or of the codes of a prior.
+
+    Writing and reading run the same compiled program. It computes on one device, and compiles once
+    per structure of the model and batch size. Reading gives the written grids only with the same
+    weights, the same batch size, and a program that rounds in the same way.
+
+    Examples:
+        >>> codec = Codec(model, batch_size=64)
+        >>> payload = codec.write([symbols], None)
+        >>> (symbols,) = codec.read(payload, 64, None)
+
+    Args:
+        model: a pixel model, or a prior.
+        batch_size: the number of images coded at once. The last batch is padded.
+
+    Attributes:
+        grids: the grids of an image: one, or one for each level of a prior, the coarsest first.
+        num_classes: the number of classes; 0 if unconditional.
+        name: the name of the model's class.
+        lanes: the number of lanes of a stream.
+
+    Raises:
+        InputError: if ``batch_size`` is below 1.
+    """
+
+    def __init__(self, model: GridModel | Prior, *, batch_size: int = BATCH_SIZE):
+        check_sizes(batch_size=batch_size)
+        self._model = model
+        self._graph, self._weights = nnx.split(model)
+        self.name = type(model).__name__
+        self.batch_size = batch_size
+        self.lanes = num_lanes(batch_size)
+        if isinstance(model, Prior):
+            self.grids: tuple[Grid, ...] = model.grids
+            self.num_classes = model.num_classes
+            self.has_null_class = bool(model.num_classes)
+        else:
+            self.grids = (model.grid,)
+            self.num_classes = model.context_shape.num_classes
+            self.has_null_class = model.context_shape.null_class
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Hash of the weights, and of the type that each network computes in."""
+        types = [
+            x.dtype for _, x in nnx.iter_graph(self._model) if isinstance(x, AutoregressiveModel)
+        ]
+        return hash_weights(self._model, {"model": self.name, "types": sorted(types)})
+
+    @property
+    def num_symbols(self) -> int:
+        """Number of symbols of an image."""
+        return sum(grid.size for grid in self.grids)
+
+    @property
+    def images_per_block(self) -> int:
+        """Largest number of images of a block."""
+        batches = BLOCK_SYMBOLS // (self.num_symbols * self.batch_size)
+        return max(1, batches) * self.batch_size
+
+    def check_labels(self, labels: Int[np.ndarray, " n"] | None, num: int) -> None:
+        """Raise an InputError unless there is one class for each image, if the model has classes.
+
+        The null class counts as a class, if the model has one.
+        """
+        if not self.num_classes:
+            if labels is not None:
+                raise InputError("labels were given, but this model is unconditional")
+            return
+        most = self.num_classes + self.has_null_class
+        if labels is None:
+            raise InputError("the model is class-conditional; give one label for each image")
+        low, high = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
+        if labels.shape != (num,) or low < 0 or high >= most:
+            raise InputError(
+                f"expected {num} labels in [0, {most}), got {list(labels.shape)} from {low} to "
+                f"{high}"
+            )
+
+    def write(self, maps: Maps, labels: Int[np.ndarray, " n"] | None) -> bytes:
+        """Write the grids of a block.
+
+        Args:
+            maps: symbols of all images, one array for each of ``grids``.
+            labels: the class of each image; None for an unconditional model.
+
+        Raises:
+            InputError: if the symbols or the labels do not fit the model.
+        """
+        Grid.check_maps(list(maps), self.grids)
+        self.check_labels(labels, len(maps[0]))
+        nowhere = Reader(jnp.zeros((3, self.lanes), jnp.uint32), jnp.zeros((), jnp.int32))
+        no_words = np.zeros(self._window, np.uint32)
+        parts = []
+        for batch in self._batches(len(maps[0])):
+            given = [self._padded(level[batch]) for level in maps]
+            _, intervals, _ = self._code(given, labels, batch, no_words, nowhere)
+            parts.append(jax.tree.map(np.asarray, intervals))
+        whole = Interval(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+        stream = write(*(x.astype(np.uint32) for x in whole))
+        states = stream.states.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :_STATE_BYTES]
+        return states.tobytes() + stream.words.astype("<u2").tobytes()
+
+    def read(self, payload: bytes, num: int, labels: Int[np.ndarray, " n"] | None) -> list[Any]:
+        """Read the grids of a block that `write` has written.
+
+        Args:
+            payload: the result of `write`.
+            num: the number of images.
+            labels: the class of each image; None for an unconditional model.
+
+        Returns:
+            The symbols of all images, one int32 array for each of ``grids``.
+
+        Raises:
+            DamagedStreamError: if the payload is damaged, or this program rounds in another way.
+                Some damage stays unseen, so checksums must be compared too.
+        """
+        self.check_labels(labels, num)
+        states, words = self._parsed(payload)
+        place, position = reader(states), 0
+        levels: list[list[Any]] = [[] for _ in self.grids]
+        for batch in self._batches(num):
+            count = len(range(*batch.indices(num)))
+            # Images that pad the last batch are given, as they were for writing.
+            given = [
+                self._padded(np.full((count, *grid.shape), OUTSIDE, np.int32))
+                for grid in self.grids
+            ]
+            window = np.zeros(self._window, np.uint32)
+            here = words[position : position + self._window]
+            window[: len(here)] = here
+            maps, _, place = self._code(given, labels, batch, window, place)
+            position += int(place.position)
+            place = place._replace(position=jnp.zeros((), jnp.int32))
+            for level, part in zip(levels, maps, strict=True):
+                level.append(np.asarray(part)[:count])
+        if position != len(words) or (states_of(place) != SMALLEST).any():
+            raise DamagedStreamError("the stream does not end where its last image does")
+        return [np.concatenate(level) for level in levels]
+
+    @property
+    def _window(self) -> int:
+        """Largest number of words that a batch takes."""
+        return WORDS_PER_SYMBOL * self.batch_size * self.num_symbols
+
+    def _batches(self, num: int) -> Iterator[slice]:
+        for first in range(0, num, self.batch_size):
+            yield slice(first, min(first + self.batch_size, num))
+
+    def _padded(self, values: Int[np.ndarray, "_ ..."]) -> Int32[np.ndarray, "b ..."]:
+        missing = self.batch_size - len(values)
+        padding = [(0, missing), *[(0, 0)] * (values.ndim - 1)]
+        return np.pad(np.asarray(values, np.int32), padding)
+
+    def _code(
+        self,
+        given: Sequence[Int32[np.ndarray, "b _ _ g"]],
+        labels: Int[np.ndarray, " n"] | None,
+        batch: slice,
+        words: UInt32[np.ndarray, " w"],
+        place: Reader,
+    ) -> tuple[list[Int[Array, "b _ _ g"]], Interval, Reader]:
+        counts = np.arange(self.batch_size) < batch.stop - batch.start
+        here = None if labels is None else self._padded(labels[batch])
+        return _code(self._weights, given, here, counts, words, place, graph=self._graph)
+
+    def _parsed(self, payload: bytes) -> tuple[Any, Any]:
+        size = _STATE_BYTES * self.lanes
+        if len(payload) < size or (len(payload) - size) % 2:
+            raise DamagedStreamError(f"a stream of {len(payload)} bytes is cut")
+        states = np.zeros((self.lanes, 8), np.uint8)
+        states[:, :_STATE_BYTES] = np.frombuffer(payload[:size], np.uint8).reshape(-1, _STATE_BYTES)
+        return states.view("<u8")[:, 0].astype(np.uint64), np.frombuffer(payload[size:], "<u2")
+
+
+@jit_by_structure()
+def _code(weights, given, labels, counts, words, place, *, graph):
+    model = nnx.merge(graph, weights)
+    maps: list[Any] = []
+    parts: list[Interval] = []
+    for number, symbols in enumerate(given):
+        if isinstance(model, Prior):
+            level, context = model.levels[number], model.context(number, maps, labels)
+        else:
+            level, context = model, None if labels is None else Context(label=labels)
+        coded = code_grids(level, context, Source(symbols, counts, words), place)
+        maps.append(coded.grids)
+        parts.append(coded.intervals)
+        place = coded.reader
+    return maps, joined(parts), place

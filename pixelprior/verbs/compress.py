@@ -1,0 +1,108 @@
+"""Lossless compression of grids.
+
+Legend: b batch, h height, w width, c channels, g codebooks.
+"""
+
+import io
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int32
+
+from pixelprior.coding.codec import BATCH_SIZE, Codec
+from pixelprior.coding.compressed import CompressedReader, Images, write_images
+from pixelprior.errors import InputError
+from pixelprior.prior import Prior
+from pixelprior.progress import Report, only_warnings
+from pixelprior.verbs.arguments import check_num, distribution_of, labels
+
+
+def compress(
+    model: Any,
+    symbols: Any,
+    label: Any = None,
+    *,
+    batch_size: int | None = None,
+    verify: bool = True,
+    report: Report = only_warnings,
+) -> bytes:
+    """Compress grids to about as many bits as their NLL under the model says.
+
+    `decompress` gives the same symbols back, bit for bit. It needs the same model, versions and
+    kind of device. Another machine may round in another way. Then it raises an error, and does not
+    give wrong symbols.
+
+    Examples:
+        >>> data = pp.compress(run, images)
+        >>> assert (pp.decompress(run, data) == images).all()
+
+    Args:
+        model: a pixel model or a prior, or its run.
+        symbols: integers in ``[0, levels)``, ``[b, h, w, c]``; for a prior the maps of codes
+            ``[b, h, w, g]``, the coarsest first.
+        label: one class for all images (index or name), or one class for each image. Labels are
+            kept in the result. Without labels, all images have the null class.
+        batch_size: the number of images coded at once, also by `decompress`; None for at most 64.
+        verify: decompress the result, and compare.
+        report: receives the progress.
+
+    Returns:
+        The content of a ``.ppz`` file.
+
+    Raises:
+        InputError: if symbols or labels do not fit the model.
+    """
+    distribution = distribution_of(model)
+    maps = list(symbols) if isinstance(distribution, Prior) else [symbols]
+    for level in maps:
+        if not hasattr(level, "shape") or level.ndim != 4 or len(level) == 0:
+            raise InputError(
+                f"symbols must be arrays [batch, height, width, channels], got {level!r:.80}"
+            )
+    num = len(maps[0])
+    if batch_size is not None:
+        check_num(batch_size)
+    codec = Codec(distribution, batch_size=batch_size or min(num, BATCH_SIZE))
+    found = labels(model, label, num, codec.num_classes)
+    classes = None if found is None else np.asarray(found)
+    if classes is None and codec.has_null_class:
+        classes = np.full(num, codec.num_classes)
+    file = io.BytesIO()
+    arrays = [np.asarray(level) for level in maps]
+    blocks = _in_blocks(codec, arrays, classes)
+    write_images(file, codec, blocks, num, verify=verify, report=report)
+    return file.getvalue()
+
+
+def decompress(
+    model: Any, data: bytes, *, force: bool = False, report: Report = only_warnings
+) -> Int32[np.ndarray, "b h w c"] | list[Int32[np.ndarray, "b _ _ g"]]:
+    """Decompress the grids of `compress`.
+
+    Args:
+        model: the model that compressed them, or its run.
+        data: the content of a ``.ppz`` file.
+        force: try it also if versions, device or the model's fingerprint differ. Checksums decide.
+        report: receives the progress.
+
+    Returns:
+        int32 symbols; for a prior the maps of all levels, the coarsest first.
+
+    Raises:
+        InputError: if the model or the machine does not fit, or the data are damaged.
+    """
+    distribution = distribution_of(model)
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise InputError(f"data must be the bytes of a .ppz file, got {type(data).__name__}")
+    reader = CompressedReader(io.BytesIO(data), "the data")
+    codec = Codec(distribution, batch_size=reader.header["batch_size"])
+    reader.check(codec, force=force)
+    blocks = [block.maps for block in reader.blocks(codec, report)]
+    maps = [np.concatenate(level) for level in zip(*blocks, strict=True)]
+    return maps if isinstance(distribution, Prior) else maps[0]
+
+
+def _in_blocks(codec: Codec, maps: list[Any], classes: Any) -> Any:
+    for first in range(0, len(maps[0]), codec.images_per_block):
+        block = slice(first, first + codec.images_per_block)
+        yield Images([level[block] for level in maps], None if classes is None else classes[block])

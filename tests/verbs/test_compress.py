@@ -1,0 +1,144 @@
+"""`pp.compress` and `pp.decompress`: round trips, blocks, damage, and refusals."""
+
+import io
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+import pixelprior as pp
+from pixelprior.coding import codec
+from pixelprior.coding.compressed import CompressedReader
+from pixelprior.coding.container import DamagedFileError
+
+GRID = pp.Grid(4, 5, 1, 3)
+SIZES = dict(features=4, num_layers=1, embedding_features=3, head_features=6)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return pp.GatedPixelCNN(GRID, rngs=nnx.Rngs(0), **SIZES)
+
+
+def grids(num, seed=0):
+    return np.random.default_rng(seed).integers(0, 3, (num, *GRID.shape))
+
+
+@pytest.mark.parametrize("settings", [{}, {"batch_size": 4}, {"batch_size": 9, "verify": False}])
+def test_a_round_trip(model, settings):
+    x = grids(9)
+    data = pp.compress(model, x, **settings)
+    np.testing.assert_array_equal(pp.decompress(model, data), x)
+    # JAX arrays and small types are symbols too.
+    assert pp.compress(model, jax.numpy.asarray(x, "uint8"), **settings) == data
+
+
+def test_labels():
+    own = pp.PixelCNN(GRID, rngs=nnx.Rngs(0), num_classes=2, null_class=True, **SIZES)
+    x = grids(3)
+    sizes = set()
+    for label in (None, 1, [0, 1, 1]):
+        data = pp.compress(own, x, label)
+        np.testing.assert_array_equal(pp.decompress(own, data), x)
+        sizes.add(data)
+    assert len(sizes) == 3
+    with pytest.raises(pp.InputError, match="label"):
+        pp.compress(own, x, 2)
+    with pytest.raises(pp.InputError, match="class-conditional; give one label"):
+        pp.compress(pp.PixelCNN(GRID, rngs=nnx.Rngs(0), num_classes=2, **SIZES), x)
+
+
+def test_a_prior():
+    places = [pp.Grid(2, 2, 1, 8), pp.Grid(4, 4, 1, 5)]
+
+    def make(grid, **settings):
+        return pp.GatedPixelCNN(grid, **SIZES, **settings)
+
+    prior = pp.Prior(places, [make, make], rngs=nnx.Rngs(0))
+    rng = np.random.default_rng(0)
+    maps = [rng.integers(0, grid.levels, (5, *grid.shape)) for grid in places]
+    for again, level in zip(pp.decompress(prior, pp.compress(prior, maps)), maps, strict=True):
+        np.testing.assert_array_equal(again, level)
+
+
+@pytest.fixture
+def in_blocks(model, monkeypatch):
+    """Data of three blocks of eight images, and the images."""
+    monkeypatch.setattr(codec, "BLOCK_SYMBOLS", 8 * GRID.size)
+    return pp.compress(model, grids(20), batch_size=4), grids(20)
+
+
+def test_blocks_before_the_damage_are_still_there(model, in_blocks):
+    data, x = in_blocks
+    reader = CompressedReader(io.BytesIO(data[: int(0.7 * len(data))]), "x")
+    found = []
+    with pytest.raises(DamagedFileError, match="x is cut.* block 3|x is cut .*in block 2"):
+        for block in reader.blocks(codec.Codec(model, batch_size=4)):
+            found.append(block.maps[0])
+    assert found and len(found) < 3
+    again = np.concatenate(found)
+    np.testing.assert_array_equal(again, x[: len(again)])
+
+
+def damaged(data, others, rng):
+    """Flip a bit, cut, insert, repeat, or splice in a part of another file."""
+    place, end = sorted(rng.integers(0, len(data), 2))
+    kind = rng.integers(5)
+    if kind == 0:
+        flipped = bytearray(data)
+        flipped[place] ^= 1 << rng.integers(8)
+        return bytes(flipped)
+    if kind == 1:
+        return data[:place]
+    if kind == 2:
+        return data[:place] + rng.bytes(rng.integers(1, 40)) + data[end:]
+    if kind == 3:
+        return data[:end] + data[place:]
+    other = others[rng.integers(len(others))]
+    return data[:place] + other[place:end] + data[end:]
+
+
+@pytest.mark.parametrize("num", [150, pytest.param(2000, marks=pytest.mark.slow)])
+def test_damage_is_an_error_or_harmless(model, in_blocks, num):
+    data, x = in_blocks
+    others = [pp.compress(model, grids(20, seed), batch_size=4) for seed in (1, 2)]
+    rng, refused = np.random.default_rng(num), 0
+    for _ in range(num):
+        broken = damaged(data, others, rng)
+        try:
+            again = pp.decompress(model, broken, force=bool(rng.integers(2)))
+        except pp.InputError:
+            refused += 1
+        else:
+            assert broken == data
+            np.testing.assert_array_equal(again, x)
+    assert refused > 0.9 * num
+
+
+def test_what_is_refused(model):
+    x = grids(2)
+    for symbols, message in (
+        (x[0], "symbols must be arrays"),
+        (x[:0], "symbols must be arrays"),
+        ("x", "symbols must be arrays"),
+        (x + 1, r"expected symbols in \[0, 3\)"),
+        (x.astype(float), "expected integer symbols"),
+    ):
+        with pytest.raises(pp.InputError, match=message):
+            pp.compress(model, symbols)
+    with pytest.raises(pp.InputError, match="this model is unconditional"):
+        pp.compress(model, x, 1)
+    with pytest.raises(pp.InputError, match="num must|batch_size"):
+        pp.compress(model, x, batch_size=0)
+    with pytest.raises(pp.InputError, match="data must be the bytes"):
+        pp.decompress(model, "x.ppz")
+    data = pp.compress(model, x)
+    other = pp.GatedPixelCNN(GRID, rngs=nnx.Rngs(1), **SIZES)
+    with pytest.raises(pp.InputError, match="another fingerprint of the model"):
+        pp.decompress(other, data)
+    with pytest.raises(pp.InputError, match="block 1 of the data cannot be read back"):
+        pp.decompress(other, data, force=True)
+    large = pp.GatedPixelCNN(pp.Grid(4, 6, 1, 3), rngs=nnx.Rngs(0), **SIZES)
+    with pytest.raises(pp.InputError, match="another grid"):
+        pp.decompress(large, data, force=True)
