@@ -91,7 +91,8 @@ def test_without_a_command_it_says_what_there_is(monkeypatch, capsys):
         ("help-me", "there is no command 'help-me'; use train"),
         (
             "draw",
-            "there is no command 'draw'; use train, sample, evaluate, export, compress, decompress or configs",
+            "there is no command 'draw'; use train, sample, evaluate, export, compress, "
+            "decompress or configs",
         ),
     ],
 )
