@@ -14,14 +14,13 @@ from typing import Any
 
 import jax
 import numpy as np
-from PIL import Image
 
 import pixelprior as pp
 from benchmarks.machine import matrix_product_rate
 from pixelprior import jitted
 from pixelprior.coding.codec import BATCH_SIZE, Codec
 from pixelprior.coding.compressed import CompressedReader, write_images
-from pixelprior.runs.compression.exact import to_shades
+from pixelprior.figures.file_sizes import png_bytes_of, webp_bytes_of
 from pixelprior.runs.compression.sources import Blocks, open_source
 from pixelprior.sampling.labels import label_context
 
@@ -130,8 +129,8 @@ def _others(run: Any, blocks: Sequence[Any]) -> list[int]:
     ones = [symbols[number] for number in range(len(symbols))]
     sheets = [_sheet(symbols[n : n + SHEET**2]) for n in range(0, len(symbols), SHEET**2)]
     return [
-        sum(size(image, grid) for image in images)
-        for size in (_png, _webp)
+        sum(size(image, grid.levels) for image in images)
+        for size in (png_bytes_of, webp_bytes_of)
         for images in (ones, sheets)
     ]
 
@@ -144,27 +143,6 @@ def _sheet(symbols: Any) -> Any:
     padded[:num] = symbols
     grid = padded.reshape(rows, side, height, width, channels).swapaxes(1, 2)
     return grid.reshape(rows * height, side * width, channels)
-
-
-def _png(symbols: Any, grid: pp.Grid) -> int:
-    """Bytes of an optimised PNG file, with as few bits per pixel as the values need."""
-    file = io.BytesIO()
-    if grid.channels == 1 and grid.levels <= 16:
-        image = Image.fromarray(symbols[..., 0].astype(np.uint8)).convert("L")
-        image.putpalette([shade for shade in range(grid.levels) for _ in range(3)])
-        bits = next(bits for bits in (1, 2, 4) if grid.levels <= 1 << bits)
-        image.save(file, format="PNG", optimize=True, bits=bits)
-    else:
-        pixels = to_shades(symbols[None], grid)[0]
-        Image.fromarray(pixels.squeeze()).save(file, format="PNG", optimize=True)
-    return len(file.getvalue())
-
-
-def _webp(symbols: Any, grid: pp.Grid) -> int:
-    file = io.BytesIO()
-    image = Image.fromarray(to_shades(symbols[None], grid)[0].squeeze())
-    image.convert("RGB").save(file, format="WEBP", lossless=True, quality=100, method=6)
-    return len(file.getvalue())
 
 
 if __name__ == "__main__":

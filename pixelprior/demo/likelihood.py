@@ -9,8 +9,10 @@ from jaxtyping import Array, Int
 
 import pixelprior as pp
 from pixelprior import jitted
+from pixelprior.coding.codec import Codec
 from pixelprior.demo.shown import show
 from pixelprior.demo.subject import Subject, choose_subject
+from pixelprior.figures.file_sizes import png_bytes_of, webp_bytes_of
 from pixelprior.figures.sheets import above
 from pixelprior.runs.pictures import shaded, uniform_bits
 from pixelprior.tokenizers.code_maps import level_names
@@ -27,6 +29,7 @@ def likelihood(root: Path, run: str, trained: pp.Run) -> None:
         model = trained.model
         context = None if label is None else pp.Context(label=label)
         bits = np.asarray(jitted.pixel_bits(model, subject.symbols, context))
+        _show_sizes(trained, subject, label)
         original = np.broadcast_to(subject.pixels, (*bits.shape, 3))
         show(
             f"{run}/likelihood",
@@ -49,6 +52,22 @@ def likelihood(root: Path, run: str, trained: pp.Run) -> None:
             {**settings, "level": name},
             f"{name}: {bits.sum():.1f} bits for {grid.size} codes. {_scale(grid)}",
         )
+
+
+def _show_sizes(trained: pp.Run, subject: Subject, label: Int[Array, " 1"] | None) -> None:
+    """Show the bits of the image in other formats and compressed with the run."""
+    grid = trained.model.grid
+    labels = None if label is None else np.asarray(label)
+    symbols = np.asarray(subject.symbols)
+    stream = Codec(trained.model, batch_size=1).write([symbols], labels)
+    sizes = {
+        "PNG": png_bytes_of(symbols[0], grid.levels),
+        "WebP, lossless": webp_bytes_of(symbols[0], grid.levels),
+        "This model": len(stream),
+    }
+    cells = zip(st.columns(len(sizes)), sizes.items(), strict=True)
+    for column, (name, num_bytes) in cells:
+        column.metric(name, f"{8 * num_bytes:,} bits")
 
 
 def _scale(grid: pp.Grid) -> str:

@@ -236,6 +236,8 @@ def test_an_upload_is_scored(server, opened):
     page = opened(server.url)
     choose(page, "Likelihood")
     expect(page.get_by_text(re.compile(r"bits, .* per dimension"))).to_be_visible()
+    for name in ("PNG", "WebP, lossless", "This model"):
+        expect(page.get_by_text(name, exact=True)).to_be_visible()
     test_image, _ = downloaded(page)
     choose(page, "an upload")
     noise = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
