@@ -1,5 +1,7 @@
 """Runs of every task that are killed at random moments, again and again, until they end.
 
+Half of the kills wait for a phase, since a run spends most of its time with its first steps.
+
 Each must end like the run that nobody killed, and leave nothing behind. The number of kills is in
 the variable PIXELPRIOR_KILLS, a few by default:
 
@@ -19,6 +21,7 @@ from tests.training.restarts import assert_same_end
 
 KILLS = int(os.environ.get("PIXELPRIOR_KILLS", "9"))
 TASKS = ("pixels", "tokenizer", "prior")
+SOUGHT = ("saving", "validating", "drawing", "stepping")
 
 
 def pictures(workdir):
@@ -73,9 +76,15 @@ def test_killed_at_random_moments(
             flags += (f"--tokenizer={given}",)
         while True:
             begun, moment = time.monotonic(), rng.random() * longest
+            sought = rng.choice((*SOUGHT, *["any moment"] * len(SOUGHT)))
             process = start(workdir, *flags)
             last = kills >= wanted
-            while process.poll() is None and (last or time.monotonic() - begun < moment):
+            while process.poll() is None:
+                if not last and sought == "any moment" and time.monotonic() - begun > moment:
+                    break
+                if not last and sought == phase(workdir, given):
+                    time.sleep(0.05 * rng.random())
+                    break
                 time.sleep(0.001)
             if process.poll() is None:
                 # Some are asked first, and killed while they do it.
