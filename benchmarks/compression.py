@@ -75,9 +75,9 @@ def _measure(name: str, split: str, limit: int | None, batch_size: int) -> tuple
             np.testing.assert_array_equal(before, after)
     decompressing = time.perf_counter() - start
     sampling = _sampling(run, num, batch_size)
-    excess = written.stream_bytes / entropy - 1
-    others = [f"{size:,}" for size in _others(run, blocks)]
-    cells = [name, f"{num:,}", f"{entropy:,.0f}", f"{written.stream_bytes:,}", f"{excess:+.3%}"]
+    excess = written.stream_bytes - entropy
+    others = [f"{size:,}" for size in _others(run, blocks)] or 4 * [""]
+    cells = [name, f"{num:,}", f"{entropy:,.0f}", f"{written.stream_bytes:,}", f"{excess:+,.0f}"]
     row = f"| {' | '.join([*cells, f'{written.num_bytes:,}', *others])} |"
     speed = (
         f"| {name} | {sampling:.1f} s | {compressing / sampling:.2f} | "
@@ -121,9 +121,9 @@ def _sampling(run: Any, num: int, batch_size: int) -> float:
 
 
 def _others(run: Any, blocks: Sequence[Any]) -> list[int]:
-    """Bytes in PNG and WebP, each in files of one image and on sheets."""
+    """Bytes in PNG and WebP, each in files of one image and on sheets; none for codes."""
     if run.task != "pixels":
-        return [0, 0, 0, 0]
+        return []
     grid = run.model.grid
     symbols = np.concatenate([block.maps[0] for block in blocks])
     ones = [symbols[number] for number in range(len(symbols))]

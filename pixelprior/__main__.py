@@ -5,7 +5,8 @@
   pixelprior sample     draw images from a run, or complete and reconstruct images
   pixelprior evaluate   measure a run, or compare several
   pixelprior export     write a run to one file
-  pixelprior compress   compress images without loss, and decompress restores them
+  pixelprior compress   compress images without loss
+  pixelprior decompress restore compressed images
 
 For a first picture, from a model that comes with the package:
 

@@ -17,8 +17,8 @@ from pixelprior.coding.codec import BATCH_SIZE, Codec
 from pixelprior.coding.compressed import write_images
 from pixelprior.data.words import plural
 from pixelprior.errors import InputError
-from pixelprior.figures.outputs import check_free, refused_in_words
-from pixelprior.runs.compression.sources import Blocks, grid_of_images, open_source
+from pixelprior.runs.compression.files import check_new_file, written_in_words
+from pixelprior.runs.compression.sources import Blocks, open_source
 from pixelprior.runs.load import load_trained
 from pixelprior.system.atomic import replacing
 from pixelprior.system.console import Terminal, say
@@ -71,9 +71,11 @@ def main(places: Sequence[str]) -> None:
     out, report = Path(_OUT.value), Terminal()
     if out.suffix != SUFFIX:
         raise InputError(f"images are compressed to a file NAME{SUFFIX}, got {out}")
-    check_free(out, _OVERWRITE.value)
+    check_new_file(out, _OVERWRITE.value)
     run = load_trained(_WORKDIR.value, data=_DATA.value, data_dir=_DATA_DIR.value, report=report)
     _check_task(run.task, _CODES.value)
+    if _LABEL.value is not None and not run.num_classes:
+        raise InputError("--label was given, but this run is unconditional; leave it out")
     source = open_source(
         run,
         [expand_home(place) for place in places],
@@ -87,7 +89,7 @@ def main(places: Sequence[str]) -> None:
     codec = Codec(run.model, batch_size=batch_size)
     blocks = Blocks(run, codec, source)
     about = {"workdir": run.source or _WORKDIR.value, "run": run.provenance}
-    with refused_in_words(out), replacing(out) as temporary, open(temporary, "wb") as file:
+    with written_in_words(out), replacing(out) as temporary, open(temporary, "wb") as file:
         sizes = write_images(
             file,
             codec,
@@ -97,10 +99,12 @@ def main(places: Sequence[str]) -> None:
             verify=_VERIFY.value,
             report=report,
         )
-    bits = 8 * sizes.num_bytes / (sizes.num_images * grid_of_images(run).size)
+    bits = 8 * sizes.stream_bytes / (sizes.num_images * codec.num_symbols)
+    unit = "bits/code" if run.task == "prior" else "bits/dim"
     say(
-        f"{plural(sizes.num_images, 'image')} in {out}: {sizes.num_bytes:,} bytes, {bits:.4f} "
-        f"bits/dim; {sizes.stream_bytes:,} bytes are symbols, the others header, labels and names"
+        f"{plural(sizes.num_images, 'image')} in {out}: {sizes.num_bytes:,} bytes; "
+        f"{sizes.stream_bytes:,} of them are symbols, {bits:.4f} {unit}; the others are header, "
+        "labels and names"
     )
     if blocks.mean_squared_error is not None:
         error = blocks.mean_squared_error

@@ -3,14 +3,16 @@
 from absl import flags
 
 from pixelprior.system.home import expand_home
+from pixelprior.system.paths import checked_path
 
 
 class PathParser(flags.ArgumentParser):
     """Parser of a path, with ``~`` for the home folder."""
 
     def parse(self, argument: str) -> str:
-        """Replace ``~`` in a path."""
-        return expand_home(argument)
+        """Replace ``~`` in a path. The empty path is allowed."""
+        path = expand_home(argument)
+        return str(checked_path(path, "a path")) if path else path
 
     def flag_type(self) -> str:
         """Name of the type."""

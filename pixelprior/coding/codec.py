@@ -39,6 +39,9 @@ BLOCK_SYMBOLS = 1 << 21
 BATCH_SIZE = 64
 """Number of images that are coded at once, unless the caller chooses another one."""
 
+LARGEST_BATCH = 1 << 16
+"""Largest number of images that are coded at once."""
+
 _STATE_BYTES = 6
 
 Maps = Sequence[Any]
@@ -72,11 +75,13 @@ class Codec:
         lanes: the number of lanes of a stream.
 
     Raises:
-        InputError: if ``batch_size`` is below 1.
+        InputError: if ``batch_size`` is below 1 or above `LARGEST_BATCH`.
     """
 
     def __init__(self, model: GridModel | Prior, *, batch_size: int = BATCH_SIZE):
         check_sizes(batch_size=batch_size)
+        if batch_size > LARGEST_BATCH:
+            raise InputError(f"batch_size must be at most {LARGEST_BATCH:,}, got {batch_size:,}")
         self._model = model
         self._graph, self._weights = nnx.split(model)
         self.name = type(model).__name__

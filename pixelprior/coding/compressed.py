@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from jaxtyping import Int
 
-from pixelprior.coding.codec import BLOCK_SYMBOLS, Codec, DamagedStreamError
+from pixelprior.coding.codec import BLOCK_SYMBOLS, LARGEST_BATCH, Codec, DamagedStreamError
 from pixelprior.coding.container import Block, ContainerReader, ContainerWriter, DamagedFileError
 from pixelprior.coding.intervals import PRECISION
 from pixelprior.coding.machine import MACHINE, differences, this_machine
@@ -62,7 +62,7 @@ HEADER = Keys(
         "grids": Items(Items(Integer(1), length=4), least=1),
         "num_classes": Integer(),
         "images": Integer(1),
-        "batch_size": Integer(1, 1 << 20),
+        "batch_size": Integer(1, LARGEST_BATCH),
         "lanes": Integer(1),
         "bits_of_a_probability": Integer(1),
         "machine": MACHINE,
@@ -73,7 +73,7 @@ HEADER = Keys(
 
 _BLOCK = Keys(
     {
-        "images": Integer(1, MOST_IMAGES + (1 << 20)),
+        "images": Integer(1, MOST_IMAGES + LARGEST_BATCH),
         "labels": Maybe(Items(Integer(0, 1 << 20))),
         "digest": Text(),
         "about": ANY,
@@ -148,8 +148,8 @@ class CompressedReader:
         form = self.header.get("format")
         if isinstance(form, int) and form > FORMAT:
             raise InputError(
-                f"{name} has format {form}, and this version reads formats up to {FORMAT}; upgrade "
-                "pixelprior"
+                f"{name} has format {form!r:.20}, and this version reads formats up to "
+                f"{FORMAT}; upgrade pixelprior"
             )
         if (problem := HEADER.problem(self.header, "")) is not None:
             raise DamagedFileError(f"the header of {name} does not fit: {problem}")
@@ -169,8 +169,8 @@ class CompressedReader:
         for key, words in _NEVER.items():
             if ours[key] != self.header[key]:
                 raise InputError(
-                    f"{self._name} has another {words} ({self.header[key]} there, {ours[key]} "
-                    "here); give the model that compressed it"
+                    f"{self._name} has another {words} ({_short(self.header[key])} there, "
+                    f"{_short(ours[key])} here); give the model that compressed it"
                 )
         found = [
             f"{words} ({self.header[key]:.16} there, {ours[key]:.16} here)"
@@ -200,7 +200,9 @@ class CompressedReader:
         finally:
             report(Finished("decompress"))
         if done != total:
-            raise DamagedFileError(f"{self._name} has {done} images instead of {total}")
+            raise DamagedFileError(
+                f"{self._name} has {done:,} images instead of {total:,}; copy or download it again"
+            )
 
     def _block(self, codec: Codec, number: int, facts: Mapping[str, Any], stream: bytes) -> Images:
         if (problem := _BLOCK.problem(facts, "")) is not None:
@@ -225,6 +227,14 @@ _NEVER = {
     "bits_of_a_probability": "precision of probabilities",
 }
 """Facts that must be equal, and their names in messages."""
+
+
+def _short(value: Any) -> str:
+    """Describe a fact in a few words; a grid as its sizes and values."""
+    if isinstance(value, list):
+        grids = [f"{h} x {w} x {c} of {levels} values" for h, w, c, levels in value[:3]]
+        return ", ".join(grids) + ", ..." * (len(value) > 3)
+    return f"{value:,}"
 
 
 def _header(codec: Codec, total: int) -> dict[str, Any]:

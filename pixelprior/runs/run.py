@@ -26,7 +26,7 @@ LISTED = 20
 """Largest number of classes that a message lists."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Run:
     """A trained run.
 
@@ -58,6 +58,11 @@ class Run:
     images: tuple[Dataset, Symbols] | None = None
     records: Sequence[Mapping[str, Any]] = ()
     _told: set[str] = dataclasses.field(default_factory=set, init=False, repr=False)
+
+    def __repr__(self) -> str:
+        """Describe the run in one line. The whole network would take hundreds."""
+        name = type(self.model).__name__
+        return f"Run({name} of {self.data['name']}, {self.place}, {self.provenance})"
 
     def with_images(self, images: tuple[Dataset, Symbols] | None) -> "Run":
         """Return the same run with a data set in memory."""

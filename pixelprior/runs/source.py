@@ -1,5 +1,6 @@
 """Places of trained runs: a folder, an exported file, a bundled model, or the Hugging Face Hub."""
 
+import difflib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ from pixelprior.runs.bundled import bundled_models
 from pixelprior.runs.hub import START, download
 from pixelprior.runs.one_file.layout import FILE_NAME, SUFFIX
 from pixelprior.system.home import expand_home
+from pixelprior.system.paths import checked_path
 
 
 class SourceFile(NamedTuple):
@@ -37,7 +39,7 @@ def find_file(name: str | Path) -> SourceFile | None:
     """
     if not isinstance(name, str | Path) or not str(name):
         return None
-    text = expand_home(str(name))
+    text = str(checked_path(expand_home(str(name)), "the run"))
     if text.startswith(START):
         return SourceFile(download(text), text)
     path, bundled = Path(text), bundled_models()
@@ -57,6 +59,10 @@ def find_file(name: str | Path) -> SourceFile | None:
             return SourceFile(file, model, model)
     if path.exists():
         return SourceFile(path, text)
+    if near := difflib.get_close_matches(text, bundled, n=1):
+        raise InputError(
+            f"there is no run folder {text}; did you mean the bundled model {near[0]}?"
+        )
     if path.suffix == SUFFIX:
         raise InputError(f"there is no file {text}; `pixelprior export` writes one")
     return None

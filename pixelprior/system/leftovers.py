@@ -5,6 +5,7 @@ numbers, so only files of dead processes of this host are removed.
 """
 
 import contextlib
+import glob
 import os
 import platform
 import re
@@ -37,6 +38,13 @@ def remove_leftovers(folder: Path) -> None:
                 if name in folders:
                     folders.remove(name)
                 remove(path)
+
+
+def remove_leftovers_of(path: Path) -> None:
+    """Remove temporary files of a file that dead processes of this host have left beside it."""
+    for other in path.parent.glob(f".{glob.escape(path.name)}.*{SUFFIX}"):
+        if _is_leftover(other):
+            remove(other)
 
 
 def remove(path: Path) -> None:

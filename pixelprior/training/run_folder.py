@@ -39,6 +39,7 @@ from pixelprior.system.json_file import read_json
 from pixelprior.system.leftovers import remove_leftovers, remove_unfinished_checkpoints
 from pixelprior.system.lock import locked
 from pixelprior.system.own_file import is_own_file
+from pixelprior.system.paths import checked_path
 from pixelprior.system.processes import is_first
 from pixelprior.training.history import History, read_history, write_history
 from pixelprior.training.readable import check_readable
@@ -70,9 +71,8 @@ class RunFolder:
     """
 
     def __init__(self, path: str | Path):
-        if not isinstance(path, str | Path) or not str(path):
-            raise InputError(f"a run folder must be a path, got {path!r:.80}")
-        self.path = Path(expand_home(str(path)))
+        path = checked_path(path, "a run folder")
+        self.path = checked_path(expand_home(str(path)), "a run folder")
         self.checkpoints = self.path / "checkpoints"
         self.samples = self.path / "samples"
         self.metrics = self.path / "metrics.jsonl"

@@ -265,7 +265,7 @@ class FolderStore(Store):
     @property
     def place(self) -> str:
         """See `Store.place`."""
-        return f"everything lies in {self._folder.path}"
+        return f"everything is in {self._folder.path}"
 
     @property
     def how_to_resume(self) -> str:

@@ -14,7 +14,7 @@ from pixelprior.coding.compressed import CompressedReader, Images, write_images
 from pixelprior.errors import InputError
 from pixelprior.prior import Prior
 from pixelprior.progress import Report, only_warnings
-from pixelprior.verbs.arguments import check_num, distribution_of, labels
+from pixelprior.verbs.arguments import distribution_of, labels
 
 
 def compress(
@@ -53,16 +53,20 @@ def compress(
         InputError: if symbols or labels do not fit the model.
     """
     distribution = distribution_of(model)
+    if isinstance(distribution, Prior) and not (isinstance(symbols, list | tuple) and symbols):
+        raise InputError(
+            f"a prior needs a list of maps of codes, the coarsest first, got {symbols!r:.80}"
+        )
     maps = list(symbols) if isinstance(distribution, Prior) else [symbols]
     for level in maps:
         if not hasattr(level, "shape") or level.ndim != 4 or len(level) == 0:
             raise InputError(
-                f"symbols must be arrays [batch, height, width, channels], got {level!r:.80}"
+                "symbols must be arrays [batch, height, width, channels] of at least one image, "
+                f"got {level!r:.80}"
             )
     num = len(maps[0])
-    if batch_size is not None:
-        check_num(batch_size)
-    codec = Codec(distribution, batch_size=batch_size or min(num, BATCH_SIZE))
+    size = min(num, BATCH_SIZE) if batch_size is None else batch_size
+    codec = Codec(distribution, batch_size=size)
     found = labels(model, label, num, codec.num_classes)
     classes = None if found is None else np.asarray(found)
     if classes is None and codec.has_null_class:
@@ -94,7 +98,7 @@ def decompress(
     distribution = distribution_of(model)
     if not isinstance(data, bytes | bytearray | memoryview):
         raise InputError(f"data must be the bytes of a .ppz file, got {type(data).__name__}")
-    reader = CompressedReader(io.BytesIO(data), "the data")
+    reader = CompressedReader(io.BytesIO(bytes(data)), "the data")
     codec = Codec(distribution, batch_size=reader.header["batch_size"])
     reader.check(codec, force=force)
     blocks = [block.maps for block in reader.blocks(codec, report)]

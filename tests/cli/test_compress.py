@@ -11,6 +11,7 @@ import pixelprior as pp
 from pixelprior.coding.container import ContainerReader, ContainerWriter
 from pixelprior.runs.load import load_trained
 from pixelprior.runs.one_file.export import export_run
+from pixelprior.system.leftovers import mark
 from tests.cli.calls import assert_one_sentence
 from tests.runs.one_file.untrained import untrained
 
@@ -148,6 +149,7 @@ def test_requests_that_are_refused(command, model, prior, tmp_path):
     save(tmp_path / "in" / "a.png", shades(1)[0])
     (tmp_path / "text.png").write_text("no image")
     (tmp_path / "there.ppz").write_text("here")
+    (tmp_path / "in.ppz").mkdir()
     for flags, message in (
         ([f"--workdir={model}", "-o", "x.ppz"], "give image files, folders or an .npz file"),
         ([f"--workdir={model}", "-o", "x.ppz", "in"], "the model needs the class of the images"),
@@ -157,7 +159,10 @@ def test_requests_that_are_refused(command, model, prior, tmp_path):
         ([f"--workdir={model}", "-o", "x.ppz", "text.png", "--label=1"], "text.png"),
         ([f"--workdir={model}", "-o", "x.zip", "in"], "compressed to a file NAME.ppz, got x.zip"),
         ([f"--workdir={model}", "-o", "there.ppz", "in"], "there already; .* --overwrite"),
-        ([f"--workdir={model}", "-o", "no/x.ppz", "in", "--label=1"], "no/x.ppz"),
+        ([f"--workdir={model}", "-o", "no/x.ppz", "in"], "no/x.ppz cannot be written .* --out"),
+        ([f"--workdir={model}", "-o", "in.ppz", "in"], "in.ppz is a folder; give the name of"),
+        ([f"--workdir={model}", "-o", "l" * 300 + ".ppz", "in"], "at most 255 bytes in a name"),
+        (["--workdir=digits", "-o", "x.ppz", "in", "--label=1"], "this run is unconditional"),
         ([f"--workdir={model}", "-o", "x.ppz", "in", "--codes"], "--codes is for a prior"),
         ([f"--workdir={prior}", "-o", "x.ppz", "--split=test"], "add --codes"),
         ([f"--workdir={model}", "-o", "x.ppz", "in", "--label=1", "--limit=0"], "limit must be"),
@@ -167,7 +172,12 @@ def test_requests_that_are_refused(command, model, prior, tmp_path):
         ),
     ):
         assert_one_sentence(command("compress", *flags, cwd=tmp_path), message)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["in", "text.png", "there.ppz"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "in",
+        "in.ppz",
+        "text.png",
+        "there.ppz",
+    ]
 
 
 @pytest.fixture
@@ -199,7 +209,8 @@ def test_files_that_cannot_be_decompressed(command, compressed, prior, tmp_path)
         assert not (tmp_path / "out.npz").exists()
 
     refused(
-        "another grid ([[8, 8, 1, 17]] there, [[2, 2, 1, 16], [4, 4, 1, 16]] here)",
+        "another grid (8 x 8 x 1 of 17 values there, 2 x 2 x 1 of 16 values, 4 x 4 x 1 of 16 "
+        "values here)",
         f"--workdir={prior}",
     )
     rewritten(tmp_path / "x.ppz", lambda h: h | {"fingerprint": "0" * 64})
@@ -234,7 +245,7 @@ def test_names_that_lead_elsewhere(command, compressed, tmp_path, name):
     rewritten(tmp_path / "x.ppz", blocks=renamed)
     said = decompress(command, tmp_path, "-o", "out", status=2)
     assert "which is no path below the output" in said.errors.splitlines()[-1]
-    assert not any((tmp_path / "out").rglob("*.png"))
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_is_there_stays(command, compressed, tmp_path):
@@ -245,3 +256,32 @@ def test_what_is_there_stays(command, compressed, tmp_path):
     shutil.copy(tmp_path / "x.ppz", tmp_path / "out.npz")
     said = decompress(command, tmp_path, "-o", "out.npz", status=2)
     assert "out.npz is there already" in said.errors
+
+
+def test_names_of_all_kinds_come_back(command, model, tmp_path):
+    names = ["X.png", "x.PNG", "x.bmp", "x_.png", "A/x.png", "12:30.png", "a\\b.png", "n\nl.png"]
+    names += ["l" * 240 + ".png", "é" * 100 + ".png", "9.41\u202fAM.png", "-dash.png", "x_2.gif"]
+    images = dict(zip(names, shades(len(names)), strict=True))
+    for name, pixels in images.items():
+        save(tmp_path / "in" / name, pixels)
+    compress(command, model, tmp_path, "in", "--label=1")
+    decompress(command, tmp_path, "-o", "out")
+    found = {
+        str(p.relative_to(tmp_path / "out")): read(p)
+        for p in (tmp_path / "out").rglob("*")
+        if p.is_file()
+    }
+    assert len(found) == len(names)
+    # A name that exists among the images belongs to this image.
+    for name, pixels in found.items():
+        if name in images:
+            np.testing.assert_array_equal(pixels, images[name])
+    assert {"x_.png", "A/x.png", "-dash.png", "9.41\u202fAM.png", "12_30.png"} <= found.keys()
+
+
+def test_what_a_killed_process_left_is_removed(command, model, tmp_path):
+    save(tmp_path / "in" / "a.png", shades(1)[0])
+    left = tmp_path / f".x.ppz.{mark().split('-')[0]}-{2**22 - 1}.unfinished"
+    left.write_text("half of it")
+    compress(command, model, tmp_path, "in", "--label=1")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in", "x.ppz"]

@@ -38,6 +38,12 @@ def file(tmp_path_factory):
         (["FILE", "-o", "b.safetensors", "--dtype=int4"], "dtype"),
         (["FILE", "-o", "no/b.safetensors"], "no/b.safetensors cannot be written"),
         (["FILE"], "--out must be given"),
+        (["FILE", "-o", "b.safetensors", "--card=b.safetensors"], "need two files"),
+        (["FILE", "-o", "l" * 300 + ".safetensors"], "at most 255 bytes in a name"),
+        (
+            ["mnst", "-o", "b.safetensors"],
+            "run folder mnst; did you mean the bundled model mnist",
+        ),
     ],
 )
 def test_what_cannot_be_exported(flags, message, file, script, tmp_path):

@@ -13,6 +13,7 @@ import pixelprior as pp
 from pixelprior.coding import codec as module
 from pixelprior.coding.codec import Codec, DamagedStreamError
 from pixelprior.coding.scan import num_lanes
+from tests.several_devices import run_on_devices
 
 GRID = pp.Grid(4, 5, 1, 3)
 SIZES = dict(features=4, num_layers=1, embedding_features=3, head_features=6)
@@ -134,3 +135,12 @@ def test_blocks_bound_the_memory():
     assert codec.images_per_block * GRID.size <= module.BLOCK_SYMBOLS
     large = Codec(pp.PixelCNN(pp.Grid(999, 999, 3, 2), rngs=nnx.Rngs(0), **SIZES), batch_size=4)
     assert large.images_per_block == 4
+
+
+@pytest.mark.slow
+def test_the_number_of_devices_changes_nothing():
+    assert run_on_devices(2, __file__) == run_on_devices(1, __file__)
+
+
+if __name__ == "__main__":
+    print(Codec(model(), batch_size=4).write([grids(9)], None).hex())

@@ -129,10 +129,16 @@ def test_what_is_refused(model):
             pp.compress(model, symbols)
     with pytest.raises(pp.InputError, match="this model is unconditional"):
         pp.compress(model, x, 1)
-    with pytest.raises(pp.InputError, match="num must|batch_size"):
+    with pytest.raises(pp.InputError, match="batch_size must"):
         pp.compress(model, x, batch_size=0)
     with pytest.raises(pp.InputError, match="data must be the bytes"):
         pp.decompress(model, "x.ppz")
+    with pytest.raises(pp.InputError, match="batch_size must be at most 65,536"):
+        pp.compress(model, x, batch_size=10**30)
+    prior = pp.Prior([GRID], [pp.PixelCNN], rngs=nnx.Rngs(0))
+    for symbols in (5, None, [], x):
+        with pytest.raises(pp.InputError, match="a prior needs a list of maps"):
+            pp.compress(prior, symbols)
     data = pp.compress(model, x)
     other = pp.GatedPixelCNN(GRID, rngs=nnx.Rngs(1), **SIZES)
     with pytest.raises(pp.InputError, match="another fingerprint of the model"):

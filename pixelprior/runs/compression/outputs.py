@@ -1,7 +1,7 @@
 """Decompressed images as files: PNG files with their names, or one ``.npz`` file."""
 
 import abc
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
@@ -11,14 +11,13 @@ from jaxtyping import UInt8
 from pixelprior import jitted
 from pixelprior.coding.compressed import Images
 from pixelprior.errors import InputError
-from pixelprior.figures.outputs import check_free, refused_in_words
 from pixelprior.figures.sheets import as_shades, save_image
 from pixelprior.runs.compression.exact import to_shades
+from pixelprior.runs.compression.files import check_new_file, written_in_words
+from pixelprior.runs.compression.names import is_portable
 from pixelprior.runs.run import Run
-from pixelprior.system.atomic import probe_folder, save_arrays
+from pixelprior.system.atomic import save_arrays
 from pixelprior.system.printable import printable
-
-_LONGEST = 200  # bytes of a part of a name, of the 255 that systems allow
 
 
 class Output(abc.ABC):
@@ -69,15 +68,12 @@ def open_output(run: Run, out: Path, *, overwrite: bool) -> Output:
         InputError: if files are there and must not be replaced, or nothing can be written.
     """
     if out.suffix.lower() == ".npz":
-        check_free(out, overwrite)
+        check_new_file(out, overwrite)
         return _Arrays(run, out)
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; give a folder, or a file NAME.npz")
     if out.is_dir() and any(out.iterdir()) and not overwrite:
         raise InputError(f"{out} has files in it; give another --out, or --overwrite")
-    with refused_in_words(out):
-        out.mkdir(parents=True, exist_ok=True)
-        probe_folder(out)
     return _Folder(run, out)
 
 
@@ -97,7 +93,7 @@ class _Arrays(Output):
         arrays = {"images": np.concatenate(self._images)}
         if self._labels:
             arrays["labels"] = np.concatenate(self._labels).astype(np.int32)
-        with refused_in_words(self._out):
+        with written_in_words(self._out):
             save_arrays(self._out, arrays)
 
 
@@ -105,47 +101,24 @@ class _Folder(Output):
     def __init__(self, run: Run, out: Path):
         super().__init__(run)
         self._out = out
-        self._used: set[str] = set()
 
     def _write(self, shades: UInt8[np.ndarray, "n h w c"], images: Images) -> None:
         names = images.facts.get("names")
         if names is None:
             names = [f"{self.done + number:06d}" for number in range(len(shades))]
         if not isinstance(names, list) or len(names) != len(shades):
-            raise InputError("the names in the file do not fit its images")
-        for image, name in zip(shades, names, strict=True):
-            path = self._out / self._free(_checked(name))
-            with refused_in_words(path):
+            raise InputError("the names in the file do not fit its images; write an .npz file")
+        # A file of somebody else may have other names than we write.
+        if odd := [name for name in names if not is_portable(name)]:
+            raise InputError(
+                f"an image in the file has the name {printable(str(odd[0]))[:80]!r}, which is no "
+                "path below the output; write an .npz file instead"
+            )
+        with written_in_words(self._out):
+            for image, name in zip(shades, names, strict=True):
+                path = self._out / f"{name}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 save_image(image.astype(np.int32), 256, path)
 
     def finish(self) -> None:
         pass
-
-    def _free(self, name: PurePosixPath) -> PurePosixPath:
-        """Return the name of a PNG file that no other image has, on any file system."""
-        stem = name.with_suffix("")
-        while str(stem).lower() in self._used:
-            stem = stem.with_name(f"{stem.name}_")
-        self._used.add(str(stem).lower())
-        return stem.with_name(f"{stem.name}.png")
-
-
-def _checked(name: Any) -> PurePosixPath:
-    """Check a name from a file of somebody else: it must stay below the folder."""
-    text = name if isinstance(name, str) else ""
-    path = PurePosixPath(text)
-    fits = (
-        path.name
-        and not path.is_absolute()
-        and not {"..", "."} & set(path.parts)
-        and not set("\\:\0") & set(text)
-        and text.isprintable()
-        and all(len(part.encode(errors="replace")) <= _LONGEST for part in path.parts)
-    )
-    if not fits:
-        raise InputError(
-            f"an image in the file has the name {printable(str(name))[:80]!r}, which is no path "
-            "below the output; write to an .npz file instead"
-        )
-    return path

@@ -4,6 +4,7 @@ Legend: n images, h height, w width, g channels.
 """
 
 import abc
+import collections
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from pixelprior.errors import InputError
 from pixelprior.grid import Grid
 from pixelprior.progress import Report
 from pixelprior.runs.compression.exact import read_exactly, to_symbols, with_channels
+from pixelprior.runs.compression.names import portable_names
 from pixelprior.runs.images import labels_by_folder
 from pixelprior.runs.run import Run
 
@@ -198,17 +200,18 @@ class _OfFiles(Source):
     ):
         files = [file for place in places for file in _listed(place)]
         self._files = files[: _limited(len(files), limit)]
-        self.names = [file.name for file in self._files]
-        twice = {name for name in self.names if self.names.count(name) > 1}
+        names = [file.name for file in self._files]
+        twice = [name for name, count in collections.Counter(names).items() if count > 1]
         if twice:
             raise InputError(
-                f"two images have the name {min(twice)}; give one folder that holds both"
+                f"two images have the name {twice[0]}; give one folder that holds both"
             )
+        self.names = portable_names(names)
         self._grid, self._quantise = grid_of_images(run), quantise
         self._labels: Sequence[int] = []
         if run.num_classes:
             depth = (run.tokenizer_config or run.config)["class_depth"]
-            classes = [class_name(name, depth) if depth else "" for name in self.names]
+            classes = [class_name(name, depth) if depth else "" for name in names]
             self._labels = labels_by_folder(run, places[0], classes, label, report)
 
     def __len__(self) -> int:

@@ -15,6 +15,8 @@ from pixelprior.runs.one_file.weights import models_of
 from pixelprior.runs.one_file.write import write_file
 from pixelprior.runs.run import Run
 from pixelprior.system.atomic import probe_folder, write_atomically
+from pixelprior.system.leftovers import remove_leftovers_of
+from pixelprior.system.paths import checked_path
 
 
 class Exported(NamedTuple):
@@ -64,13 +66,17 @@ def export_run(
     Raises:
         InputError: if an argument does not fit, or a file exists or cannot be written.
     """
-    out, card = Path(out), None if card is None else Path(card)
+    out = checked_path(out, "the exported file")
+    card = None if card is None else checked_path(card, "the card")
     if dtype not in DTYPES:
         raise InputError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r:.80}")
     if out.suffix != SUFFIX:
         raise InputError(f"a run is exported to a file NAME{SUFFIX}, got {out}")
+    if card is not None and card.resolve() == out.resolve():
+        raise InputError(f"the card and the run need two files, got {out} for both")
     for path in filter(None, (out, card)):
         _check_writable(path, overwrite)
+        remove_leftovers_of(path)
     figures = measure_figures(run, dtype, report) if measured and dtype != "float32" else {}
     try:
         about = write_file(run, out, dtype, figures)

@@ -14,6 +14,7 @@ from pixelprior.errors import InputError
 from pixelprior.experiment import complete
 from pixelprior.experiment.kept import check_together, kept_config, kept_facts
 from pixelprior.experiment.schema import complete_data
+from pixelprior.json_forms import is_number
 from pixelprior.runs.fingerprint import fingerprint_of
 from pixelprior.runs.one_file.layout import DTYPES, FORMAT, FORMAT_KEY, SCALE
 from pixelprior.runs.one_file.quantise import is_kernel
@@ -161,6 +162,8 @@ def _parsed(metadata: Mapping[str, str], name: str) -> dict[str, Any]:
         )
     if not all(isinstance(r, dict) and type(r.get("step")) is int for r in about["metrics"]):
         raise InputError(f"{name} has results without a step; export or download it again")
+    if not all(is_number(value) for record in about["metrics"] for value in record.values()):
+        raise InputError(f"{name} has results that are no numbers; export or download it again")
     return about
 
 

@@ -1,0 +1,36 @@
+"""Files of compression and decompression: checked before the work, which takes long."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from pixelprior.errors import InputError
+from pixelprior.system.atomic import probe_folder
+from pixelprior.system.leftovers import remove_leftovers_of
+
+
+def check_new_file(path: Path, overwrite: bool) -> None:
+    """Check that a new file can be written, and remove what killed processes left of it.
+
+    Raises:
+        InputError: if it exists and must not be replaced, or its folder takes no files.
+    """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give the name of a file with --out")
+    if path.exists() and not overwrite:
+        raise InputError(f"{path} is there already; give another --out, or --overwrite")
+    with written_in_words(path):
+        probe_folder(path.parent)
+        remove_leftovers_of(path)
+
+
+@contextlib.contextmanager
+def written_in_words(path: Path) -> Iterator[None]:
+    """Turn an OSError of writing into an InputError."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written ({error.strerror or error}); mend this, or give another "
+            "place with --out"
+        ) from error
