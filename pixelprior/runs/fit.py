@@ -4,6 +4,7 @@ Legend: n images, h height, w width, c channels.
 """
 
 import json
+import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,8 @@ def fit(
     is set, the warm-up and the steps between validations change in proportion.
 
     Ctrl-C ends the training early. The run then has the weights of the best validation so far, or
-    the latest weights if there was no validation.
+    the latest weights if there was no validation. SIGTERM saves the state in the folder, and then
+    ends the process as it does without a training.
 
     Examples:
         >>> run = pp.fit("digits", num_steps=600)
@@ -130,8 +132,15 @@ def fit(
     if folder is None:
         return _fit_in_memory(task, config, tokenizer_run, mesh, report)
     with claimed(task, config, folder, tokenizer_run, report):
-        train_in_folder(task, config, folder, mesh, report=report)
+        result = train_in_folder(task, config, folder, mesh, report=report)
+    _pass_on(result.stopped_by)
     return load_trained(folder.path, report=report).with_images(opened)
+
+
+def _pass_on(stopped_by: int | None) -> None:
+    """Send SIGTERM again if it ended the training: a search must not go on with its next run."""
+    if stopped_by == signal.SIGTERM:
+        signal.raise_signal(signal.SIGTERM)
 
 
 def _report(progress: bool | Report) -> Report:
@@ -259,7 +268,7 @@ def _fit_in_memory(
 ) -> Run:
     store = MemoryStore()
     graph, _ = nnx.split(nnx.eval_shape(task.make))
-    train(task, config, store, mesh, report=report)
+    _pass_on(train(task, config, store, mesh, report=report).stopped_by)
     step, weights = store.best(None)
     # An interrupted run may have ended before its first validation.
     validated = any("validation_loss" in r and r["step"] == step for r in store.records)

@@ -122,6 +122,36 @@ def test_an_interrupted_run_says_that_nothing_was_validated(stripes):
     assert run.provenance == f"averaged weights of step {run.step} (latest, never validated)"
 
 
+SEARCH = """
+import os, signal, sys
+import numpy as np
+import pixelprior as pp
+from pixelprior.progress import Advance
+
+images = np.random.default_rng(0).integers(0, 256, (60, 8, 8), dtype=np.uint8)
+model = dict(features=4, num_layers=1, embedding_features=4, head_features=8)
+
+def report(event):
+    if isinstance(event, Advance) and event.done == 2:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+for number in range(2):
+    print("training", number, flush=True)
+    settings = dict(levels=4, num_steps=60, batch_size=8, log_every=1, model=model)
+    pp.fit("digits", images, workdir=sys.argv[1] or None, progress=report, **settings)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["", "run"])
+def test_a_search_ends_with_sigterm(tmp_path, place):
+    command = [sys.executable, "-c", SEARCH, place and str(tmp_path / place)]
+    said = subprocess.run(command, capture_output=True, text=True)
+    assert said.returncode == -signal.SIGTERM and said.stdout == "training 0\n", said.stderr
+    if place:
+        assert pp.load_trained(tmp_path / place, checkpoint="latest").step >= 2
+
+
 def test_in_threads(in_memory, stripes, tmp_path):
     """Several at once, in memory and in folders: each as in the main thread."""
     events = []
