@@ -107,6 +107,7 @@ def write_images(
     """
     writer = ContainerWriter(file, _header(codec, total) | {"about": dict(about)})
     done = 0
+    report(Advance("compress", done, total, "image"))
     for block in images:
         num = len(block.maps[0])
         stream = codec.write(block.maps, block.labels)
@@ -191,6 +192,7 @@ class CompressedReader:
                 reads as other images than were compressed.
         """
         total, done = self.header["images"], 0
+        report(Advance("decompress", done, total, "image"))
         try:
             for number, (facts, stream) in enumerate(self._container.blocks(), 1):
                 block = self._block(codec, number, facts, stream)

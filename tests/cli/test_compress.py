@@ -285,3 +285,26 @@ def test_what_a_killed_process_left_is_removed(command, model, tmp_path):
     left.write_text("half of it")
     compress(command, model, tmp_path, "in", "--label=1")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in", "x.ppz"]
+
+
+LIMITED = """
+import resource
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, resource.RLIM_INFINITY))
+"""
+
+
+def test_a_full_disk(command, model, tmp_path, warm_start):
+    """No file may have more than 8 kB, as with a full disk."""
+    limited = tmp_path / "limited.py"
+    limited.write_text(LIMITED + COMMAND)
+    flags = (f"--workdir={model}", "--split=test")
+    said = warm_start.run(limited, "compress", "-o", "x.ppz", *flags, cwd=tmp_path)
+    assert said.status == 2 and "Traceback" not in said.errors
+    assert "error: x.ppz cannot be written (File too large); mend this" in said.errors
+    assert [p.name for p in tmp_path.iterdir()] == ["limited.py"]
+    compress(command, model, tmp_path, *flags[1:])
+    said = warm_start.run(limited, "decompress", "x.ppz", "-o", "x.npz", cwd=tmp_path)
+    assert said.status == 2 and "Traceback" not in said.errors
+    assert "error: x.npz cannot be written (File too large)" in said.errors
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["limited.py", "x.ppz"]

@@ -12,6 +12,7 @@ from flax import nnx
 
 import pixelprior as pp
 from pixelprior import jitted
+from pixelprior.progress import Advance, Finished
 from tests.compilations import compilations
 from tests.verbs.models import GRID, KEY, SMALL
 
@@ -138,3 +139,20 @@ def test_inside_jitted_code_of_the_callers_own(plain):
     draw(weights, jax.random.key(1))
     np.testing.assert_array_equal(x, pp.sample(plain, KEY, 2, strategy=pp.TopK(2)))
     np.testing.assert_allclose(log_prob, pp.log_prob(plain, x), rtol=1e-5)
+
+
+def test_an_evaluation_reports_its_images(monkeypatch):
+    events = []
+    run = pp.load_trained("digits")
+    pp.evaluate(run, baselines=False, batch_size=100, report=events.append)
+    assert [event for event in events if isinstance(event, Advance | Finished)] == [
+        *(Advance("evaluate", done, 359, "image") for done in (0, 100, 200, 300)),
+        Finished("evaluate"),
+        Finished("reconstruct"),
+    ]
+
+
+def test_a_run_is_described_in_one_line():
+    run = pp.load_trained("fashion_mnist_prior")
+    assert repr(run).startswith("Run(Prior of fashion_mnist, fashion_mnist_prior, bundled model ")
+    assert len(repr(run)) < 200

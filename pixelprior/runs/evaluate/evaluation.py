@@ -7,8 +7,8 @@ from typing import Any
 from pixelprior.data.place import kind_of
 from pixelprior.errors import InputError
 from pixelprior.evaluation.features import Extractor
-from pixelprior.progress import Caution, Report, only_warnings
-from pixelprior.runs.evaluate.measure import Held, Measure, Measured
+from pixelprior.progress import Caution, Finished, Report, only_warnings
+from pixelprior.runs.evaluate.measure import JOBS, Held, Measure, Measured
 from pixelprior.runs.evaluate.pixels import measure_pixels
 from pixelprior.runs.evaluate.prior import measure_prior
 from pixelprior.runs.evaluate.samples import Judged, judge, open_extractor
@@ -189,12 +189,16 @@ def hold(
                 "and comparisons use the others"
             )
         )
-    return Held(dataset, symbols, images, batch_size, mesh)
+    return Held(dataset, symbols, images, batch_size, mesh, report)
 
 
 def measure(run: Run, held: Held, *, baselines: bool) -> Measured:
     """Measure a run on a split, with the measure of its task."""
-    result, per_image = MEASURES[run.task](run, held, baselines=baselines)
+    try:
+        result, per_image = MEASURES[run.task](run, held, baselines=baselines)
+    finally:
+        for job in JOBS:
+            held.report(Finished(job))
     dataset = held.dataset
     about: dict[str, Any] = {
         **({"workdir": run.place} if run.folder or run.source else {}),

@@ -1,5 +1,6 @@
 """Protocol of measures. Each task has one measure, with the same arguments and results."""
 
+import itertools
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -7,8 +8,12 @@ import numpy as np
 
 from pixelprior.data import Dataset, Split, Symbols
 from pixelprior.evaluation.reconstruction import Reconstruction, evaluate_reconstruction
+from pixelprior.progress import Advance, Check, Report, only_warnings
 from pixelprior.runs.run import Run
 from pixelprior.tokenizers import VQVAE
+
+JOBS = SCORING, RECONSTRUCTING = "evaluate", "reconstruct"
+"""Names of the jobs in reports of progress."""
 
 
 class Held(NamedTuple):
@@ -20,6 +25,7 @@ class Held(NamedTuple):
         images: the split of the data set to measure on.
         batch_size: the number of images to measure at once.
         mesh: the devices.
+        report: receives the progress.
     """
 
     dataset: Dataset
@@ -27,6 +33,17 @@ class Held(NamedTuple):
     images: Split
     batch_size: int
     mesh: jax.sharding.Mesh
+    report: Report = only_warnings
+
+    def progress(self, job: str) -> Check:
+        """Return a function to call before each batch, which reports the images done so far."""
+        batches = itertools.count()
+
+        def advance() -> None:
+            done = min(next(batches) * self.batch_size, len(self.images))
+            self.report(Advance(job, done, len(self.images), "image"))
+
+        return advance
 
     def reconstruction(self, tokenizer: VQVAE, *, variance: float) -> Reconstruction:
         """Measure how well a tokenizer reconstructs the images; see `evaluate_reconstruction`."""
@@ -37,6 +54,7 @@ class Held(NamedTuple):
             variance=variance,
             batch_size=self.batch_size,
             mesh=self.mesh,
+            check=self.progress(RECONSTRUCTING),
         )
 
 

@@ -7,7 +7,7 @@ from pixelprior.evaluation.baselines import MAX_MIXTURE_IMAGES
 from pixelprior.evaluation.baselines import baselines as baseline_nats
 from pixelprior.evaluation.likelihood import evaluate_likelihood
 from pixelprior.evaluation.read import read_symbols
-from pixelprior.runs.evaluate.measure import Held, Measured
+from pixelprior.runs.evaluate.measure import SCORING, Held, Measured
 from pixelprior.runs.run import Run
 
 BASELINE_SYMBOLS = 2**27
@@ -17,7 +17,12 @@ BASELINE_SYMBOLS = 2**27
 def measure_pixels(run: Run, held: Held, *, baselines: bool) -> Measured:
     """Measure the likelihood of a split, in nats per image and bits per dimension."""
     likelihood = evaluate_likelihood(
-        run.model, held.images, held.symbols, batch_size=held.batch_size, mesh=held.mesh
+        run.model,
+        held.images,
+        held.symbols,
+        batch_size=held.batch_size,
+        mesh=held.mesh,
+        check=held.progress(SCORING),
     )
     result: dict[str, Any] = {
         "model": run.config["model"]["name"],

@@ -12,7 +12,7 @@ from pixelprior.evaluation.code_likelihood import evaluate_codes
 from pixelprior.evaluation.code_use import code_counts, code_use, unigram_cross_entropy_bits
 from pixelprior.evaluation.likelihood import standard_error
 from pixelprior.evaluation.reconstruction import NO_BITS
-from pixelprior.runs.evaluate.measure import Held, Measured
+from pixelprior.runs.evaluate.measure import SCORING, Held, Measured
 from pixelprior.runs.run import Run
 from pixelprior.system.devices import put_batch
 from pixelprior.tokenizers import VQVAE
@@ -34,6 +34,7 @@ def measure_prior(run: Run, held: Held, *, baselines: bool) -> Measured:
         _encoded(tokenizer, held, counts),
         held.images.description,
         mesh=held.mesh,
+        check=held.progress(SCORING),
     )
     result: dict[str, Any] = {
         "model": "prior",
