@@ -176,8 +176,8 @@ class _Run(NamedTuple):
             if rate != would_be:
                 self.say(
                     f"the learning rate of the next step is {rate:.3g}, by the schedule "
-                    f"{self.config['schedule']!r} over {self.config['num_steps']} steps; it would "
-                    f"have been {would_be:.3g}"
+                    f"{self.config['schedule']!r} over {self.config['num_steps']} steps; without "
+                    f"the changes it would have been {would_be:.3g}"
                 )
         return state
 

@@ -53,7 +53,7 @@ def test_a_complete_run_is_trained_longer(workdir):
     rate = 1e-2 * (1 + np.cos(np.pi * 10 / 14)) / 2
     assert (
         f"the learning rate of the next step is {rate:.3g}, by the schedule 'cosine' over 16 "
-        "steps; it would have been 0"
+        "steps; without the changes it would have been 0"
     ) in said
     steps = [record["step"] for record in read_metrics(workdir / "metrics.jsonl")]
     assert steps == [0, *sorted([*range(1, 13), 4, 8, 12]), 14, 16, 16, 16]
