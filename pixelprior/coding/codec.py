@@ -8,21 +8,20 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Int, Int32, UInt32
 
-from pixelprior.coding.intervals import Interval
+from pixelprior.coding.intervals import MOST_LEVELS, Interval
 from pixelprior.coding.rans import (
     SMALLEST,
     WORDS_PER_SYMBOL,
     Reader,
-    reader,
+    start_of,
     states_of,
     write,
 )
-from pixelprior.coding.scan import Source, code_grids, joined, num_lanes
+from pixelprior.coding.scan import Batch, code_grids, joined, num_lanes
 from pixelprior.context import Context
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
@@ -34,13 +33,16 @@ from pixelprior.sizes import check_sizes
 from pixelprior.system.programs import jit_by_structure
 
 BLOCK_SYMBOLS = 1 << 21
-"""Largest number of symbols of a block. It bounds the memory: 8 bytes per symbol."""
+"""Largest number of symbols of a block, unless one batch has more. It bounds the memory."""
 
 BATCH_SIZE = 64
 """Number of images that are coded at once, unless the caller chooses another one."""
 
 LARGEST_BATCH = 1 << 16
 """Largest number of images that are coded at once."""
+
+MOST_SYMBOLS = 1 << 25
+"""Largest number of symbols of a batch."""
 
 _STATE_BYTES = 6
 
@@ -83,7 +85,9 @@ class Codec:
         if batch_size > LARGEST_BATCH:
             raise InputError(f"batch_size must be at most {LARGEST_BATCH:,}, got {batch_size:,}")
         self._model = model
-        self._graph, self._weights = nnx.split(model)
+        self._graph, weights = nnx.split(model)
+        # Weights on several devices would make another program.
+        self._weights = jax.device_put(weights, jax.devices()[0])
         self.name = type(model).__name__
         self.batch_size = batch_size
         self.lanes = num_lanes(batch_size)
@@ -95,6 +99,15 @@ class Codec:
             self.grids = (model.grid,)
             self.num_classes = model.context_shape.num_classes
             self.has_null_class = model.context_shape.null_class
+        if (levels := max(grid.levels for grid in self.grids)) > MOST_LEVELS:
+            raise InputError(
+                f"symbols of at most {MOST_LEVELS:,} values can be compressed, got {levels:,}"
+            )
+        if batch_size * self.num_symbols > MOST_SYMBOLS:
+            raise InputError(
+                f"a batch must have at most {MOST_SYMBOLS:,} symbols, got {batch_size:,} images "
+                f"of {self.num_symbols:,}; give a smaller batch_size"
+            )
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -145,8 +158,10 @@ class Codec:
             InputError: if the symbols or the labels do not fit the model.
         """
         Grid.check_maps(list(maps), self.grids)
+        if not len(maps[0]):
+            raise InputError("expected at least one image to compress, got none")
         self.check_labels(labels, len(maps[0]))
-        nowhere = Reader(jnp.zeros((3, self.lanes), jnp.uint32), jnp.zeros((), jnp.int32))
+        nowhere = start_of(np.zeros(self.lanes, np.uint64))
         no_words = np.zeros(self._window, np.uint32)
         parts = []
         for batch in self._batches(len(maps[0])):
@@ -175,7 +190,7 @@ class Codec:
         """
         self.check_labels(labels, num)
         states, words = self._parsed(payload)
-        place, position = reader(states), 0
+        place, position = start_of(states), 0
         levels: list[list[Any]] = [[] for _ in self.grids]
         for batch in self._batches(num):
             count = len(range(*batch.indices(num)))
@@ -189,7 +204,10 @@ class Codec:
             window[: len(here)] = here
             maps, _, place = self._code(given, labels, batch, window, place)
             position += int(place.position)
-            place = place._replace(position=jnp.zeros((), jnp.int32))
+            if position > len(words):
+                raise DamagedStreamError("the stream ends before its last image")
+            # From the host again: an array of a device could make another program.
+            place = Reader(np.asarray(place.states), np.int32(0))
             for level, part in zip(levels, maps, strict=True):
                 level.append(np.asarray(part)[:count])
         if position != len(words) or (states_of(place) != SMALLEST).any():
@@ -241,7 +259,7 @@ def _code(weights, given, labels, counts, words, place, *, graph):
             level, context = model.levels[number], model.context(number, maps, labels)
         else:
             level, context = model, None if labels is None else Context(label=labels)
-        coded = code_grids(level, context, Source(symbols, counts, words), place)
+        coded = code_grids(level, context, Batch(symbols, counts, words), place)
         maps.append(coded.grids)
         parts.append(coded.intervals)
         place = coded.reader

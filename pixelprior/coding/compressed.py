@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from jaxtyping import Int
 
-from pixelprior.coding.codec import BLOCK_SYMBOLS, LARGEST_BATCH, Codec, DamagedStreamError
+from pixelprior.coding.codec import LARGEST_BATCH, Codec, DamagedStreamError
 from pixelprior.coding.container import Block, ContainerReader, ContainerWriter, DamagedFileError
 from pixelprior.coding.intervals import PRECISION
 from pixelprior.coding.machine import MACHINE, differences, this_machine
@@ -20,9 +20,6 @@ from pixelprior.progress import Advance, Finished, Report, only_warnings
 
 FORMAT = 1
 """Version of the content of a file."""
-
-MOST_IMAGES = BLOCK_SYMBOLS
-"""Largest number of images of a block: one symbol each, at most one batch more."""
 
 
 class Images(NamedTuple):
@@ -73,7 +70,7 @@ HEADER = Keys(
 
 _BLOCK = Keys(
     {
-        "images": Integer(1, MOST_IMAGES + LARGEST_BATCH),
+        "images": Integer(1),
         "labels": Maybe(Items(Integer(0, 1 << 20))),
         "digest": Text(),
         "about": ANY,
@@ -107,23 +104,25 @@ def write_images(
     """
     writer = ContainerWriter(file, _header(codec, total) | {"about": dict(about)})
     done = 0
-    report(Advance("compress", done, total, "image"))
-    for block in images:
-        num = len(block.maps[0])
-        stream = codec.write(block.maps, block.labels)
-        if verify:
-            _check_read(codec, stream, block)
-        facts = {
-            "images": num,
-            "labels": None if block.labels is None else np.asarray(block.labels).tolist(),
-            "digest": _digest(block.maps),
-            "about": dict(block.facts),
-        }
-        writer.add(Block(facts, stream))
-        done += num
+    try:
+        for block in images:
+            report(Advance("compress", done, total, "image"))
+            num = len(block.maps[0])
+            stream = codec.write(block.maps, block.labels)
+            if verify:
+                _check_read(codec, stream, block)
+            facts = {
+                "images": num,
+                "labels": None if block.labels is None else np.asarray(block.labels).tolist(),
+                "digest": _digest(block.maps),
+                "about": dict(block.facts),
+            }
+            writer.add(Block(facts, stream))
+            done += num
         report(Advance("compress", done, total, "image"))
+    finally:
+        report(Finished("compress"))
     writer.finish()
-    report(Finished("compress"))
     assert done == total, f"{done} images came instead of {total}"
     return Sizes(done, writer.num_bytes, writer.stream_bytes)
 
@@ -173,11 +172,10 @@ class CompressedReader:
                     f"{self._name} has another {words} ({_short(self.header[key])} there, "
                     f"{_short(ours[key])} here); give the model that compressed it"
                 )
-        found = [
-            f"{words} ({self.header[key]:.16} there, {ours[key]:.16} here)"
-            for key, words in {"fingerprint": "fingerprint of the model"}.items()
-            if ours[key] != self.header[key]
-        ] + differences(self.header["machine"], ours["machine"])
+        found = differences(self.header["machine"], ours["machine"])
+        if ours["fingerprint"] != self.header["fingerprint"]:
+            there, here = self.header["fingerprint"], ours["fingerprint"]
+            found.insert(0, f"fingerprint of the model ({there:.16} there, {here:.16} here)")
         if found and not force:
             raise InputError(
                 f"{self._name} was compressed with another {', another '.join(found)}; use the "
@@ -197,6 +195,8 @@ class CompressedReader:
             for number, (facts, stream) in enumerate(self._container.blocks(), 1):
                 block = self._block(codec, number, facts, stream)
                 done += len(block.maps[0])
+                if done > total:
+                    break
                 report(Advance("decompress", done, total, "image"))
                 yield block
         finally:
@@ -209,6 +209,11 @@ class CompressedReader:
     def _block(self, codec: Codec, number: int, facts: Mapping[str, Any], stream: bytes) -> Images:
         if (problem := _BLOCK.problem(facts, "")) is not None:
             raise DamagedFileError(f"block {number} of {self._name} does not fit: {problem}")
+        if facts["images"] > codec.images_per_block:
+            raise DamagedFileError(
+                f"block {number} of {self._name} has {facts['images']:,} images, and at most "
+                f"{codec.images_per_block:,} fit; copy or download it again"
+            )
         labels = None if facts["labels"] is None else np.asarray(facts["labels"], np.int64)
         try:
             maps = codec.read(stream, facts["images"], labels)

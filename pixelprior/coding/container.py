@@ -20,10 +20,7 @@ from pixelprior.errors import InputError
 MAGIC = b"\x89PPZ\r\n\x1a\n"
 """First bytes of a file. Like those of PNG, they do not survive a transfer as text."""
 
-FORMAT = 1
-"""Version of the format."""
-
-MOST_FACTS = 1 << 26
+MOST_FACTS = 1 << 25
 """Largest number of bytes of a header or of a block's facts. A forged file may claim more."""
 
 _DIGEST = 16
@@ -103,6 +100,8 @@ class ContainerReader:
 
     def __init__(self, file: BinaryIO, name: str):
         self._file, self._name = file, name
+        if not file.seekable():
+            raise InputError(f"{name} is a pipe; give a file")
         file.seek(0, 2)
         self._size = file.tell()
         file.seek(0)
@@ -163,7 +162,13 @@ class ContainerReader:
 
 
 def _pack(facts: Mapping[str, Any]) -> bytes:
-    return zlib.compress(json.dumps(facts, separators=(",", ":")).encode(), 9)
+    content = json.dumps(facts, separators=(",", ":")).encode()
+    if len(content) > MOST_FACTS:
+        raise InputError(
+            f"names and labels of a block must have at most {MOST_FACTS:,} bytes, got "
+            f"{len(content):,}; compress fewer images, or an .npz file"
+        )
+    return zlib.compress(content, 9)
 
 
 def _digest(root: bytes, number: int, kind: bytes, content: bytes) -> bytes:

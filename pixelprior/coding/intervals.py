@@ -14,6 +14,9 @@ PRECISION = 20
 TOTAL = 1 << PRECISION
 """Sum of the integer probabilities of all values of a symbol."""
 
+MOST_LEVELS = 1 << 16
+"""Largest number of values of a symbol. More would take too large a share of `TOTAL`."""
+
 
 class Interval(NamedTuple):
     """Range of ``[0, TOTAL)`` that belongs to a symbol. A longer range takes fewer bits.
@@ -31,7 +34,7 @@ def integer_probabilities(logits: Float[Array, "*n v"]) -> Int[Array, "*n v"]:
     """Round the distribution of each symbol to integers of at least 1 that add up to `TOTAL`.
 
     No symbol is impossible. The value with the largest logit takes what rounding leaves. A symbol
-    of a distribution with v values costs at most ``-log2(1 - v / TOTAL)`` bits more than before,
+    of a distribution with v values costs at most ``-log2(1 - v / TOTAL)`` bits more than its NLL,
     but for rounding.
     """
     levels = logits.shape[-1]

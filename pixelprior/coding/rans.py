@@ -13,7 +13,7 @@ Sources: Duda 2013, Asymmetric numeral systems, section 4 (the variant rANS); Gi
 Interleaved entropy coders, section 3 (several lanes in one stream).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -37,18 +37,18 @@ class Reader(NamedTuple):
     """Position in a stream.
 
     Attributes:
-        states: the state of each lane as three words, the highest first.
-        position: number of words taken so far.
+        states: the state of each lane as three words, the highest first: uint32 ``[3, l]``.
+        position: number of words taken so far, int32.
     """
 
-    states: UInt32[Array, "3 l"]
-    position: Int[Array, ""]
+    states: Any
+    position: Any
 
 
-def reader(states: UInt64[np.ndarray, " l"]) -> Reader:
-    """Return the position at the begin of a stream."""
+def start_of(states: UInt64[np.ndarray, " l"]) -> Reader:
+    """Return the position at the start of a stream, as arrays of the host."""
     parts = [(states >> np.uint64(shift)) & np.uint64(_MASK) for shift in (32, 16, 0)]
-    return Reader(jnp.asarray(np.stack(parts), jnp.uint32), jnp.zeros((), jnp.int32))
+    return Reader(np.stack(parts).astype(np.uint32), np.int32(0))
 
 
 def states_of(reader: Reader) -> UInt64[np.ndarray, " l"]:

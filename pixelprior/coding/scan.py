@@ -49,8 +49,8 @@ class Coded(NamedTuple):
     reader: Reader
 
 
-class Source(NamedTuple):
-    """Source of the symbols of a batch.
+class Batch(NamedTuple):
+    """Images that are written or read together.
 
     Attributes:
         given: symbols that are written, and `OUTSIDE` for symbols that are read.
@@ -68,13 +68,13 @@ def num_lanes(batch: int) -> int:
     return max(lanes for lanes in range(1, LANES + 1) if batch % lanes == 0)
 
 
-def code_grids(model: GridModel, context: Context | None, source: Source, reader: Reader) -> Coded:
+def code_grids(model: GridModel, context: Context | None, batch: Batch, reader: Reader) -> Coded:
     """Write or read a batch of grids, one stage of the model after another."""
-    grids = jnp.full(source.given.shape, OUTSIDE, jnp.int32)
+    grids = jnp.full(batch.given.shape, OUTSIDE, jnp.int32)
     parts: list[Interval] = []
     before = 0
     for stage in model.stages():
-        here, known = (x[:, :: stage.stride, :: stage.stride] for x in (source.given, grids))
+        here, known = (x[:, :: stage.stride, :: stage.stride] for x in (batch.given, grids))
         # The pixels of earlier stages are known to the reader, and take no bits.
         fresh = np.ones(here.shape[1:3], bool)
         if before:
@@ -82,9 +82,9 @@ def code_grids(model: GridModel, context: Context | None, source: Source, reader
             fresh[:: before // stage.stride, :: before // stage.stride] = False
         conditions = stage.context(context, known if before else None)
         coded = _code_stage(
-            stage.model, conditions, source._replace(given=here), jnp.asarray(fresh), reader
+            stage.model, conditions, batch._replace(given=here), jnp.asarray(fresh), reader
         )
-        grids = with_part(grids, stage.stride, coded.grids, source.given.shape)
+        grids = with_part(grids, stage.stride, coded.grids, batch.given.shape)
         parts.append(coded.intervals)
         reader, before = coded.reader, stage.stride
     return Coded(grids, joined(parts), reader)
@@ -107,12 +107,12 @@ class _State(NamedTuple):
 def _code_stage(
     model: AutoregressiveModel,
     context: Context | None,
-    source: Source,
+    batch: Batch,
     fresh: Bool[Array, "H W"],
     reader: Reader,
 ) -> Coded:
     model = model.in_dtype()
-    batch, _, width, _ = source.given.shape
+    num, _, width, _ = batch.given.shape
 
     def row(carry: Any, inputs: Any) -> tuple[Any, Any]:
         cache, reader = carry
@@ -123,21 +123,21 @@ def _code_stage(
             following, given, fresh = inputs
             features, left, trace = model.step(state.chunk, state.left, state.previous)
             pixel, intervals, reader = _code_pixel(
-                model, features[:, 0], source._replace(given=given), fresh, state.reader
+                model, features[:, 0], batch._replace(given=given), fresh, state.reader
             )
             # The next column is cut out one step ahead, as in `InColumns`.
             after = _State(left, pixel[:, None], columns_of(above, following, 1), reader)
             return after, (pixel, trace, intervals)
 
-        start = _State(left, model.outside_pixel(batch), columns_of(above, 0, 1), reader)
+        start = _State(left, model.outside_pixel(num), columns_of(above, 0, 1), reader)
         each = jnp.arange(1, width + 1), jnp.moveaxis(given, 1, 0), fresh
         end, (pixels, traces, intervals) = lax.scan(column, start, each)
         pixels = jnp.moveaxis(pixels, 0, 1)
         cache = model.end_row(cache, pixels[:, None], jax.tree.map(side_by_side, traces))
         return (cache, end.reader), (pixels, intervals)
 
-    start = model.init_cache(batch, context), reader
-    rows = jnp.arange(model.grid.height), jnp.moveaxis(source.given, 1, 0), fresh
+    start = model.init_cache(num, context), reader
+    rows = jnp.arange(model.grid.height), jnp.moveaxis(batch.given, 1, 0), fresh
     (_, reader), (grids, intervals) = lax.scan(row, start, rows)
     flat = jax.tree.map(lambda x: x.reshape(-1, x.shape[-1]), intervals)
     return Coded(jnp.moveaxis(grids, 0, 1), flat, reader)
@@ -146,18 +146,18 @@ def _code_stage(
 def _code_pixel(
     model: AutoregressiveModel,
     features: Any,
-    source: Source,
+    batch: Batch,
     fresh: Bool[Array, ""],
     reader: Reader,
 ) -> tuple[Int[Array, "b c"], Interval, Reader]:
     """Code one pixel of each image, channel by channel."""
-    batch, channels = source.given.shape
-    pixel = jnp.zeros((batch, 0), jnp.int32)
+    num, channels = batch.given.shape
+    pixel = jnp.zeros((num, 0), jnp.int32)
     parts = []
     for channel in range(channels):
         lengths = integer_probabilities(model.head.logits(features, pixel))
         reader, (symbols, interval) = _code_symbols(
-            lengths, source, source.given[:, channel], source.counts & fresh, reader
+            lengths, batch, batch.given[:, channel], batch.counts & fresh, reader
         )
         pixel = jnp.concatenate([pixel, symbols[:, None]], axis=1)
         parts.append(interval)
@@ -166,7 +166,7 @@ def _code_pixel(
 
 def _code_symbols(
     lengths: Int[Array, "b v"],
-    source: Source,
+    batch: Batch,
     given: Int[Array, " b"],
     counts: Bool[Array, " b"],
     reader: Reader,
@@ -182,7 +182,7 @@ def _code_symbols(
         interval = Interval(
             jnp.where(counts, found.start, 0), jnp.where(counts, found.length, TOTAL)
         )
-        return take(reader, source.words, number, interval), (symbols, interval)
+        return take(reader, batch.words, number, interval), (symbols, interval)
 
     by_group = jax.tree.map(lambda x: x.reshape(-1, lanes, *x.shape[1:]), (lengths, given, counts))
     reader, (symbols, interval) = lax.scan(group, reader, by_group)

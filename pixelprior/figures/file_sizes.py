@@ -18,10 +18,11 @@ PNG_DEPTHS = (1, 2, 4)
 def png_bytes_of(symbols: Int[np.ndarray, "h w c"], levels: int) -> int:
     """Bytes of an optimised PNG file. A grey image has as few bits per pixel as it needs."""
     file = io.BytesIO()
-    image = _image(symbols, levels)
     depth = next((bits for bits in PNG_DEPTHS if levels <= 1 << bits), None)
-    if depth is None or symbols.shape[-1] != 1:
-        image.save(file, format="PNG", optimize=True)
+    if levels == 2 and symbols.shape[-1] == 1:
+        Image.fromarray(symbols[..., 0] == 1).save(file, format="PNG", optimize=True)
+    elif depth is None or symbols.shape[-1] != 1:
+        _image(symbols, levels).save(file, format="PNG", optimize=True)
     else:
         shades = np.asarray(as_shades(np.arange(levels, dtype=np.float32) / (levels - 1)))
         image = Image.fromarray(symbols[..., 0].astype(np.uint8))

@@ -39,7 +39,8 @@ def find_file(name: str | Path) -> SourceFile | None:
     """
     if not isinstance(name, str | Path) or not str(name):
         return None
-    text = str(checked_path(expand_home(str(name)), "the run"))
+    text = expand_home(str(name))
+    checked_path(text, "the run")
     if text.startswith(START):
         return SourceFile(download(text), text)
     path, bundled = Path(text), bundled_models()
@@ -59,7 +60,9 @@ def find_file(name: str | Path) -> SourceFile | None:
             return SourceFile(file, model, model)
     if path.exists():
         return SourceFile(path, text)
-    if near := difflib.get_close_matches(text, bundled, n=1):
+    near = difflib.get_close_matches(text, bundled, n=1)
+    # A path is not a name.
+    if near and text == path.name:
         raise InputError(
             f"there is no run folder {text}; did you mean the bundled model {near[0]}?"
         )

@@ -1,4 +1,4 @@
-"""Paths that no file system takes, found before anything asks for them."""
+"""Checks of paths that no file system takes."""
 
 import os
 from pathlib import Path
@@ -21,7 +21,10 @@ def checked_path(path: Any, what: str) -> Path:
     """
     if not isinstance(path, str | Path) or not str(path):
         raise InputError(f"{what} must be a path, got {path!r:.80}")
-    encoded = os.fsencode(path)
+    try:
+        encoded = os.fsencode(path)
+    except UnicodeEncodeError:
+        raise InputError(f"{what} must be a path of valid characters, got {path!r:.80}") from None
     if b"\0" in encoded:
         raise InputError(f"{what} must be a path without NUL characters, got {str(path)!r:.80}")
     if len(encoded) > _WHOLE or any(len(part) > _PART for part in encoded.split(os.sep.encode())):

@@ -158,7 +158,10 @@ def test_requests_that_are_refused(command, model, prior, tmp_path):
         ([f"--workdir={model}", "-o", "x.ppz", "in", "in", "--label=1"], "two images have the"),
         ([f"--workdir={model}", "-o", "x.ppz", "text.png", "--label=1"], "text.png"),
         ([f"--workdir={model}", "-o", "x.zip", "in"], "compressed to a file NAME.ppz, got x.zip"),
-        ([f"--workdir={model}", "-o", "there.ppz", "in"], "there already; .* --overwrite"),
+        (
+            [f"--workdir={model}", "-o", "there.ppz", "in"],
+            "there.ppz already exists; pass --over",
+        ),
         ([f"--workdir={model}", "-o", "no/x.ppz", "in"], "no/x.ppz cannot be written .* --out"),
         ([f"--workdir={model}", "-o", "in.ppz", "in"], "in.ppz is a folder; give the name of"),
         ([f"--workdir={model}", "-o", "l" * 300 + ".ppz", "in"], "at most 255 bytes in a name"),
@@ -255,7 +258,7 @@ def test_what_is_there_stays(command, compressed, tmp_path):
     assert "out has files in it" in said.errors
     shutil.copy(tmp_path / "x.ppz", tmp_path / "out.npz")
     said = decompress(command, tmp_path, "-o", "out.npz", status=2)
-    assert "out.npz is there already" in said.errors
+    assert "out.npz already exists" in said.errors
 
 
 def test_names_of_all_kinds_come_back(command, model, tmp_path):
@@ -301,7 +304,7 @@ def test_a_full_disk(command, model, tmp_path, warm_start):
     flags = (f"--workdir={model}", "--split=test")
     said = warm_start.run(limited, "compress", "-o", "x.ppz", *flags, cwd=tmp_path)
     assert said.status == 2 and "Traceback" not in said.errors
-    assert "error: x.ppz cannot be written (File too large); mend this" in said.errors
+    assert "error: x.ppz cannot be written (File too large); make room" in said.errors
     assert [p.name for p in tmp_path.iterdir()] == ["limited.py"]
     compress(command, model, tmp_path, *flags[1:])
     said = warm_start.run(limited, "decompress", "x.ppz", "-o", "x.npz", cwd=tmp_path)

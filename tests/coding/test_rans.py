@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pixelprior.coding.intervals import TOTAL, Interval
-from pixelprior.coding.rans import SMALLEST, next_number, reader, states_of, take, write
+from pixelprior.coding.rans import SMALLEST, next_number, start_of, states_of, take, write
 
 
 def written(starts, lengths):
@@ -68,7 +68,7 @@ def test_reading_takes_everything_back(kind, lanes):
         return take(place, words, number, interval), inside
 
     each = Interval(jnp.asarray(starts, jnp.int32), jnp.asarray(lengths, jnp.int32))
-    place, inside = jax.lax.scan(step, reader(stream.states), each)
+    place, inside = jax.lax.scan(step, start_of(stream.states), each)
     assert np.asarray(inside).all()
     assert (states_of(place) == SMALLEST).all() and int(place.position) == len(stream.words)
 

@@ -110,7 +110,7 @@ def _table(runs: Sequence[ComparedRun]) -> str:
     for number, run in enumerate(runs):
         measured, training = run.measured, run.training
         # A file has no records of its training.
-        recorded = training.images_per_second is not None
+        recorded = training.steps > 0
         steps = f"{training.steps:,}"
         if training.steps < run.config["num_steps"]:
             steps += f" of {run.config['num_steps']:,}"

@@ -47,7 +47,7 @@ def _row_cells(row: Row) -> list[str]:
     training = row.training
     whole = training.steps >= row.num_steps
     # A file has no records of its training.
-    recorded = training.images_per_second is not None
+    recorded = training.steps > 0
     steps = f"{training.steps}" if whole else f"{training.steps} of {row.num_steps}"
     return [
         printable(row.run),

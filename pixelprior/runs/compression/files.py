@@ -18,7 +18,7 @@ def check_new_file(path: Path, overwrite: bool) -> None:
     if path.is_dir():
         raise InputError(f"{path} is a folder; give the name of a file with --out")
     if path.exists() and not overwrite:
-        raise InputError(f"{path} is there already; give another --out, or --overwrite")
+        raise InputError(f"{path} already exists; pass --overwrite, or another --out")
     with written_in_words(path):
         probe_folder(path.parent)
         remove_leftovers_of(path)
@@ -31,6 +31,6 @@ def written_in_words(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise InputError(
-            f"{path} cannot be written ({error.strerror or error}); mend this, or give another "
-            "place with --out"
+            f"{path} cannot be written ({error.strerror or error}); make room or the folder, or "
+            "pass another --out"
         ) from error
