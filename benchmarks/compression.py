@@ -21,7 +21,8 @@ from pixelprior import jitted
 from pixelprior.coding.codec import BATCH_SIZE, Codec
 from pixelprior.coding.compressed import CompressedReader, write_images
 from pixelprior.figures.file_sizes import png_bytes_of, webp_bytes_of
-from pixelprior.runs.compression.sources import Blocks, open_source
+from pixelprior.runs.compression.blocks import Blocks
+from pixelprior.runs.compression.sources import open_source
 from pixelprior.sampling.labels import label_context
 
 SHEET = 16  # images along each side of a sheet

@@ -17,9 +17,12 @@ from pixelprior.coding.codec import BATCH_SIZE, Codec
 from pixelprior.coding.compressed import write_images
 from pixelprior.data.words import plural
 from pixelprior.errors import InputError
+from pixelprior.runs.compression.blocks import Blocks
 from pixelprior.runs.compression.files import check_new_file, written_in_words
-from pixelprior.runs.compression.sources import Blocks, open_source
+from pixelprior.runs.compression.sources import open_source
+from pixelprior.runs.compression.tokenizer import facts_of_tokenizer
 from pixelprior.runs.load import load_trained
+from pixelprior.runs.samples import check_learned
 from pixelprior.system.atomic import replacing
 from pixelprior.system.console import Terminal, say
 from pixelprior.system.home import expand_home
@@ -74,6 +77,7 @@ def main(places: Sequence[str]) -> None:
     check_new_file(out, _OVERWRITE.value)
     run = load_trained(_WORKDIR.value, data=_DATA.value, data_dir=_DATA_DIR.value, report=report)
     _check_task(run.task, _CODES.value)
+    check_learned(run)
     if _LABEL.value is not None and not run.num_classes:
         raise InputError("--label was given, but this run is unconditional; leave it out")
     source = open_source(
@@ -88,7 +92,7 @@ def main(places: Sequence[str]) -> None:
     batch_size = min(len(source), BATCH_SIZE) if _BATCH_SIZE.value is None else _BATCH_SIZE.value
     codec = Codec(run.model, batch_size=batch_size)
     blocks = Blocks(run, codec, source)
-    about = {"workdir": run.source or _WORKDIR.value, "run": run.provenance}
+    about = {"workdir": run.source or _WORKDIR.value, **facts_of_tokenizer(run)}
     with written_in_words(out), replacing(out) as temporary, open(temporary, "wb") as file:
         sizes = write_images(
             file,

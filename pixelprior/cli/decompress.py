@@ -17,6 +17,7 @@ from pixelprior.coding.compressed import CompressedReader
 from pixelprior.data.words import plural
 from pixelprior.errors import InputError
 from pixelprior.runs.compression.outputs import open_output
+from pixelprior.runs.compression.tokenizer import check_tokenizer
 from pixelprior.runs.load import load_trained
 from pixelprior.system.console import Terminal, say
 from pixelprior.system.home import expand_home
@@ -66,7 +67,8 @@ def main(names: Sequence[str]) -> None:
             )
         codec = Codec(run.model, batch_size=reader.header["batch_size"])
         reader.check(codec, force=_FORCE.value)
-        output = open_output(run, Path(_OUT.value), overwrite=_OVERWRITE.value)
+        check_tokenizer(run, reader.header["about"], str(path))
+        output = open_output(run, codec.batch_size, Path(_OUT.value), overwrite=_OVERWRITE.value)
         try:
             with contextlib.closing(reader.blocks(codec, report)) as blocks:
                 for block in blocks:

@@ -22,8 +22,8 @@ def this_machine() -> dict[str, str]:
     """Describe this process: versions, kind of device, flags of XLA, precision of products."""
     device = jax.devices()[0]
     flags = [flag for flag in os.environ.get("XLA_FLAGS", "").split() if not _HARMLESS.match(flag)]
-    if jax.config.values["jax_disable_most_optimizations"]:
-        flags.append("jax_disable_most_optimizations")
+    settings = ("jax_disable_most_optimizations", "jax_enable_x64")
+    flags += [setting for setting in settings if jax.config.values[setting]]
     return {
         **{name: importlib.metadata.version(name) for name in PACKAGES},
         "platform": device.platform,

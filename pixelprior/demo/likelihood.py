@@ -63,7 +63,7 @@ def _show_sizes(trained: pp.Run, subject: Subject, label: Int[Array, " 1"] | Non
     sizes = {
         "PNG": png_bytes_of(symbols[0], grid.levels),
         "WebP, lossless": webp_bytes_of(symbols[0], grid.levels),
-        "This model": len(stream),
+        "This model, without a header": len(stream),
     }
     cells = zip(st.columns(len(sizes)), sizes.items(), strict=True)
     for column, (name, num_bytes) in cells:

@@ -41,7 +41,7 @@ def compress(
         symbols: integers in ``[0, levels)``, ``[b, h, w, c]``; for a prior the maps of codes
             ``[b, h, w, g]``, the coarsest first.
         label: one class for all images (index or name), or one class for each image. Labels are
-            kept in the result. Without labels, all images have the null class.
+            kept in the result. Without labels, all images have the null class, if there is one.
         batch_size: the number of images coded at once, also by `decompress`; None for at most 64.
         verify: decompress the result, and compare.
         report: receives the progress.

@@ -88,9 +88,9 @@ def test_folders_come_back_with_their_names_and_classes(command, model, tmp_path
     decompress(command, tmp_path, "-o", "out.npz")
     with np.load(tmp_path / "out.npz") as arrays:
         assert arrays["labels"].tolist() == [3, 3, 7, 7]
-        assert sorted(map(tuple, arrays["images"][..., 0, 0].tolist())) == sorted(
-            tuple(pixels[:, 0, 0].tolist()) for pixels in images.values()
-        ) or arrays["images"].shape == (4, 8, 8, 1)
+        # In the order of the names.
+        expected = [images[name] for name in sorted(images)]
+        np.testing.assert_array_equal(arrays["images"], expected)
 
 
 def test_a_split_and_arrays(command, model, tmp_path):
@@ -116,6 +116,9 @@ def test_codes_of_a_prior(command, prior, tmp_path):
         np.testing.assert_array_equal(arrays["images"], np.round(again * 255))
         assert arrays["labels"].tolist() == [2] * 5
     error = np.mean((again - symbols / 16) ** 2)
+    rewritten(tmp_path / "x.ppz", lambda h: h | {"about": h["about"] | {"tokenizer": "0" * 64}})
+    other = decompress(command, tmp_path, "-o", "other.npz", status=2)
+    assert "another tokenizer than that of" in other.errors
     assert f"a mean squared error of {error:.6f}, {-10 * np.log10(error):.2f} dB" in said.errors
 
 
@@ -185,7 +188,7 @@ def test_requests_that_are_refused(command, model, prior, tmp_path):
 
 @pytest.fixture
 def compressed(command, model, tmp_path):
-    """A file of two blocks, in its folder."""
+    """A file of one block, in its folder."""
     compress(command, model, tmp_path, "--split=test", "--limit=6")
     return tmp_path
 
@@ -234,6 +237,10 @@ def test_files_that_cannot_be_decompressed(command, compressed, prior, tmp_path)
         rewritten(tmp_path / "x.ppz", header)
         if "instead" not in message:
             refused(message)
+            continue
+        said = decompress(command, tmp_path, "-o", "most.npz", status=2)
+        assert message in said.errors.splitlines()[-1]
+        assert "6 images before it are in most.npz" in said.errors.splitlines()[-1]
     (tmp_path / "x.ppz").write_text("something else")
     refused("x.ppz is no file of `pixelprior compress`")
     (tmp_path / "x.ppz").unlink()
@@ -255,7 +262,7 @@ def test_what_is_there_stays(command, compressed, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine").write_text("here")
     said = decompress(command, tmp_path, "-o", "out", status=2)
-    assert "out has files in it" in said.errors
+    assert "out is not empty; pass --overwrite" in said.errors
     shutil.copy(tmp_path / "x.ppz", tmp_path / "out.npz")
     said = decompress(command, tmp_path, "-o", "out.npz", status=2)
     assert "out.npz already exists" in said.errors
@@ -311,3 +318,22 @@ def test_a_full_disk(command, model, tmp_path, warm_start):
     assert said.status == 2 and "Traceback" not in said.errors
     assert "error: x.npz cannot be written (File too large)" in said.errors
     assert sorted(p.name for p in tmp_path.iterdir()) == ["limited.py", "x.ppz"]
+
+
+def test_images_before_the_damage_are_kept(command, tmp_path):
+    compress(command, "digits", tmp_path, "--split=test", "--limit=40", "--batch_size=16")
+    with open(tmp_path / "x.ppz", "rb") as file:
+        reader = ContainerReader(file, "x.ppz")
+        (block,) = reader.blocks()
+        header = reader.header
+    good = block._replace(facts=block.facts)
+    with open(tmp_path / "x.ppz", "wb") as file:
+        writer = ContainerWriter(file, header | {"images": 80})
+        writer.add(good)
+        writer.add(good._replace(stream=good.stream[:-2]))
+        writer.finish()
+    said = decompress(command, tmp_path, "-o", "out", status=2)
+    line = said.errors.splitlines()[-1]
+    assert "block 2 of x.ppz cannot be read back" in line
+    assert line.endswith("40 images before it are in out")
+    assert len(list((tmp_path / "out").iterdir())) == 40

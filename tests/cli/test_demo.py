@@ -236,7 +236,7 @@ def test_an_upload_is_scored(server, opened):
     page = opened(server.url)
     choose(page, "Likelihood")
     expect(page.get_by_text(re.compile(r"bits, .* per dimension"))).to_be_visible()
-    for name in ("PNG", "WebP, lossless", "This model"):
+    for name in ("PNG", "WebP, lossless", "This model, without a header"):
         expect(page.get_by_text(name, exact=True)).to_be_visible()
     test_image, _ = downloaded(page)
     choose(page, "an upload")

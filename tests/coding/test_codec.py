@@ -69,6 +69,7 @@ def test_labels_change_the_bits_and_must_be_the_same():
     x = grids(5)
     stream = codec.write([x], labels)
     np.testing.assert_array_equal(codec.read(stream, 5, labels)[0], x)
+    assert stream != codec.write([x], np.zeros(5, int))
     for wrong, message in (
         (None, "class-conditional; give one label"),
         (labels[:4], r"expected 5 labels in \[0, 3\), got \[4\]"),
@@ -91,8 +92,17 @@ def test_symbols_that_do_not_fit():
             codec.write([wrong], None)
     with pytest.raises(pp.InputError, match="expected 1 maps of codes"):
         codec.write([], None)
-    with pytest.raises(pp.InputError, match="batch_size"):
-        Codec(model(), batch_size=0)
+    with pytest.raises(pp.InputError, match="at least one image"):
+        codec.write([grids(0)], None)
+    for batch_size, message in ((0, "batch_size"), (10**6, "batch_size must be at most 65,536")):
+        with pytest.raises(pp.InputError, match=message):
+            Codec(model(), batch_size=batch_size)
+    large = pp.PixelCNN(pp.Grid(999, 999, 3, 2), rngs=nnx.Rngs(0), **SIZES)
+    with pytest.raises(pp.InputError, match="a batch must have at most 33,554,432 symbols"):
+        Codec(large, batch_size=64)
+    many = pp.PixelCNN(pp.Grid(1, 1, 1, 2**16 + 1), rngs=nnx.Rngs(0), **SIZES)
+    with pytest.raises(pp.InputError, match="at most 65,536 values"):
+        Codec(many)
 
 
 def test_a_damaged_stream_ends_and_is_never_a_crash():

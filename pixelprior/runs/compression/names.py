@@ -6,7 +6,10 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-_LONGEST = 200  # bytes of a part of a name; systems allow 255
+_LONGEST = 200  # bytes of a part of a name, before a number is added
+_MOST = 240  # bytes of a part with its number; systems allow 255, and ".png" is added
+_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
+"""Names that Windows keeps for devices."""
 
 
 def portable_names(names: Sequence[str]) -> list[str]:
@@ -36,8 +39,8 @@ def is_portable(name: object) -> bool:
     """True if a name could come from `portable_names`, and so stays below its folder."""
     if not isinstance(name, str) or not name or name.startswith("/"):
         return False
-    # A suffix is added, because `_portable` takes one away.
-    return ".." not in name.split("/") and _portable(f"{name}.png") == name
+    parts = name.split("/")
+    return all(part and _plain(part) == part and len(part.encode()) <= _MOST for part in parts)
 
 
 def _portable(name: str) -> str:
@@ -48,10 +51,14 @@ def _portable(name: str) -> str:
 
 def _plain(part: str) -> str:
     """Replace control characters, halves of characters, and what Windows forbids."""
-    return "".join(
-        "_" if unicodedata.category(c)[0] == "C" or re.match(r'[\\:*?"<>|]', c) else c for c in part
+    text = "".join(
+        "_" if unicodedata.category(c)[0] == "C" or c in '\\:*?"<>|' else c for c in part
     )
+    # Windows drops dots and spaces at the end, and ".." is another folder.
+    if text != text.rstrip(" ."):
+        text = text.rstrip(" .") + "_"
+    return f"_{text}" if _RESERVED.match(text) else text
 
 
 def _cut(part: str) -> str:
-    return part.encode()[:_LONGEST].decode(errors="ignore")
+    return _plain(part.encode()[:_LONGEST].decode(errors="ignore"))

@@ -4,19 +4,18 @@ import abc
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import UInt8
 
-from pixelprior import jitted
 from pixelprior.coding.compressed import Images
 from pixelprior.errors import InputError
 from pixelprior.figures.sheets import as_shades, save_image
+from pixelprior.runs.compression.blocks import decoded
 from pixelprior.runs.compression.exact import to_shades
 from pixelprior.runs.compression.files import check_new_file, written_in_words
 from pixelprior.runs.compression.names import is_portable
 from pixelprior.runs.run import Run
-from pixelprior.system.atomic import save_arrays
+from pixelprior.system.atomic import probe_folder, save_arrays
 from pixelprior.system.printable import printable
 
 
@@ -27,8 +26,8 @@ class Output(abc.ABC):
         done: number of images so far.
     """
 
-    def __init__(self, run: Run):
-        self._run = run
+    def __init__(self, run: Run, batch_size: int):
+        self._run, self._batch_size = run, batch_size
         self.done = 0
 
     def add(self, images: Images) -> None:
@@ -52,15 +51,16 @@ class Output(abc.ABC):
         tokenizer = self._run.tokenizer
         if tokenizer is None:
             return to_shades(images.maps[0], self._run.model.grid)
-        pixels = np.asarray(jitted.decode(tokenizer, [jnp.asarray(m) for m in images.maps]))
+        pixels = decoded(tokenizer, images.maps, self._batch_size)
         return as_shades(pixels).astype(np.uint8)
 
 
-def open_output(run: Run, out: Path, *, overwrite: bool) -> Output:
+def open_output(run: Run, batch_size: int, out: Path, *, overwrite: bool) -> Output:
     """Open a folder for PNG files, or an ``.npz`` file.
 
     Args:
         run: the run that reads the images.
+        batch_size: the number of images that a tokenizer decodes at once.
         out: the folder, or the file.
         overwrite: replace files that exist.
 
@@ -69,17 +69,19 @@ def open_output(run: Run, out: Path, *, overwrite: bool) -> Output:
     """
     if out.suffix.lower() == ".npz":
         check_new_file(out, overwrite)
-        return _Arrays(run, out)
+        return _Arrays(run, batch_size, out)
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; give a folder, or a file NAME.npz")
+    with written_in_words(out):
+        probe_folder(out if out.is_dir() else out.parent)
     if out.is_dir() and any(out.iterdir()) and not overwrite:
-        raise InputError(f"{out} has files in it; give another --out, or --overwrite")
-    return _Folder(run, out)
+        raise InputError(f"{out} is not empty; pass --overwrite, or another --out")
+    return _Folder(run, batch_size, out)
 
 
 class _Arrays(Output):
-    def __init__(self, run: Run, out: Path):
-        super().__init__(run)
+    def __init__(self, run: Run, batch_size: int, out: Path):
+        super().__init__(run, batch_size)
         self._out = out
         self._images: list[Any] = []
         self._labels: list[Any] = []
@@ -98,8 +100,8 @@ class _Arrays(Output):
 
 
 class _Folder(Output):
-    def __init__(self, run: Run, out: Path):
-        super().__init__(run)
+    def __init__(self, run: Run, batch_size: int, out: Path):
+        super().__init__(run, batch_size)
         self._out = out
 
     def _write(self, shades: UInt8[np.ndarray, "n h w c"], images: Images) -> None:
