@@ -93,16 +93,20 @@ class Checkpoints:
         Raises:
             CheckpointError: if something cannot be written.
         """
+        broken = failed
         try:
             self.wait()
             with self._writing():
                 self._manager.close()
         except CheckpointError:
+            broken = True
             if not failed:
                 raise
         finally:
-            # Parts of a failed write that are still pending would report themselves later.
-            gc.collect()
+            # Parts of a failed write that are still pending would report themselves later. A
+            # collection may take seconds, so a good end does without one.
+            if broken:
+                gc.collect()
             self._quiet.close()
 
     def save(self, state: TrainState) -> None:

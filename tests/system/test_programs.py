@@ -37,7 +37,13 @@ def test_each_structure_compiles_once():
     assert len(compiled) == 2
 
 
-def test_a_dropped_function_is_compiled_again(monkeypatch):
+@pytest.fixture
+def no_collection(monkeypatch):
+    """A collection of everything that tests have left takes a second."""
+    monkeypatch.setattr(programs.gc, "collect", lambda: 0)
+
+
+def test_a_dropped_function_is_compiled_again(no_collection, monkeypatch):
     x = jnp.arange(5.0)
     expected = powers(x, exponent=4, times=2)
     monkeypatch.setattr(programs, "SHARE", 0)
@@ -49,7 +55,7 @@ def test_a_dropped_function_is_compiled_again(monkeypatch):
     assert len(compiled) == 1
 
 
-def test_threads_share_programs(monkeypatch):
+def test_threads_share_programs(no_collection, monkeypatch):
     monkeypatch.setattr(programs, "SHARE", 0)
 
     def work(number):
