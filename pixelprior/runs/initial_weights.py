@@ -68,8 +68,8 @@ def initial_weights(task: Task, source: Source, report: Report) -> InitialWeight
     name = _task_name(fresh)
     if origin.task != name:
         raise InputError(
-            f"--init_from must be of the task {name!r}, as the config is, but {origin.place} is of "
-            f"{origin.task!r}"
+            f"--init_from needs a run of the task {name!r}, but {origin.place} has the task "
+            f"{origin.task!r}; give another run, or another config"
         )
     if isinstance(task, PriorTask):
         parts = _levels_of_prior(task, fresh, origin, report)
@@ -227,7 +227,7 @@ def _lines(groups: Sequence[Group]) -> list[str]:
 
 
 def _first(notes: Sequence[str]) -> str:
-    return notes[0] + (f", and {len(notes) - 1} more" if len(notes) > 1 else "")
+    return notes[0] + (f", and {len(notes) - 1} more arrays" if len(notes) > 1 else "")
 
 
 def _summary(origin: _Origin, groups: Sequence[Group]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import jax
 from flax import nnx
 
+from pixelprior.data.words import plural
 from pixelprior.errors import InputError
 from pixelprior.progress import (
     Advance,
@@ -103,7 +104,7 @@ def train(
     program = make_program(task, config, graph, shapes, mesh)
     run = _Run(task, config, store, graph, mesh, program, report, begun, losses={})
     processes = f" of {jax.process_count()} processes" if several() else ""
-    report(Message(f"{task.title}, {mesh.size} device(s){processes}"))
+    report(Message(f"{task.title}, {plural(mesh.size, 'device')}{processes}"))
 
     Interruption.say_if_unheeded(report)
     with (

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 from flax import nnx
 
+from pixelprior.data.words import plural
 from pixelprior.system.devices import put_batch
 from pixelprior.training.flops import product_flops
 from pixelprior.training.layout import bytes_on_each_device
@@ -43,7 +44,7 @@ class Plan(NamedTuple):
         step = "not known here" if self.step_bytes is None else f"{self.step_bytes / 1e6:,.1f} MB"
         return "\n".join(
             [
-                f"{self.title}, {self.num_devices} device(s)",
+                f"{self.title}, {plural(self.num_devices, 'device')}",
                 f"parameters              {self.num_parameters:,}",
                 f"GFLOP per image         {self.flops_per_image / 1e9:,.3f}",
                 f"state on each device    {self.state_bytes / 1e6:,.1f} MB",

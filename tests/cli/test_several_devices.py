@@ -77,4 +77,4 @@ def test_a_prior(vqvae, tmp_path, two_devices):
         *tiny_prior("top"),
     )
     assert result.status == 0, result.errors
-    assert "encoding digits" in result.errors and "2 device(s)" in result.errors
+    assert "encoding digits" in result.errors and "2 devices" in result.errors

@@ -268,7 +268,7 @@ def test_a_level_of_another_kind_stays_fresh(prior):
 def test_what_is_refused(source, prior, stripes):
     task = pixel_task(stripes, ("0", "1"), network(num_classes=2))
     refusals = [
-        (prior, "must be of the task 'pixels', as the config is, but memory is of 'prior'"),
+        (prior, "needs a run of the task 'pixels', but memory has the task 'prior'"),
         (pp.RowLSTM(task.images.grid, **TINY, rngs=nnx.Rngs(0)), "must be a GatedPixelCNN"),
         ("nowhere", "nowhere is not a run folder"),
         (7, "a run folder must be a path, got 7"),
@@ -280,7 +280,7 @@ def test_what_is_refused(source, prior, stripes):
     with pytest.raises(pp.InputError, match=r"no weight of memory fits .* \(not learned in the"):
         initial_weights(prior_task("top"), prior, lambda event: None)
     # Refused before anything is written or trained.
-    with pytest.raises(pp.InputError, match="must be of the task 'tokenizer'"):
+    with pytest.raises(pp.InputError, match="needs a run of the task 'tokenizer'"):
         pp.fit("digits:vqvae", **QUICK, init_from=source.model)
 
 

@@ -73,7 +73,7 @@ def wide(tmp_path_factory, run):
     """The same of a model that several devices share: not to be changed."""
 
     def train(folder):
-        assert "1 device(s)" in run(folder / "run", *WIDE)
+        assert "1 device" in run(folder / "run", *WIDE)
 
     return once(tmp_path_factory, "wide", train) / "run"
 

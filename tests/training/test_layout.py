@@ -64,7 +64,7 @@ def assert_agree(one, many):
 
 @pytest.mark.slow
 def test_a_state_in_parts_learns_the_same(wide, tmp_path, run):
-    assert "8 device(s)" in run(tmp_path / "run", *WIDE, num_devices=8)
+    assert "8 devices" in run(tmp_path / "run", *WIDE, num_devices=8)
     metrics = read_metrics(tmp_path / "run" / "metrics.jsonl")
     on_one_device = read_metrics(wide / "metrics.jsonl")
     assert_agree(on_one_device, metrics)
@@ -79,7 +79,7 @@ def test_a_run_goes_on_on_another_number_of_devices(wide, tmp_path, start, run):
     process.terminate()
     _, errors = process.communicate()
     assert "saved step" in errors, errors
-    assert "1 device(s)" in run(workdir, *WIDE)
+    assert "1 device" in run(workdir, *WIDE)
     assert_agree(read_metrics(wide / "metrics.jsonl"), read_metrics(workdir / "metrics.jsonl"))
 
 

@@ -101,8 +101,8 @@ def test_two_processes_learn_what_one_does(two, finished):
 @pytest.mark.slow
 def test_the_first_one_speaks_and_writes_for_both(two):
     workdir, (first, second) = two
-    assert "2 device(s) of 2 processes" in first and "done: best step" in first
-    assert "device(s)" not in second and "done" not in second and "step/s" not in second
+    assert "2 devices of 2 processes" in first and "done: best step" in first
+    assert "2 devices" not in second and "done" not in second and "step/s" not in second
     assert len(list((workdir / "events").iterdir())) == 1
 
 
@@ -174,7 +174,7 @@ def test_something_else_at_the_port_is_refused(answer, monkeypatch):
 @pytest.mark.slow
 def test_four_processes_with_the_state_in_parts(tmp_path, together, wide):
     errors = complete(together(tmp_path / "run", 4, *WIDE, num_devices=2))
-    assert "8 device(s) of 4 processes" in errors[0]
+    assert "8 devices of 4 processes" in errors[0]
     assert_learned_the_same(tmp_path / "run", wide)
     whole, part = (
         read_metrics(workdir / "metrics.jsonl")[0]["state_memory_bytes"]
@@ -382,7 +382,7 @@ with joined(sys.argv[2], 2, number):
     refused("none is not a run folder", PRIOR, folder / "prior", tokenizer=folder / "none")
     assert not (folder / "prior").exists()
     # A plan counts the devices of all.
-    assert "4 device(s)" in plan_run(CONFIG).words()
+    assert "4 devices" in plan_run(CONFIG).words()
     if is_first():
         # As if it prepared a data set: longer than JAX waits for it by itself.
         time.sleep(32)
