@@ -149,8 +149,10 @@ class Stranger:
         with contextlib.suppress(OSError):
             while True:
                 connection, _ = self._server.accept()
-                connection.sendall(self._answer)
                 self._open.append(connection)
+                # The other side may have left already.
+                with contextlib.suppress(OSError):
+                    connection.sendall(self._answer)
 
     def close(self):
         for connection in [self._server, *self._open]:
