@@ -11,14 +11,14 @@ from PIL import Image
 
 from pixelprior.figures.sheets import as_shades, picture
 
-PNG_DEPTHS = (1, 2, 4)
-"""Bits per pixel of grey PNG files with few shades."""
+_DEPTHS = (2, 4)
+"""Bits per pixel of grey PNG files with few shades. Two shades have a type of their own."""
 
 
 def png_bytes_of(symbols: Int[np.ndarray, "h w c"], levels: int) -> int:
     """Bytes of an optimised PNG file. A grey image has as few bits per pixel as it needs."""
     file = io.BytesIO()
-    depth = next((bits for bits in PNG_DEPTHS if levels <= 1 << bits), None)
+    depth = next((bits for bits in _DEPTHS if levels <= 1 << bits), None)
     if levels == 2 and symbols.shape[-1] == 1:
         Image.fromarray(symbols[..., 0] == 1).save(file, format="PNG", optimize=True)
     elif depth is None or symbols.shape[-1] != 1:

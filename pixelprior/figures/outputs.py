@@ -27,6 +27,9 @@ from pixelprior.system.atomic import probe_folder, replacing, write_atomically
 
 REQUEST = ".request.json"
 
+RESUME = "its finished part is kept, and the same command resumes after it"
+"""Remedy if a job of many pictures cannot write."""
+
 
 class Output(abc.ABC):
     """A place for pictures, opened for one job.
@@ -298,12 +301,11 @@ def _is_for(folder: Path, request: Mapping[str, Any]) -> bool:
 
 
 @contextlib.contextmanager
-def refused_in_words(path: Path) -> Iterator[None]:
-    """Turn an OSError of writing into an InputError."""
+def refused_in_words(path: Path, remedy: str = RESUME) -> Iterator[None]:
+    """Turn an OSError of writing into an InputError that ends with a remedy."""
     try:
         yield
     except OSError as error:
         raise InputError(
-            f"{path} cannot be written ({error.strerror}); its finished part is kept, and the "
-            "same command resumes after it"
+            f"{path} cannot be written ({error.strerror or error}); {remedy}"
         ) from error

@@ -135,7 +135,10 @@ def places_of_runs(
         if paths.count(path) > 1:
             raise InputError(f"{place} was given more than once")
     # A downloaded file is a link to another name; the folder "." has no name of its own.
-    names = [Path(place).name or path.name for (place, _), path in zip(found, paths, strict=True)]
+    names = [
+        path.name if path.is_dir() else Path(place).name
+        for (place, _), path in zip(found, paths, strict=True)
+    ]
     return {
         name if names.count(name) == 1 else place: place
         for name, (place, _) in zip(names, found, strict=True)

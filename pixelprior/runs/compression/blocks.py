@@ -13,6 +13,7 @@ from pixelprior import jitted
 from pixelprior.coding.codec import Codec
 from pixelprior.coding.compressed import Images
 from pixelprior.data import to_pixels
+from pixelprior.errors import InputError
 from pixelprior.runs.compression.sources import Source
 from pixelprior.runs.run import Run
 from pixelprior.tokenizers import VQVAE
@@ -38,7 +39,14 @@ class Blocks:
         num, names = len(self._source), self._source.names
         for first in range(0, num, self._codec.images_per_block):
             numbers = range(first, min(first + self._codec.images_per_block, num))
-            maps, labels = self._read(numbers)
+            try:
+                maps, labels = self._read(numbers)
+            # Not to be taken for an error of writing the result.
+            except OSError as error:
+                reason = error.strerror or error
+                raise InputError(
+                    f"the images cannot be read ({reason}); mend their files, or give others"
+                ) from error
             facts = {} if names is None else {"names": [names[number] for number in numbers]}
             yield Images(maps, labels, facts)
 

@@ -1,10 +1,10 @@
 """Files of compression and decompression: checked before the work, which takes long."""
 
 import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
 from pixelprior.errors import InputError
+from pixelprior.figures.outputs import refused_in_words
 from pixelprior.system.atomic import probe_folder
 from pixelprior.system.leftovers import remove_leftovers_of
 
@@ -24,13 +24,6 @@ def check_new_file(path: Path, overwrite: bool) -> None:
         remove_leftovers_of(path)
 
 
-@contextlib.contextmanager
-def written_in_words(path: Path) -> Iterator[None]:
-    """Turn an OSError of writing into an InputError."""
-    try:
-        yield
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be written ({error.strerror or error}); make room or the folder, or "
-            "pass another --out"
-        ) from error
+def written_in_words(path: Path) -> contextlib.AbstractContextManager[None]:
+    """Turn an OSError of writing into an InputError. Nothing is kept of an unfinished file."""
+    return refused_in_words(path, "make room or the folder, or pass another --out")

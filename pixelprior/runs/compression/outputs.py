@@ -16,6 +16,7 @@ from pixelprior.runs.compression.files import check_new_file, written_in_words
 from pixelprior.runs.compression.names import is_portable
 from pixelprior.runs.run import Run
 from pixelprior.system.atomic import probe_folder, save_arrays
+from pixelprior.system.leftovers import remove_leftovers
 from pixelprior.system.printable import printable
 
 
@@ -76,6 +77,7 @@ def open_output(run: Run, batch_size: int, out: Path, *, overwrite: bool) -> Out
         probe_folder(out if out.is_dir() else out.parent)
     if out.is_dir() and any(out.iterdir()) and not overwrite:
         raise InputError(f"{out} is not empty; pass --overwrite, or another --out")
+    remove_leftovers(out)
     return _Folder(run, batch_size, out)
 
 

@@ -13,6 +13,7 @@ from jaxtyping import Int
 
 from pixelprior.data.image_files.classes import class_name
 from pixelprior.data.image_files.listing import ImageFile, list_images
+from pixelprior.data.pictures.pixel_range import Stored, check_bright
 from pixelprior.data.sources.npz import read_npz
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
@@ -122,6 +123,9 @@ class _OfArrays(Source):
             raise InputError(f"there is no .npz file {place}")
         pixels, labels = read_npz(Path(place))
         num = _limited(len(pixels), limit)
+        bits = 8 * pixels.itemsize
+        stored = {str(n): Stored(bits, int(image.max())) for n, image in enumerate(pixels[:num])}
+        check_bright(stored, place, report)
         self._name, self._grid, self._quantise = place, _grid_of_images(run), quantise
         self._pixels = with_channels(pixels[:num], self._grid, place)
         self._labels: Labels | None = None
