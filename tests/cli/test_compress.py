@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import signal
+import time
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from PIL import Image
 
 import pixelprior as pp
 from pixelprior.coding.container import ContainerReader, ContainerWriter
+from pixelprior.runs.compression.exact import to_shades
 from pixelprior.runs.load import load_trained
 from pixelprior.runs.one_file.export import export_run
 from pixelprior.system.leftovers import mark
@@ -336,3 +339,35 @@ def test_images_before_the_damage_are_kept(command, tmp_path):
     assert "block 2 of x.ppz cannot be read back" in line
     assert line.endswith("40 images before it are in out")
     assert len(list((tmp_path / "out").iterdir())) == 40
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_leaves_whole_files_only(warm_start, command, tmp_path, name):
+    """One image at a time takes long enough to be stopped on the way."""
+    number = getattr(signal, name)
+    script = tmp_path / "pixelprior.py"
+    script.write_text(COMMAND)
+
+    def stop(begun, *arguments):
+        process = warm_start.start(script, *arguments, cwd=tmp_path)
+        while not begun():
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.005)
+        process.send_signal(number)
+        _, errors = process.communicate()
+        assert process.returncode in (-number, 128 + number) and "Traceback" not in errors
+
+    flags = ("--workdir=digits", "-o", "x.ppz", "--split=train", "--batch_size=1")
+    stop(lambda: list(tmp_path.glob(".x.ppz.*")), "compress", *flags)
+    assert not (tmp_path / "x.ppz").exists()
+    assert command("compress", *flags[:-1], "--noverify", cwd=tmp_path).status == 0
+    assert {p.name for p in tmp_path.iterdir()} == {"pixelprior.py", "x.ppz"}
+
+    out = tmp_path / "out"
+    arguments = ("decompress", "x.ppz", "-o", "out")
+    stop(lambda: out.is_dir() and list(out.glob("*.png")), *arguments)
+    run = pp.load_trained("digits")
+    images = to_shades(run.read("train")[0], run.model.grid)
+    for path in out.glob("*.png"):
+        np.testing.assert_array_equal(read(path), images[int(path.stem)])
