@@ -3,13 +3,14 @@
 python -m benchmarks.compression RUN [RUN ...] [--split=test] [--limit=1000] [--batch_size=64]
 
 A run is a folder, a file or a bundled model. PNG and WebP store each image in a file, and the same
-images on sheets of 256. The bits of the model are the sum of -log2 of its probabilities.
+images on sheets of 256. The bits of the model are the sum of -log2 of its probabilities. All images
+are compressed and compared with the decompressed ones. The first ones are timed.
 """
 
 import argparse
 import io
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple
 
 import jax
 import numpy as np
@@ -18,7 +19,7 @@ import pixelprior as pp
 from benchmarks.machine import best_time, matrix_product_rate
 from pixelprior import jitted
 from pixelprior.coding.codec import BATCH_SIZE, Codec
-from pixelprior.coding.compressed import CompressedReader, write_images
+from pixelprior.coding.compressed import CompressedReader, Images, write_images
 from pixelprior.figures.file_sizes import png_bytes_of, webp_bytes_of
 from pixelprior.runs.compression.blocks import Blocks
 from pixelprior.runs.compression.sources import open_source
@@ -35,57 +36,82 @@ def main() -> None:
     parser.add_argument("--split", default="test")
     parser.add_argument("--limit", type=int, default=None)
     parser.add_argument("--batch_size", type=int, default=BATCH_SIZE)
+    parser.add_argument("--timed", type=int, default=256, help="Number of images to time.")
     arguments = parser.parse_args()
     sizes, speeds = [], []
     for name in arguments.runs:
-        size, speed = _measure(name, arguments.split, arguments.limit, arguments.batch_size)
-        sizes.append(size)
-        speeds.append(speed)
+        case = _load(name, arguments.split, arguments.limit, arguments.batch_size)
+        sizes.append(_size(case))
+        print(sizes[-1], flush=True)
+        speeds.append(_speed(case, arguments.timed))
+        print(speeds[-1], flush=True)
     print(
-        "| run | images | entropy | symbols | excess | all of the file | PNG | PNG sheets | WebP | "
-        "WebP sheets |"
+        "\n| run | images | entropy | symbols | excess | all of the file | PNG | "
+        "PNG sheets | WebP | WebP sheets |"
     )
     print("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
     print("\n".join(sizes))
+    print(f"\nthe first {arguments.timed} images, as a multiple of cached sampling of as many")
     print("\n| run | sampling | compressing | decompressing |")
     print("|---|---:|---:|---:|")
     print("\n".join(speeds))
     print(f"\na 2048^3 float32 product in the same run: {matrix_product_rate() / 1e9:.0f} GFLOP/s")
 
 
-def _measure(name: str, split: str, limit: int | None, batch_size: int) -> tuple[str, str]:
+class _Case(NamedTuple):
+    name: str
+    run: Any
+    codec: Codec
+    blocks: list[Images]
+    num: int
+
+
+def _load(name: str, split: str, limit: int | None, batch_size: int) -> _Case:
     run = pp.load_trained(name)
     source = open_source(
         run, [], split=split, limit=limit, label=None, quantise=False, report=lambda event: None
     )
-    codec, num = Codec(run.model, batch_size=batch_size), len(source)
-    blocks = list(Blocks(run, codec, source))
-    nats = sum(_nats(run.model, block, batch_size) for block in blocks)
+    codec = Codec(run.model, batch_size=batch_size)
+    return _Case(name, run, codec, list(Blocks(run, codec, source)), len(source))
+
+
+def _size(case: _Case) -> str:
+    """Row of the sizes. Raises an AssertionError if an image changes."""
+    nats = sum(_nats(case.run.model, block, case.codec.batch_size) for block in case.blocks)
     entropy = nats / np.log(2) / 8
     file = io.BytesIO()
-    # The first block compiles.
-    codec.write([level[:batch_size] for level in blocks[0].maps], _first(blocks[0], batch_size))
-    written = write_images(file, codec, blocks, num, verify=False)
-
-    def decompress() -> None:
-        for block, again in zip(blocks, CompressedReader(file, name).blocks(codec), strict=True):
-            for before, after in zip(block.maps, again.maps, strict=True):
-                np.testing.assert_array_equal(before, after)
-
-    compressing = best_time(
-        lambda: write_images(io.BytesIO(), codec, blocks, num, verify=False), REPETITIONS
-    )
-    decompressing = best_time(decompress, REPETITIONS)
-    sampling = _sampling(run, num, batch_size)
+    written = write_images(file, case.codec, case.blocks, case.num, verify=False)
+    _decompress(case, file)
     excess = written.stream_bytes - entropy
-    others = [f"{size:,}" for size in _others(run, blocks)] or 4 * [""]
-    cells = [name, f"{num:,}", f"{entropy:,.0f}", f"{written.stream_bytes:,}", f"{excess:+,.0f}"]
-    row = f"| {' | '.join([*cells, f'{written.num_bytes:,}', *others])} |"
-    speed = (
-        f"| {name} | {sampling:.1f} s | {compressing / sampling:.2f} | "
+    others = [f"{size:,}" for size in _others(case.run, case.blocks)] or 4 * [""]
+    cells = [f"{case.num:,}", f"{entropy:,.0f}", f"{written.stream_bytes:,}", f"{excess:+,.0f}"]
+    return f"| {' | '.join([case.name, *cells, f'{written.num_bytes:,}', *others])} |"
+
+
+def _speed(case: _Case, timed: int) -> str:
+    """Row of the speeds, after `_size` has compiled the programs."""
+    first = case.blocks[0]
+    num = min(timed, len(first.maps[0]))
+    block = Images([level[:num] for level in first.maps], _first(first, num))
+    case = case._replace(blocks=[block], num=num)
+    file = io.BytesIO()
+    write_images(file, case.codec, case.blocks, num, verify=False)
+    compressing = best_time(
+        lambda: write_images(io.BytesIO(), case.codec, case.blocks, num, verify=False), REPETITIONS
+    )
+    decompressing = best_time(lambda: _decompress(case, file), REPETITIONS)
+    sampling = _sampling(case.run, num, case.codec.batch_size)
+    return (
+        f"| {case.name} | {sampling:.1f} s | {compressing / sampling:.2f} | "
         f"{decompressing / sampling:.2f} |"
     )
-    return row, speed
+
+
+def _decompress(case: _Case, file: BinaryIO) -> None:
+    reader = CompressedReader(file, case.name)
+    for block, again in zip(case.blocks, reader.blocks(case.codec), strict=True):
+        for before, after in zip(block.maps, again.maps, strict=True):
+            np.testing.assert_array_equal(before, after)
 
 
 def _first(block: Any, num: int) -> Any:

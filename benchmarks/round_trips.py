@@ -2,8 +2,8 @@
 
 python -m benchmarks.round_trips [--models pixel_cnn ...] [--num=1000] [--batches 1 7 64]
 
-The networks are small and have new weights. Half of the grids are samples, and half are noise, which
-a model takes for unlikely.
+The networks are small and have new weights. Half of the grids are samples. The others are noise,
+which a model takes for unlikely.
 """
 
 import argparse
