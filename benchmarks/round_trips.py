@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 import pixelprior as pp
-from pixelprior.coding.codec import Codec
+from pixelprior.coding.codec import Codec, DamagedStreamError
 from pixelprior.configs.common import SMALL, network
 from pixelprior.experiment.build import build_model
 from pixelprior.grid import Grid
@@ -77,9 +77,13 @@ def _grids(model: Any, num: int) -> np.ndarray:
 
 
 def _differences(model: Any, grids: np.ndarray, batch: int) -> int:
-    """Number of grids that differ after compression in batches of this size."""
+    """Number of grids that differ after compression in batches of this size; all if unreadable."""
     codec = Codec(model, batch_size=batch)
-    (again,) = codec.read(codec.write([grids], None), len(grids), None)
+    stream = codec.write([grids], None)
+    try:
+        (again,) = codec.read(stream, len(grids), None)
+    except DamagedStreamError:
+        return len(grids)
     return int((again != grids).any(axis=(1, 2, 3)).sum())
 
 
