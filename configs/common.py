@@ -22,7 +22,7 @@ IMAGES: Config = {
 TRAINING: Config = {
     "batch_size": 64,
     "mesh": "data",
-    "accumulate_steps": 1,
+    "accumulate_steps": 0,
     "optimizer": "adamw",
     "schedule": "cosine",
     "learning_rate": 2e-3,

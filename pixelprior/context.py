@@ -5,7 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Key
 
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid, check_grid
@@ -112,13 +112,14 @@ class ContextShape:
 
 
 def hide_labels(
-    label: Int[Array, " b"] | None, num_classes: int, rate: float, key: Array
+    label: Int[Array, " b"] | None, num_classes: int, rate: float, keys: Key[Array, " b"]
 ) -> Int[Array, " b"] | None:
     """Replace some labels by the null class, so that a model learns it too.
 
-    Ho and Salimans 2021, Classifier-Free Diffusion Guidance, algorithm 1.
+    A label is hidden or not by its own key alone. Ho and Salimans 2021, Classifier-Free Diffusion
+    Guidance, algorithm 1.
     """
     if label is None or not rate:
         return label
-    hidden = jax.random.bernoulli(key, rate, label.shape)
+    hidden = jax.vmap(lambda key: jax.random.bernoulli(key, rate))(keys)
     return jnp.where(hidden, num_classes, label)

@@ -27,6 +27,7 @@ from pixelprior.models.guided import Guided
 from pixelprior.nn.code_context import CodeContext
 from pixelprior.nn.compiled import compiled
 from pixelprior.nn.constructed import Constructed
+from pixelprior.nn.image_keys import fold_keys, image_keys, split_keys
 from pixelprior.sampling.known import UNKNOWN, check_known
 from pixelprior.sampling.rows import sample_rows
 from pixelprior.sampling.sample import as_strategies, sample
@@ -189,16 +190,16 @@ class Prior(Constructed, nnx.Module):
             number: number of the level, 0 for the coarsest.
             codes: maps of all levels, the coarsest first; levels finer than ``number`` are ignored.
             label: see `context`.
-            dropout_key: in training, key for the dropout of features and of whole labels.
+            dropout_key: in training, key for the dropout of features and of whole labels, or one
+                key for each image, ``[b]``.
 
         Raises:
             InputError: as `context` does.
         """
         if dropout_key is not None:
-            dropout_key = jax.random.fold_in(dropout_key, number)
-            label_key = jax.random.fold_in(dropout_key, 0)
-            label = hide_labels(label, self.num_classes, self.label_dropout, label_key)
-            dropout_key = jax.random.fold_in(dropout_key, 1)
+            keys = fold_keys(image_keys(dropout_key, len(codes[number])), number)
+            label_keys, dropout_key = split_keys(keys, 2)
+            label = hide_labels(label, self.num_classes, self.label_dropout, label_keys)
         context = self.context(number, codes[:number], label)
         return self.levels[number].log_prob(codes[number], context, dropout_key=dropout_key)
 

@@ -16,14 +16,16 @@ GRID = Grid(2, 3, 1, 4)
 
 def test_labels_are_hidden_at_the_rate_and_all_others_stay():
     label = jnp.arange(30_000) % 7
-    hidden = np.asarray(hide_labels(label, 7, 0.3, jax.random.key(0)))
+    hidden = np.asarray(hide_labels(label, 7, 0.3, jax.random.split(jax.random.key(0), len(label))))
     gone = hidden == 7
     # Five standard deviations of a binomial.
     assert abs(gone.mean() - 0.3) < 5 * np.sqrt(0.3 * 0.7 / len(label))
     np.testing.assert_array_equal(hidden[~gone], np.asarray(label)[~gone])
     # Whatever the class.
     assert abs(gone[np.asarray(label) == 0].mean() - 0.3) < 5 * np.sqrt(0.3 * 0.7 / 4_000)
-    assert (hide_labels(label, 7, 0.3, jax.random.key(1)) != hidden).any()
+    assert (
+        hide_labels(label, 7, 0.3, jax.random.split(jax.random.key(1), len(label))) != hidden
+    ).any()
 
 
 def test_no_label_is_the_null_class():

@@ -31,7 +31,7 @@ _IMAGES: dict[str, type] = {
 _TRAINING: dict[str, type] = {
     "batch_size": int,  # images in a batch, over all devices
     "mesh": str,  # one of MESHES: the values to split over devices
-    "accumulate_steps": int,  # number of parts of a batch, run in turn to save memory
+    "accumulate_steps": int,  # number of parts of a batch, run in turn; 0 to choose
     "num_steps": int,
     "optimizer": str,  # one of OPTIMIZERS
     "schedule": str,  # one of SCHEDULES: the learning rate after the warm-up
@@ -149,7 +149,6 @@ _CHOICES = {"mesh": MESHES, "optimizer": OPTIMIZERS, "schedule": SCHEDULES}
 
 _POSITIVE = (
     "batch_size",
-    "accumulate_steps",
     "num_steps",
     "learning_rate",
     "plateau_patience",
@@ -294,7 +293,7 @@ def _check_ranges(config: Mapping[str, Any]) -> None:
         raise InputError(
             f"config.class_depth must be 0, for no classes, or above, got {config['class_depth']}"
         )
-    for key in ("skip_norm", "patience"):
+    for key in ("accumulate_steps", "skip_norm", "patience"):
         if config[key] < 0:
             raise InputError(f"config.{key} must be 0, for never, or above, got {config[key]}")
     if config["weight_decay"] < 0:

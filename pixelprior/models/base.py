@@ -45,6 +45,7 @@ from pixelprior.nn.context_encoder import ContextEncoder
 from pixelprior.nn.embedding import OUTSIDE, SymbolEmbedding
 from pixelprior.nn.head import Head
 from pixelprior.nn.heads import HeadSettings
+from pixelprior.nn.image_keys import image_keys
 from pixelprior.nn.stack import Stack
 from pixelprior.sizes import check_shares, check_sizes
 
@@ -84,7 +85,8 @@ class GridModel(Constructed, nnx.Module, metaclass=abc.ABCMeta):
         Args:
             x: symbols in ``[0, levels)``.
             context: condition of the distribution; must fit the model's ``context_shape``.
-            dropout_key: key for the dropout of training; without a key there is no dropout.
+            dropout_key: key for the dropout of training, or one key for each image, ``[b]``.
+                Without a key there is no dropout.
 
         Raises:
             InputError: if ``x`` is not a batch of the model's grids, or the context does not fit.
@@ -249,7 +251,7 @@ class AutoregressiveModel(GridModel):
         # A byte cannot hold `OUTSIDE`, nor an index into the joint table of several channels.
         embedded = model.embedding(x.astype(jnp.int32))
         encoded = model.context_encoder(context, x.shape[0])
-        return model.network(embedded, encoded, dropout_key).astype(jnp.float32)
+        return model.network(embedded, encoded, image_keys(dropout_key, len(x))).astype(jnp.float32)
 
     @compiled(check_grids)
     def log_prob(

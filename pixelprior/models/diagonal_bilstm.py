@@ -46,6 +46,7 @@ from pixelprior.models.base import (
 from pixelprior.nn.causal import shift_down
 from pixelprior.nn.compiled import compiled
 from pixelprior.nn.conditioning import EncodedContext
+from pixelprior.nn.dropout import Dropout
 from pixelprior.nn.initializers import linear
 from pixelprior.nn.lstm import LineLSTM, line_lstm, lstm_cell
 from pixelprior.nn.masked_conv import MaskedConv
@@ -105,7 +106,7 @@ class DiagonalBiLSTMBlock(nnx.Module):
     def __init__(self, d: int, *, context_features: int, dropout_rate: float, rngs: nnx.Rngs):
         self.rightwards = DiagonalLSTM(d, context_features=context_features, rngs=rngs)
         self.leftwards = DiagonalLSTM(d, context_features=context_features, rngs=rngs)
-        self.dropout = nnx.Dropout(dropout_rate)
+        self.dropout = Dropout(dropout_rate)
         self.expand = linear(d, 2 * d, rngs=rngs)
 
     def hidden(
@@ -130,7 +131,7 @@ class DiagonalBiLSTMBlock(nnx.Module):
         dropout_key: Array | None = None,
     ) -> Float[Array, "b h w 2*d"]:
         """Return the layer's result, given its hidden states."""
-        hidden = self.dropout(hidden, deterministic=dropout_key is None, rngs=dropout_key)
+        hidden = self.dropout(hidden, dropout_key)
         return x + self.expand(hidden)
 
 

@@ -20,7 +20,6 @@ Where we deviate from [1]:
 import functools
 from typing import Any, NamedTuple, Unpack
 
-import jax
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
@@ -29,7 +28,9 @@ from pixelprior.grid import Grid
 from pixelprior.models.base import AutoregressiveModel, CommonSettings, Embedded, Features, row_of
 from pixelprior.nn.causal import Above, Left, shift_down, shift_right
 from pixelprior.nn.conditioning import EncodedContext, add_context, context_layer
+from pixelprior.nn.dropout import Dropout
 from pixelprior.nn.gates import gated_activation
+from pixelprior.nn.image_keys import split_keys
 from pixelprior.nn.initializers import linear, zeros
 from pixelprior.nn.stack import Stack
 from pixelprior.sizes import check_kernel_sizes
@@ -61,7 +62,7 @@ class GatedBlock(nnx.Module):
         self.left = Left(left, d, 2 * e, rngs=rngs)
         self.link = linear(2 * e, 2 * e, rngs=rngs)
         self.context = context_layer(context_features, 2 * e, rngs=rngs)
-        self.dropout = nnx.Dropout(dropout_rate)
+        self.dropout = Dropout(dropout_rate)
         self.output = linear(e, e, rngs=rngs)
 
     def vertical(
@@ -84,9 +85,7 @@ class GatedBlock(nnx.Module):
     ) -> tuple[Float[Array, "b h w e"], Float[Array, "b h left-1 d"]]:
         """Return the horizontal stream, and the next columns' past."""
         y, past = self.left(x, past)
-        y = self.dropout(
-            gated_activation(y + link), deterministic=dropout_key is None, rngs=dropout_key
-        )
+        y = self.dropout(gated_activation(y + link), dropout_key)
         y = self.output(y)
         return (x + y if self.residual else y), past
 
@@ -162,10 +161,7 @@ class GatedPixelCNN(AutoregressiveModel):
     def network(self, x: Embedded, context: EncodedContext, dropout_key: Array | None) -> Features:
         """See `AutoregressiveModel.network`."""
         b, h, w, _ = x.shape
-        first_key = keys = None
-        if dropout_key is not None:
-            first_key = jax.random.fold_in(dropout_key, 0)
-            keys = jax.random.split(jax.random.fold_in(dropout_key, 1), self.blocks.depth)
+        first_key, key = split_keys(dropout_key, 2)
 
         def layer(
             block: GatedBlock,
@@ -179,7 +175,9 @@ class GatedPixelCNN(AutoregressiveModel):
 
         streams = layer(self.first, shift_down(x), shift_right(x), first_key)
         (_, horizontal), _ = self.blocks.scan(
-            lambda block, carry, key: (layer(block, carry[0], carry[1], key), None), streams, keys
+            lambda block, carry, key: (layer(block, carry[0], carry[1], key), None),
+            streams,
+            self.blocks.split_key(key),
         )
         return horizontal
 

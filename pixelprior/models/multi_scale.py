@@ -26,7 +26,6 @@ import math
 from collections.abc import Sequence
 from typing import Any, Unpack
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, Shaped
@@ -44,6 +43,7 @@ from pixelprior.models.base import (
 from pixelprior.models.gated_pixel_cnn import GatedPixelCNN
 from pixelprior.nn.code_context import CodeContext
 from pixelprior.nn.compiled import compiled
+from pixelprior.nn.image_keys import image_keys, split_keys
 from pixelprior.sizes import check_sizes
 
 
@@ -124,7 +124,7 @@ class MultiScale(GridModel):
         self, x: Symbols, context: Context | None = None, *, dropout_key: Array | None = None
     ) -> Float[Array, " b"]:
         """See `GridModel.log_prob`."""
-        keys = (None, None) if dropout_key is None else jax.random.split(dropout_key)
+        keys = split_keys(image_keys(dropout_key, len(x)), 2)
         coarse = self.coarse_part(x)
         of_coarse = self.coarse.log_prob(coarse, self.coarse_context(context), dropout_key=keys[0])
         of_pixels = self.fine.pixel_log_prob(

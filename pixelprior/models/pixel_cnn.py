@@ -30,6 +30,7 @@ from pixelprior.context import Context
 from pixelprior.grid import Grid
 from pixelprior.models.base import AutoregressiveModel, CommonSettings, Embedded, Features, row_of
 from pixelprior.nn.conditioning import EncodedContext
+from pixelprior.nn.dropout import Dropout
 from pixelprior.nn.initializers import linear
 from pixelprior.nn.masked_conv import ConditionedConv, MaskedConv
 
@@ -51,7 +52,7 @@ class ResidualBlock(ConditionedConv):
     ):
         self.reduce = linear(2 * d, d, rngs=rngs)
         super().__init__(kernel_size, d, context_features=context_features, rngs=rngs)
-        self.dropout = nnx.Dropout(dropout_rate)
+        self.dropout = Dropout(dropout_rate)
         self.expand = linear(d, 2 * d, rngs=rngs)
 
     def hidden(self, x: Float[Array, "b h w 2*d"]) -> Float[Array, "b h w d"]:
@@ -65,9 +66,7 @@ class ResidualBlock(ConditionedConv):
         dropout_key: Array | None = None,
     ) -> Float[Array, "b h w 2*d"]:
         """Return the block's result, given the result of its (conditioned) convolution."""
-        y = self.dropout(
-            jax.nn.relu(convolved), deterministic=dropout_key is None, rngs=dropout_key
-        )
+        y = self.dropout(jax.nn.relu(convolved), dropout_key)
         return x + self.expand(y)
 
 

@@ -40,6 +40,7 @@ from pixelprior.models.base import AutoregressiveModel, CommonSettings, Embedded
 from pixelprior.nn.causal import Above, Left, shift_down, shift_right
 from pixelprior.nn.compiled import compiled
 from pixelprior.nn.conditioning import EncodedContext
+from pixelprior.nn.image_keys import split_keys
 from pixelprior.nn.initializers import zeros
 from pixelprior.nn.shifted_conv import interleave
 from pixelprior.nn.two_streams import Layer, Scale
@@ -177,11 +178,7 @@ class PixelCNNPP(AutoregressiveModel):
     ) -> tuple[Float[Array, "b h w d"], Float[Array, "b h w d"]]:
         """Run both streams through one resolution and all coarser ones, down and up."""
         scale = self.scales[index]
-        down_keys = up_keys = None
-        if dropout_key is not None:
-            dropout_key, down_key, up_key = jax.random.split(dropout_key, 3)
-            down_keys = jax.random.split(down_key, scale.down.depth)
-            up_keys = jax.random.split(up_key, scale.up.depth)
+        dropout_key, down_key, up_key = split_keys(dropout_key, 3)
 
         def down(layer: Layer, streams: Any, key: Array | None) -> tuple[Any, Any]:
             # The input of each layer is kept for the skip connections.
@@ -191,7 +188,7 @@ class PixelCNNPP(AutoregressiveModel):
             skips, key = inputs
             return layer(streams, skips, context, key), None
 
-        streams, skips = scale.down.scan(down, streams, down_keys)
+        streams, skips = scale.down.scan(down, streams, scale.down.split_key(down_key))
         if not scale.coarsest:
             skips = jax.tree.map(lambda s, last: jnp.append(s, last[None], axis=0), skips, streams)
             coarse = None if context is None else context[:, ::2, ::2]
@@ -206,7 +203,7 @@ class PixelCNNPP(AutoregressiveModel):
             _, h, w, _ = v.shape
             streams = scale.vertical_up(coarse_v, h, w), scale.horizontal_up(coarse_x, h, w)
         last_first = jax.tree.map(lambda s: s[::-1], skips)
-        return scale.up.scan(up, streams, (last_first, up_keys))[0]
+        return scale.up.scan(up, streams, (last_first, scale.up.split_key(up_key)))[0]
 
     # Position by position.
 

@@ -33,7 +33,9 @@ from pixelprior.grid import Grid
 from pixelprior.models.base import AutoregressiveModel, CommonSettings, Embedded, Features, row_of
 from pixelprior.nn.attention import CausalAttention
 from pixelprior.nn.conditioning import EncodedContext
+from pixelprior.nn.dropout import Dropout
 from pixelprior.nn.gates import gated_residual
+from pixelprior.nn.image_keys import split_keys
 from pixelprior.nn.initializers import linear
 from pixelprior.nn.masked_conv import ConditionedConv
 from pixelprior.nn.raster_stem import RasterStem
@@ -56,7 +58,7 @@ class GatedResidual(ConditionedConv):
         rngs: nnx.Rngs,
     ):
         super().__init__(kernel_size, d, context_features=context_features, rngs=rngs)
-        self.dropout = nnx.Dropout(dropout_rate)
+        self.dropout = Dropout(dropout_rate)
         self.gate = linear(d, 2 * d, rngs=rngs)
 
     def output(
@@ -66,7 +68,7 @@ class GatedResidual(ConditionedConv):
         dropout_key: Array | None = None,
     ) -> Float[Array, "b h w d"]:
         """Return the block's result, given the result of its (conditioned) convolution."""
-        y = self.dropout(jax.nn.elu(convolved), deterministic=dropout_key is None, rngs=dropout_key)
+        y = self.dropout(jax.nn.elu(convolved), dropout_key)
         return gated_residual(x, self.gate(y))
 
 
@@ -81,7 +83,7 @@ class AttentionBlock(nnx.Module):
         )
         self.features = linear(d, d, rngs=rngs)
         self.attended = linear(d, d, use_bias=False, rngs=rngs)
-        self.dropout = nnx.Dropout(dropout_rate)
+        self.dropout = Dropout(dropout_rate)
         self.gate = linear(d, 2 * d, rngs=rngs)
 
     def output(
@@ -92,7 +94,7 @@ class AttentionBlock(nnx.Module):
     ) -> Float[Array, "b h w d"]:
         """Return the block's result, given the result of its attention."""
         y = self.features(jax.nn.elu(x)) + self.attended(jax.nn.elu(attended))
-        y = self.dropout(jax.nn.elu(y), deterministic=dropout_key is None, rngs=dropout_key)
+        y = self.dropout(jax.nn.elu(y), dropout_key)
         return gated_residual(x, self.gate(y))
 
 
@@ -207,11 +209,8 @@ class PixelSNAIL(AutoregressiveModel):
             return layer.output(x, layer.convolved(jax.nn.elu(x), context), key), None
 
         def block(layer: SnailBlock, x: Any, key: Any) -> tuple[Any, None]:
-            keys = own = None
-            if key is not None:
-                own, key = jax.random.split(key)
-                keys = jax.random.split(key, layer.residuals.depth)
-            x, _ = layer.residuals.scan(residual, x, keys)
+            own, rest = split_keys(key, 2)
+            x, _ = layer.residuals.scan(residual, x, layer.residuals.split_key(rest))
             if layer.attention is not None:
                 attended = layer.attention.attention(jnp.concatenate([x, stem], axis=-1))
                 x = layer.attention.output(x, attended, own)

@@ -31,6 +31,7 @@ from pixelprior.grid import Grid
 from pixelprior.models.base import AutoregressiveModel, CommonSettings, Embedded, Features, row_of
 from pixelprior.nn.causal import Left
 from pixelprior.nn.conditioning import EncodedContext
+from pixelprior.nn.dropout import Dropout
 from pixelprior.nn.initializers import linear
 from pixelprior.nn.lstm import LineLSTM, lstm_cell
 from pixelprior.nn.masked_conv import MaskedConv
@@ -52,7 +53,7 @@ class RowLSTMBlock(nnx.Module):
         # These are the taps that a masked kernel keeps: the own column, and the columns before it.
         self.inputs = Left(kernel_size // 2 + 1, 2 * d, 4 * d, rngs=rngs)
         self.lstm = LineLSTM(kernel_size, d, context_features=context_features, rngs=rngs)
-        self.dropout = nnx.Dropout(dropout_rate)
+        self.dropout = Dropout(dropout_rate)
         self.expand = linear(d, 2 * d, rngs=rngs)
 
     def __call__(
@@ -73,7 +74,8 @@ class RowLSTMBlock(nnx.Module):
         dropout_key: Array | None = None,
     ) -> Float[Array, "*n 2*d"]:
         """Return the layer's result, given its hidden states."""
-        hidden = self.dropout(hidden, deterministic=dropout_key is None, rngs=dropout_key)
+        # There is dropout only in training, where rows are the leading axis.
+        hidden = self.dropout(hidden, dropout_key, axis=1)
         return x + self.expand(hidden)
 
 

@@ -31,6 +31,8 @@ from pixelprior.grid import Grid
 from pixelprior.models.base import AutoregressiveModel, CommonSettings, Embedded, Features, row_of
 from pixelprior.nn.attention import AttentionCache, CausalAttention
 from pixelprior.nn.conditioning import EncodedContext, context_layer
+from pixelprior.nn.dropout import Dropout
+from pixelprior.nn.image_keys import split_keys
 from pixelprior.nn.initializers import layer_norm, linear
 from pixelprior.nn.raster_stem import RasterStem
 
@@ -59,7 +61,7 @@ class TransformerBlock(nnx.Module):
         self.norm = layer_norm(d, rngs=rngs)
         self.expand = linear(d, EXPANSION * d, rngs=rngs)
         self.reduce = linear(EXPANSION * d, d, rngs=rngs)
-        self.dropout = nnx.Dropout(dropout_rate)
+        self.dropout = Dropout(dropout_rate)
 
     def condition(self, context: EncodedContext) -> Float[Array, "b #h #w 2*d"] | None:
         """Return the context's terms for the inputs of the attention and of the perceptron."""
@@ -80,13 +82,13 @@ class TransformerBlock(nnx.Module):
         dropout_key: Array | None = None,
     ) -> Float[Array, "b h w d"]:
         """Return the block's result, given the result of its attention."""
-        keys = (None, None) if dropout_key is None else jax.random.split(dropout_key)
-        x = x + self.dropout(attended, deterministic=keys[0] is None, rngs=keys[0])
+        attention_key, key = split_keys(dropout_key, 2)
+        x = x + self.dropout(attended, attention_key)
         y = self.norm(x)
         if condition is not None:
             y = y + condition[..., y.shape[-1] :]
         y = self.reduce(jax.nn.gelu(self.expand(y)))
-        return x + self.dropout(y, deterministic=keys[1] is None, rngs=keys[1])
+        return x + self.dropout(y, key)
 
 
 class _Cache(NamedTuple):

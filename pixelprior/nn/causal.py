@@ -13,13 +13,13 @@ carries the past from chunk to chunk. The code and the weights are the same in b
 therefore the results agree.
 """
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Shaped
 
 from pixelprior.errors import InputError
 from pixelprior.nn.initializers import kernel
+from pixelprior.nn.products import correlate
 
 
 def shift_down(x: Shaped[Array, "b h w c"], fill: int = 0) -> Shaped[Array, "b h w c"]:
@@ -30,54 +30,6 @@ def shift_down(x: Shaped[Array, "b h w c"], fill: int = 0) -> Shaped[Array, "b h
 def shift_right(x: Shaped[Array, "b h w c"], fill: int = 0) -> Shaped[Array, "b h w c"]:
     """Move every column right by one: (i, j) receives that of (i, j - 1), column 0 ``fill``."""
     return jnp.pad(x[:, :, :-1], ((0, 0), (0, 0), (1, 0), (0, 0)), constant_values=fill)
-
-
-def _taps(x: Float[Array, "b H W d"], rows: int, columns: int) -> list[Float[Array, "b h w d"]]:
-    """Return the views of ``x`` under each tap of a kernel, in the kernel's row-major order."""
-    height, width = x.shape[1] - rows + 1, x.shape[2] - columns + 1
-    return [x[:, i : i + height, j : j + width] for i in range(rows) for j in range(columns)]
-
-
-@jax.custom_vjp
-def correlate(
-    x: Float[Array, "b H W d"], kernel: Float[Array, "r k d e"]
-) -> Float[Array, "b h w e"]:
-    """``y[i, j] = sum over (m, n) of x[i + m, j + n] @ kernel[m, n]``, wherever all taps exist.
-
-    All taps are placed side by side, for one matrix product. On CPUs this is much faster than
-    ``lax.conv_general_dilated``, whose gradient has no fast implementation there.
-
-    The gradient is written by hand, and a training step is about a tenth faster than with autodiff:
-
-    - The backward pass gathers the taps again. Stored taps would take r * k times the memory.
-    - The gradient of ``x`` is one product, followed by shifts.
-    - The gradient of ``kernel`` transposes the smaller operand.
-    """
-    rows, columns, d, e = kernel.shape
-    if (rows, columns) == (1, 1):
-        return x @ kernel[0, 0]
-    return jnp.concatenate(_taps(x, rows, columns), axis=-1) @ kernel.reshape(-1, e)
-
-
-def _correlate_forward(x, kernel):
-    return correlate(x, kernel), (x, kernel)
-
-
-def _correlate_backward(residuals, dy):
-    x, kernel = residuals
-    rows, columns, d, e = kernel.shape
-    taps = jnp.concatenate(_taps(x, rows, columns), axis=-1).reshape(-1, rows * columns * d)
-    d_kernel = (dy.reshape(-1, e).T @ taps).T.reshape(kernel.shape)
-    d_taps = dy @ kernel.reshape(-1, e).T
-    dx = jnp.zeros((), x.dtype)
-    for n in range(rows * columns):
-        i, j = divmod(n, columns)
-        spread = ((0, 0), (i, rows - 1 - i), (j, columns - 1 - j), (0, 0))
-        dx = dx + jnp.pad(d_taps[..., n * d : (n + 1) * d], spread)
-    return dx, d_kernel
-
-
-correlate.defvjp(_correlate_forward, _correlate_backward)
 
 
 class Above(nnx.Module):

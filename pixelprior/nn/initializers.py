@@ -19,6 +19,8 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
+from pixelprior.nn.products import dot_general
+
 Draw = Callable[[Array, tuple[int, ...]], Array]
 
 FEWEST, GROWTH = 65_536, 16
@@ -111,7 +113,9 @@ def _filled(value: float) -> Callable[..., Float[Array, "..."]]:
     return initialize
 
 
-linear = functools.partial(nnx.Linear, kernel_init=fan_in(), bias_init=_filled(0.0))
+linear = functools.partial(
+    nnx.Linear, kernel_init=fan_in(), bias_init=_filled(0.0), dot_general=dot_general
+)
 conv = functools.partial(nnx.Conv, kernel_init=fan_in(), bias_init=_filled(0.0))
 embed = functools.partial(nnx.Embed, embedding_init=embedding_init)
 layer_norm = functools.partial(nnx.LayerNorm, bias_init=_filled(0.0), scale_init=_filled(1.0))

@@ -14,8 +14,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from pixelprior.nn.causal import correlate
 from pixelprior.nn.initializers import kernel, linear, zeros
+from pixelprior.nn.products import correlate, product
 
 
 class DownRightConv(nnx.Module):
@@ -68,7 +68,7 @@ class Downsample(nnx.Module):
         # A single row or column left over at the end belongs to no window.
         windows = extended[:, : h - h % 2, : w - w % 2].reshape(b, h // 2, 2, w // 2, 2, d)
         vectors = windows.transpose(0, 1, 3, 2, 4, 5).reshape(b, h // 2, w // 2, 4 * d)
-        return vectors @ self.kernel.reshape(4 * d, -1) + self.bias[...]
+        return product(vectors, self.kernel.reshape(4 * d, -1)) + self.bias[...]
 
     def from_above(self, row: Float[Array, "b 1 w d"]) -> Float[Array, "b 1 W e"]:
         """Return the contribution of the row above an even row to the coarse row, plus the bias."""

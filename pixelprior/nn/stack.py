@@ -7,8 +7,9 @@ from typing import Any, Generic, TypeVar
 import jax
 from flax import nnx
 from jax import lax
-from jaxtyping import Array
+from jaxtyping import Array, Key
 
+from pixelprior.nn.image_keys import split_keys
 from pixelprior.nn.initializers import stack
 from pixelprior.sizes import check_sizes
 
@@ -40,9 +41,9 @@ class Stack(nnx.Module, Generic[Layer]):
         graph, *weights = *nnx.split(layers[0]), *map(nnx.state, layers[1:])
         self.layers = nnx.merge(graph, jax.tree.map(lambda *xs: stack(xs), *weights))
 
-    def split_key(self, key: Array | None) -> Array | None:
-        """Return one key per layer; None for None."""
-        return None if key is None else jax.random.split(key, self.depth)
+    def split_key(self, keys: Key[Array, " b"] | None) -> Any:
+        """Return the keys of every layer, ``[depth, b]``; None for None."""
+        return None if keys is None else split_keys(keys, self.depth)
 
     def scan(
         self, apply: Callable[[Layer, Any, Any], tuple[Any, Any]], carry: Any, xs: Any = None

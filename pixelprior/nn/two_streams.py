@@ -8,14 +8,15 @@ code published with the paper.
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
 from pixelprior.nn.causal import Above
 from pixelprior.nn.conditioning import EncodedContext, add_context, context_layer
+from pixelprior.nn.dropout import Dropout
 from pixelprior.nn.gates import concat_elu, gated_residual
+from pixelprior.nn.image_keys import split_keys
 from pixelprior.nn.initializers import linear, zeros
 from pixelprior.nn.shifted_conv import DownRightConv, Downsample, Upsample
 from pixelprior.nn.stack import Stack
@@ -30,7 +31,7 @@ class VerticalBlock(nnx.Module):
         self.input = Above(2, 3, 2 * d, d, rngs=rngs)
         self.input_bias = nnx.Param(zeros(d))
         self.skip = linear(2 * d, d, use_bias=False, rngs=rngs) if skips else None
-        self.dropout = nnx.Dropout(dropout_rate)
+        self.dropout = Dropout(dropout_rate)
         self.output = Above(2, 3, 2 * d, 2 * d, rngs=rngs)
         self.output_bias = nnx.Param(zeros(2 * d))
         self.context = context_layer(context_features, 2 * d, rngs=rngs)
@@ -52,7 +53,7 @@ class VerticalBlock(nnx.Module):
         y = y + self.input_bias[...]
         if self.skip is not None and skip is not None:
             y = y + self.skip(concat_elu(skip))
-        y = self.dropout(concat_elu(y), deterministic=dropout_key is None, rngs=dropout_key)
+        y = self.dropout(concat_elu(y), dropout_key)
         y, output_past = self.output(y, pasts[1])
         y = y + self.output_bias[...]
         y = add_context(y, self.context, context)
@@ -73,7 +74,7 @@ class HorizontalBlock(nnx.Module):
         self.input = DownRightConv(2 * d, d, rngs=rngs)
         self.link = linear(2 * d, d, use_bias=False, rngs=rngs)
         self.skip = linear(2 * d, d, use_bias=False, rngs=rngs) if skips else None
-        self.dropout = nnx.Dropout(dropout_rate)
+        self.dropout = Dropout(dropout_rate)
         self.output = DownRightConv(2 * d, 2 * d, rngs=rngs)
         self.context = context_layer(context_features, 2 * d, rngs=rngs)
 
@@ -89,7 +90,7 @@ class HorizontalBlock(nnx.Module):
         y = self.input(concat_elu(x)) + self.link(concat_elu(v))
         if self.skip is not None and skip is not None:
             y = y + self.skip(concat_elu(skip))
-        y = self.dropout(concat_elu(y), deterministic=dropout_key is None, rngs=dropout_key)
+        y = self.dropout(concat_elu(y), dropout_key)
         y = self.output(y)
         y = add_context(y, self.context, context)
         return gated_residual(x, y)
@@ -148,9 +149,7 @@ class Layer(nnx.Module):
     ) -> tuple[Float[Array, "b h w d"], Float[Array, "b h w d"]]:
         """Apply both blocks to whole grids."""
         (v, x), (v_skip, x_skip) = streams, skips
-        v_key = x_key = None
-        if dropout_key is not None:
-            v_key, x_key = jax.random.split(dropout_key)
+        v_key, x_key = split_keys(dropout_key, 2)
         pasts = self.vertical.init_pasts(v.shape[0], v.shape[2])
         v, _ = self.vertical(v, v_skip, pasts, context, v_key)
         return v, self.horizontal(x, v, x_skip, context, x_key)

@@ -29,6 +29,7 @@ from pixelprior.experiment.recipes import load_recipe
 from pixelprior.models.base import GridModel
 from pixelprior.prior import Prior
 from pixelprior.progress import Caution, Message, Report, only_warnings
+from pixelprior.runs.gradient_parts import settle_parts
 from pixelprior.runs.initial_weights import Source, start_from
 from pixelprior.runs.load import load_trained
 from pixelprior.runs.prior_task import open_prior_task
@@ -129,6 +130,7 @@ def fit(
     task, tokenizer_run = _open_task(config, model, opened, folder, tokenizer, mesh, report)
     if init_from is not None:
         start_from(task, init_from, folder, report)
+    config = settle_parts(config, task, folder, mesh)
     if folder is None:
         return _fit_in_memory(task, config, tokenizer_run, mesh, report)
     with claimed(task, config, folder, tokenizer_run, report):

@@ -23,6 +23,7 @@ from pixelprior.experiment import (
 )
 from pixelprior.experiment.schema import without_place
 from pixelprior.progress import Report, only_warnings
+from pixelprior.runs.gradient_parts import settle_parts
 from pixelprior.runs.initial_weights import Source, start_from
 from pixelprior.runs.prior_task import open_prior_task
 from pixelprior.runs.run import Run
@@ -78,6 +79,7 @@ def train_run(
     task, run = open_task(settings, folder, mesh, tokenizer, prior, place=place, report=report)
     if init_from is not None:
         start_from(task, init_from, folder, report)
+    settings = settle_parts(settings, task, folder, mesh)
     with claimed(task, settings, folder, run, report):
         return train_in_folder(
             task,
@@ -124,7 +126,7 @@ def plan_run(
     mesh, settings = data_mesh(), at_place(complete(config), place)
     folder = None if workdir is None else RunFolder(workdir)
     task, _ = open_task(settings, folder, mesh, tokenizer, prior, place=place, report=report)
-    return make_plan(task, settings, mesh)
+    return make_plan(task, settle_parts(settings, task, folder, mesh), mesh)
 
 
 @contextlib.contextmanager

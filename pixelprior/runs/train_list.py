@@ -12,6 +12,7 @@ from pixelprior.errors import InputError
 from pixelprior.experiment import SAME_PLACE, Config, Place, at_place, check_config, complete
 from pixelprior.experiment.plain import plain
 from pixelprior.progress import Caution, Message, Report, only_warnings
+from pixelprior.runs.gradient_parts import settle_parts
 from pixelprior.runs.train import claimed, open_task, plan_run, train_in_folder
 from pixelprior.system.devices import data_mesh
 from pixelprior.system.processes import several
@@ -62,7 +63,9 @@ def train_list(
         for name, run in runs.items():
             try:
                 tasks[name], tokenizer = open_task(run, folders[name], mesh, report=report)
-                held.enter_context(claimed(tasks[name], run, folders[name], tokenizer, report))
+                runs[name] = settle_parts(run, tasks[name], folders[name], mesh)
+                claim = claimed(tasks[name], runs[name], folders[name], tokenizer, report)
+                held.enter_context(claim)
             except InputError as error:
                 raise InputError(f"{name}: {error}") from error
         return _train_in_turn(runs, folders, tasks, mesh, wandb_project, report)

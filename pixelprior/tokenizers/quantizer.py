@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Key
 
 from pixelprior.errors import InputError
+from pixelprior.nn.image_keys import image_keys
 
 
 class CodeStatistics(NamedTuple):
@@ -26,11 +27,14 @@ class CodeStatistics(NamedTuple):
         sums: sum of those vectors.
         candidates: vectors drawn from the batch, one per code, from which dead codes may restart.
             None if there was no key to draw them with.
+        priorities: random priority of each candidate. Of several parts of a batch, a code's
+            candidate is the one with the highest priority.
     """
 
     counts: Float[Array, "g k"]
     sums: Float[Array, "g k d"]
     candidates: Float[Array, "g k d"] | None
+    priorities: Float[Array, "g k"] | None = None
 
 
 class Quantized(NamedTuple):
@@ -168,32 +172,50 @@ def code_statistics(
 ) -> CodeStatistics:
     """Count and sum the vectors that chose each code; with a key, also draw candidates.
 
-    Candidates are drawn uniformly, with replacement, for each codebook separately. They are drawn
-    by their number within the whole batch, so its layout on the devices does not matter.
+    Candidates are drawn uniformly, with replacement, for each codebook separately. Each image draws
+    a vector of its own for each code, and a random priority. The highest priority wins. The draws
+    of an image depend on its key alone. Parts of a batch and its layout on devices do not matter.
+
+    Args:
+        z: vectors; the first axis is that of images.
+        indices: their codes.
+        codebook_size: number of codes, ``k``.
+        key: one key, or one for each image.
     """
     g, d = z.shape[-2:]
-    z, indices = jax.lax.stop_gradient(z).reshape(-1, g, d), indices.reshape(-1, g)
+    images = jax.lax.stop_gradient(z).reshape(z.shape[0] if z.ndim > 2 else 1, -1, g, d)
+    z, indices = images.reshape(-1, g, d), indices.reshape(-1, g)
     # A scatter is some 40 times as fast on CPUs as a product with one-hot vectors. It also needs
     # no array of the size of all distances.
     place = (jnp.arange(g), indices)
     counts = jnp.zeros((g, codebook_size), jnp.float32).at[place].add(1.0)
     sums = jnp.zeros((g, codebook_size, d), jnp.float32).at[place].add(z)
-    candidates = None
-    if key is not None:
-        drawn = jax.random.randint(key, (g, codebook_size), 0, z.shape[0])
-        candidates = z[drawn, jnp.arange(g)[:, None]]
-    return CodeStatistics(counts, sums, candidates)
+    keys = image_keys(key, len(images))
+    if keys is None:
+        return CodeStatistics(counts, sums, None)
+
+    def draw(key: Key[Array, ""]) -> tuple[Float[Array, "g k"], Int[Array, "g k"]]:
+        priority_key, place_key = jax.random.split(key)
+        shape = (g, codebook_size)
+        drawn = jax.random.randint(place_key, shape, 0, images.shape[1])
+        return jax.random.uniform(priority_key, shape), drawn
+
+    priorities, drawn = jax.vmap(draw)(keys)
+    first = priorities.argmax(axis=0)
+    codebook, code = jnp.indices(first.shape)
+    candidates = images[first, drawn[first, codebook, code], codebook]
+    return CodeStatistics(counts, sums, candidates, priorities.max(axis=0))
 
 
 def merge_statistics(parts: CodeStatistics) -> CodeStatistics:
     """Merge the statistics of equally large parts of a batch into those of the batch.
 
     Args:
-        parts: statistics, stacked along a leading axis. Code after code takes its candidate from
-            the next part, so a candidate may still be any vector of the batch.
+        parts: statistics, stacked along a leading axis.
     """
-    candidates = parts.candidates
-    if candidates is not None:
-        codes = jnp.arange(candidates.shape[2])
-        candidates = jnp.moveaxis(candidates[codes % len(candidates), :, codes], 0, 1)
-    return CodeStatistics(parts.counts.sum(axis=0), parts.sums.sum(axis=0), candidates)
+    counts, sums = parts.counts.sum(axis=0), parts.sums.sum(axis=0)
+    if parts.candidates is None or parts.priorities is None:
+        return CodeStatistics(counts, sums, None)
+    first = parts.priorities.argmax(axis=0)
+    candidates = jnp.take_along_axis(parts.candidates, first[None, ..., None], axis=0)[0]
+    return CodeStatistics(counts, sums, candidates, parts.priorities.max(axis=0))

@@ -44,6 +44,7 @@ from pixelprior.errors import InputError
 from pixelprior.grid import Grid, check_grid
 from pixelprior.nn.compiled import compiled
 from pixelprior.nn.constructed import Constructed
+from pixelprior.nn.image_keys import fold_keys, image_keys
 from pixelprior.sizes import check_sizes
 from pixelprior.tokenizers.level import Level
 from pixelprior.tokenizers.likelihoods import LIKELIHOODS, as_pixels
@@ -186,7 +187,7 @@ class VQVAE(Constructed, nnx.Module):
         Args:
             pixels: brightness in [0, 1].
             key: in training, key for drawing the vectors of the batch from which dead codes may
-                restart.
+                restart, or one key for each image, ``[b]``.
 
         Raises:
             InputError: if these are not images of the tokenizer's shape.
@@ -315,11 +316,11 @@ class VQVAE(Constructed, nnx.Module):
         """Compute the codes of every level, and the parameters of the likelihood."""
         levels: list[Quantized] = []
         known: Any = None
+        keys = image_keys(key, len(pixels))
         for number, (level, here) in enumerate(
             zip(reversed(self._levels), self._encoders(pixels), strict=True)
         ):
-            level_key = None if key is None else jax.random.fold_in(key, number)
-            levels.append(level.quantize(here, known, level_key))
+            levels.append(level.quantize(here, known, fold_keys(keys, number)))
             known = level.decode(levels[-1].vectors, known)
         return levels, known
 

@@ -10,6 +10,7 @@ import optax
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
+from pixelprior.nn.image_keys import image_keys
 from pixelprior.training.accumulation import in_parts
 from pixelprior.training.task import Loss
 
@@ -91,9 +92,9 @@ def make_train_step(
 ) -> Any:
     """Make the jitted step ``(state, batch) -> (state, metrics)``, which donates its state.
 
-    Step n draws its dropout, and all other random values, from ``(key, n)``. The average decays by
-    ``min(ema_decay, (1 + n) / (10 + n))``. Without this limit, a short run's average would stay
-    close to its initial weights.
+    Image i of step n draws its dropout, and all other random values, from ``(key, n, i)``. The
+    average decays by ``min(ema_decay, (1 + n) / (10 + n))``. Without this limit, a short run's
+    average would stay close to its initial weights.
 
     Args:
         graph: graph of the model.
@@ -115,14 +116,15 @@ def make_train_step(
         step_key = jax.random.fold_in(key, state.step)
         trained, rest = nnx.split_state(state.weights, trainable, ...)
 
-        def gradient_of(batch: Any, key: Array) -> tuple[Any, Loss]:
+        def gradient_of(batch: Any, keys: Array) -> tuple[Any, Loss]:
             def value(trained: Any) -> tuple[Float[Array, ""], Loss]:
-                result = loss(nnx.merge(graph, trained, rest), batch, key)
+                result = loss(nnx.merge(graph, trained, rest), batch, keys)
                 return result.value, result
 
             return jax.grad(value, has_aux=True)(trained)
 
-        gradient, result = in_parts(gradient_of, batch, step_key, accumulate_steps)
+        keys = image_keys(step_key, len(jax.tree.leaves(batch)[0]))
+        gradient, result = in_parts(gradient_of, batch, keys, accumulate_steps)
         updates, optimizer_state = optimizer.update(
             gradient, state.optimizer, trained, value=result.value
         )

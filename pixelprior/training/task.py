@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Key
 
 from pixelprior.data import START, Position
 from pixelprior.data.manifest import Manifest
@@ -104,8 +104,8 @@ class Task(abc.ABC):
         """
 
     @abc.abstractmethod
-    def loss(self, model: Any, batch: Mapping[str, Any], key: Array) -> Loss:
-        """Compute the loss of a batch.
+    def loss(self, model: Any, batch: Mapping[str, Any], keys: Key[Array, " b"]) -> Loss:
+        """Compute the loss of a batch. Each image draws random values from its own key.
 
         It is a pure function, jitted, and differentiated by `trainable`.
         """

@@ -72,7 +72,7 @@ def prior_config():
         *(
             ({key: 0}, f"config.{key} must be above 0, got 0")
             for key in (
-                "batch_size accumulate_steps num_steps learning_rate plateau_patience clip_norm "
+                "batch_size num_steps learning_rate plateau_patience clip_norm "
                 "log_every checkpoint_every sample_every num_samples"
             ).split()
         ),

@@ -8,7 +8,7 @@ from flax import nnx
 from jax import lax
 
 from pixelprior.errors import InputError
-from pixelprior.nn.causal import Above, Left, correlate, shift_down, shift_right
+from pixelprior.nn.causal import Above, Left, shift_down, shift_right
 from pixelprior.nn.masked_conv import MaskedConv
 
 
@@ -23,27 +23,6 @@ def convolve(x, kernel, padding):
 
 # Sums of some tens of products of normal numbers, in another order.
 CLOSE = dict(rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("rows", "columns", "d", "e"), [(1, 1, 3, 4), (2, 3, 3, 2), (1, 4, 2, 5), (3, 1, 2, 2)]
-)
-def test_correlate_and_its_gradients_are_those_of_a_convolution(rows, columns, d, e):
-    x, kernel = normal(0, 2, 4, 5, d), normal(1, rows, columns, d, e)
-    y, backward = jax.vjp(correlate, x, kernel)
-    expected, expected_backward = jax.vjp(lambda x, k: convolve(x, k, "VALID"), x, kernel)
-    assert y.shape == (2, 5 - rows, 6 - columns, e)
-    np.testing.assert_allclose(y, expected, **CLOSE)
-    dy = normal(2, *y.shape)
-    for actual, wanted in zip(backward(dy), expected_backward(dy), strict=True):
-        np.testing.assert_allclose(actual, wanted, **CLOSE)
-
-
-def test_correlate_by_hand():
-    x = np.arange(6.0, dtype=np.float32).reshape(1, 2, 3, 1)
-    kernel = np.array([[1.0, 10.0], [100.0, 1000.0]], np.float32).reshape(2, 2, 1, 1)
-    expected = [0 + 10 + 300 + 4000, 1 + 20 + 400 + 5000]
-    np.testing.assert_array_equal(np.ravel(correlate(x, kernel)), expected)
 
 
 def test_shifts():

@@ -125,12 +125,21 @@ def test_a_step_moves_nothing_between_host_and_device(parts):
 
 
 @pytest.mark.parametrize(
-    "parts", [2, *(pytest.param(parts, marks=pytest.mark.slow) for parts in (3, 6))]
+    ("name", "parts"),
+    [
+        ("gated_pixel_cnn", 2),
+        *(
+            pytest.param(name, parts, marks=pytest.mark.slow)
+            for name in SHIPPED
+            for parts in (2, 3, 6)
+        ),
+    ],
 )
-def test_a_batch_in_parts_takes_the_same_step(parts):
+def test_a_batch_in_parts_takes_the_same_step(name, parts):
     batch = one_batch()
-    state, step = setup(small_model(num_classes=3))
-    other, step_in_parts = setup(small_model(num_classes=3), accumulate_steps=parts)
+    model = small_model(name, num_classes=3, dropout_rate=0.5)
+    state, step = setup(model)
+    other, step_in_parts = setup(model, accumulate_steps=parts)
     for _ in range(3):
         state, metrics = step(state, batch)
         other, metrics_in_parts = step_in_parts(other, batch)
@@ -140,19 +149,18 @@ def test_a_batch_in_parts_takes_the_same_step(parts):
     assert step_in_parts._cache_size() == 1
 
 
-def test_parts_draw_their_own_dropout():
-    batch = {key: np.repeat(value[:1], 6, axis=0) for key, value in one_batch().items()}
-    drawn = []
-    for part in (slice(0, 3), slice(3, 6)):
-        # The parts are every second image, here all the same one.
-        state, step = setup(small_model(dropout_rate=0.5), learning_rate=1e-30)
-        _, metrics = step(state, {key: value[part] for key, value in batch.items()})
-        drawn.append(float(metrics.metrics["bits_per_dim"]))
-    assert drawn[0] == drawn[1]
-    state, step = setup(small_model(dropout_rate=0.5), learning_rate=1e-30, accumulate_steps=2)
-    _, metrics = step(state, batch)
-    # Two equal parts with equal dropout would give what one of them gives.
-    assert float(metrics.metrics["bits_per_dim"]) != drawn[0]
+def test_an_image_has_its_own_dropout():
+    model = small_model(dropout_rate=0.5)
+    image = np.repeat(one_batch()["image"][:1], 6, axis=0)
+    keys = jax.random.split(jax.random.key(0), 6)
+    log_prob = np.asarray(model.log_prob(image, dropout_key=keys))
+    assert len(set(log_prob)) == 6
+    # The images beside it do not matter.
+    turned = model.log_prob(image, dropout_key=keys[::-1])
+    np.testing.assert_allclose(turned, log_prob[::-1], rtol=1e-5)
+    # One key for all is a key for each.
+    of_one = np.asarray(model.log_prob(image, dropout_key=jax.random.key(0)))
+    assert len(set(of_one)) == 6
 
 
 @pytest.mark.slow

@@ -46,7 +46,7 @@ class Images:
         mesh: jax.sharding.Mesh,
         opened: tuple[Dataset, Symbols] | None = None,
     ):
-        check_batch_size(config["batch_size"], mesh, parts=config["accumulate_steps"])
+        check_batch_size(config["batch_size"], mesh, parts=max(1, config["accumulate_steps"]))
         self.config = config
         self.mesh = mesh
         self.dataset, self.symbols = opened or open_data(config)[:2]

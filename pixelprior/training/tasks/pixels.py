@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Key
 
 from pixelprior.context import Context, hide_labels
 from pixelprior.data import START, Dataset, Position, Symbols, to_pixels
@@ -14,6 +14,7 @@ from pixelprior.data.manifest import Manifest
 from pixelprior.evaluation.likelihood import check_labels, evaluate_likelihood
 from pixelprior.experiment import build_model, count_classes
 from pixelprior.models.base import GridModel
+from pixelprior.nn.image_keys import split_keys
 from pixelprior.progress import Check, go_on, last_of
 from pixelprior.sampling import sample_rows
 from pixelprior.sampling.labels import label_context
@@ -85,13 +86,13 @@ class PixelTask(Task):
             check_labels(self.num_classes, batch["label"], split.description)
             yield batch
 
-    def loss(self, model: GridModel, batch: Mapping[str, Any], key: Array) -> Loss:
+    def loss(self, model: GridModel, batch: Mapping[str, Any], keys: Key[Array, " b"]) -> Loss:
         """See `Task.loss`."""
         if self.label_dropout:
-            label_key, key = jax.random.split(key)
-            label = hide_labels(batch["label"], self.num_classes, self.label_dropout, label_key)
+            label_keys, keys = split_keys(keys, 2)
+            label = hide_labels(batch["label"], self.num_classes, self.label_dropout, label_keys)
             batch = {**batch, "label": label}
-        return pixel_loss(model, batch, key)
+        return pixel_loss(model, batch, keys)
 
     def evaluate(self, model: GridModel, split: str, check: Check = go_on) -> Evaluation:
         """See `Task.evaluate`: the negative log-likelihood."""
@@ -123,9 +124,9 @@ class PixelTask(Task):
         return to_pixels(np.asarray(symbols), model.grid.levels)
 
 
-def pixel_loss(model: GridModel, batch: Mapping[str, Any], key: Array) -> Loss:
+def pixel_loss(model: GridModel, batch: Mapping[str, Any], keys: Key[Array, " b"]) -> Loss:
     """Compute the bits per dimension of a batch, given the classes if the model takes them."""
     context = Context(label=batch["label"]) if model.context_shape.num_classes else None
-    log_prob = model.log_prob(batch["image"], context, dropout_key=key)
+    log_prob = model.log_prob(batch["image"], context, dropout_key=keys)
     bits = -log_prob.mean() / (model.grid.size * jnp.log(2.0))
     return Loss(bits, {"bits_per_dim": bits})

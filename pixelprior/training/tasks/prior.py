@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Key
 
 from pixelprior.data import (
     START,
@@ -61,7 +61,7 @@ class PriorTask(Task):
         *,
         model: Prior | None = None,
     ):
-        check_batch_size(config["batch_size"], mesh, parts=config["accumulate_steps"])
+        check_batch_size(config["batch_size"], mesh, parts=max(1, config["accumulate_steps"]))
         self.config = config
         self.tokenizer = tokenizer
         self._model = model
@@ -141,12 +141,13 @@ class PriorTask(Task):
             check_labels(self.num_classes, batch["label"], split.description)
             yield batch
 
-    def loss(self, model: Prior, batch: Mapping[str, Any], key: Array) -> Loss:
+    def loss(self, model: Prior, batch: Mapping[str, Any], keys: Key[Array, " b"]) -> Loss:
         """See `Task.loss`: bits per code of the trained levels."""
         label = batch["label"] if self.num_classes else None
         nats, num_codes, metrics = jnp.zeros(()), 0, {}
         for number in self.trained:
-            level = -model.level_log_prob(number, batch["codes"], label, dropout_key=key).mean()
+            log_prob = model.level_log_prob(number, batch["codes"], label, dropout_key=keys)
+            level = -log_prob.mean()
             size = self.codes.facts.grids[number].size
             metrics[f"{self.names[number]}_nats"] = level
             metrics[f"{self.names[number]}_bits_per_code"] = level / (size * math.log(2.0))

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Key
 
 from pixelprior.data import START, Dataset, Position, Symbols, evaluation_batches, to_pixels
 from pixelprior.data.manifest import Manifest
@@ -94,9 +94,9 @@ class TokenizerTask(Task):
         for batch in self.images.batches(start):
             yield {"image": batch["image"]}
 
-    def loss(self, model: VQVAE, batch: Mapping[str, Any], key: Array) -> Loss:
+    def loss(self, model: VQVAE, batch: Mapping[str, Any], keys: Key[Array, " b"]) -> Loss:
         """See `Task.loss`."""
-        losses = model.loss(batch["image"], variance=self.variance, key=key)
+        losses = model.loss(batch["image"], variance=self.variance, key=keys)
         metrics = {
             "loss": losses.total,
             "reconstruction_loss": losses.reconstruction,
