@@ -17,9 +17,10 @@ from pixelprior.sampling.draw_grids import draw_grids, stage_inputs
 from pixelprior.sampling.methods import METHODS
 from pixelprior.sampling.sampler import Inputs, Sampler
 from pixelprior.sampling.whole_grids import Naive
-from pixelprior.system.devices import mesh_for, on_each_device, put_on
+from pixelprior.system.devices import data_mesh, mesh_for, on_each_device, put_on
 from pixelprior.training.flops import product_flops
 from pixelprior.training.optimizer import make_optimizer
+from pixelprior.training.parts import choose_parts
 from pixelprior.training.step import TrainState, compile_step, init_state, make_train_step
 from pixelprior.training.tasks.pixels import pixel_loss
 
@@ -46,9 +47,17 @@ def make_training(graph: nnx.GraphDef, weights: Any, batch: int, side: int) -> T
     optimizer, _ = make_optimizer(
         num_steps=1000, learning_rate=1e-3, warmup_steps=10, weight_decay=1e-2, clip_norm=1.0
     )
-    step = make_train_step(graph, optimizer, pixel_loss, ema_decay=0.999, key=jax.random.key(0))
     image = jax.random.bernoulli(jax.random.key(1), 0.2, (batch, side, side, 1)).astype(jnp.int32)
     inputs = {"image": image, "label": jnp.zeros(batch, jnp.int32)}
+    model = nnx.merge(graph, weights)
+    step = make_train_step(
+        graph,
+        optimizer,
+        pixel_loss,
+        ema_decay=0.999,
+        key=jax.random.key(0),
+        accumulate_steps=choose_parts(model, pixel_loss, inputs, data_mesh()),
+    )
     state = init_state(jax.tree.map(jnp.copy, weights), optimizer)
     compiled, cost = compile_step(step, state, inputs)
     return Training(compiled, state, inputs, cost.compile_seconds)

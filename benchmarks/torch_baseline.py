@@ -25,8 +25,10 @@ from pixelprior.experiment import build_tokenizer
 from pixelprior.experiment.recipes import load_recipe
 from pixelprior.grid import Grid
 from pixelprior.models import GatedPixelCNN
+from pixelprior.system.devices import data_mesh
 from pixelprior.tokenizers.quantizer import merge_statistics
 from pixelprior.training.optimizer import make_optimizer
+from pixelprior.training.parts import choose_parts
 from pixelprior.training.step import compile_step, init_state, make_train_step
 from pixelprior.training.task import Loss
 from pixelprior.training.tasks.pixels import pixel_loss
@@ -81,9 +83,9 @@ def vqvae() -> tuple[Callable[[], Any], Callable[[], Any]]:
     return ours, their_step(network, lambda: network.loss(pixels, VARIANCE))
 
 
-def vqvae_loss(model: Any, batch: Any, key: jax.Array) -> Loss:
+def vqvae_loss(model: Any, batch: Any, keys: jax.Array) -> Loss:
     """Loss of the task of a tokenizer."""
-    losses = model.loss(batch["image"], variance=VARIANCE, key=key)
+    losses = model.loss(batch["image"], variance=VARIANCE, key=keys)
     return Loss(losses.total, {"loss": losses.total}, losses.statistics)
 
 
@@ -106,7 +108,13 @@ def our_step(model: Any, loss: Any, batch: Any, **settings: Any) -> Callable[[],
     # Copy the weights, because the step donates its state and the caller keeps the model.
     state = init_state(jax.tree.map(jnp.copy, weights), optimizer)
     step = make_train_step(
-        graph, optimizer, loss, ema_decay=0.999, key=jax.random.key(0), **settings
+        graph,
+        optimizer,
+        loss,
+        ema_decay=0.999,
+        key=jax.random.key(0),
+        accumulate_steps=choose_parts(model, loss, batch, data_mesh()),
+        **settings,
     )
     compiled, _ = compile_step(step, state, batch)
 

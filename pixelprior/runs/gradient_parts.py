@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+from flax import nnx
 
 from pixelprior.training.parts import choose_parts
 from pixelprior.training.run_folder import RunFolder
@@ -32,4 +33,5 @@ def settle_parts(
     if recorded and config["batch_size"] % (mesh.size * recorded) == 0:
         return {**config, "accumulate_steps": recorded}
     batch = next(task.batches())
-    return {**config, "accumulate_steps": choose_parts(task, mesh, batch)}
+    model = nnx.eval_shape(task.make)
+    return {**config, "accumulate_steps": choose_parts(model, task.loss, batch, mesh)}

@@ -5,18 +5,19 @@ again. In parts whose features stay in its caches, a step takes down to half the
 are faster with the whole batch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 from flax import nnx
 from jax.extend import core
+from jaxtyping import Array
 
 from pixelprior.training.flops import CONVOLUTION, operation_flops
 from pixelprior.training.jaxprs import operations
-from pixelprior.training.task import Task
+from pixelprior.training.task import Loss
 
-PART_BYTES = 4 * 2**20
+PART_BYTES = 5 * 2**20
 """Size of the largest array of a part, about that of the second-level caches of a few cores."""
 
 MANY = 7919
@@ -26,20 +27,26 @@ MOST_UNROLLED = 8
 """Largest number of parts of a network of convolutions."""
 
 
-def choose_parts(task: Task, mesh: jax.sharding.Mesh, batch: Mapping[str, Any]) -> int:
-    """Return the number of parts for a task, a function of shapes and the kind of device.
+def choose_parts(
+    model: Any,
+    loss: Callable[[Any, Any, Array], Loss],
+    batch: Mapping[str, Any],
+    mesh: jax.sharding.Mesh,
+) -> int:
+    """Return the number of parts for a loss, a function of shapes and the kind of device.
 
     Args:
-        task: task to train.
-        mesh: the devices.
+        model: the model, or only its shapes.
+        loss: see `Task.loss`.
         batch: a training batch ``[b, ...]``; only its shapes matter.
+        mesh: the devices.
 
     Returns:
         A divisor of the images that each device has of a batch; 1 if the devices are not CPUs.
     """
     if mesh.devices.flat[0].platform != "cpu":
         return 1
-    traced = [operation for operation, _ in operations(_trace(task, batch))]
+    traced = [operation for operation, _ in operations(_trace(model, loss, batch))]
     flops, convolution_flops = (
         sum(operation_flops(operation) for operation in group)
         for group in (traced, [o for o in traced if o.primitive.name == CONVOLUTION])
@@ -54,14 +61,16 @@ def choose_parts(task: Task, mesh: jax.sharding.Mesh, batch: Mapping[str, Any]) 
     return next((n for n in divisors if images // n <= fitting), divisors[-1])
 
 
-def _trace(task: Task, batch: Mapping[str, Any]) -> core.Jaxpr:
+def _trace(
+    model: Any, loss: Callable[[Any, Any, Array], Loss], batch: Mapping[str, Any]
+) -> core.Jaxpr:
     """Trace the loss of a batch of `MANY` images."""
-    graph, weights = nnx.split(nnx.eval_shape(task.make))
+    graph, weights = nnx.split(model)
     many = jax.tree.map(lambda x: jax.ShapeDtypeStruct((MANY, *x.shape[1:]), x.dtype), batch)
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), MANY))
 
     def value(weights: Any, batch: Any, keys: Any) -> jax.Array:
-        return task.loss(nnx.merge(graph, weights), batch, keys).value
+        return loss(nnx.merge(graph, weights), batch, keys).value
 
     return jax.make_jaxpr(value)(weights, many, keys).jaxpr
 

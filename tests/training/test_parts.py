@@ -19,13 +19,6 @@ from pixelprior.training.tasks.pixels import pixel_loss
 FEATURES = 16
 
 
-class _Task:
-    """The two methods of a task on which the choice depends."""
-
-    def __init__(self, make, loss):
-        self.make, self.loss = make, loss
-
-
 class _Mesh:
     """Devices of one kind, which need not exist here."""
 
@@ -37,10 +30,15 @@ class _Mesh:
 def _gated(side, batch):
     grid = Grid(side, side, 1, 2)
     model = GatedPixelCNN(
-        grid, features=FEATURES, num_layers=1, first_kernel_size=3, rngs=nnx.Rngs(0)
+        grid,
+        features=FEATURES,
+        num_layers=1,
+        first_kernel_size=3,
+        head_features=FEATURES,
+        rngs=nnx.Rngs(0),
     )
-    task = _Task(lambda: model, pixel_loss)
-    return task, {"image": np.zeros((batch, *grid.shape), np.int32), "label": np.zeros(batch)}
+    zeros = {"image": np.zeros((batch, *grid.shape), np.int32), "label": np.zeros(batch)}
+    return model, pixel_loss, zeros
 
 
 def _tokenizer(side, batch):
@@ -52,44 +50,44 @@ def _tokenizer(side, batch):
         losses = model.loss(batch["image"], variance=0.1, key=keys)
         return Loss(losses.total, {}, losses.statistics)
 
-    return _Task(lambda: tokenizer, loss), {"image": np.zeros((batch, side, side, 1), np.int32)}
+    return tokenizer, loss, {"image": np.zeros((batch, side, side, 1), np.int32)}
 
 
 def test_the_largest_array_of_a_part_fits():
     side = 64
-    task, batch = _gated(side, 64)
+    model, loss, batch = _gated(side, 64)
     # The taps of a 2x3 kernel over the features, in float32.
     of_an_image = side * side * 6 * FEATURES * 4
     fitting = PART_BYTES // of_an_image
-    # 64 / 2 does not fit, 64 / 32 does.
-    assert fitting == 2
-    assert choose_parts(task, _Mesh("cpu"), batch) == 32
+    # Parts of four images do not fit, parts of two do.
+    assert fitting == 3
+    assert choose_parts(model, loss, batch, _Mesh("cpu")) == 32
     # Each of two devices has half of the images.
-    assert choose_parts(task, _Mesh("cpu", 2), batch) == 16
-    # The number divides the batch: 63 images in parts of one.
-    assert choose_parts(task, _Mesh("cpu"), {k: x[:63] for k, x in batch.items()}) == 63
-    assert choose_parts(task, _Mesh("gpu"), batch) == 1
-    assert choose_parts(*_gated(8, 64)[:1], _Mesh("cpu"), _gated(8, 64)[1]) == 1
+    assert choose_parts(model, loss, batch, _Mesh("cpu", 2)) == 16
+    # The number divides the batch: 63 images in parts of three.
+    assert choose_parts(model, loss, jax.tree.map(lambda x: x[:63], batch), _Mesh("cpu")) == 21
+    assert choose_parts(model, loss, batch, _Mesh("gpu")) == 1
+    assert choose_parts(*_gated(8, 64), _Mesh("cpu")) == 1
 
 
 def test_convolutions_are_cut_into_a_few_parts():
-    assert choose_parts(_tokenizer(256, 64)[0], _Mesh("cpu"), _tokenizer(256, 64)[1]) == 8
-    assert choose_parts(_tokenizer(8, 64)[0], _Mesh("cpu"), _tokenizer(8, 64)[1]) == 1
+    assert choose_parts(*_tokenizer(256, 64), _Mesh("cpu")) == 8
+    assert choose_parts(*_tokenizer(8, 64), _Mesh("cpu")) == 1
 
 
 @pytest.mark.parametrize(("make", "looped"), [(_gated, True), (_tokenizer, False)])
 def test_only_networks_without_convolutions_loop_over_parts_on_cpus(make, looped):
     if jax.default_backend() != "cpu":
         pytest.skip("on CPUs alone a convolution is slow inside a loop")
-    task, batch = make(8, 4)
+    model, loss, batch = make(8, 4)
     optimizer, _ = make_optimizer(
         num_steps=2, learning_rate=1e-3, warmup_steps=0, weight_decay=0.0, clip_norm=1.0
     )
-    graph, weights = nnx.split(task.make())
+    graph, weights = nnx.split(model)
     step = make_train_step(
         graph,
         optimizer,
-        task.loss,
+        loss,
         after_step=lambda model, parts: [merge_statistics(level) for level in parts or ()],
         ema_decay=0.9,
         key=jax.random.key(0),

@@ -128,18 +128,16 @@ def test_a_step_moves_nothing_between_host_and_device(parts):
     ("name", "parts"),
     [
         ("gated_pixel_cnn", 2),
-        *(
-            pytest.param(name, parts, marks=pytest.mark.slow)
-            for name in SHIPPED
-            for parts in (2, 3, 6)
-        ),
+        ("gated_pixel_cnn", 6),
+        *(pytest.param(name, 3, marks=pytest.mark.slow) for name in SHIPPED),
     ],
 )
 def test_a_batch_in_parts_takes_the_same_step(name, parts):
     batch = one_batch()
-    model = small_model(name, num_classes=3, dropout_rate=0.5)
-    state, step = setup(model)
-    other, step_in_parts = setup(model, accumulate_steps=parts)
+    # Two models with equal weights, because a step donates its state.
+    one, two = (small_model(name, num_classes=3, dropout_rate=0.5) for _ in range(2))
+    state, step = setup(one)
+    other, step_in_parts = setup(two, accumulate_steps=parts)
     for _ in range(3):
         state, metrics = step(state, batch)
         other, metrics_in_parts = step_in_parts(other, batch)
