@@ -10,7 +10,8 @@ from pixelprior.errors import InputError
 from pixelprior.figures.outputs import check_free, fill, open_file, open_folder, refused_in_words
 from pixelprior.runs.load import load_trained
 from pixelprior.runs.pictures import WALK, Pictures, Subject, pictures
-from pixelprior.runs.samples import Request
+from pixelprior.runs.samples import Request, methods_of
+from pixelprior.sampling.methods import AUTO
 from pixelprior.sampling.strategies import Strategy
 from pixelprior.system.console import Terminal, say
 
@@ -104,7 +105,10 @@ def sample_to_files(
         else open_file(out, about, overwrite=overwrite, columns=columns)
     )
     fill(output, wanted.draw, num, batch_size=batch_size, report=report)
-    say(f"{num} images in {out} ({run.provenance})")
+    how = ""
+    if method == AUTO and mode in ("sample", "complete"):
+        how = f", method {methods_of(run, method, min(num, batch_size))}"
+    say(f"{num} images in {out} ({run.provenance}{how})")
 
 
 def _number(num: int | None, wanted: Pictures) -> int:

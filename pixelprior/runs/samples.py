@@ -24,10 +24,11 @@ from pixelprior.runs.parts import (
 )
 from pixelprior.runs.run import Run
 from pixelprior.sampling.labels import labels_in_turn
-from pixelprior.sampling.methods import check_method
+from pixelprior.sampling.methods import check_method, name_of, sampler_of
 from pixelprior.sampling.rows import num_rows, sample_rows
 from pixelprior.sampling.sample import sample
 from pixelprior.sampling.strategies import Strategy
+from pixelprior.system.devices import mesh_for
 from pixelprior.tokenizers.code_maps import level_names
 
 Numbers = Int[np.ndarray, " n"]
@@ -105,6 +106,22 @@ def samples_of(run: Run, request: Request, known: Known | None = None) -> Sample
     check_method(request.method)
     labels_in_turn(samples.num_classes, request.label, 1)
     return samples
+
+
+def methods_of(run: Run, method: str, num: int) -> str:
+    """Name the samplers that draw ``num`` images at once, in the order of their use.
+
+    Args:
+        run: a run of a pixel model or of a prior.
+        method: the name of a sampler, or "auto".
+        num: number of images.
+    """
+    mesh = mesh_for(num)
+    on_each = num if mesh is None else num // mesh.size
+    models = [run.model] if run.task == "pixels" else run.model.levels
+    stages = [stage.model for model in models for stage in model.stages()]
+    names = [name_of(sampler_of(method, model, on_each)) for model in stages]
+    return " and ".join(dict.fromkeys(names))
 
 
 def class_columns(samples: Samples, request: Request) -> int | None:

@@ -17,8 +17,14 @@ METHODS: dict[str, Sampler] = {
 AUTO = "auto"
 """Name of the sampler that `fastest` picks."""
 
-FEW = 2
-"""Largest number of images for which a one-column step is only latency, also on a CPU."""
+FEW = 4
+"""Largest number of binary images for which guessing rows is faster on a CPU."""
+
+FEW_LEVELS = 16
+"""Largest number of values per symbol for which a row needs far fewer evaluations than columns."""
+
+SMALL_STEP = 4096
+"""Number of positions that an accelerator evaluates in about the time of one position."""
 
 
 def check_method(method: str | Sampler) -> None:
@@ -42,15 +48,24 @@ def sampler_of(method: str | Sampler, model: GridModel, num: int) -> Sampler:
 def fastest(model: GridModel, num: int) -> Sampler:
     """Choose the fastest sampler for ``num`` images on each device.
 
-    The choice follows measurements by `benchmarks.fixed_point`. For binary images a trained model
-    is usually so certain that guessing rows takes a tenth of the steps. On a CPU, guessing is then
-    up to four times as fast for one image, and about as fast for four. For sixteen images it
-    computes much more and is half as fast.
+    The choice follows measurements by `benchmarks.fixed_point` and `benchmarks.guesses`. For binary
+    images a trained model is usually so certain that guessing rows takes a tenth of the steps. On a
+    CPU, guessing is then up to four times as fast for one image, and 0.85 to 1.63 times as fast for
+    four. For sixteen images it computes much more and is half as fast. With more values per symbol
+    it saves no time on a CPU.
 
-    For images with more values per symbol, guessing saves less than half of the steps. On a CPU it
-    then saves no time. Other devices are assumed to be limited by latency only; this is not
-    measured.
+    Accelerators take the same time for one position and for some thousands. The number of
+    evaluations then decides. Up to 16 values per symbol, guessing saves most of them, and with 256
+    values almost none. The number of positions is an estimate: no accelerator was measured.
     """
+    levels, width = model.grid.levels, model.grid.width
     if jax.default_backend() == "cpu":
-        return METHODS["fixed_point" if model.grid.levels == 2 and num <= FEW else "cached"]
-    return METHODS["fixed_point"]
+        guess = levels == 2 and num <= FEW
+    else:
+        guess = levels <= FEW_LEVELS and num * width <= SMALL_STEP
+    return METHODS["fixed_point" if guess else "cached"]
+
+
+def name_of(sampler: Sampler) -> str:
+    """Return the name of one of `METHODS`."""
+    return next(name for name, known in METHODS.items() if known == sampler)

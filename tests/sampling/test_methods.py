@@ -21,7 +21,7 @@ from pixelprior.sampling import (
     sample_and_count,
 )
 from pixelprior.sampling.draw import grid_noise
-from pixelprior.sampling.methods import METHODS, fastest, sampler_of
+from pixelprior.sampling.methods import METHODS, fastest, name_of, sampler_of
 from pixelprior.sampling.sampler import Drawn, Inputs
 from tests.models.catalogue import MODELS
 
@@ -166,8 +166,24 @@ def test_known_symbols_that_do_not_fit_are_refused(known, message):
 
 def test_guessing_pays_for_few_binary_images_on_a_cpu():
     binary = nnx.eval_shape(lambda: MODELS["pixel_cnn"].make(Grid(4, 6, 1, 2), rngs=nnx.Rngs(0)))
-    assert fastest(binary, 1) == METHODS["fixed_point"]
+    assert fastest(binary, 4) == METHODS["fixed_point"]
     assert fastest(binary, 16) == METHODS["cached"]
     assert fastest(make("pixel_cnn"), 1) == METHODS["cached"]
     # And it is what is taken unless another one is asked for.
     assert sampler_of("auto", binary, 1) == fastest(binary, 1)
+
+
+@pytest.mark.parametrize(
+    ("levels", "num", "name"),
+    [
+        (2, 1, "fixed_point"),
+        (16, 4096 // 28, "fixed_point"),
+        (16, 4096 // 28 + 1, "cached"),
+        (256, 1, "cached"),
+    ],
+)
+def test_guessing_pays_on_an_accelerator_while_latency_decides(monkeypatch, levels, num, name):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    grid = Grid(28, 28, 1, levels)
+    model = nnx.eval_shape(lambda: MODELS["pixel_cnn"].make(grid, rngs=nnx.Rngs(0)))
+    assert name_of(fastest(model, num)) == name
