@@ -4,7 +4,7 @@ All use binary grids, ``side x side``. Compilation is timed separately.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -102,13 +102,20 @@ def time_sampler(
 
 
 def compile_sampler(
-    graph: nnx.GraphDef, weights: Any, sampler: Sampler, noise: jax.Array
+    graph: nnx.GraphDef,
+    weights: Any,
+    sampler: Sampler,
+    noise: jax.Array,
+    options: Mapping[str, str] | None = None,
 ) -> tuple[Callable[[], jax.Array], float]:
-    """Compile a sampler for the noise of a batch; return it and the seconds of compilation."""
+    """Compile a sampler for the noise of a batch; return it and the seconds of compilation.
+
+    The options are those of XLA's compiler.
+    """
     mesh = mesh_for(len(noise))
     arguments = put_on(mesh, weights, noise)
     start = time.perf_counter()
-    compiled = jitted(graph, sampler, mesh).lower(*arguments).compile()
+    compiled = jitted(graph, sampler, mesh).lower(*arguments).compile(dict(options or {}))
     return lambda: compiled(*arguments), time.perf_counter() - start
 
 

@@ -15,7 +15,8 @@ from pixelprior.tokenizers.vector_quantizer import VectorQuantizer
 torch = pytest.importorskip("torch", reason="PyTorch comes with the extra 'bench'")
 pytestmark = pytest.mark.torch
 
-from benchmarks import torch_baseline, torch_networks  # noqa: E402
+from benchmarks import our_step, torch_networks, torch_step  # noqa: E402
+from pixelprior.training.tasks.pixels import pixel_loss  # noqa: E402
 
 
 def test_gated_pixel_cnn():
@@ -66,8 +67,8 @@ def test_steps_have_the_same_losses():
     image = np.random.default_rng(0).integers(0, 2, (4, 7, 6, 1))
     symbols = torch.from_numpy(image[..., 0])
     batch = {"image": jnp.asarray(image, jnp.int32), "label": jnp.zeros(4, jnp.int32)}
-    ours = torch_baseline.our_step(model, torch_baseline.pixel_loss, batch)
-    theirs = torch_baseline.their_step(network, lambda: network.loss(symbols))
+    ours = our_step.our_step(model, pixel_loss, batch)
+    theirs = torch_step.their_step(network, lambda: network.loss(symbols))
     for _ in range(5):
         _, metrics = ours()
         np.testing.assert_allclose(theirs(), metrics.metrics["bits_per_dim"], rtol=1e-3)
@@ -77,15 +78,13 @@ def test_steps_of_vqvaes_have_the_same_losses_and_codebooks():
     model, image = small_vqvae()
     network = torch_networks.TorchVQVAE(model)
     pixels = torch.from_numpy(to_pixels(image, 256)).permute(0, 3, 1, 2)
-    ours = torch_baseline.our_step(
+    ours = our_step.our_step(
         model,
-        torch_baseline.vqvae_loss,
+        our_step.vqvae_loss,
         {"image": jnp.asarray(image, jnp.int32)},
-        after_step=torch_baseline.move_codebooks,
+        after_step=our_step.move_codebooks,
     )
-    theirs = torch_baseline.their_step(
-        network, lambda: network.loss(pixels, torch_baseline.VARIANCE)
-    )
+    theirs = torch_step.their_step(network, lambda: network.loss(pixels, our_step.VARIANCE))
     for _ in range(5):
         state, metrics = ours()
         np.testing.assert_allclose(theirs(), metrics.metrics["loss"], rtol=1e-3)

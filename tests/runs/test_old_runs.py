@@ -150,16 +150,22 @@ def test_they_go_on(runs, copy, task):
     result = train_run(config, folder, report=events.append)
     assert result.step == 6 and result.stopped_by is None
     assert Message("resuming at step 3") in events
+    # Dropout has been drawn by image since then, and these runs go on with other draws. A step
+    # moves a weight by up to the learning rate, 5e-3. The tokenizer has no dropout.
+    atol, rtol = (1e-5, 1e-4) if task == "tokenizer" else (3 * 5e-3, 0.05)
     for averaged in (False, True):
         ours, theirs = (state(run, averaged=averaged) for run in (folder, runs / task))
-        # A step moves a weight by up to the learning rate, 5e-3.
-        chex.assert_trees_all_close(ours, theirs, rtol=0, atol=1e-5)
+        chex.assert_trees_all_close(ours, theirs, rtol=0, atol=atol)
     new, old = (
         json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
         for run in (folder, runs / task)
     )
     assert new.keys() == old.keys()
-    np.testing.assert_allclose([*new.values()], [*old.values()], rtol=1e-4)
+    losses = [key for key in new if "loss" in key or "bits" in key]
+    assert losses
+    np.testing.assert_allclose(
+        [new[key] for key in losses], [old[key] for key in losses], rtol=rtol
+    )
 
 
 # Keys that are added after these runs were written.

@@ -366,9 +366,12 @@ def test_every_codebook_starts_from_the_vectors_that_will_choose_from_it():
         fresh = model.loss(x, variance=VARIANCE).commitment
         model.start_codebooks(pixels, key)
         encoded = model.quantize(pixels, jax.random.key(2))
-        # Where each level draws its candidates: by a key of its own.
-        keys = [jax.random.fold_in(jax.random.key(2), number) for number in range(2)]
-        places = [jax.random.randint(k, n, 0, n) for k, n in zip(keys, (6, 24), strict=True)]
+        # Where each level draws its candidates: by the image's own key, and that of the level.
+        image_key = jax.random.fold_in(jax.random.key(2), 0)
+        keys = [jax.random.split(jax.random.fold_in(image_key, n))[1] for n in range(2)]
+        places = [
+            jax.random.randint(k, (1, n), 0, n)[0] for k, n in zip(keys, (6, 24), strict=True)
+        ]
         return fresh, model.loss(x, variance=VARIANCE), encoded, places, nnx.state(model)
 
     fresh, loss, encoded, places, state = start(weights, jax.random.key(0))

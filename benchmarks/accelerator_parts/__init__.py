@@ -1,0 +1,1 @@
+"""Parts of `benchmarks.accelerator`, one file for each question."""
