@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 import jax
 from flax import nnx
 from jax import lax
+from jax.sharding import PartitionSpec
 from jaxtyping import Array, Key
 
 from pixelprior.nn.image_keys import split_keys
@@ -58,7 +59,7 @@ class Stack(nnx.Module, Generic[Layer]):
 
         def body(carry: Any, inputs: Any) -> tuple[Any, Any]:
             layer_weights, x = inputs
-            return apply(nnx.merge(graph, layer_weights), carry, x)
+            return apply(nnx.merge(graph, fetched(layer_weights)), carry, x)
 
         if self.remat:
             # Inside a scan, XLA cannot merge the second computation with the first one, and no
@@ -77,6 +78,18 @@ class Stack(nnx.Module, Generic[Layer]):
         stack its states, which would take a quarter of the time.
         """
         return _unstacked(self.layers, self.depth)
+
+
+def fetched(weights: Any) -> Any:
+    """Return the weights of a layer, whole on every device.
+
+    Weights may be split over the devices, as batches are. In a loop, XLA would rather exchange the
+    activations, which takes tens of times the data. The devices are those of
+    `jax.sharding.use_abstract_mesh`. Without them, the weights are returned as they are.
+    """
+    if jax.sharding.get_abstract_mesh().empty:
+        return weights
+    return lax.with_sharding_constraint(weights, PartitionSpec())
 
 
 def _unstacked(node: Node, depth: int) -> list[Node]:

@@ -8,6 +8,7 @@ from flax import nnx
 
 from pixelprior.data.words import plural
 from pixelprior.system.devices import put_batch
+from pixelprior.training.collectives import collective_bytes
 from pixelprior.training.flops import product_flops
 from pixelprior.training.layout import bytes_on_each_device
 from pixelprior.training.program import make_program
@@ -28,6 +29,8 @@ class Plan(NamedTuple):
             state.
         step_bytes: memory on each device for a step, including the state; None if the backend does
             not report it.
+        exchanged_bytes: data that each device receives from the others in a step, by kind of
+            operation, see `collective_bytes`.
         compile_seconds: time to compile the step.
     """
 
@@ -37,11 +40,15 @@ class Plan(NamedTuple):
     flops_per_image: float
     state_bytes: int
     step_bytes: int | None
+    exchanged_bytes: Mapping[str, int]
     compile_seconds: float
 
     def words(self) -> str:
         """Format the plan for people."""
         step = "not known here" if self.step_bytes is None else f"{self.step_bytes / 1e6:,.1f} MB"
+        exchanged = ", ".join(
+            f"{size / 1e6:,.1f} MB {kind}" for kind, size in self.exchanged_bytes.items()
+        )
         return "\n".join(
             [
                 f"{self.title}, {plural(self.num_devices, 'device')}",
@@ -49,6 +56,7 @@ class Plan(NamedTuple):
                 f"GFLOP per image         {self.flops_per_image / 1e9:,.3f}",
                 f"state on each device    {self.state_bytes / 1e6:,.1f} MB",
                 f"a step on each device   {step}",
+                *([f"exchanged in a step     {exchanged}"] if exchanged else []),
                 f"seconds to compile      {self.compile_seconds:.1f}",
             ]
         )
@@ -65,7 +73,7 @@ def make_plan(task: Task, config: Mapping[str, Any], mesh: jax.sharding.Mesh) ->
     graph, weights = nnx.split(nnx.eval_shape(task.make))
     program = make_program(task, config, graph, weights, mesh)
     batch = put_batch(next(task.batches()), mesh)
-    _, cost = compile_step(program.step, program.state, batch)
+    compiled, cost = compile_step(program.step, program.state, batch)
     return Plan(
         task.title,
         mesh.size,
@@ -73,5 +81,6 @@ def make_plan(task: Task, config: Mapping[str, Any], mesh: jax.sharding.Mesh) ->
         product_flops(program.step, program.state, batch) / config["batch_size"],
         bytes_on_each_device(program.state),
         cost.memory_bytes,
+        collective_bytes(compiled.as_text()),
         cost.compile_seconds,
     )

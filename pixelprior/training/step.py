@@ -1,5 +1,6 @@
 """Training step: a pure function of state and batch."""
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -111,6 +112,8 @@ def make_train_step(
             compiler chooses. A step that is compiled ahead of time must return its state in the
             sharding of its input.
     """
+    # With the devices, loops over layers can fetch the weights that are split, see `Stack`.
+    meshes = {place.mesh.abstract_mesh for place in jax.tree.leaves(sharding)}
 
     def step(state: TrainState, batch: Any) -> tuple[TrainState, StepMetrics]:
         step_key = jax.random.fold_in(key, state.step)
@@ -124,7 +127,10 @@ def make_train_step(
             return jax.grad(value, has_aux=True)(trained)
 
         keys = image_keys(step_key, len(jax.tree.leaves(batch)[0]))
-        gradient, result = in_parts(gradient_of, batch, keys, accumulate_steps)
+        with contextlib.ExitStack() as devices:
+            for mesh in meshes:
+                devices.enter_context(jax.sharding.use_abstract_mesh(mesh))
+            gradient, result = in_parts(gradient_of, batch, keys, accumulate_steps)
         updates, optimizer_state = optimizer.update(
             gradient, state.optimizer, trained, value=result.value
         )
