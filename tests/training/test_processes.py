@@ -73,7 +73,9 @@ def assert_learned_the_same(workdir, alone):
     for a, b in zip(one, many, strict=True):
         assert a.keys() == b.keys()
         for key in a.keys() - {*OF_THE_MACHINE}:
-            np.testing.assert_allclose(b[key], a[key], rtol=1e-4, err_msg=key)
+            # A unit at the kink of its relu may have a gradient in one of the runs alone.
+            rtol = 2e-3 if key.endswith("_norm") else 1e-4
+            np.testing.assert_allclose(b[key], a[key], rtol=rtol, err_msg=key)
 
 
 @pytest.fixture(scope="module")
