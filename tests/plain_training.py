@@ -2,7 +2,7 @@
 
 PLAIN_TRAINING = {
     "mesh": "data",
-    "accumulate_steps": 0,
+    "accumulate_steps": 1,
     "optimizer": "adamw",
     "schedule": "cosine",
     "plateau_factor": 0.5,
