@@ -293,9 +293,13 @@ def _check_ranges(config: Mapping[str, Any]) -> None:
         raise InputError(
             f"config.class_depth must be 0, for no classes, or above, got {config['class_depth']}"
         )
-    for key in ("accumulate_steps", "skip_norm", "patience"):
+    for key, zero in (
+        ("accumulate_steps", "for an automatic choice"),
+        ("skip_norm", "for never"),
+        ("patience", "for never"),
+    ):
         if config[key] < 0:
-            raise InputError(f"config.{key} must be 0, for never, or above, got {config[key]}")
+            raise InputError(f"config.{key} must be 0, {zero}, or above, got {config[key]}")
     if config["weight_decay"] < 0:
         raise InputError(f"config.weight_decay must be 0 or above, got {config['weight_decay']}")
     for key in ("ema_decay", "label_dropout"):

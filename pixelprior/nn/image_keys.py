@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key
 
+from pixelprior.errors import InputError
+
 
 def image_keys(key: Key[Array, "*b"] | None, batch: int) -> Any:
     """Return one key for each image of a batch; keys that are already one for each stay.
@@ -19,8 +21,18 @@ def image_keys(key: Key[Array, "*b"] | None, batch: int) -> Any:
     Args:
         key: one key for all images, or one for each; None for None.
         batch: number of images.
+
+    Raises:
+        InputError: if the key is not typed, or there are keys for another number of images.
     """
-    if key is None or key.ndim:
+    if key is None:
+        return None
+    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.shape not in ((), (batch,)):
+        raise InputError(
+            f"expected a typed key, jax.random.key(seed), or one for each of {batch} images, got "
+            f"{key.dtype} of shape {key.shape}"
+        )
+    if key.ndim:
         return key
     return jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(batch))
 

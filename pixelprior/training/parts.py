@@ -1,7 +1,7 @@
 """Choose the number of parts in which a CPU computes the gradient of a batch.
 
 Between two layers of a network, a CPU writes the features of a whole batch to memory and reads them
-again. In parts whose features stay in its caches, a step takes down to half the time. Other devices
+again. In parts whose features stay in its caches, a step is faster. Other devices
 are faster with the whole batch.
 """
 
@@ -83,7 +83,7 @@ def _bytes_of_an_image(operation: core.JaxprEqn) -> int:
         for result in results
         if any(axis and axis % MANY == 0 for axis in result.shape)
     ]
-    if operation.primitive.name == CONVOLUTION:
+    if operation.primitive.name == CONVOLUTION and sizes:
         # It gathers the values under the taps of each output.
         kernel: Any = operation.invars[1].aval
         features = results[0].shape[-1]

@@ -69,6 +69,7 @@ def prior_config():
         ({"image_size": (8, -1)}, r"image_size must be \(height, width\)"),
         ({"image_size": (8, 2.5)}, r"image_size must be \(height, width\)"),
         ({"image_size": (8, True)}, r"image_size must be \(height, width\)"),
+        ({"accumulate_steps": -1}, "accumulate_steps must be 0, for an automatic choice, or above"),
         *(
             ({key: 0}, f"config.{key} must be above 0, got 0")
             for key in (

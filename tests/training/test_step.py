@@ -156,6 +156,9 @@ def test_an_image_has_its_own_dropout():
     # The images beside it do not matter.
     turned = model.log_prob(image, dropout_key=keys[::-1])
     np.testing.assert_allclose(turned, log_prob[::-1], rtol=1e-5)
+    for wrong in (jax.random.PRNGKey(0), keys[:5]):
+        with pytest.raises(InputError, match="expected a typed key.* one for each of 6 images"):
+            model.log_prob(image, dropout_key=wrong)
     # One key for all is a key for each.
     of_one = np.asarray(model.log_prob(image, dropout_key=jax.random.key(0)))
     assert len(set(of_one)) == 6
