@@ -110,17 +110,17 @@ _jit = functools.partial(jax.jit, static_argnames="graph")
 
 @functools.partial(jax.jit, static_argnames=("graph", "num"))
 def _start(weights: Any, context: Any, *, graph: Any, num: int) -> Any:
-    return nnx.merge(graph, weights).in_dtype().init_cache(num, context)
+    return nnx.merge(graph, weights).for_steps().init_cache(num, context)
 
 
 @_jit
 def _start_row(weights: Any, cache: Any, row: Any, *, graph: Any) -> Any:
-    return nnx.merge(graph, weights).in_dtype().start_row(cache, row)
+    return nnx.merge(graph, weights).for_steps().start_row(cache, row)
 
 
 @_jit
 def _step(weights: Any, above: Any, left: Any, previous: Any, column: Any, *, graph: Any) -> Any:
-    model = nnx.merge(graph, weights).in_dtype()
+    model = nnx.merge(graph, weights).for_steps()
     features, left, trace = model.step(columns_of(above, column, 1), left, previous)
     logits = model.head.logits(features[:, 0], jnp.zeros((len(previous), 0), jnp.int32))
     return jax.nn.softmax(logits), left, trace
@@ -129,7 +129,7 @@ def _step(weights: Any, above: Any, left: Any, previous: Any, column: Any, *, gr
 @_jit
 def _end_row(weights: Any, cache: Any, pixels: Any, traces: Any, *, graph: Any) -> Any:
     row = jax.tree.map(lambda *x: side_by_side(jnp.stack(x)), *traces)
-    return nnx.merge(graph, weights).in_dtype().end_row(cache, pixels, row)
+    return nnx.merge(graph, weights).for_steps().end_row(cache, pixels, row)
 
 
 def _best(call: Callable[[], Any], repetitions: int) -> float:

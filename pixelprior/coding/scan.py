@@ -111,7 +111,7 @@ def _code_stage(
     fresh: Bool[Array, "H W"],
     reader: Reader,
 ) -> Coded:
-    model = model.in_dtype()
+    model = model.for_steps()
     num, _, width, _ = batch.given.shape
 
     def row(carry: Any, inputs: Any) -> tuple[Any, Any]:

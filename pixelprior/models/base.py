@@ -46,7 +46,7 @@ from pixelprior.nn.embedding import OUTSIDE, SymbolEmbedding
 from pixelprior.nn.head import Head
 from pixelprior.nn.heads import HeadSettings
 from pixelprior.nn.image_keys import image_keys
-from pixelprior.nn.stack import Stack
+from pixelprior.nn.stack import Stack, unstack_all
 from pixelprior.sizes import check_shares, check_sizes
 
 Symbols = Int[Array, "b h w c"]
@@ -293,6 +293,15 @@ class AutoregressiveModel(GridModel):
         return nnx.merge(graph, head, jax.tree.map(lambda w: w.astype(dtype), network))
 
     # Position by position.
+
+    def for_steps(self) -> Self:
+        """Return this model for a loop of steps: in ``dtype``, each layer with its own weights.
+
+        The result is for the methods below. It cannot run over whole grids.
+        """
+        model = nnx.clone(self.in_dtype())
+        unstack_all(model)
+        return model
 
     @abc.abstractmethod
     def init_cache(self, batch: int, context: Context | None = None) -> Cache:

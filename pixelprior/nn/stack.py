@@ -40,7 +40,8 @@ class Stack(nnx.Module, Generic[Layer]):
             layers = [make(layer_rngs) for layer_rngs in _unstacked(rngs, depth)]
         # Layers are made one by one, with NumPy, because `nnx.vmap` would compile every weight.
         graph, *weights = *nnx.split(layers[0]), *map(nnx.state, layers[1:])
-        self.layers = nnx.merge(graph, jax.tree.map(lambda *xs: stack(xs), *weights))
+        # `Any`: one layer with stacked weights, or a list of layers after `unstack_all`.
+        self.layers: Any = nnx.merge(graph, jax.tree.map(lambda *xs: stack(xs), *weights))
 
     def split_key(self, keys: Key[Array, " b"] | None) -> Any:
         """Return the keys of every layer, ``[depth, b]``; None for None."""
@@ -77,7 +78,22 @@ class Stack(nnx.Module, Generic[Layer]):
         In sampling, the work of a layer is small. A scan would also slice the layer's weights and
         stack its states, which would take a quarter of the time.
         """
+        if isinstance(self.layers, nnx.List):
+            return list(self.layers)
         return _unstacked(self.layers, self.depth)
+
+
+def unstack_all(node: Any) -> None:
+    """Give the layers of every `Stack` in a node weights of their own, in place.
+
+    Before a loop of steps, this cuts the stacked weights once. Inside the loop, XLA would cut and
+    copy all weights in every step. A `Stack` can no longer `scan` afterwards.
+    """
+    if isinstance(node, Stack):
+        node.layers = nnx.List(node.unstack())
+    for _, child in nnx.iter_children(node):
+        if isinstance(child, nnx.Module):
+            unstack_all(child)
 
 
 def fetched(weights: Any) -> Any:

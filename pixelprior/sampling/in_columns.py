@@ -41,7 +41,7 @@ class InColumns:
 
     def __call__(self, model: AutoregressiveModel, inputs: Inputs) -> Drawn:
         """See `Sampler`."""
-        model = model.in_dtype()
+        model = model.for_steps()
 
         def row(state: RowState, of_row: Any) -> tuple[RowState, Any]:
             state = self.row(model, inputs.strategies, state, *of_row)
@@ -55,7 +55,7 @@ class InColumns:
     def start(self, model: AutoregressiveModel, inputs: Inputs) -> "RowState":
         """Create the state for the first row.
 
-        The model must already come from `AutoregressiveModel.in_dtype`.
+        The model must already come from `AutoregressiveModel.for_steps`.
         """
         self._columns(model, inputs.noise.shape[2])
         batch, _, *row = inputs.noise.shape

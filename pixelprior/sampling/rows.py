@@ -91,12 +91,12 @@ def _fill_rows(model: AutoregressiveModel, inputs: Inputs) -> Iterator[Int[Array
 
 @jit_by_structure()
 def _start(weights, inputs, *, graph, sampler):
-    return sampler.start(nnx.merge(graph, weights).in_dtype(), inputs)
+    return sampler.start(nnx.merge(graph, weights).for_steps(), inputs)
 
 
 @jit_by_structure()
 def _draw_row(weights, inputs, state, grids, number, *, graph, sampler):
-    model = nnx.merge(graph, weights).in_dtype()
+    model = nnx.merge(graph, weights).for_steps()
     noise, given = jax.tree.map(lambda x: x[:, number], (inputs.noise, inputs.given))
     state = sampler.row(model, inputs.strategies, state, number, noise, given)
     return state, grids.at[:, number].set(state.pixels)

@@ -15,6 +15,7 @@ from pixelprior.sampling.draw_grids import draw_grids
 from pixelprior.sampling.methods import METHODS
 from pixelprior.sampling.sampler import Inputs
 from pixelprior.training.flops import product_flops
+from pixelprior.training.jaxprs import operations
 from tests.models.catalogue import SHIPPED as MODELS
 from tests.models.catalogue import one_fast_others_slow
 
@@ -197,3 +198,24 @@ def test_a_sampler_remembers_rows_not_the_image_times_the_depth(name):
     # own memory when it runs over the whole grid, which shows that the measure can tell.
     whole = temporary_bytes("naive", high) - temporary_bytes("naive", low)
     assert whole > 8 * one_number_per_pixel
+
+
+@every_model
+def test_the_loop_of_steps_does_not_cut_stacked_weights(name):
+    # XLA does not move the cut out of the loop. It would copy all weights in every step.
+    depth = 5
+    deep = {MODELS[name].depth: depth}
+    graph, weights = graph_and_weights(name, Grid(4, 4, 1, 5), **deep)
+    noise = jax.ShapeDtypeStruct((2, 4, 4, 1), jnp.float32)
+
+    def draw(weights, noise):
+        return draw_grids(nnx.merge(graph, weights), Inputs(noise), METHODS["cached"])
+
+    stacked = {w.shape for w in jax.tree.leaves(weights) if w.shape[0] == depth and w.ndim > 2}
+    loops = [
+        equation
+        for equation, _ in operations(jax.make_jaxpr(draw)(weights, noise).jaxpr)
+        if equation.primitive.name == "scan"
+    ]
+    assert stacked and loops
+    assert not stacked & {value.aval.shape for loop in loops for value in loop.invars}
