@@ -7,6 +7,7 @@
   pixelprior export     write a run to one file
   pixelprior compress   compress images without loss
   pixelprior decompress restore compressed images
+  pixelprior demo       open a page in the browser
 
 For a first picture, from a model that comes with the package:
 
@@ -26,7 +27,7 @@ import sys
 
 from pixelprior.experiment.recipes import all_variants, recipes
 
-SCRIPTS = ("train", "sample", "evaluate", "export", "compress", "decompress")
+SCRIPTS = ("train", "sample", "evaluate", "export", "compress", "decompress", "demo")
 
 
 def main() -> None:

@@ -1,13 +1,21 @@
-"""Runs and test images in memory, kept between page views and shared by all users."""
+"""Runs, test images and thumbnails in memory, kept between page views, shared by all users."""
 
 from pathlib import Path
 
+import numpy as np
 import streamlit as st
 
 import pixelprior as pp
 from pixelprior.demo.arguments import arguments
 from pixelprior.demo.runs import run_path, version
+from pixelprior.figures.kept_png import kept_png
+from pixelprior.figures.sheets import png_bytes
 from pixelprior.runs.images import TestImages
+from pixelprior.runs.pictures import reconstructed
+from pixelprior.runs.samples import Request, samples_of
+
+THUMBNAIL = 9
+"""Number of images in a thumbnail."""
 
 
 def trained_run(root: Path, name: str) -> pp.Run:
@@ -40,3 +48,30 @@ def _test_images(path: Path, version: float) -> TestImages | str:
         return TestImages(run.at_place(arguments().place_of(run)), 0)
     except pp.InputError as error:
         return str(error)
+
+
+def thumbnail(root: Path, name: str) -> bytes | None:
+    """Small picture of a run as a PNG file; None if there is nothing to show.
+
+    It is the last picture that the training kept. For other runs a few images are drawn, or
+    reconstructed.
+    """
+    path = run_path(root, name)
+    return _thumbnail(path, version(path))
+
+
+@st.cache_data(max_entries=100, show_spinner="Drawing a few images ...")
+def _thumbnail(path: Path, version: float) -> bytes | None:
+    trained = _trained(path, version)
+    if trained.folder is not None:
+        for kept in sorted(trained.folder.samples.glob("*.png"), reverse=True):
+            if (png := kept_png(path, kept)) is not None:
+                return png
+    numbers = np.arange(THUMBNAIL)
+    if trained.can_sample:
+        samples = samples_of(trained, Request(0, [()], None, None, "auto"))
+        return png_bytes(samples.pixels(samples.draw(numbers)))
+    images = _test_images(path, version)
+    if trained.vqvae is None or isinstance(images, str):
+        return None
+    return png_bytes(reconstructed(trained.vqvae, images.pixels(numbers)))

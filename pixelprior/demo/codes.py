@@ -33,10 +33,13 @@ def reconstruct(root: Path, run: str, trained: pp.Run) -> None:
     for name, level, grid in zip(level_names(len(codes)), codes, tokenizer.code_grids, strict=True):
         # One picture for each codebook.
         maps = np.moveaxis(np.asarray(level)[0], -1, 0)
-        st.image(png_bytes(as_colours(maps / (grid.levels - 1)), side=SIDE // 3))
         st.caption(
             f"{name}: {grid.height} x {grid.width} codes, each one of {grid.levels} "
             "values. Each colour is one code."
+        )
+        st.image(
+            png_bytes(as_colours(maps / (grid.levels - 1)), side=SIDE // 3),
+            alt=f"{name} codes of {subject.name}",
         )
 
 
@@ -44,11 +47,8 @@ def walk(root: Path, run: str, trained: pp.Run) -> None:
     """Show images between two images, interpolated between the vectors of their codes."""
     tokenizer = trained.vqvae
     assert tokenizer is not None  # the page does not offer this for pixel models
-    left, right = st.columns(2)
-    with left:
-        start = choose_subject(root, run, trained, "From")
-    with right:
-        end = choose_subject(root, run, trained, "To", number=1)
+    start = choose_subject(root, run, trained, "From")
+    end = choose_subject(root, run, trained, "To", number=1)
     if start is None or end is None:
         return
     starts, ends = (np.repeat(subject.pixels, WALK, axis=0) for subject in (start, end))

@@ -14,8 +14,9 @@ from streamlit_drawable_canvas import st_canvas
 
 import pixelprior as pp
 from pixelprior.data import to_pixels
-from pixelprior.demo.controls import in_words, request_controls
-from pixelprior.demo.shown import button_and_picture
+from pixelprior.demo.controls import in_words, num_images, request_controls
+from pixelprior.demo.link import LINKED
+from pixelprior.demo.shown import picture_and_button
 from pixelprior.demo.subject import Subject, choose_subject
 from pixelprior.figures.sheets import as_shades, picture
 from pixelprior.runs.parts import grey_where_unknown, known_codes, known_mask, known_symbols
@@ -27,7 +28,8 @@ CANVAS = 320
 TOUCHED = 0.25
 """Smallest painted share of a pixel that counts as painted."""
 
-PARTS = ("top half", "left half", "all but the painted part")
+BRUSHED = "all but the part that I brush away"
+PARTS = ("top half", "left half", BRUSHED)
 BY_HAND = "my drawing"
 
 
@@ -45,15 +47,28 @@ def complete(root: Path, run: str, trained: pp.Run) -> None:
     request = request_controls(trained)
     # Strokes by hand are pixels. For a prior they would be parts of codes.
     parts = [*PARTS, BY_HAND] if trained.task == "pixels" else list(PARTS)
-    kind = st.radio("Known part", parts, horizontal=True, key=f"{run}/known")
-    part = _by_hand(run, trained) if kind == BY_HAND else _of_an_image(root, run, trained, kind)
+    with st.sidebar:
+        kind = st.radio("Known part", parts, key="known", bind=LINKED)
+    num = num_images()
+    picture, inputs = st.container(), st.container()
+    with inputs:
+        if kind == BY_HAND:
+            part = _by_hand(run, trained)
+        else:
+            part = _of_an_image(root, run, trained, kind)
     if part is None:
         return
-    st.caption("Known pixels condition only later pixels: the rest of the row, and all rows below.")
-    num = st.slider("Completions", 1, 36, 9)
     pixels = to_pixels(part.symbols, trained.data["levels"])
-    st.image(_enlarged(grey_where_unknown(pixels, part.mask)[0]))
-    st.caption("The known part. Grey pixels will be drawn.")
+    with inputs:
+        # The text keeps the toolbar of the second picture away from the buttons of the first one.
+        st.caption(
+            "The known part; grey pixels are drawn. This model draws row by row from the top. "
+            "Each drawn pixel depends on the pixels above it and to its left. Known pixels below "
+            "it or to its right stay as they are, but are not taken into account."
+        )
+        st.image(
+            _enlarged(grey_where_unknown(pixels, part.mask)[0]), alt=f"known part of {part.name}"
+        )
 
     def given(numbers: Numbers) -> Any:
         if trained.tokenizer is None:
@@ -65,13 +80,16 @@ def complete(root: Path, run: str, trained: pp.Run) -> None:
     own = None if part.label is None else Known(given, lambda n: np.full(len(n), part.label))
     in_turn = Known(given, lambda numbers: numbers % max(1, len(trained.data["class_names"])))
     samples = samples_of(trained, request, own or in_turn)
-    drawn = button_and_picture(
-        f"{run}/complete",
-        "Complete",
-        {**in_words(run, trained, request), "image": part.name, "known": kind, "images": num},
-        lambda: samples.rows(np.arange(num)),
-        samples.num_rows,
-    )
+    with picture:
+        drawn = picture_and_button(
+            f"{run}/complete",
+            "Complete",
+            {**in_words(run, trained, request), "image": part.name, "known": kind, "images": num},
+            lambda: samples.rows(np.arange(num)),
+            samples.num_rows,
+            # A part that is painted by hand may not be finished yet.
+            at_once=kind in PARTS[:2],
+        )
     if drawn:
         st.rerun()
 
@@ -81,8 +99,8 @@ def _of_an_image(root: Path, run: str, trained: pp.Run, kind: str) -> _Part | No
     if subject is None:
         return None
     height, width, _ = trained.data["shape"]
-    if kind == PARTS[2]:
-        st.write("Paint over the part to draw again:")
+    if kind == BRUSHED:
+        st.write("Brush away the part to draw again:")
         painted = _canvas(f"{run}/mask", height, width, subject.pixels[0], "#ff9500")
         mask = painted < TOUCHED
         if mask.all():

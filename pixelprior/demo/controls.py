@@ -5,6 +5,7 @@ from typing import Any
 import streamlit as st
 
 import pixelprior as pp
+from pixelprior.demo.link import LINKED
 from pixelprior.runs.samples import Request
 from pixelprior.sampling.strategies import Strategy
 from pixelprior.tokenizers.code_maps import level_names
@@ -16,12 +17,18 @@ def request_controls(trained: pp.Run) -> Request:
     """Ask for seed, class, temperature, top-k, top-p and guidance, if the run supports them."""
     with st.sidebar:
         seed = st.number_input(
-            "Seed", 0, 2**32 - 1, 0, help="The same seed and settings give the same images."
+            "Seed",
+            0,
+            2**32 - 1,
+            0,
+            help="The same seed and settings give the same images.",
+            key="seed",
+            bind=LINKED,
         )
         names = list(trained.data["class_names"])
         label = None
         if trained.config["class_conditional"] and names:
-            chosen = st.selectbox("Class", [IN_TURN, *names])
+            chosen = st.selectbox("Class", [IN_TURN, *names], key="class", bind=LINKED)
             label = None if chosen == IN_TURN else names.index(chosen)
         strategies = [_strategies(level, most) for level, most in _levels(trained)]
         guidance = None
@@ -33,6 +40,8 @@ def request_controls(trained: pp.Run) -> Request:
                 1.0,
                 0.1,
                 help="1: the model itself. Above 1: more typical of the class. 0: no class.",
+                key="guidance",
+                bind=LINKED,
             )
             # Scale 1 is the model itself. Without guidance it costs half as much.
             guidance = None if scale == 1.0 else scale
@@ -54,16 +63,18 @@ def adapted(request: Request, trained: pp.Run) -> Request:
 
 
 def _strategies(level: str, most: int) -> tuple[Strategy, ...]:
-    of = f" of the {level} codes" if level else ""
-    temperature = st.slider(
-        f"Temperature{of}",
-        0.05,
-        2.0,
-        1.0,
-        0.05,
-        help="Below 1: likely values are more likely. Above 1: more variety.",
+    of, key = (f" of the {level} codes", f"_{level}") if level else ("", "")
+    temperature = temperature_slider(f"Temperature{of}", 1.0, f"temperature{key}")
+    top_k = st.slider(
+        f"Top-k{of}",
+        1,
+        most,
+        most,
+        help="Draw only from the k likeliest values.",
+        # A value may be out of the range of another run, which therefore has its own key.
+        key=f"top_k{key}_of_{most}",
+        bind=LINKED,
     )
-    top_k = st.slider(f"Top-k{of}", 1, most, most, help="Draw only from the k likeliest values.")
     top_p = st.slider(
         f"Top-p{of}",
         0.05,
@@ -71,9 +82,52 @@ def _strategies(level: str, most: int) -> tuple[Strategy, ...]:
         1.0,
         0.05,
         help="Draw only from the likeliest values with this total probability.",
+        key=f"top_p{key}",
+        bind=LINKED,
     )
     # Always use all three strategies, so that other numbers need no new compilation.
     return pp.Temperature(temperature), pp.TopK(top_k), pp.TopP(top_p)
+
+
+def temperature_slider(label: str, value: float, key: str) -> float:
+    """Ask for a temperature."""
+    return st.slider(
+        label,
+        0.05,
+        2.0,
+        value,
+        0.05,
+        help="Below 1: likely values are more likely. Above 1: more variety.",
+        key=key,
+        bind=LINKED,
+    )
+
+
+def at_temperature(request: Request, temperature: float) -> Request:
+    """Return the request with another temperature, for all levels."""
+    strategies = [
+        tuple(
+            pp.Temperature(temperature) if isinstance(one, pp.Temperature) else one for one in level
+        )
+        for level in request.strategies
+    ]
+    return request._replace(strategies=strategies)
+
+
+def temperatures(request: Request) -> str:
+    """Temperatures of all levels in words."""
+    return ", ".join(
+        f"{one.temperature:g}"
+        for level in request.strategies
+        for one in level
+        if isinstance(one, pp.Temperature)
+    )
+
+
+def num_images() -> int:
+    """Ask for a number of images, in the sidebar."""
+    with st.sidebar:
+        return st.slider("Images", 1, 64, 16, key="images", bind=LINKED)
 
 
 def _levels(trained: pp.Run) -> list[tuple[str, int]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 import streamlit as st
-from jaxtyping import Array, Int
+from jaxtyping import Array, Float, Int
 
 import pixelprior as pp
 from pixelprior import jitted
@@ -29,7 +29,6 @@ def likelihood(root: Path, run: str, trained: pp.Run) -> None:
         model = trained.model
         context = None if label is None else pp.Context(label=label)
         bits = np.asarray(jitted.pixel_bits(model, subject.symbols, context))
-        _show_sizes(trained, subject, label)
         original = np.broadcast_to(subject.pixels, (*bits.shape, 3))
         show(
             f"{run}/likelihood",
@@ -38,6 +37,7 @@ def likelihood(root: Path, run: str, trained: pp.Run) -> None:
             f"{bits.sum():.1f} bits, {bits.sum() / model.grid.size:.3f} per dimension. "
             f"{_scale(model.grid)}",
         )
+        _show_sizes(trained, subject, label)
         return
     prior, tokenizer = trained.model, trained.tokenizer
     assert tokenizer is not None  # every prior has one in its folder
@@ -46,9 +46,11 @@ def likelihood(root: Path, run: str, trained: pp.Run) -> None:
         context = prior.context(number, codes[:number], label)
         bits = np.asarray(jitted.pixel_bits(prior.levels[number], codes[number], context))
         grid = prior.grids[number]
+        maps = _enlarged(shaded(bits, grid), *subject.pixels.shape[1:3])
+        original = np.broadcast_to(subject.pixels, maps.shape)
         show(
             f"{run}/likelihood/{name}",
-            shaded(bits, grid),
+            above(original, maps),
             {**settings, "level": name},
             f"{name}: {bits.sum():.1f} bits for {grid.size} codes. {_scale(grid)}",
         )
@@ -70,6 +72,15 @@ def _show_sizes(trained: pp.Run, subject: Subject, label: Int[Array, " 1"] | Non
         column.metric(name, f"{8 * num_bytes:,} bits")
 
 
+def _enlarged(
+    maps: Float[np.ndarray, "n h w c"], height: int, width: int
+) -> Float[np.ndarray, "n H W c"]:
+    """Give each code of a map the pixels of its part of the image."""
+    rows = np.arange(height) * maps.shape[1] // height
+    columns = np.arange(width) * maps.shape[2] // width
+    return maps[:, rows][:, :, columns]
+
+
 def _scale(grid: pp.Grid) -> str:
     """Explain the brightness of a map of bits."""
     return (
@@ -82,5 +93,8 @@ def _class_of(run: str, trained: pp.Run, subject: Subject) -> Int[Array, " 1"] |
     names = list(trained.data["class_names"])
     if not trained.config["class_conditional"]:
         return None
-    chosen = st.selectbox("Given the class", names, index=subject.label or 0, key=f"{run}/class")
+    with st.sidebar:
+        chosen = st.selectbox(
+            "Given the class", names, index=subject.label or 0, key=f"{run}/class/{subject.name}"
+        )
     return jnp.array([names.index(chosen)])

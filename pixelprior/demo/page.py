@@ -8,10 +8,13 @@ import streamlit as st
 import pixelprior as pp
 from pixelprior.demo.arguments import arguments
 from pixelprior.demo.cached import trained_run
+from pixelprior.demo.card import show_card
 from pixelprior.demo.codes import reconstruct, walk
 from pixelprior.demo.completion import complete
+from pixelprior.demo.gallery import GALLERY, show_gallery
 from pixelprior.demo.likelihood import likelihood
-from pixelprior.demo.runs import all_runs, find_runs
+from pixelprior.demo.link import LINKED
+from pixelprior.demo.runs import BUNDLED, all_runs
 from pixelprior.demo.sampling import compare, sample
 from pixelprior.demo.training import offer_training
 from pixelprior.system.compilation_cache import keep_compiled_programs
@@ -26,11 +29,27 @@ OF_MODELS: dict[str, View] = {
 }
 OF_TOKENIZERS: dict[str, View] = {"Reconstruct": reconstruct, "Walk": walk}
 
+FIRST = f"mnist{BUNDLED}"
+"""The run that a page without runs opens with."""
+
+MISSING = "missing"
+"""Key of the session for the name of a run that was asked for, or deleted."""
+
+# The picture comes first, and fits into the window.
+STYLE = """
+<style>
+.block-container {padding-top: 3.5rem; padding-bottom: 2rem}
+h1 {font-size: 1.5rem !important; padding: 0 !important}
+[data-testid="stImage"] img {max-height: 66vh; width: auto; image-rendering: pixelated}
+</style>
+"""
+
 
 def show_page() -> None:
     """Show the whole page. Errors appear in the place where they occur."""
     st.set_page_config(page_title="pixelprior", layout="centered")
-    st.title("pixelprior")
+    st.html(STYLE)
+    st.title("pixelprior", anchor=False)
     if not st.get_option("server.address"):
         st.error(
             "This page would be open to the whole network. Start it with "
@@ -45,21 +64,54 @@ def show_page() -> None:
 
 
 def _show(root: Path) -> None:
-    if not find_runs(root):
-        st.write(f"There is no trained run in `{root.name}/` yet.")
-    offer_training(root)
-    runs = all_runs(root)
-    if not runs:
-        return
-    with st.sidebar:
-        run = st.selectbox("Run", runs)
-        trained = trained_run(root, run)
-        shape = "x".join(map(str, trained.data["shape"]))
-        kind = "pixel model" if trained.task == "pixels" else trained.task
-        st.caption(f"{kind} of {trained.data['name']}, {shape}; {trained.provenance}")
+    run = _choose_run(root)
+    trained = trained_run(root, run)
     views = _views(trained)
-    chosen = st.radio("What to do", list(views), horizontal=True, label_visibility="collapsed")
-    views[chosen](root, run, trained)
+    chosen = _choose_view([*views, GALLERY])
+    content = st.container()
+    with st.sidebar:
+        offer_training(root)
+    if chosen == GALLERY:
+        with content:
+            show_gallery(root)
+        return
+    show_card(run, trained)
+    with content:
+        views[chosen](root, run, trained)
+
+
+def _choose_run(root: Path) -> str:
+    """Ask for a run. Another run that appears or disappears does not change the choice."""
+    runs = all_runs(root)
+    if runs[0].endswith(BUNDLED):  # a stable sort
+        runs.sort(key=lambda run: run != FIRST)
+    wanted = st.session_state.get("run", st.query_params.get("run"))
+    if wanted is not None and wanted not in runs:
+        st.session_state[MISSING] = wanted
+        st.session_state["run"] = runs[0]
+    if missing := st.session_state.get(MISSING):
+        st.warning(f"The run {missing} is not there. This is {st.session_state['run']}.")
+    with st.sidebar:
+        return st.selectbox(
+            "Run",
+            runs,
+            key="run",
+            bind=LINKED,
+            on_change=st.session_state.pop,
+            args=[MISSING, None],
+            help="The address of this page keeps the run and the settings.",
+        )
+
+
+def _choose_view(names: list[str]) -> str:
+    """Ask for a view. A run without the chosen view opens with its first one."""
+    if st.session_state.get("view", st.query_params.get("view")) not in names:
+        st.session_state["view"] = names[0]
+    return str(
+        st.segmented_control(
+            "View", names, required=True, label_visibility="collapsed", key="view", bind=LINKED
+        )
+    )
 
 
 def _views(trained: pp.Run) -> dict[str, View]:

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from pixelprior.figures.sheets import png_bytes
 from pixelprior.runs.samples import Pixels
 
-SIDE = 480
+SIDE = 640
 """Approximate longer side in pixels to which a picture of small images is enlarged."""
 
 
@@ -18,13 +19,15 @@ class Shown(NamedTuple):
     Attributes:
         png: the PNG file, which includes the settings of the picture.
         caption: the text below the picture.
+        settings: the settings of the picture.
     """
 
     png: bytes
     caption: str
+    settings: Mapping[str, Any]
 
 
-def button_and_picture(
+def picture_and_button(
     name: str,
     label: str,
     settings: Mapping[str, Any],
@@ -33,8 +36,9 @@ def button_and_picture(
     *,
     columns: int | None = None,
     pressed: bool | None = None,
+    at_once: bool = False,
 ) -> bool:
-    """Show a button, and below it the picture that it makes, frame by frame.
+    """Show a picture, and below it the button that draws it anew, frame by frame.
 
     A picture stays until another one replaces it, even if it was stopped halfway.
 
@@ -46,18 +50,25 @@ def button_and_picture(
         total: the number of frames.
         columns: see `png_bytes`.
         pressed: True if another button asks for the picture; None if there is no other button.
+        at_once: make the first picture without a click.
 
     Returns:
         True if the picture was made now. Then call `st.rerun`, because Streamlit leaves old
         elements on the page.
     """
+    place, row = st.container(), st.container(horizontal=True)
     kind: Literal["primary", "secondary"] = "primary" if pressed is None else "secondary"
-    wanted = st.button(label, type=kind, key=f"{name}/draw") or bool(pressed)
-    if wanted:
-        _watch(name, settings, frames(), total, columns)
-    else:
-        keep_showing(name)
-    return wanted
+    wanted = row.button(label, type=kind, key=f"{name}/draw") or bool(pressed)
+    first = at_once and f"{name}/begun" not in st.session_state
+    if wanted or first:
+        # Set first: a picture that is stopped before its first row does not begin again.
+        st.session_state[f"{name}/begun"] = True
+        row.button("Stop", key=f"{name}/stop")
+        with place:
+            _watch(name, settings, frames(), total, columns)
+        return True
+    _keep_showing(name, settings, place, row)
+    return False
 
 
 def _watch(
@@ -68,21 +79,27 @@ def _watch(
     columns: int | None,
 ) -> None:
     st.session_state.pop(name, None)
-    bar, picture = st.progress(0.0, "compiling (first time only) ..."), st.empty()
-    st.button("Stop", key=f"{name}/stop")
+    picture, bar = st.empty(), st.progress(0.0, "compiling (first time only) ...")
     for number, pixels in enumerate(frames, start=1):
         done = f"{number} of {total} rows"
         shown = Shown(
             _png(pixels, columns, {**settings, "drawn": done}),
             "" if number == total else f"stopped after {done}",
+            settings,
         )
         st.session_state[name] = shown
-        picture.image(shown.png)
+        picture.image(shown.png, alt=_alt(settings))
         bar.progress(number / total, done)
 
 
 def _png(pixels: Pixels, columns: int | None, settings: Mapping[str, Any]) -> bytes:
     return png_bytes(pixels, columns=columns, side=SIDE, settings=settings)
+
+
+def _alt(settings: Mapping[str, Any]) -> str:
+    return "images: " + ", ".join(
+        f"{name} {value}" for name, value in settings.items() if name in ("run", "image", "seed")
+    )
 
 
 def show(
@@ -94,18 +111,22 @@ def show(
     columns: int | None = None,
 ) -> None:
     """Show a finished picture."""
-    st.session_state[name] = Shown(_png(pixels, columns, settings), caption)
-    keep_showing(name)
+    st.session_state[name] = Shown(_png(pixels, columns, settings), caption, settings)
+    _keep_showing(name, settings, st.container(), st.container())
 
 
-def keep_showing(name: str) -> None:
+def _keep_showing(
+    name: str, settings: Mapping[str, Any], place: DeltaGenerator, row: DeltaGenerator
+) -> None:
     """Show the picture of a name, if there is one, with a button to download it."""
     shown: Shown | None = st.session_state.get(name)
     if shown is None:
         return
-    st.image(shown.png)
+    place.image(shown.png, alt=_alt(shown.settings))
+    if shown.settings != settings:
+        place.caption("The settings have changed since this picture was drawn.")
     if shown.caption:
-        st.caption(shown.caption)
-    st.download_button(
+        place.caption(shown.caption)
+    row.download_button(
         "Download PNG", shown.png, "pixelprior.png", "image/png", key=f"{name}/download"
     )

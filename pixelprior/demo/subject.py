@@ -14,7 +14,8 @@ import pixelprior as pp
 from pixelprior.data import Symbols, to_pixels
 from pixelprior.data.pictures.upload import FORMATS, decode_upload
 from pixelprior.demo.cached import test_images
-from pixelprior.runs.images import OWN
+from pixelprior.demo.link import LINKED
+from pixelprior.runs.images import OWN, TestImages
 
 TEST, UPLOAD = "a test image", "an upload"
 
@@ -43,33 +44,44 @@ class Subject(NamedTuple):
 def choose_subject(
     root: Path, run: str, trained: pp.Run, title: str, *, number: int = 0
 ) -> Subject | None:
-    """Ask for an image; None until there is one. The first test image shown is ``number``."""
+    """Ask for an image, in the sidebar; None until there is one.
+
+    An error of an upload appears where this is called. The first test image shown is ``number``.
+    """
+    # The place of the error exists in every case. An old error is therefore replaced at once.
+    problem = st.empty()
     images = test_images(root, run)
     choices = [UPLOAD] if isinstance(images, str) else [TEST, UPLOAD]
-    key = f"{run}/{title}"
-    source = st.radio(title, choices, horizontal=True, key=f"{key}/source")
-    if isinstance(images, str):
-        st.caption(f"There are no test images: {images}")
-    elif source == TEST:
-        number = int(
-            st.number_input("Number of the test image", 0, None, number, key=f"{key}/number")
-        )
-        label = int(images.labels(np.array([number]))[0])
-        symbols = images.symbols(np.array([number]))
-        levels = trained.data["levels"]
-        return Subject(symbols, levels, None if label < 0 else label, f"test image {number}")
-    file = st.file_uploader(
-        "Image", [suffix.lower() for suffix in FORMATS] + ["jpg"], key=f"{key}/file"
-    )
-    invert = st.checkbox("Invert brightness", key=f"{key}/invert", help="For dark ink on paper.")
+    key = title.lower()
+    with st.sidebar:
+        source = st.radio(title, choices, horizontal=True, key=f"{key}_source", bind=LINKED)
+        if isinstance(images, str):
+            st.caption(f"There are no test images: {images}")
+        if source == TEST and not isinstance(images, str):
+            number = int(
+                st.number_input(
+                    "Number of the test image", 0, None, number, key=f"{key}_number", bind=LINKED
+                )
+            )
+            return _test_image(trained, images, number)
+        file = st.file_uploader(f"Image ({', '.join(FORMATS)})", key=f"{key}/file")
+        invert = st.checkbox("Invert brightness", key=f"{key}/invert", help="For dark ink.")
     if file is None:
+        problem.info("Choose a picture in the sidebar.")
         return None
     try:
         symbols = as_symbols(file.getvalue(), trained, invert=invert)
     except pp.InputError as error:
-        st.error(str(error))
+        problem.error(f"{file.name}: {error}")
         return None
-    return Subject(symbols, trained.data["levels"], None, "an upload")
+    return Subject(symbols, trained.data["levels"], None, f"upload {file.name}")
+
+
+def _test_image(trained: pp.Run, images: TestImages, number: int) -> Subject:
+    label = int(images.labels(np.array([number]))[0])
+    symbols = images.symbols(np.array([number]))
+    levels = trained.data["levels"]
+    return Subject(symbols, levels, None if label < 0 else label, f"test image {number}")
 
 
 def as_symbols(data: bytes, trained: pp.Run, *, invert: bool) -> Int[np.ndarray, "1 h w c"]:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -21,6 +22,7 @@ class _Training(NamedTuple):
 
     process: subprocess.Popen
     said: IO[str]
+    started: float
 
 
 @st.cache_resource
@@ -34,7 +36,7 @@ def offer_training(root: Path) -> None:
     path = root / NAME
     training = _trainings().get(path)
     if training is not None and training.process.poll() is None:
-        _watch(path)
+        _watch(path, training.started)
         return
     if training is not None and training.process.returncode not in (0, 143):
         training.said.seek(0)
@@ -47,28 +49,40 @@ def offer_training(root: Path) -> None:
         # The other runs can still be opened.
         st.error(str(error))
         return
-    st.write(
-        "Train a small model on 1,797 handwritten digits. The data is included. Training takes "
-        "about a minute on two CPU cores. A stopped training can be resumed."
-    )
-    if st.button("Train digits", type="primary"):
+    with st.expander("Train a model"):
+        st.write(
+            "Train a small model on 1,797 handwritten digits. The data is included. Training takes "
+            f"about a minute on two CPU cores. It writes to `{root.name}/{NAME}`. A stopped "
+            "training can be resumed."
+        )
+        pressed = st.button("Train digits")
+    if pressed:
         said = tempfile.TemporaryFile("w+")
         command = [sys.executable, "-m", "pixelprior", "train"]
         command += [f"--config={NAME}", f"--workdir={path}"]
         _trainings()[path] = _Training(
-            subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said), said
+            subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said),
+            said,
+            time.monotonic(),
         )
         st.rerun()
 
 
 @st.fragment(run_every=1.0)
-def _watch(path: Path) -> None:
+def _watch(path: Path, started: float) -> None:
     process = _trainings()[path].process
     if process.poll() is not None:
         st.rerun()
-    step, steps, bits = _progress(path)
-    told = f", {bits:.2f} bits/dim" if bits is not None else ""
-    st.progress(step / steps if steps else 0.0, f"training digits: step {step}{told}")
+    try:
+        step, steps, bits = _progress(path)
+    except (OSError, pp.InputError):  # the folder is being deleted
+        step, steps, bits = 0, 0, None
+    if step:
+        told = f", {bits:.2f} bits/dim" if bits is not None else ""
+        st.progress(step / steps, f"training digits: step {step} of {steps}{told}")
+    else:
+        seconds = time.monotonic() - started
+        st.progress(0.0, f"training digits: compiling the first step, {seconds:.0f} s so far")
     drawn = sorted(RunFolder(path).samples.glob("*.png"))
     shown = kept_png(path, drawn[-1]) if drawn else None
     if shown is not None:

@@ -1,0 +1,41 @@
+"""Gallery of all runs, with a picture of each."""
+
+from pathlib import Path
+
+import streamlit as st
+
+import pixelprior as pp
+from pixelprior.demo.cached import thumbnail, trained_run
+from pixelprior.demo.card import in_one_line
+from pixelprior.demo.runs import all_runs
+
+GALLERY = "Gallery"
+COLUMNS = 3
+
+
+def show_gallery(root: Path) -> None:
+    """Show a card for every run. A button shows the run."""
+    runs = all_runs(root)
+    for first in range(0, len(runs), COLUMNS):
+        row = runs[first : first + COLUMNS]
+        for column, run in zip(st.columns(COLUMNS)[: len(row)], row, strict=True):
+            with column.container(border=True):
+                _show_one(root, run)
+
+
+def _show_one(root: Path, run: str) -> None:
+    st.markdown(f"**{run}**")
+    try:
+        picture = thumbnail(root, run)
+        if picture is not None:
+            st.image(picture, alt=f"images of {run}", width="stretch")
+        st.caption(in_one_line(trained_run(root, run)))
+    except pp.InputError as error:
+        st.error(str(error))
+        return
+    st.button(f"Show {run}", key=f"show/{run}", on_click=_show_run, args=[run])
+
+
+def _show_run(run: str) -> None:
+    st.session_state["run"] = run
+    st.session_state["view"] = None  # the first view of the run
