@@ -1,4 +1,4 @@
-"""Choice of a real image: a test image, or an upload of the user.
+"""Choice of an image: a test image, one that the run draws, or an upload of the user.
 
 Legend: h height, w width, c channels.
 """
@@ -16,8 +16,11 @@ from pixelprior.data.pictures.upload import FORMATS, decode_upload
 from pixelprior.demo.cached import test_images
 from pixelprior.demo.link import LINKED
 from pixelprior.runs.images import OWN, TestImages
+from pixelprior.runs.samples import Request, samples_of
 
 TEST, UPLOAD = "a test image", "an upload"
+DRAWN = "a drawn image"
+"""Image that the run itself draws. It takes the place of test images that are not there."""
 
 
 class Subject(NamedTuple):
@@ -51,18 +54,21 @@ def choose_subject(
     # The place of the error exists in every case. An old error is therefore replaced at once.
     problem = st.empty()
     images = test_images(root, run)
-    choices = [UPLOAD] if isinstance(images, str) else [TEST, UPLOAD]
+    missing = images if isinstance(images, str) else None
+    ready = TEST if missing is None else DRAWN
+    choices = [ready, UPLOAD] if missing is None or trained.can_sample else [UPLOAD]
     key = title.lower()
     with st.sidebar:
-        source = st.radio(title, choices, horizontal=True, key=f"{key}_source", bind=LINKED)
-        if isinstance(images, str):
-            st.caption(f"There are no test images: {images}")
-        if source == TEST and not isinstance(images, str):
+        why = None if missing is None else f"There are no test images: {missing}"
+        source = st.radio(
+            title, choices, horizontal=True, key=f"{key}_source", bind=LINKED, help=why
+        )
+        if source == ready:
             number = int(
-                st.number_input(
-                    "Number of the test image", 0, None, number, key=f"{key}_number", bind=LINKED
-                )
+                st.number_input("Number", 0, 2**31 - 1, number, key=f"{key}_number", bind=LINKED)
             )
+            if isinstance(images, str):
+                return _drawn_image(trained, number)
             return _test_image(trained, images, number)
         file = st.file_uploader(f"Image ({', '.join(FORMATS)})", key=f"{key}/file")
         invert = st.checkbox("Invert brightness", key=f"{key}/invert", help="For dark ink.")
@@ -82,6 +88,15 @@ def _test_image(trained: pp.Run, images: TestImages, number: int) -> Subject:
     symbols = images.symbols(np.array([number]))
     levels = trained.data["levels"]
     return Subject(symbols, levels, None if label < 0 else label, f"test image {number}")
+
+
+def _drawn_image(trained: pp.Run, number: int) -> Subject:
+    samples = samples_of(trained, Request(0, [()], None, None, "auto"))
+    pixels = samples.pixels(samples.draw(np.array([number])))
+    levels = trained.data["levels"]
+    symbols = np.rint(pixels * (levels - 1)).astype(np.int32)
+    label = number % samples.num_classes if samples.num_classes else None
+    return Subject(symbols, levels, label, f"drawn image {number}")
 
 
 def as_symbols(data: bytes, trained: pp.Run, *, invert: bool) -> Int[np.ndarray, "1 h w c"]:

@@ -163,7 +163,7 @@ OTHERS = [
     r"(PIXELPRIOR_TESTS_OPTIMIZE=1 )?(\.venv/bin/)?python -m pytest .*",
     r"\.ci/run\s+#.*",
     r"python -m benchmarks\.\w+.*",  # that they exist: above
-    r"streamlit run demo/app\.py -- --runs=runs",  # test_demo.py
+    r"pixelprior demo",  # test_demo.py
     r"pixelprior configs",  # test_packaging.py
     r"pixelprior (de)?compress .*",  # test_compress.py
     r"for mode in .*",  # test_readme.py
