@@ -62,10 +62,9 @@ def main() -> None:
 
 def _about(program: str) -> str:
     column = max(map(len, COMMANDS)) + len("    ")
+    width, indent = terminal_width(), " " * column
     commands = [
-        textwrap.fill(
-            f"  {name}".ljust(column) + about, terminal_width(), subsequent_indent=" " * column
-        )
+        textwrap.fill(f"  {name}".ljust(column) + about, width, subsequent_indent=indent)
         for name, about in COMMANDS.items()
     ]
     return ABOUT.format(program=program, commands="\n".join(commands))

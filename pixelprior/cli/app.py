@@ -51,12 +51,9 @@ def run(
         make_importable()
         names = list(_parse(command, sys.argv)[1:])
         if names and not takes_names:
-            name = sys.argv[0].rpartition(" ")[2]
-            form = (
-                "arguments are given as --flag=value"
-                if [*command]
-                else f"{name} takes no arguments"
-            )
+            form = "arguments are given as --flag=value"
+            if not list(command):
+                form = f"{sys.argv[0].rpartition(' ')[2]} takes no arguments"
             fail(f"{form}, got {' '.join(names)!r}")
         if uses_jax:
             _keep_compiled_programs()

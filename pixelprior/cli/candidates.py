@@ -5,6 +5,7 @@ The scripts in ``shells`` ask for them. They come from the flags of each command
 
 import contextlib
 import importlib
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -126,7 +127,7 @@ def _config_keys(given: Sequence[str]) -> Iterator[Candidate]:
 
 def _given_config(given: Sequence[str]) -> str:
     """Return the value of ``--config``, in the same word or in the next one."""
-    for word, following in zip(given, [*given[1:], ""], strict=True):
+    for word, following in itertools.pairwise([*given, ""]):
         name, equals, value = word.lstrip("-").partition("=")
         if name == "config":
             return value if equals else following
