@@ -11,5 +11,6 @@ STATUS = 2
 
 def fail(message: str) -> NoReturn:
     """Print one sentence on standard error, and exit the process."""
+    # In one line also in a terminal, so that a command in it can be copied.
     print(f"error: {printable(message)}", file=sys.stderr, flush=True)
     sys.exit(STATUS)
