@@ -32,7 +32,7 @@ SUBJECTS = {
         "See [one file, bundled models](export.md).",
     ),
     "Compressed files": (
-        "coding/ runs/compression/ cli/compress.py cli/decompress.py",
+        "coding/ runs/compression/ cli/compress cli/decompress",
         "See [lossless compression](compression.md). Images before the damage are kept.",
     ),
     "Commands and flags": (

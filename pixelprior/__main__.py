@@ -1,66 +1,79 @@
-"""Exact autoregressive models of images and of VQ-VAE codes.
+"""The program ``pixelprior``: help, its version, and the command that the user names."""
 
-  pixelprior configs    list the recipes, their variants and their results
-  pixelprior train      train a model, a tokenizer or a prior, or resume one
-  pixelprior sample     draw images from a run, or complete and reconstruct images
-  pixelprior evaluate   measure a run, or compare several
-  pixelprior export     write a run to one file
-  pixelprior compress   compress images without loss
-  pixelprior decompress restore compressed images
-  pixelprior demo       open a page in the browser
+import difflib
+import sys
+import textwrap
+from pathlib import Path
+
+from pixelprior import __version__
+from pixelprior.cli.closed_output import ending_with_reader
+from pixelprior.cli.commands import COMMANDS, run_command
+from pixelprior.cli.failure import fail
+from pixelprior.cli.help import terminal_width
+
+ABOUT = """\
+Exact autoregressive models of images and of VQ-VAE codes.
+
+{program} COMMAND [--flag=value ...]
+
+{commands}
 
 For a first picture, from a model that comes with the package:
 
-  pixelprior sample --workdir=mnist --out=samples.png
+  {program} sample --workdir=mnist --out=samples.png
 
 For a model of your own:
 
-  pixelprior train --config=digits --workdir=runs/digits
-  pixelprior sample --workdir=runs/digits --out=samples.png
+  {program} train --config=digits --workdir=runs/digits
+  {program} sample --workdir=runs/digits --out=samples.png
 
-Each command lists its flags: pixelprior train --help
+The flags of a command, and the version:
+
+  {program} train --help
+  {program} --version
 """
-
-import difflib
-import importlib
-import sys
-
-from pixelprior.experiment.recipes import all_variants, recipes
-
-SCRIPTS = ("train", "sample", "evaluate", "export", "compress", "decompress", "demo")
 
 
 def main() -> None:
-    """Hands over to one of the scripts, or lists the configs."""
-    match sys.argv[1:]:
-        case [name, *_] if name in SCRIPTS:
-            # Their usage is to be that of this command.
-            sys.argv[:2] = [f"pixelprior {name}"]
-            importlib.import_module(f"pixelprior.cli.{name}").run()
-        case ["configs", *rest] if not rest or rest == ["--help"]:
-            # In one write: whoever reads may stop after a few lines, as head does.
-            sys.stdout.write(_listing())
-        case [] | ["--help" | "-h" | "help"]:
-            print((__doc__ or "").strip())
-        case ["configs", *rest]:
-            print(f"error: configs takes no arguments, got {' '.join(rest)!r}", file=sys.stderr)
-            sys.exit(2)
-        case [name, *_]:
-            near = difflib.get_close_matches(name, (*SCRIPTS, "configs"), n=1)
-            hint = f"did you mean {near[0]}?" if near else f"use {', '.join(SCRIPTS)} or configs"
-            print(f"error: there is no command {name!r}; {hint}", file=sys.stderr)
-            sys.exit(2)
+    """Print the help or the version, or run a command."""
+    program = "python -m pixelprior" if Path(sys.argv[0]).name == "__main__.py" else "pixelprior"
+    with ending_with_reader():
+        match sys.argv[1:]:
+            case [] | ["--help" | "-h" | "help"]:
+                print(_about(program), end="", flush=True)
+            case ["--version"]:
+                print(f"pixelprior {__version__}", flush=True)
+            case ["--help" | "-h" | "help", name] if name in COMMANDS:
+                run_command(program, name, ["--help"])
+            case ["--help" | "-h" | "help", *names]:
+                fail(f"help takes the name of one command, got {' '.join(names)!r}; {_hint(names)}")
+            case ["__complete", *words]:
+                # Imported here, since only the scripts of `pixelprior completion` need it.
+                from pixelprior.cli.candidates import answer
+
+                print(answer(words), end="", flush=True)
+            case [name, *arguments] if name in COMMANDS:
+                run_command(program, name, arguments)
+            case [name, *_] if name.startswith("-"):
+                fail(f"flags follow a command, got {name!r} before one; see {program} --help")
+            case [name, *_]:
+                fail(f"there is no command {name!r}; {_hint([name])}")
 
 
-def _listing() -> str:
-    """The recipes, each above its variants with their results."""
-    lines, variants = [], all_variants()
-    for recipe, module in recipes().items():
-        lines.append((module.__doc__ or recipe).partition("\n")[0])
-        for name, variant in variants.items():
-            if name.partition(":")[0] == recipe:
-                lines.append(f"  {name:<32} {variant.title}: {variant.measured or 'not measured'}")
-    return "\n".join(lines) + "\n"
+def _about(program: str) -> str:
+    column = max(map(len, COMMANDS)) + len("    ")
+    width, indent = terminal_width(), " " * column
+    commands = [
+        textwrap.fill(f"  {name}".ljust(column) + about, width, subsequent_indent=indent)
+        for name, about in COMMANDS.items()
+    ]
+    return ABOUT.format(program=program, commands="\n".join(commands))
+
+
+def _hint(names: list[str]) -> str:
+    """Name the command that was probably meant, or all commands."""
+    near = difflib.get_close_matches(names[0], COMMANDS, n=1)
+    return f"did you mean {near[0]}?" if near else f"use one of {', '.join(COMMANDS)}"
 
 
 if __name__ == "__main__":

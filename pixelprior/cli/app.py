@@ -1,6 +1,7 @@
 """Shared start of all command lines: parse the flags, call the script, report errors briefly."""
 
 import contextlib
+import difflib
 import logging
 import re
 import sys
@@ -10,14 +11,12 @@ from typing import NoReturn
 from absl import flags
 from absl import logging as absl_logging
 
+from pixelprior.cli.closed_output import ending_with_reader
+from pixelprior.cli.failure import fail
 from pixelprior.cli.flags import Flags
-from pixelprior.cli.help import FlagGroups, help_text
+from pixelprior.cli.help import HELP, FlagGroups, help_text, terminal_width
 from pixelprior.errors import InputError
 from pixelprior.experiment.recipes import make_importable
-from pixelprior.system.compilation_cache import keep_compiled_programs
-from pixelprior.system.printable import printable
-
-HELP = {"--help", "-help", "-h"}
 
 
 def run(
@@ -26,6 +25,7 @@ def run(
     flag_groups: FlagGroups,
     *,
     takes_names: bool = False,
+    uses_jax: bool = True,
 ) -> NoReturn:
     """Parse the flags, call ``main`` and exit with the status that it returns.
 
@@ -34,31 +34,46 @@ def run(
     notebook, may call this several times.
 
     Args:
-        main: the command, in the module that defines its flags.
+        main: the command, in the module that defines its flags. It imports the modules of its work
+            when it is called, so that help is fast.
         command: the flags of that module.
         flag_groups: the same flags in groups, as ``--help`` lists them.
         takes_names: call ``main`` with the list of all arguments that are not flags. If False,
             such arguments are an error.
+        uses_jax: set up JAX, which takes time to import.
     """
-    if HELP & set(sys.argv[1:]):
-        about = sys.modules[main.__module__].__doc__ or ""
-        print(help_text(about, command, flag_groups), end="")
-        sys.exit(0)
-    make_importable()
-    names = list(_parse(command, sys.argv)[1:])
-    if names and not takes_names:
-        _fail(f"arguments are given as --flag=value, got {' '.join(names)!r}")
-    keep_compiled_programs()
-    try:
-        with _quiet_libraries():
-            status = main(names) if takes_names else main()
-    except InputError as error:
-        _fail(str(error))
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        # The status that shells expect after Ctrl-C.
-        sys.exit(130)
+    with ending_with_reader():
+        if HELP & set(sys.argv[1:]):
+            about = sys.modules[main.__module__].__doc__ or ""
+            text = help_text(about, sys.argv[0], command, flag_groups, width=terminal_width())
+            print(text, end="", flush=True)
+            sys.exit(0)
+        make_importable()
+        names = list(_parse(command, sys.argv)[1:])
+        if names and not takes_names:
+            form = "arguments are given as --flag=value"
+            if not list(command):
+                form = f"{sys.argv[0].rpartition(' ')[2]} takes no arguments"
+            fail(f"{form}, got {' '.join(names)!r}")
+        if uses_jax:
+            _keep_compiled_programs()
+        try:
+            with _quiet_libraries():
+                status = main(names) if takes_names else main()
+        except InputError as error:
+            fail(str(error))
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            # The status that shells expect after Ctrl-C.
+            sys.exit(130)
     sys.exit(status)
+
+
+def _keep_compiled_programs() -> None:
+    # Imported here, since help does not need JAX.
+    from pixelprior.system.compilation_cache import keep_compiled_programs
+
+    keep_compiled_programs()
 
 
 @contextlib.contextmanager
@@ -81,29 +96,28 @@ def _parse(command: Flags, arguments: Sequence[str]) -> Sequence[str]:
     except flags.Error as error:
         # absl puts the name of the flag before the message.
         if isinstance(error.__context__, InputError):
-            _fail(str(error.__context__))
+            fail(str(error.__context__))
         # absl's words for a required flag that is missing.
         if missing := re.search(r"^flag --(\w+)=None: Flag --\w+ must have a value", str(error)):
-            _fail(f"--{missing[1]} must be given; --help has an example of each flag")
+            fail(f"--{missing[1]} must be given; --help has an example of each flag")
         # The config's own flags exist only after its file is known.
         if (key := re.search(r"(?:flag '|Found --)(config\.\w[\w.]*)", str(error))) and (
             "config" in command
         ):
             if sum(re.match("--?config(=|$)", each) is not None for each in arguments) > 1:
-                _fail("--config is given more than once; give one recipe or file")
-            _fail(f"--{key[1]} changes a config; give its recipe or file with --config before it")
-        _fail(str(error))
+                fail("--config is given more than once; give one recipe or file")
+            fail(f"--{key[1]} changes a config; give its recipe or file with --config before it")
+        if isinstance(error, flags.UnrecognizedFlagError):
+            near = difflib.get_close_matches(error.flagname, list(command), n=1)
+            hint = f"did you mean --{near[0]}?" if near else "--help lists the flags"
+            fail(f"there is no flag --{error.flagname}; {hint}")
+        fail(str(error))
     # ml_collections raises these for a key that the config does not have. For a value of the wrong
     # type it raises those of the next clause.
     except (KeyError, AttributeError) as error:
         words = str(error)
         key, meant = re.search(r"\w+", words), re.search(r'Did you mean "(\w+)"', words)
         hint = f"did you mean {meant[1]}?" if meant else "its file lists them all"
-        _fail(f"the config has no key {key[0] if key else words!r}; {hint}")
+        fail(f"the config has no key {key[0] if key else words!r}; {hint}")
     except (TypeError, ValueError) as error:
-        _fail(f"a --config.key=value flag does not fit the config: {error}")
-
-
-def _fail(message: str) -> NoReturn:
-    print(f"error: {printable(message)}", file=sys.stderr)
-    sys.exit(2)
+        fail(f"a --config.key=value flag does not fit the config: {error}")

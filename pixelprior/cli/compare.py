@@ -1,5 +1,6 @@
 """Comparison of several runs for ``evaluate.py --compare``: one table, and figures."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from pixelprior.runs.load import load_trained
 from pixelprior.system.atomic import write_atomically
 from pixelprior.system.console import Terminal, say, show
 from pixelprior.system.devices import data_mesh, even_batch_size
+from pixelprior.system.terminal import width_of
 
 
 def compare_runs(
@@ -73,7 +75,7 @@ def compare_runs(
         "runs": [{"workdir": places[row.run], **_as_json(row)} for row in rows],
     }
     heading = f"{data['name']}, {data['symbols'][split]}; {split} split"
-    show([heading, "", *comparison_table(rows, split)])
+    show([heading, "", *comparison_table(rows, split, width_of(sys.stdout))])
     write_atomically(out / "table.md", "\n".join(comparison_markdown(rows, split)) + "\n")
     _draw(rows, drawn, split, out)
     say(f"figures and table.md in {out}")

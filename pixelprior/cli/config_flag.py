@@ -9,7 +9,7 @@ from ml_collections import ConfigDict, config_flags
 from pixelprior.cli.load_config import load_config
 
 
-class _ConfigParser(flags.ArgumentParser):
+class ConfigParser(flags.ArgumentParser):
     """Parser of the file or the recipe of a config."""
 
     def parse(self, argument: str) -> ConfigDict:
@@ -54,6 +54,6 @@ def define_config(name: str, help: str, values: flags.FlagValues) -> flags.FlagH
     """
     config_flags.register_flag_parser_for_type(tuple, _TupleParser())
     holder = config_flags.DEFINE_config_file(name, None, help, flag_values=values)
-    values[name].parser = _ConfigParser()
+    values[name].parser = ConfigParser()
     flags.mark_flag_as_required(holder)
     return holder

@@ -67,4 +67,4 @@ def main() -> NoReturn:
 
 def run() -> NoReturn:
     """Run the command line and exit the process."""
-    app.run(main, FLAGS, FLAG_GROUPS)
+    app.run(main, FLAGS, FLAG_GROUPS, uses_jax=False)

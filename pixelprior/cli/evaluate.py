@@ -13,22 +13,16 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from pixelprior.cli import app
-from pixelprior.cli.compare import compare_runs
-from pixelprior.cli.cost import measure_cost
-from pixelprior.cli.evaluate_run import evaluate_run
 from pixelprior.cli.flag_uses import check_flags
 from pixelprior.cli.flags import Flags
 from pixelprior.cli.help import FlagGroups
-from pixelprior.cli.receptive_field import draw_receptive_field
-from pixelprior.cli.report.write import write_report
 from pixelprior.errors import InputError
-from pixelprior.experiment import Place
 from pixelprior.system.home import expand_home
 
 FLAGS = Flags()
 
-_WORKDIR = FLAGS.path(
-    "workdir", None, "The run to measure: a folder, an exported file or a bundled model."
+_WORKDIR = FLAGS.run(
+    "workdir", "The run to measure: a folder, an exported file or a bundled model."
 )
 _DATA = FLAGS.path("data", None, "Folder or .npz file of the data set, if it has moved.")
 _DATA_DIR = FLAGS.path("data_dir", None, "Folder of TensorFlow Datasets, if it has moved.")
@@ -104,6 +98,9 @@ _ACCEPTED = {
 
 def main(folders: Sequence[str]) -> None:
     """Call the function that the flags ask for, with the folders to compare."""
+    # Each use imports its own modules, since help needs none of them.
+    from pixelprior.experiment import Place
+
     field, workdir = _RECEPTIVE_FIELD.value, _WORKDIR.value
     folders = [expand_home(folder) for folder in folders]
     asked = {
@@ -118,6 +115,8 @@ def main(folders: Sequence[str]) -> None:
     if _REPORT.value:
         if not _COMPARE.value:
             raise InputError("--report is of the runs that follow --compare")
+        from pixelprior.cli.report.write import write_report
+
         write_report(
             folders,
             _REPORT.value,
@@ -127,6 +126,8 @@ def main(folders: Sequence[str]) -> None:
         )
         return
     if _COMPARE.value:
+        from pixelprior.cli.compare import compare_runs
+
         compare_runs(
             folders,
             split=_SPLIT.value,
@@ -144,11 +145,17 @@ def main(folders: Sequence[str]) -> None:
     if workdir is None:
         raise InputError("--workdir must be given: the folder or the file of the run to measure")
     if _COST.value:
+        from pixelprior.cli.cost import measure_cost
+
         measure_cost(workdir, json_file=_JSON.value, place=place)
         return
     if field:
+        from pixelprior.cli.receptive_field import draw_receptive_field
+
         draw_receptive_field(workdir, field, checkpoint=_CHECKPOINT.value, averaged=_AVERAGED.value)
         return
+    from pixelprior.cli.evaluate_run import evaluate_run
+
     evaluate_run(
         workdir,
         split=_SPLIT.value,

@@ -14,15 +14,12 @@ from pixelprior.cli import app
 from pixelprior.cli.flags import Flags
 from pixelprior.cli.help import FlagGroups
 from pixelprior.errors import InputError
-from pixelprior.runs.load import load_trained
-from pixelprior.runs.one_file.export import export_run
 from pixelprior.runs.one_file.layout import DTYPES
-from pixelprior.system.console import Terminal, say
 from pixelprior.system.home import expand_home
 
 FLAGS = Flags()
 
-_WORKDIR = FLAGS.path("workdir", None, "The run to export; it can be given without the flag.")
+_WORKDIR = FLAGS.run("workdir", "The run to export; it can be given without the flag.")
 _OUT = FLAGS.path(
     "out", None, "The .safetensors file to write; -o for short.", short_name="o", required=True
 )
@@ -60,6 +57,11 @@ FLAG_GROUPS: FlagGroups = {
 
 def main(names: Sequence[str]) -> None:
     """Export the run that the arguments name."""
+    # Imported here, since help needs none of them.
+    from pixelprior.runs.load import load_trained
+    from pixelprior.runs.one_file.export import export_run
+    from pixelprior.system.console import Terminal, say
+
     runs = [*map(expand_home, names), *filter(None, [_WORKDIR.value])]
     if len(runs) != 1:
         raise InputError(

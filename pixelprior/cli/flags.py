@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from absl import flags
 
 from pixelprior.cli.config_flag import define_config
-from pixelprior.cli.path_flags import PathParser
+from pixelprior.cli.path_flags import PathParser, RunParser
 
 
 class Flags:
@@ -63,6 +63,19 @@ class Flags:
             flag_values=self._values,
             required=required,
             short_name=short_name,
+        )
+
+    def run(
+        self, name: str, help: str, *, bundled: bool = True, required: bool = False
+    ) -> flags.FlagHolder:
+        """Define a run: its folder, or with ``bundled`` also a file or a bundled model."""
+        return flags.DEFINE(
+            RunParser(bundled=bundled),
+            name,
+            None,
+            help,
+            flag_values=self._values,
+            required=required,
         )
 
     def integer(self, name: str, default: int | None, help: str) -> flags.FlagHolder:

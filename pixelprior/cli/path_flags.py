@@ -17,3 +17,19 @@ class PathParser(flags.ArgumentParser):
     def flag_type(self) -> str:
         """Name of the type."""
         return "path"
+
+
+class RunParser(PathParser):
+    """Parser of a run.
+
+    Attributes:
+        bundled: an exported file or the name of a bundled model is a run, too.
+    """
+
+    def __init__(self, *, bundled: bool) -> None:
+        super().__init__()
+        self.bundled = bundled
+
+    def flag_type(self) -> str:
+        """Name of the type."""
+        return "run"

@@ -14,101 +14,7 @@ from pixelprior.cli import app
 from pixelprior.cli.flag_uses import check_flags
 from pixelprior.cli.flags import Flags
 from pixelprior.cli.help import FlagGroups
-from pixelprior.cli.sample_figures import FIGURES
-from pixelprior.cli.sample_files import NUM, sample_to_files
 from pixelprior.errors import InputError
-from pixelprior.runs.pictures import KINDS
-from pixelprior.sampling.methods import AUTO, METHODS
-from pixelprior.sampling.strategies import strategies_from
-from pixelprior.system.devices import split_cpu
-
-FLAGS = Flags()
-
-_WORKDIR = FLAGS.path(
-    "workdir",
-    None,
-    "The run to sample from: a folder, an exported file or a bundled model.",
-    required=True,
-)
-_OUT = FLAGS.path(
-    "out", None, "A .png or .npz file to write; with --individual, a folder.", required=True
-)
-_NUM = FLAGS.integer(
-    "num", None, "Number of images; by default 64, or one for each image of --images."
-)
-_BATCH_SIZE = FLAGS.integer("batch_size", 64, "Number of images to draw at once.")
-_SEED = FLAGS.integer("seed", 0, "Seed of the images; image n of a seed is always the same.")
-_MODE = FLAGS.choice(
-    "mode",
-    "sample",
-    [*KINDS, *FIGURES],
-    "Kind of picture. sample: new images. complete: test images whose unknown part is drawn. "
-    "progress: samples at several stages of drawing. sweep: the same samples at several "
-    "temperatures and values of top_p. likelihood: test images above the bits of each pixel. "
-    "Only for a tokenizer or prior: reconstruct: test images above their reconstructions; "
-    "random_codes: images of random codes; interpolate: walks between the codes of two test "
-    "images.",
-)
-_KNOWN = FLAGS.path(
-    "known", None, "Known part for --mode=complete: top, left, or a black and white picture of it."
-)
-_IMAGES = FLAGS.path(
-    "images", None, "Images to use instead of test images: an image file, or folder:/path."
-)
-_TEMPERATURE = FLAGS.names(
-    "temperature", ["1"], "Temperature, or one for each level, the top first; below 1 is bolder."
-)
-_TOP_K = FLAGS.integer("top_k", None, "Draw only from the k likeliest values.")
-_TOP_P = FLAGS.number(
-    "top_p", None, "Draw only from the likeliest values whose probabilities reach this sum."
-)
-_MIN_P = FLAGS.number(
-    "min_p", None, "Draw only from values at least this many times as likely as the likeliest."
-)
-_GREEDY = FLAGS.switch("greedy", False, "Take the likeliest value of every symbol.")
-_LABEL = FLAGS.string("label", None, "Class to draw, by number or name; by default all in turn.")
-_GUIDANCE = FLAGS.number("guidance", None, "Strength of guidance; 1 is the model itself.")
-_DATA = FLAGS.path("data", None, "Folder or .npz file of the data set, if it has moved.")
-_DATA_DIR = FLAGS.path("data_dir", None, "Folder of TensorFlow Datasets, if it has moved.")
-_METHOD = FLAGS.choice(
-    "method", AUTO, [AUTO, *METHODS], "Method of drawing; every method gives the same images."
-)
-_CHECKPOINT = FLAGS.choice("checkpoint", "best", ["best", "latest"], "Checkpoint to load.")
-_AVERAGED = FLAGS.switch(
-    "averaged", True, "Use the moving average of the weights, not the raw ones."
-)
-_GRID = FLAGS.switch("grid", True, "Write one picture of all images.")
-_OVERWRITE = FLAGS.switch("overwrite", False, "Replace the file or folder if it exists.")
-_INDIVIDUAL = FLAGS.switch("individual", False, "Write one file for each image, in a folder.")
-
-
-FLAG_GROUPS: FlagGroups = {
-    "The run": {
-        "workdir": "runs/digits",
-        "checkpoint": "latest",
-        "averaged": "",
-        "data": "/data/faces",
-        "data_dir": "/data/tensorflow_datasets",
-    },
-    "The pictures": {
-        "mode": "complete",
-        "num": "64",
-        "seed": "1",
-        "label": "7",
-        "known": "left",
-        "images": "folder:my_images",
-    },
-    "The choice of symbols": {
-        "temperature": "0.9",
-        "top_k": "5",
-        "top_p": "0.95",
-        "min_p": "0.05",
-        "greedy": "",
-        "guidance": "2",
-    },
-    "The files": {"out": "samples.png", "individual": "", "grid": "", "overwrite": ""},
-    "The work": {"method": "fixed_point", "batch_size": "16"},
-}
 
 _ALWAYS = {"workdir", "out", "num", "mode", "checkpoint", "averaged", "overwrite"}
 _STRATEGIES = {"temperature", "top_k", "top_p", "min_p", "greedy"}
@@ -138,9 +44,103 @@ _ACCEPTED_FOR_OWN = {
 }
 """Flags that have an effect in each mode, with --images."""
 
+FLAGS = Flags()
+
+_WORKDIR = FLAGS.run(
+    "workdir",
+    "The run to sample from: a folder, an exported file or a bundled model.",
+    required=True,
+)
+_OUT = FLAGS.path(
+    "out", None, "A .png or .npz file to write; with --individual, a folder.", required=True
+)
+_NUM = FLAGS.integer(
+    "num", None, "Number of images; by default 64, or one for each image of --images."
+)
+_BATCH_SIZE = FLAGS.integer("batch_size", 64, "Number of images to draw at once.")
+_SEED = FLAGS.integer("seed", 0, "Seed of the images; image n of a seed is always the same.")
+_MODE = FLAGS.choice(
+    "mode",
+    "sample",
+    list(_ACCEPTED),
+    "Kind of picture. sample: new images. complete: test images whose unknown part is drawn. "
+    "progress: samples at several stages of drawing. sweep: the same samples at several "
+    "temperatures and values of top_p. likelihood: test images above the bits of each pixel. "
+    "Only for a tokenizer or prior: reconstruct: test images above their reconstructions; "
+    "random_codes: images of random codes; interpolate: walks between the codes of two test "
+    "images.",
+)
+_KNOWN = FLAGS.path(
+    "known", None, "Known part for --mode=complete: top, left, or a black and white picture of it."
+)
+_IMAGES = FLAGS.path(
+    "images", None, "Images to use instead of test images: an image file, or folder:/path."
+)
+_TEMPERATURE = FLAGS.names(
+    "temperature", ["1"], "Temperature, or one for each level, the top first; below 1 is bolder."
+)
+_TOP_K = FLAGS.integer("top_k", None, "Draw only from the k likeliest values.")
+_TOP_P = FLAGS.number(
+    "top_p", None, "Draw only from the likeliest values whose probabilities reach this sum."
+)
+_MIN_P = FLAGS.number(
+    "min_p", None, "Draw only from values at least this many times as likely as the likeliest."
+)
+_GREEDY = FLAGS.switch("greedy", False, "Take the likeliest value of every symbol.")
+_LABEL = FLAGS.string("label", None, "Class to draw, by number or name; by default all in turn.")
+_GUIDANCE = FLAGS.number("guidance", None, "Strength of guidance; 1 is the model itself.")
+_DATA = FLAGS.path("data", None, "Folder or .npz file of the data set, if it has moved.")
+_DATA_DIR = FLAGS.path("data_dir", None, "Folder of TensorFlow Datasets, if it has moved.")
+_METHOD = FLAGS.choice(
+    "method",
+    "auto",
+    ["auto", "cached", "fixed_point", "whole_grids", "naive"],
+    "Method of drawing; every method gives the same images.",
+)
+_CHECKPOINT = FLAGS.choice("checkpoint", "best", ["best", "latest"], "Checkpoint to load.")
+_AVERAGED = FLAGS.switch(
+    "averaged", True, "Use the moving average of the weights, not the raw ones."
+)
+_GRID = FLAGS.switch("grid", True, "Write one picture of all images.")
+_OVERWRITE = FLAGS.switch("overwrite", False, "Replace the file or folder if it exists.")
+_INDIVIDUAL = FLAGS.switch("individual", False, "Write one file for each image, in a folder.")
+
+FLAG_GROUPS: FlagGroups = {
+    "The run": {
+        "workdir": "runs/digits",
+        "checkpoint": "latest",
+        "averaged": "",
+        "data": "/data/faces",
+        "data_dir": "/data/tensorflow_datasets",
+    },
+    "The pictures": {
+        "mode": "complete",
+        "num": "64",
+        "seed": "1",
+        "label": "7",
+        "known": "left",
+        "images": "folder:my_images",
+    },
+    "The choice of symbols": {
+        "temperature": "0.9",
+        "top_k": "5",
+        "top_p": "0.95",
+        "min_p": "0.05",
+        "greedy": "",
+        "guidance": "2",
+    },
+    "The files": {"out": "samples.png", "individual": "", "grid": "", "overwrite": ""},
+    "The work": {"method": "fixed_point", "batch_size": "16"},
+}
+
 
 def main() -> None:
     """Make the pictures that the flags ask for."""
+    # Imported here, since help needs none of them.
+    from pixelprior.cli.sample_files import NUM, sample_to_files
+    from pixelprior.sampling.strategies import strategies_from
+    from pixelprior.system.devices import split_cpu
+
     use, accepted = f"--mode={_MODE.value}", _ACCEPTED[_MODE.value]
     if _IMAGES.value and _MODE.value in _ACCEPTED_FOR_OWN:
         use, accepted = f"{use} and --images", _ACCEPTED_FOR_OWN[_MODE.value]

@@ -16,13 +16,6 @@ from pixelprior.cli.flag_uses import check_flags
 from pixelprior.cli.flags import Flags
 from pixelprior.cli.help import FlagGroups
 from pixelprior.errors import InputError
-from pixelprior.experiment import Place
-from pixelprior.runs.train import plan_run, train_run
-from pixelprior.runs.train_list import plan_list, train_list
-from pixelprior.system.console import Terminal, show
-from pixelprior.system.processes import joined
-from pixelprior.training.interruption import without_saves
-from pixelprior.training.profile import parse_steps
 
 FLAGS = Flags()
 
@@ -30,15 +23,17 @@ _CONFIG = FLAGS.config(
     "config",
     "Config file, or name of a recipe. The command `pixelprior configs` lists the recipes.",
 )
-_WORKDIR = FLAGS.path("workdir", None, "The run folder, new or to resume.")
-_TOKENIZER = FLAGS.path(
-    "tokenizer", None, "Run folder or exported file of the tokenizer, for a new prior."
+_WORKDIR = FLAGS.run("workdir", "The run folder, new or to resume.", bundled=False)
+_TOKENIZER = FLAGS.run(
+    "tokenizer", "Run folder or exported file of the tokenizer, for a new prior."
 )
-_PRIOR = FLAGS.path(
-    "prior", None, "Run folder of a prior with the levels that config.trained_levels leaves out."
+_PRIOR = FLAGS.run(
+    "prior",
+    "Run folder of a prior with the levels that config.trained_levels leaves out.",
+    bundled=False,
 )
-_INIT_FROM = FLAGS.path(
-    "init_from", None, "Run folder, file or bundled model whose weights a new run starts from."
+_INIT_FROM = FLAGS.run(
+    "init_from", "Run folder, file or bundled model whose weights a new run starts from."
 )
 _DATA = FLAGS.path("data", None, "Folder or .npz file of the data set, if it has moved.")
 _DATA_DIR = FLAGS.path("data_dir", None, "Folder of TensorFlow Datasets, if it has moved.")
@@ -91,12 +86,22 @@ _ACCEPTED = {
 
 def main() -> int:
     """Train as the flags ask, in one process or as one of several."""
+    # Imported here, since help needs none of them.
+    from pixelprior.system.processes import joined
+    from pixelprior.training.interruption import without_saves
+
     with without_saves(), joined(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value):
         return _main()
 
 
 def _main() -> int:
     """Train or plan; return the exit status, as shells expect it after a signal."""
+    from pixelprior.experiment import Place
+    from pixelprior.runs.train import plan_run, train_run
+    from pixelprior.runs.train_list import plan_list, train_list
+    from pixelprior.system.console import Terminal, show
+    from pixelprior.training.profile import parse_steps
+
     config = _CONFIG.value.to_dict()
     report = Terminal()
     is_list = config.get("task") == "compare"
@@ -108,10 +113,11 @@ def _main() -> int:
     profiled = None if _PROFILE.value is None else parse_steps(_PROFILE.value)
     if _PLAN.value and is_list:
         for name, plan in plan_list(config, only=_ONLY.value, place=place):
-            _print(f"{name}: {plan.words()}\n")
+            show(f"{name}: {plan.words()}\n".split("\n"))
         return 0
     if _PLAN.value:
-        _print(plan_run(config, _WORKDIR.value, place=place, report=report, **others).words())
+        plan = plan_run(config, _WORKDIR.value, place=place, report=report, **others)
+        show(plan.words().split("\n"))
         return 0
     if not _WORKDIR.value:
         raise InputError("give the folder of the run, new or old, with --workdir=...")
@@ -136,10 +142,6 @@ def _main() -> int:
             **others,
         ).stopped_by
     return 0 if stopped_by is None else 128 + stopped_by
-
-
-def _print(words: str) -> None:
-    show(words.split("\n"))
 
 
 def run() -> NoReturn:

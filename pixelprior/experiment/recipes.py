@@ -9,7 +9,6 @@ import dataclasses
 import difflib
 import importlib.machinery
 import importlib.util
-import json
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,7 +18,6 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from pixelprior.errors import InputError
-from pixelprior.experiment.schema import complete
 
 _PACKAGE = "pixelprior.configs"
 UNTRAINED = "A starting point: the model can be built, but was not trained to its end."
@@ -108,17 +106,6 @@ def load_recipe(name: str) -> dict[str, Any]:
     """
     recipe, variant = _parts(name)
     return recipes()[recipe].get_config(variant).to_dict()
-
-
-def recipe_of(config: Mapping[str, Any]) -> str | None:
-    """Full name of the recipe with exactly this config, wherever its data are; None if none has."""
-
-    def text(settings: Mapping[str, Any]) -> str:
-        return json.dumps({**complete(settings), "data_dir": ""}, sort_keys=True)
-
-    wanted = text(config)
-    variants = all_variants().items()
-    return next((name for name, variant in variants if text(variant.config) == wanted), None)
 
 
 def config_file(config: str) -> str:

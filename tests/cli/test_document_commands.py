@@ -165,6 +165,7 @@ OTHERS = [
     r"python -m benchmarks\.\w+.*",  # that they exist: above
     r"pixelprior demo",  # test_demo.py
     r"pixelprior configs",  # test_packaging.py
+    r"source <\(pixelprior completion bash\)",  # test_completion.py
     r"pixelprior (de)?compress .*",  # test_compress.py
     r"for mode in .*",  # test_readme.py
     r"#!/bin/bash",

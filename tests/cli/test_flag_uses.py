@@ -2,6 +2,10 @@
 
 import pytest
 
+from pixelprior.cli import sample
+from pixelprior.cli.sample_figures import FIGURES
+from pixelprior.runs.pictures import KINDS
+from pixelprior.sampling.methods import AUTO, METHODS
 from tests.cli.calls import assert_one_sentence
 from tests.cli.conftest import ROOT
 
@@ -56,3 +60,9 @@ def test_a_flag_without_effect_is_refused(tmp_path, script, name, use, flag):
         message = f"{given} has no effect with .*; leave it out$"
     assert_one_sentence(script(name, *flags, cwd=tmp_path), message)
     assert not any(tmp_path.iterdir())
+
+
+def test_the_modes_and_methods_of_the_flags_are_those_that_exist():
+    # The flags repeat their names, since help imports none of these modules.
+    assert sorted(sample.FLAGS["mode"].parser.enum_values) == sorted([*KINDS, *FIGURES])
+    assert sample.FLAGS["method"].parser.enum_values == [AUTO, *METHODS]

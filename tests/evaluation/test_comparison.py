@@ -99,6 +99,20 @@ def test_the_table_by_hand():
     ]
 
 
+def test_columns_beyond_the_width_follow_in_a_second_table():
+    lines = comparison_table(ROWS, "test", width=80)
+    assert max(map(len, lines)) <= 80
+    assert lines[3:] == [
+        "",
+        "run  bits/dim  trained img/s  sampled img/s  step MB",
+        "a      0.1619              -          0.765        -",
+        "b      0.1658            346          1,234      123",
+    ]
+    assert comparison_table(ROWS, "test", width=200) == comparison_table(ROWS, "test")
+    # A column that is wider than a line has a table of its own.
+    assert max(map(len, comparison_table(ROWS, "test", width=20))) < 40
+
+
 def test_markdown_has_the_same_cells():
     head, rule, *body = comparison_markdown(ROWS, "validation")
     assert "| validation nats |" in head and rule.count("|") == head.count("|")

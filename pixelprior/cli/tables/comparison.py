@@ -5,19 +5,39 @@ from collections.abc import Sequence
 from pixelprior.evaluation.comparison import Row, ranked
 from pixelprior.system.printable import printable
 
+GAP = "  "
 
-def comparison_table(rows: Sequence[Row], split: str) -> list[str]:
-    """Format the runs as lines of text, the best first."""
+
+def comparison_table(rows: Sequence[Row], split: str, width: int | None = None) -> list[str]:
+    """Format the runs as lines of text, the best first.
+
+    Args:
+        rows: the runs.
+        split: "test" or "validation".
+        width: the number of characters in a line. Columns beyond it follow in a second table. None
+            for one table.
+    """
     lines = _cells(rows, split)
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    # Names are aligned left, numbers right.
-    return [
-        "  ".join(
-            cell.ljust(width) if column < 2 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    ]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    tables, size = [[0]], widths[0]
+    for column in range(1, len(widths)):
+        size += len(GAP) + widths[column]
+        if width is not None and size > width:
+            # Each table begins with the names of the runs.
+            tables.append([0])
+            size = widths[0] + len(GAP) + widths[column]
+        tables[-1].append(column)
+    text: list[str] = []
+    for table in tables:
+        text += [""] if text else []
+        # Names are aligned left, numbers right.
+        text += [
+            GAP.join(
+                line[n].ljust(widths[n]) if n < 2 else line[n].rjust(widths[n]) for n in table
+            ).rstrip()
+            for line in lines
+        ]
+    return text
 
 
 def comparison_markdown(rows: Sequence[Row], split: str) -> list[str]:

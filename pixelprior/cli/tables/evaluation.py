@@ -12,12 +12,15 @@ from pixelprior.evaluation.sample_quality import Quality
 HEADINGS = ("Fréchet", "kernel", "IS", "precision", "recall", "density", "coverage")
 """Headings of the columns of sample quality, in the order of `Quality`."""
 
+_COLUMNS = ((9, ".4g"), (9, ".4g"), (7, ".3f"), (9, ".4f"), (7, ".4f"), (7, ".4f"), (8, ".4f"))
+"""Width and format of each of these columns. A row fits into 80 characters."""
+
 _OLD_RULES = "note: files read by the rules of version 0.1.0, their contents not checked"
 
 
 def evaluation_table(result: Mapping[str, Any]) -> list[str]:
     """Format the results of a run on a split."""
-    return [*_heading(result), "", *_TABLES[result["task"]](result)]
+    return [*_heading(result), *_TABLES[result["task"]](result)]
 
 
 def _heading(result: Mapping[str, Any]) -> list[str]:
@@ -25,7 +28,7 @@ def _heading(result: Mapping[str, Any]) -> list[str]:
     shape = "x".join(map(str, result["shape"]))
     given = ", given each image's class" if result.get("class_conditional") else ""
     return [
-        f"{result['dataset']} {shape}, {result['symbols']}; "
+        f"{result['dataset']} {shape}, {result['symbols']}",
         f"{result['split']} split ({result['split_description']}), "
         f"{result['num_images']:,} images{given}",
         *([f"note: {result['note']}"] if "note" in result else []),
@@ -38,12 +41,15 @@ def _pixels(result: Mapping[str, Any]) -> list[str]:
         (row["description"], row["nats"], row["bits_per_dim"])
         for row in result.get("baselines", {}).values()
     ]
-    rows.append((f"{result['model']}, {result['weights']}", result["nats"], result["bits_per_dim"]))
-    width = max(len(name) for name, _, _ in rows)
+    rows.append((result["model"], result["nats"], result["bits_per_dim"]))
+    error = "  standard error over images"
+    width = max(len(error), *(len(name) for name, _, _ in rows))
     return [
+        f"{result['model']}, {result['weights']}",
+        "",
         f"{'':<{width}} {'nats/image':>12} {'bits/dim':>9}",
         *(f"{name:<{width}} {nats:>12.3f} {bits:>9.4f}" for name, nats, bits in rows),
-        f"{'  standard error over images':<{width}} {result['nats_error']:>12.3f}",
+        f"{error:<{width}} {result['nats_error']:>12.3f}",
     ]
 
 
@@ -51,14 +57,17 @@ def _tokenizer(result: Mapping[str, Any]) -> list[str]:
     rows = [
         (row["description"], row["squared_error"]) for row in result.get("baselines", {}).values()
     ]
-    own = f"{result['model']}, {result['code_bits']:g} bits, {result['weights']}"
+    own = f"{result['model']}, {result['code_bits']:g} bits"
     rows.append((own, result["squared_error"]))
-    width = max(len(name) for name, _ in rows)
+    ratio = "  peak signal-to-noise ratio"
+    width = max(len(ratio), *(len(name) for name, _ in rows))
     lines = [
+        f"{own}, {result['weights']}",
+        "",
         f"{'':<{width}} {'MSE':>9}",
         *(f"{name:<{width}} {error:>9.6f}" for name, error in rows),
         f"{'  standard error over images':<{width}} {result['squared_error_error']:>9.6f}",
-        f"{'  peak signal-to-noise ratio':<{width}} {result['psnr']:>6.2f} dB",
+        f"{ratio:<{width}} {result['psnr']:>6.2f} dB",
     ]
     if "ssim" in result:
         lines.append(f"{'  structural similarity':<{width}} {result['ssim']:>9.4f}")
@@ -84,8 +93,10 @@ def _tokenizer(result: Mapping[str, Any]) -> list[str]:
 
 def _prior(result: Mapping[str, Any]) -> list[str]:
     lines = [
-        f"prior over codes, {result['weights']}: {result['nats']:.3f} nats/image (standard error "
-        f"{result['nats_error']:.3f}), {result['bits_per_code']:.4f} bits/code",
+        f"prior over codes, {result['weights']}",
+        "",
+        f"{result['nats']:.3f} nats/image (standard error {result['nats_error']:.3f}), "
+        f"{result['bits_per_code']:.4f} bits/code",
         "",
         f"{'':<10} {'':<16} {'':>11} {'bits/code':>10} {'unigram':>8} {'entropy':>8} "
         f"{'uniform':>8}",
@@ -229,13 +240,13 @@ def _classes_table(result: Mapping[str, Any]) -> list[str]:
 def quality_table(rows: Sequence[tuple[str, Quality]]) -> list[str]:
     """Format the quality of several sets of images, with their names."""
     width = max(len(name) for name, _ in rows)
-    heading = " ".join(f"{word:>9}" for word in HEADINGS)
+    cells = [(word, *column) for word, column in zip(HEADINGS, _COLUMNS, strict=True)]
+    heading = " ".join(f"{word:>{size}}" for word, size, _ in cells)
+    lines = [f"{'':<{width}} {heading}"]
+    for name, row in rows:
+        values = [f"{x:>{size}{form}}" for x, (_, size, form) in zip(row, cells, strict=True)]
+        lines.append(f"{name:<{width}} {' '.join(values)}")
     return [
-        f"{'':<{width}} {heading}",
-        *(
-            f"{name:<{width}} {row.frechet_distance:>9.4g} {row.kernel_distance:>9.4g} "
-            f"{row.inception_score:>9.3f} " + " ".join(f"{value:>9.4f}" for value in row[3:])
-            for name, row in rows
-        ),
+        *lines,
         f"balls of precision, recall, density and coverage reach to neighbour {NEAREST}",
     ]

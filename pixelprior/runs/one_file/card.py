@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pixelprior.data.place import kind_of
-from pixelprior.experiment.recipes import recipe_of
+from pixelprior.experiment.recipe_of import recipe_of
 from pixelprior.runs.one_file.figures import RESULTS, cost_in_words, cost_of_type
 
 _USES = {
