@@ -14,6 +14,7 @@ from pixelprior.cli.flags import Flags
 from pixelprior.cli.help import FlagGroups, help_text
 from pixelprior.errors import InputError
 from pixelprior.experiment.recipes import make_importable
+from pixelprior.system.command import in_command
 from pixelprior.system.compilation_cache import keep_compiled_programs
 from pixelprior.system.printable import printable
 
@@ -50,7 +51,7 @@ def run(
         _fail(f"arguments are given as --flag=value, got {' '.join(names)!r}")
     keep_compiled_programs()
     try:
-        with _quiet_libraries():
+        with _quiet_libraries(), in_command(sys.argv):
             status = main(names) if takes_names else main()
     except InputError as error:
         _fail(str(error))

@@ -16,7 +16,7 @@ from pixelprior.evaluation import classifier_features
 from pixelprior.experiment import Place, complete, open_data, with_settings
 from pixelprior.experiment.recipes import load_recipe
 from pixelprior.progress import Caution, Message
-from pixelprior.runs.compare import gather
+from pixelprior.runs.compared import gather
 from pixelprior.runs.evaluate.evaluation import evaluate
 from pixelprior.runs.images import OwnImages, TestImages
 from pixelprior.runs.load import load_trained
