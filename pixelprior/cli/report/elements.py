@@ -47,7 +47,7 @@ def table(caption: str, columns: Sequence[Column], groups: Iterable[Rows]) -> st
     shown = [
         number
         for number in range(len(columns))
-        if number == 0 or any(row[number] != NOTHING for row in every_row)
+        if number == 0 or any(row[number] not in ("", NOTHING) for row in every_row)
     ]
     head = "".join(
         f'<th scope="col"{_classes(columns[n])}>{html_text(columns[n].title)}</th>' for n in shown

@@ -6,7 +6,6 @@ from typing import NamedTuple
 from pixelprior.cli.report.card import card
 from pixelprior.cli.report.columns import RESULTS, TRAINING, model_of
 from pixelprior.cli.report.elements import (
-    NOTHING,
     Column,
     Rows,
     bars,
@@ -28,8 +27,12 @@ _KINDS = {
     "prior": ("Prior over codes", "Priors over codes"),
 }
 
-_MEASURES = {"pixels": "NLL", "tokenizer": "mean squared error", "prior": "NLL of the codes"}
-"""Name of the result that ranks the runs of each task."""
+_MEASURES = {
+    "pixels": "NLL in nats/image",
+    "tokenizer": "mean squared error",
+    "prior": "NLL of the codes in nats/image",
+}
+"""Name and unit of the result that ranks the runs of each task."""
 
 
 class Group(NamedTuple):
@@ -63,13 +66,14 @@ def group_section(group: Group, pictures: Mapping[str, Mapping[str, bytes]]) -> 
     cards = "".join(card(run, pictures[run.name]) for run in runs)
     return (
         f"<section><h2>{kind}: {html_text(about)}</h2>"
-        f"{_table(group, f'{kind} and baselines: {about}')}{_charts(group)}"
+        f"{_table(group)}{_charts(group)}"
         f"{quality_of_runs(runs)}{cards}</section>"
     )
 
 
-def _table(group: Group, caption: str) -> str:
+def _table(group: Group) -> str:
     runs, baselines = group
+    measured = runs[0].measured
     results = RESULTS[runs[0].task]
     columns = [
         Column("run", numeric=False),
@@ -88,13 +92,15 @@ def _table(group: Group, caption: str) -> str:
         [
             html_text(baseline.description),
             *(cell(baseline.measured) for cell in results.values()),
-            *[NOTHING] * len(TRAINING),
+            *[""] * len(TRAINING),
         ]
         for baseline in baselines
     ]
-    words = caption if baselines else caption.replace(" and baselines", "")
+    caption = f"Results on {measured['num_images']:,} {measured['split']} images"
+    if len(runs) > 1:
+        caption += ", the best run first"
     none = "" if baselines else paragraphs(["Baselines: not measured."])
-    return table(words, columns, [Rows(rows), Rows(below, "Baselines")]) + none
+    return table(caption, columns, [Rows(rows), Rows(below, "Baselines")]) + none
 
 
 def _name(run: ComparedRun, number: int, num_runs: int) -> str:
@@ -113,10 +119,11 @@ def _charts(group: Group) -> str:
         (one.description, one.measured[name], f"{one.measured[name]:.4g}", "var(--soft)")
         for one in baselines
     ]
-    caption = f"{_MEASURES[runs[0].task]} on the {measured['split']} split, {unit}; lower is better"
+    caption = f"{_MEASURES[runs[0].task]} on the {measured['split']} split; lower is better"
     if baselines:
         caption += ". Grey bars are baselines"
-    charts = [figure(bars(sorted(rows, key=lambda row: row[1])), caption)] * (len(rows) > 1)
+    rows.sort(key=lambda row: (row[1] != row[1], row[1]))  # NaN comes last
+    charts = [figure(bars(rows), caption)] if len(rows) > 1 else []
     names = [run.name for run in runs]
     for axis, label in ((0, "steps"), (1, "minutes of training")):
         chart = line_chart(

@@ -33,7 +33,7 @@ def quality_of_runs(runs: Sequence[ComparedRun]) -> str:
     for network, judged in by_network.items():
         # The name has a row of its own, because seven numbers fill a narrow page.
         groups = [
-            Rows([["", *(f"{value:.4g}" for value in figures)]], f"{run.name}: {name}")
+            Rows([["", *(f"{value:.3g}" for value in figures)]], f"{run.name}: {name}")
             for run in judged
             if run.samples is not None
             for name, figures in quality_rows(run.samples, run.measured["split"])
@@ -41,7 +41,7 @@ def quality_of_runs(runs: Sequence[ComparedRun]) -> str:
         columns = [Column("", numeric=False), *map(Column, HEADINGS)]
         parts.append(
             f'<h3>Sample quality</h3><div class="quality">'
-            f"{table(f'Samples {network}', columns, groups)}</div>"
+            f"{table(f'Measured {network}', columns, groups)}</div>"
         )
     return "".join(parts)
 
