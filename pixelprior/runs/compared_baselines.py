@@ -43,7 +43,9 @@ def without_baselines(runs: Sequence[ComparedRun]) -> list[ComparedRun]:
     for each number of bits.
     """
     there = {_kind(run) for run in runs if _of_run(run)}
-    missing = {_kind(run): run for run in reversed(runs) if run.task != "prior"}
+    # A run from a file has no records of its training, and keeps nothing. The best run comes last.
+    keeping_last = sorted(reversed(runs), key=lambda run: run.training.steps > 0)
+    missing = {_kind(run): run for run in keeping_last if run.task != "prior"}
     return [run for kind, run in missing.items() if kind not in there]
 
 

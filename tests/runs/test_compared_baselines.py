@@ -20,6 +20,9 @@ def test_one_pixel_model_is_enough_to_measure_them():
     runs = [pixel_run("a", baselines={}), pixel_run("b", 95.0, baselines={})]
     assert baselines_of(runs) == []
     assert [run.name for run in without_baselines(runs)] == ["a"]
+    # A run from a file keeps no results, and has no records of its training.
+    runs[0] = runs[0]._replace(training=runs[0].training._replace(steps=0))
+    assert [run.name for run in without_baselines(runs)] == ["b"]
 
 
 def test_tokenizers_are_compared_with_pca_of_as_many_bits():
