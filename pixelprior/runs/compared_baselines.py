@@ -76,7 +76,7 @@ def with_baselines(
 
 
 def _kind(run: ComparedRun) -> Any:
-    """Return what the baselines of a run depend on, apart from its images."""
+    """Identify the baselines of a run among those on the same images."""
     return run.measured["code_bits"] if run.task == "tokenizer" else None
 
 

@@ -74,7 +74,7 @@ def _unheard(_: Event) -> None:
 
 
 def _about(run: Run) -> dict[str, str]:
-    """Return what the pictures of a run depend on."""
+    """Identify the weights and the images of the pictures of a run."""
     return {"weights": run.provenance, "contents": run.data["contents"]}
 
 

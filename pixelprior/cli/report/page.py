@@ -54,7 +54,7 @@ def _title(runs: Sequence[ComparedRun], split: str) -> str:
 
 
 def _data(groups: Sequence[Group], pictures: Mapping[str, Mapping[str, bytes]]) -> str:
-    """Render each data set once: what it is, and real images of it."""
+    """Render each data set once: its facts, and real images."""
     found: dict[tuple[str, ...], tuple[ComparedRun, bytes | None]] = {}
     for group in groups:
         for run in group.runs:

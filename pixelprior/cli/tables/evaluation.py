@@ -235,7 +235,7 @@ def _mean(values: list[float | None]) -> float:
 
 
 def class_accuracies(result: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Accuracies of a small CNN, trained on the training images, each with what it classifies."""
+    """Accuracies of a small CNN, trained on the training images, each with its test images."""
     classes, num = result["classes"], f"{result['num_samples']:,}"
     lines = [
         ("real_accuracy", "of the real images"),
