@@ -193,9 +193,9 @@ def test_the_page_can_be_used_with_a_keyboard(opened):
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Sample quality"
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
-    assert not page.get_by_text("attention: half of the samples").is_visible()
+    assert not page.get_by_text("Attention: half of the samples").is_visible()
     page.keyboard.press("Enter")
-    assert page.get_by_text("attention: half of the samples").is_visible()
+    assert page.get_by_text("Attention: half of the samples").is_visible()
 
 
 def test_readers_that_do_not_see_the_page_know_its_parts(opened):

@@ -8,10 +8,12 @@ import pytest
 from pixelprior.cli.report.elements import Column, Rows, bars, facts, keys, table
 from pixelprior.cli.report.group import Group
 from pixelprior.cli.report.page import render
+from pixelprior.cli.report.sample_quality import shades
 from pixelprior.runs.compared_baselines import baselines_of
 from tests.cli.compared_runs import (
     COST,
     SAMPLES,
+    STATISTICS,
     pixel_run,
     png,
     prior_run,
@@ -127,7 +129,18 @@ def test_samples_and_costs_are_tables():
     assert ["vertical", "nan", "nan"] in rows and ["repeated", "50.00%", "50.00%"] in rows
     assert ["of the real images (classification accuracy score)", "50.00%"] in rows
     assert ["GFLOP per image of a training step", "2.500"] in rows
-    assert "attention: half of the samples are repeated" in text
+    assert "<p>Attention: half of the samples are repeated</p>" in text
+
+
+def test_each_channel_has_its_histogram():
+    def coloured(num):
+        one = STATISTICS | {"histogram": [[1 / 256] * 256] * num}
+        return shades(SAMPLES["statistics"] | {"samples": one, "real": one})
+
+    assert [re.search("shade of ([a-z]+)", one)[1] for one in coloured(3)] == [
+        *("red", "green", "blue")
+    ]
+    assert len(coloured(1)) == 1 and "shade of grey" in coloured(1)[0]
 
 
 def test_columns_without_values_are_left_out():

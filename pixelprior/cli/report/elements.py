@@ -89,8 +89,8 @@ def details(title: str, html: str) -> str:
 
 
 def paragraphs(texts: Iterable[str]) -> str:
-    """Render each text as a paragraph."""
-    return "".join(f"<p>{html_text(text)}</p>" for text in texts)
+    """Render each text as a paragraph, which begins with a capital letter."""
+    return "".join(f"<p>{html_text(text[:1].upper() + text[1:])}</p>" for text in texts)
 
 
 def picture(png: bytes, caption: str, about: str, kind: str) -> str:

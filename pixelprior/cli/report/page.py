@@ -76,5 +76,5 @@ def _one_data_set(run: ComparedRun, real: bytes | None) -> str:
     )
     shown = "" if real is None else picture(real, f"Real images of the {split} split", name, "real")
     note = run.data["note"]
-    texts = [f"{about}.", *([f"{note[:1].upper()}{note[1:]}."] if note else [])]
+    texts = [f"{about}.", *([f"{note}."] if note else [])]
     return f"<section><h2>Data: {html_text(name)}</h2>{paragraphs(texts)}{shown}</section>"

@@ -54,7 +54,12 @@ def quality_of_run(result: Mapping[str, Any], split: str) -> str:
     ]
     columns = [Column("statistic", numeric=False), Column("samples"), Column("real images")]
     return (
-        paragraphs([measured_by(result), f"Samples: {settings_in_words(result['made_by'])}"])
+        paragraphs(
+            [
+                f"measured {measured_by(result)}",
+                f"samples: {settings_in_words(result['made_by'])}",
+            ]
+        )
         + table("Statistics of pixels", columns, [Rows(rows)])
         + paragraphs(
             [
