@@ -17,6 +17,7 @@ from pixelprior.cli.flags import Flags
 from pixelprior.cli.help import HELP, FlagGroups, help_text, terminal_width
 from pixelprior.errors import InputError
 from pixelprior.experiment.recipes import make_importable
+from pixelprior.system.command import in_command
 
 
 def run(
@@ -58,7 +59,7 @@ def run(
         if uses_jax:
             _keep_compiled_programs()
         try:
-            with _quiet_libraries():
+            with _quiet_libraries(), in_command(sys.argv):
                 status = main(names) if takes_names else main()
         except InputError as error:
             fail(str(error))

@@ -14,7 +14,8 @@ from pixelprior.evaluation.comparison import Row, check_comparable, ranked
 from pixelprior.evaluation.receptive_field import centre
 from pixelprior.experiment import SAME_PLACE, Place
 from pixelprior.figures.sheets import as_shades
-from pixelprior.runs.compare import Drawn, draw, facts_at, gather, places_of_runs, row
+from pixelprior.runs.compare import Drawn, draw, facts_at, places_of_runs, row
+from pixelprior.runs.compared import gather
 from pixelprior.runs.load import load_trained
 from pixelprior.system.atomic import write_atomically
 from pixelprior.system.console import Terminal, say, show

@@ -11,8 +11,8 @@ from pixelprior.system.printable import html_text
 
 NUM_COLOURS = 8  # number of variables that the page must define
 DASHES = ("", "7 4", "2 4", "9 3 2 3")  # one per cycle of the colours of lines
-WIDTH, HEIGHT = 560, 320
-LEFT, RIGHT, TOP, BOTTOM = 72, 14, 12, 44
+WIDTH, HEIGHT = 380, 250  # as wide as a phone, so that text is not scaled down there
+LEFT, RIGHT, TOP, BOTTOM = 66, 14, 12, 44
 
 
 def style(number: int) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Comparison of runs: the results of each, and samples of its model.
+"""Comparison of runs: their places, and samples of their models.
 
 Legend: n images, h height, w width, c channels.
 """
@@ -8,20 +8,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 from jaxtyping import Float, Int
 
 from pixelprior.errors import InputError
-from pixelprior.evaluation.comparison import Row, Training, recorded_test, training_of
-from pixelprior.experiment import data_identity
+from pixelprior.evaluation.comparison import Row
 from pixelprior.models.base import AutoregressiveModel
 from pixelprior.progress import Caution, Report, only_warnings
+from pixelprior.runs.compared import ComparedRun
 from pixelprior.runs.cost import DRAWN, time_sampling
-from pixelprior.runs.evaluate.evaluation import hold, measure
-from pixelprior.runs.kept_results import COSTS, OF_SAMPLES, ON_SPLIT
 from pixelprior.runs.one_file.read import read_file
 from pixelprior.runs.receptive_field import field_of
 from pixelprior.runs.run import Run
@@ -30,49 +26,6 @@ from pixelprior.training.run_folder import RunFolder
 
 SHOWN = 12  # number of samples of each run in the picture
 FIELD_IMAGES = 16  # number of samples over which a receptive field is averaged
-
-HEADLINES = {
-    "pixels": ("nats", "nats/image"),
-    "tokenizer": ("squared_error", "squared error"),
-    "prior": ("nats", "nats/image"),
-}
-"""For each task, the key and the label of the result that ranks runs; lower is better."""
-
-
-class ComparedRun(NamedTuple):
-    """Results of a run.
-
-    Attributes:
-        name: the name of the run.
-        place: the folder or the file of the run.
-        config: the config of the run.
-        group: the task, the data and the tokenizer. Only runs of equal groups can be ranked.
-        num_parameters: the number of trained weights.
-        training: see `Training`.
-        measured: results on the split: all of them, or at least the headline.
-        samples: results of samples, if they were judged before.
-        cost: the costs, if they were measured before.
-    """
-
-    name: str
-    place: str
-    config: Mapping[str, Any]
-    group: tuple[Any, ...]
-    num_parameters: int
-    training: Training
-    measured: Mapping[str, Any]
-    samples: Mapping[str, Any] | None
-    cost: Mapping[str, Any] | None
-
-    @property
-    def task(self) -> str:
-        """Task of the run: "pixels", "tokenizer" or "prior"."""
-        return self.config["task"]
-
-    @property
-    def headline(self) -> float:
-        """Result that ranks the run; lower is better."""
-        return self.measured[HEADLINES[self.task][0]]
 
 
 class Drawn(NamedTuple):
@@ -158,54 +111,6 @@ def facts_at(place: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     return folder.config(), folder.data()
 
 
-def gather(
-    name: str, run: Run, split: str, *, batch_size: int, whole: bool, report: Report = only_warnings
-) -> ComparedRun:
-    """Collect the results in the folder of a run, and measure those that are missing.
-
-    A run from a file is measured anew, because its kernels may be rounded.
-
-    Args:
-        name: the name of the run.
-        run: the run, with the averaged weights of its best checkpoint.
-        split: "test" or "validation".
-        batch_size: the number of images to measure at once.
-        whole: return all results on the split. If False, the test nats that a pixel run recorded at
-            its end are enough.
-        report: receives the progress.
-
-    Raises:
-        InputError: if the data of the run cannot be read.
-    """
-    run.check_images(split, report=report)
-    folder = run.folder
-    samples = cost = None
-    if folder is not None:
-        samples = folder.kept_evaluation(f"{split}_samples", OF_SAMPLES, report)
-        cost = folder.kept_evaluation("cost", COSTS, report)
-    data = run.data
-    return ComparedRun(
-        name=name,
-        place=run.place,
-        config=run.config,
-        group=(
-            run.task,
-            data_identity(data),
-            tuple(data["shape"]),
-            data["symbols"][split],
-            data["splits"][split]["description"],
-            data.get("tokenizer", "")[:16],
-        ),
-        num_parameters=sum(w.size for w in jax.tree.leaves(nnx.state(run.model, nnx.Param))),
-        training=training_of(
-            run.metrics, run.config["batch_size"], f"validation_{HEADLINES[run.task][0]}"
-        ),
-        measured=_measured(run, split, batch_size, whole, report),
-        samples=samples if _is_of(samples, run) else None,
-        cost=cost,
-    )
-
-
 def draw(run: Run) -> Drawn:
     """Draw samples of a pixel model, time the sampling, and measure the receptive field on them."""
     timing = time_sampling(run.model)
@@ -218,6 +123,8 @@ def draw(run: Run) -> Drawn:
 
 def row(compared: ComparedRun, drawn: Drawn) -> Row:
     """Make the row of a pixel model in the table."""
+    # The run that was drawn from has its weights.
+    assert compared.num_parameters is not None
     given = ", class-conditional" if compared.config["class_conditional"] else ""
     return Row(
         run=compared.name,
@@ -228,30 +135,4 @@ def row(compared: ComparedRun, drawn: Drawn) -> Row:
         nats=compared.measured["nats"],
         bits_per_dim=compared.measured["bits_per_dim"],
         samples_per_second=drawn.samples_per_second,
-    )
-
-
-def _measured(
-    run: Run, split: str, batch_size: int, whole: bool, report: Report
-) -> Mapping[str, Any]:
-    folder = run.folder
-    if folder is not None:
-        kept = folder.kept_evaluation(split, ON_SPLIT[run.task], report)
-        if kept is not None and _is_of(kept, run):
-            return kept
-        recorded = recorded_test(run.metrics) if split == "test" and not whole else None
-        if recorded is not None:
-            return dict(zip(("nats", "bits_per_dim"), recorded, strict=True))
-    result, _ = measure(run, hold(run, split, batch_size, report), baselines=False)
-    if folder is not None:
-        folder.keep_evaluation(split, result, report)
-    return result
-
-
-def _is_of(kept: Mapping[str, Any] | None, run: Run) -> bool:
-    """Check that a kept result was measured with these weights, on the images of the run."""
-    return (
-        kept is not None
-        and kept.get("weights") == run.provenance
-        and kept.get("contents", "") == run.data["contents"]
     )

@@ -10,8 +10,8 @@ from pixelprior.errors import InputError
 from pixelprior.evaluation.receptive_field import centre
 from pixelprior.figures.kept_png import kept_png
 from pixelprior.figures.sheets import save_pixels
-from pixelprior.models.base import AutoregressiveModel
-from pixelprior.progress import Report, only_warnings
+from pixelprior.models import MODELS, AutoregressiveModel
+from pixelprior.progress import Event, Report, only_warnings
 from pixelprior.runs.images import TestImages
 from pixelprior.runs.pictures import Subject
 from pixelprior.runs.pictures import pictures as pictures_of
@@ -19,17 +19,32 @@ from pixelprior.runs.receptive_field import field_of
 from pixelprior.runs.run import Run
 from pixelprior.runs.samples import Request, has_learned_all
 from pixelprior.sampling.methods import AUTO
+from pixelprior.training.run_folder import RunFolder
 
 SHOWN = 16  # number of images in a picture
 COLUMNS = 8
 SEED = 0  # seed of the samples
 
 
-def kept_pictures(run: Run, report: Report = only_warnings) -> dict[str, bytes]:
-    """Draw the pictures of a run into its folder, if those of these weights are missing.
+def kept_pictures(run: Run) -> dict[str, bytes] | None:
+    """Read the pictures of a run that its folder keeps. The run needs no weights.
 
-    A run without a folder keeps nothing. Pictures that are no PNG files, or are reached by a link,
-    are drawn again.
+    Returns:
+        The content of the PNG file of each kind of picture. It is None if pictures of these weights
+        are missing, no PNG files, or reached by a link.
+    """
+    folder = run.folder
+    if folder is None or folder.kept_evaluation("pictures", report=_unheard) != _about(run):
+        return None
+    kept = {name: kept_png(folder.path, path) for name, path in _paths(run, folder).items()}
+    found = {name: png for name, png in kept.items() if png is not None}
+    return found if len(found) == len(kept) else None
+
+
+def keep_pictures(run: Run, report: Report = only_warnings) -> dict[str, bytes]:
+    """Draw the pictures of a run into its folder, if `kept_pictures` does not find them there.
+
+    A run without a folder keeps nothing.
 
     Returns:
         The content of the PNG file of each kind of picture.
@@ -46,16 +61,25 @@ def kept_pictures(run: Run, report: Report = only_warnings) -> dict[str, bytes]:
             f"{folder.evaluation} is a link, and no pictures are read through links; put the "
             "folder itself there"
         )
-    paths = {name: folder.evaluation / f"{name}.png" for name in _kinds(run)}
-    about = {"weights": run.provenance, "contents": run.data["contents"]}
-    if folder.kept_evaluation("pictures", report=report) == about:
-        kept = {name: kept_png(folder.path, path) for name, path in paths.items()}
-        found = {name: png for name, png in kept.items() if png is not None}
-        if len(found) == len(paths):
-            return found
-    drawn_now = _draw(run, paths, report)
-    folder.keep_evaluation("pictures", about, report)
+    kept = kept_pictures(run)
+    if kept is not None:
+        return kept
+    drawn_now = _draw(run, _paths(run, folder), report)
+    folder.keep_evaluation("pictures", _about(run), report)
     return drawn_now
+
+
+def _unheard(_: Event) -> None:
+    """Ignore an event: a damaged list of pictures is written again."""
+
+
+def _about(run: Run) -> dict[str, str]:
+    """Identify the weights and the images of the pictures of a run."""
+    return {"weights": run.provenance, "contents": run.data["contents"]}
+
+
+def _paths(run: Run, folder: RunFolder) -> dict[str, Path]:
+    return {name: folder.evaluation / f"{name}.png" for name in _kinds(run)}
 
 
 def _draw(run: Run, paths: Mapping[str, Path], report: Report) -> dict[str, bytes]:
@@ -86,5 +110,5 @@ def _kinds(run: Run) -> list[str]:
         return ["reconstruct"]
     if run.task == "prior":
         return [*(["sample", "real"] if has_learned_all(run) else []), "reconstruct"]
-    raster = isinstance(run.model, AutoregressiveModel)
+    raster = issubclass(MODELS[run.config["model"]["name"]], AutoregressiveModel)
     return ["sample", "real", "likelihood", *(["receptive_field"] if raster else [])]

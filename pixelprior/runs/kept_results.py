@@ -13,11 +13,23 @@ _ABOUT = {
 }
 _OPTIONAL = {"note": Text(), "contents": Text(), "bits_per_dim": Number()}
 
+
+def _baselines(*measured: str) -> dict[str, Form]:
+    """Return the form of baselines, each with its description and its results."""
+    return {"baselines": Named(Keys({"description": Text()} | dict.fromkeys(measured, Number())))}
+
+
 _CODES = Keys({"perplexity": Number()}, {"counts": Items(Items(Integer(), least=1), least=1)})
+
+_LEVEL = Keys(
+    {"nats": Number(), "model": Text(), "learned": Flag()},
+    dict.fromkeys(("bits_per_code", "unigram_bits", "uniform_bits"), Number()),
+)
 
 ON_SPLIT: dict[str, Form] = {
     "pixels": Keys(
-        _ABOUT | {"nats": Number(), "nats_error": Number(), "bits_per_dim": Number()}, _OPTIONAL
+        _ABOUT | {"nats": Number(), "nats_error": Number(), "bits_per_dim": Number()},
+        _OPTIONAL | _baselines("nats", "bits_per_dim"),
     ),
     "tokenizer": Keys(
         _ABOUT
@@ -28,7 +40,7 @@ ON_SPLIT: dict[str, Form] = {
             "code_bits": Number(),
             "levels": Named(_CODES),
         },
-        _OPTIONAL | {"ssim": Number(), "lpips": Number()},
+        _OPTIONAL | {"ssim": Number(), "lpips": Number()} | _baselines("squared_error"),
     ),
     "prior": Keys(
         _ABOUT
@@ -36,7 +48,7 @@ ON_SPLIT: dict[str, Form] = {
             "nats": Number(),
             "nats_error": Number(),
             "bits_per_code": Number(),
-            "levels": Named(Keys({"nats": Number(), "model": Text(), "learned": Flag()})),
+            "levels": Named(_LEVEL),
         },
         _OPTIONAL,
     ),

@@ -17,6 +17,7 @@ from pixelprior.runs.one_file.read import read_file
 from pixelprior.runs.rebuild import rebuild
 from pixelprior.runs.run import Run
 from pixelprior.runs.source import find_file
+from pixelprior.training.ratings import best_step_in
 from pixelprior.training.readable import check_readable
 from pixelprior.training.run_folder import RunFolder
 
@@ -67,6 +68,48 @@ def load_trained(
     return run.at_place(Place(data, data_dir))
 
 
+def load_records(
+    workdir: str | Path, *, data: str | Path | None = None, data_dir: str | Path | None = None
+) -> Run | None:
+    """Read a run without its weights, for the results that its folder keeps.
+
+    The result has no model, and describes the averaged weights of the best checkpoint. It is None
+    for a file, and for a folder whose checkpoints must be opened to find the best.
+
+    Args:
+        workdir: see `load_trained`.
+        data: the folder or file of the images, if it has moved since the training.
+        data_dir: the data folder of TensorFlow Datasets, if it has moved.
+
+    Raises:
+        InputError: if the run cannot be read, or the data set does not have such a place.
+    """
+    if find_file(workdir) is not None:
+        return None
+    folder = RunFolder(workdir)
+    config, facts = folder.config(), folder.data()
+    check_together(config, facts, folder.path)
+    step = best_step_in(folder.checkpoints)
+    if step is None:
+        return None
+    is_prior = config["task"] == "prior"
+    run = Run(
+        model=None,
+        config=config,
+        data=facts,
+        provenance=_provenance(step, "best"),
+        step=step,
+        tokenizer_config=RunFolder(folder.tokenizer).config() if is_prior else None,
+        folder=folder,
+    )
+    return run.at_place(Place(data, data_dir))
+
+
+def _provenance(step: int, which: str, *, averaged: bool = True) -> str:
+    """Describe the weights of a checkpoint."""
+    return f"{'averaged' if averaged else 'raw'} weights of step {step} ({which} checkpoint)"
+
+
 def _load_folder(folder: RunFolder, checkpoint: str, averaged: bool, report: Report) -> Run:
     """Load a run from its folder. Arguments and errors are those of `load_trained`."""
     # Imported here to keep `import pixelprior` fast. Orbax takes most of a second to import.
@@ -92,7 +135,6 @@ def _load_folder(folder: RunFolder, checkpoint: str, averaged: bool, report: Rep
         graph, shapes = nnx.split(model)
         found, weights = checkpoints.restore_weights(step, shapes, averaged=averaged)
     _check_finite(weights, folder, found, checkpoint)
-    kind = "averaged weights" if averaged else "raw weights"
     which = checkpoint if found == step else f"instead of step {step}, the {checkpoint}"
     own = load_trained(folder.tokenizer, report=report) if config["task"] == "prior" else None
     if isinstance(model, Prior) and own is not None and own.model.code_grids != model.grids:
@@ -104,7 +146,7 @@ def _load_folder(folder: RunFolder, checkpoint: str, averaged: bool, report: Rep
         model=nnx.merge(graph, weights),
         config=config,
         data=facts,
-        provenance=f"{kind} of step {found} ({which} checkpoint)",
+        provenance=_provenance(found, which, averaged=averaged),
         step=found,
         tokenizer=own.model if own else None,
         tokenizer_config=own.config if own else None,

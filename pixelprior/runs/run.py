@@ -31,7 +31,7 @@ class Run:
     """A trained run.
 
     Attributes:
-        model: the pixel model, the tokenizer or the prior.
+        model: the pixel model, the tokenizer or the prior; None if only the records were read.
         config: the config, with every key.
         data: facts about the training data; see `RunFolder`.
         provenance: a description of the weights, printed with every result.
@@ -152,7 +152,7 @@ class Run:
     @property
     def _image_folder(self) -> RunFolder | None:
         """Folder of the run that trained on images; None if a file or memory holds that run."""
-        if self.folder is None or self.tokenizer is None:
+        if self.folder is None or self.tokenizer_config is None:
             return self.folder
         of_tokenizer = RunFolder(self.folder.tokenizer)
         return of_tokenizer if (of_tokenizer.path / "config.json").exists() else None
@@ -207,7 +207,7 @@ class Run:
         """Names of the levels that a prior has not trained; empty for other tasks."""
         if self.task != "prior":
             return []
-        names = level_names(len(self.model.grids))
+        names = level_names(len(self.data["code_grids"]))
         return [name for name in names if name not in self.data["learned_levels"]]
 
     @property

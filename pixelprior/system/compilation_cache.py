@@ -8,6 +8,7 @@ import jax
 import jaxlib
 
 from pixelprior.system.cache_folder import cache_folder
+from pixelprior.system.cpu import cpu_fact
 
 MAX_BYTES = 2 * 10**9
 """Largest size of the cache; beyond it, the least recently used programs are deleted."""
@@ -44,13 +45,5 @@ def fingerprint() -> str:
 
 def _cpu_features() -> list[str]:
     """Features of the CPU on Linux; elsewhere the description from Python."""
-    try:
-        with open("/proc/cpuinfo") as file:
-            for line in file:
-                name, _, value = line.partition(":")
-                # These are the names on x86 and on ARM.
-                if name.strip() in ("flags", "Features"):
-                    return sorted(value.split())
-    except OSError:
-        pass
-    return [platform.processor()]
+    # These are the names on x86 and on ARM.
+    return sorted(cpu_fact("flags", "Features").split()) or [platform.processor()]

@@ -7,7 +7,6 @@ All code for Orbax checkpoints is in this module. A checkpoint has three parts: 
 
 import contextlib
 import gc
-import json
 import os
 import shutil
 import threading
@@ -22,7 +21,6 @@ from flax import nnx
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from pixelprior.errors import InputError
-from pixelprior.system.atomic import write_atomically
 from pixelprior.system.leftovers import remove_unfinished_checkpoints
 from pixelprior.system.processes import all_agree, is_first
 from pixelprior.system.reasons import reason_of_system
@@ -35,9 +33,9 @@ from pixelprior.training.checkpoint_trees import (
 )
 from pixelprior.training.checksums import verify_checksums, write_checksums
 from pixelprior.training.quiet import quiet_writers
+from pixelprior.training.ratings import best_of, loss_files, read_loss, write_loss
 from pixelprior.training.step import TrainState
 
-_METRIC = "validation_loss"
 _PARTS = ("weights", "averaged", "optimizer")
 
 _one_save = threading.Lock()
@@ -139,9 +137,7 @@ class Checkpoints:
         self._losses[step] = validation_loss
         with self._writing():
             if is_first():
-                path = self._path / str(step) / "metrics"
-                path.mkdir(exist_ok=True)
-                write_atomically(path / "metrics", json.dumps({_METRIC: validation_loss}))
+                write_loss(self._path / str(step), validation_loss)
         self._remove_needless()
 
     def discard(self, step: int) -> None:
@@ -169,10 +165,7 @@ class Checkpoints:
 
     def best_step(self) -> int | None:
         """Return the step with the lowest validation loss; without any, the latest step."""
-        if not self._losses:
-            return self.latest_step()
-        # The later of two equal ones.
-        return min(self._losses, key=lambda step: (self._losses[step], -step))
+        return best_of(self._losses, self._manager.all_steps())
 
     def restore_latest(
         self, like: TrainState, has_optimizer: Callable[[int], bool] = lambda _: True
@@ -322,15 +315,11 @@ class Checkpoints:
         A file that cannot be read is moved aside. Orbax reads it too, and would fail.
         """
         losses = {}
-        for path in self._path.glob("[0-9]*/metrics"):
-            step = path.parent.name
-            # Other names belong to checkpoints that are still being written.
-            if not step.isdigit():
-                continue
+        for step, path in loss_files(self._path).items():
             try:
-                losses[int(step)] = float(json.loads((path / "metrics").read_text())[_METRIC])
+                losses[step] = read_loss(path)
             # Not JSON, not UTF-8, something else in JSON, or no such file.
-            except (ValueError, TypeError, KeyError, OSError):
+            except (ValueError, OSError):
                 if is_first():
                     self._warn(f"the validation loss of step {step} in {self._path} cannot be read")
                     self._move_aside(path, f"{step}-metrics")

@@ -2,10 +2,13 @@
 
 The file ``config_history.json`` is a list of entries, in order. An entry applies to the steps after
 its ``step``. It has the versions and the devices of that start, and the changed keys of the config,
-each with its value before and after.
+each with its value before and after. It also has the date, the command and the machine of the
+start. These change with every start, so they alone make no entry.
 """
 
+import datetime
 import json
+import platform
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,8 +16,14 @@ from typing import Any
 from pixelprior.data import Position
 from pixelprior.errors import InputError
 from pixelprior.experiment.differences import ChangedKeys
+from pixelprior.json_forms import Keys, Text
 from pixelprior.system.atomic import write_atomically
+from pixelprior.system.command import command
+from pixelprior.system.cpu import cpu_name
+from pixelprior.system.devices import num_cores
 from pixelprior.system.versions import devices, versions
+
+_STARTED = Keys(dict.fromkeys(("date", "command", "python", "machine"), Text()))
 
 
 class History:
@@ -31,6 +40,11 @@ class History:
     def surroundings(self) -> dict[str, Any]:
         """Versions and devices of the last entry; empty if there is none."""
         return dict(self.entries[-1]["surroundings"]) if self.entries else {}
+
+    @property
+    def started(self) -> dict[str, str]:
+        """Date, command, version of Python and machine of the last entry; empty if not recorded."""
+        return dict(self.entries[-1].get("started", {})) if self.entries else {}
 
     def resumed(self, step: int, changes: ChangedKeys, origin: Any = None) -> "History":
         """Return the history after a start at a step.
@@ -49,6 +63,7 @@ class History:
                 {
                     "step": step,
                     "surroundings": now,
+                    "started": _start(),
                     "changes": {key: list(change) for key, change in changes.items()},
                     **({} if origin is None else {"origin": origin}),
                 }
@@ -92,6 +107,17 @@ def surroundings() -> dict[str, Any]:
     return {"versions": versions(), "devices": devices()}
 
 
+def _start() -> dict[str, str]:
+    """Return the circumstances of this start; the command is empty if Python code trains."""
+    cores = num_cores()
+    return {
+        "date": datetime.date.today().isoformat(),
+        "command": command(),
+        "python": platform.python_version(),
+        "machine": f"{cpu_name()}, {cores} core{'s' * (cores > 1)}",
+    }
+
+
 def as_words(found: Mapping[str, Any]) -> str:
     """Describe versions and devices for people."""
     packages = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
@@ -126,5 +152,8 @@ def write_history(path: Path, history: History) -> None:
 def _check(entry: Mapping[str, Any]) -> None:
     step, sizes = entry["step"], dict(entry["changes"]).get("batch_size", [1, 1])
     as_words(entry["surroundings"])
+    # Version 0.1.0 did not record the start.
+    if "started" in entry and not _STARTED.fits(entry["started"]):
+        raise ValueError("wrong start")
     if type(step) is not int or step < 0 or any(type(size) is not int for size in sizes):
         raise ValueError("wrong numbers")

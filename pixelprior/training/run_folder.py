@@ -1,7 +1,7 @@
 """A run folder: everything about one training run, in one place that can be moved or sent.
 
 config.json      resolved config of the experiment
-config_history.json  changes to the config, and the versions and devices of each start
+config_history.json  changes to the config, and the start of each: versions, devices, command
 data.json        facts about the data that the model needs: grid, classes, names of splits
 data_manifest.json  the files of the data set and hashes of their contents, for image files
 checkpoints/     weights, averaged weights and optimizer

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.chromium import chromium, needs_chromium
 from tests.cli.conftest import ROOT, TINY
 from tests.data.folders import SMALL
 from tests.xla_flags import as_users_compile
@@ -27,14 +28,10 @@ playwright = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("streamlit")
 expect = playwright.expect
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs the browser Chromium"),
+    needs_chromium,
 ]
-# Nothing of the browser's own goes over the network.
-FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-FLAGS += "--disable-component-update --disable-sync"
 PATIENCE = 90_000  # ms: something may have to be compiled, on a busy machine
 expect.set_options(timeout=PATIENCE)
 BRUSHED = "all but the part that I brush away"
@@ -100,8 +97,8 @@ def server(runs, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    with playwright.sync_playwright() as driver:
-        yield driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture

@@ -94,7 +94,7 @@ def test_a_run_and_its_file_are_compared(digits, tmp_path, capsys):
     report = write_report([run, file], tmp_path / "report", **settings)
     assert not report["left_out"] and len(report["groups"][0]) == 2
     page = (tmp_path / "report" / "index.html").read_text()
-    assert page.count("<img alt='Samples'") == 2
+    assert page.count(': Samples"') == 2
     # Nothing is kept beside the file.
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
         ["out", "report", "rounded.safetensors", run.name]

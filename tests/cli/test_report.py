@@ -1,42 +1,16 @@
 """The page of several runs: complete in itself, and nothing ranked that cannot be."""
 
+import datetime
 import json
 import re
 import shutil
-from html.parser import HTMLParser
 
 import pytest
 
 from pixelprior.cli.report.write import write_report
 from pixelprior.errors import InputError
-
-VOID = {"meta", "img", "line", "rect", "circle", "polyline", "polygon"}
-
-
-class Page(HTMLParser):
-    """Checks that tags are closed in order; keeps pictures, links and text."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.sources, self.links, self.text = [], [], [], []
-        self.feed(text)
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        attributes = dict(attrs)
-        self.sources += [attributes[key] for key in ("src", "href") if key in attributes]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        pass
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] != "style":
-            self.text.append(data)
+from pixelprior.runs.load import load_records, load_trained
+from tests.cli.test_report_page import Page
 
 
 @pytest.fixture(scope="module")
@@ -63,10 +37,10 @@ def test_the_page_is_complete_in_itself(page):
     out, _ = page
     assert sorted(path.name for path in out.iterdir()) == ["index.html", "report.json"]
     text = (out / "index.html").read_text()
-    found = Page(text)
-    # Samples, real ones, bits and the receptive field; two reconstructions; and those of a prior.
-    assert len(found.sources) == 4 + 2 + 3
-    assert all(source.startswith("data:image/png;base64,") for source in found.sources)
+    images = [of["src"] for tag, of in Page(text).tags if tag == "img"]
+    # Samples, bits and the receptive field; two reconstructions; those of a prior; real images.
+    assert len(images) == 3 + 2 + 2 + 1
+    assert all(source.startswith("data:image/png;base64,") for source in images)
     assert not re.search(r"https?://|@import|url\((?!#)", text)
     assert "prefers-color-scheme: dark" in text and "width=device-width" in text
 
@@ -98,14 +72,68 @@ def test_a_run_without_checkpoints_is_listed(page):
 
 
 @pytest.mark.slow
+def test_baselines_are_measured_once_for_each_group(runs, page):
+    result = json.loads((page[0] / "report.json").read_text())
+    found = dict(
+        zip((group[0]["run"] for group in result["groups"]), result["baselines"], strict=True)
+    )
+    assert [len(found[name]) for name in ("digits", "prior")] == [3, 2]
+    uniform = next(one for one in found["digits"] if one["description"] == "uniform")
+    assert uniform["measured"]["bits_per_dim"] == pytest.approx(4.0875, abs=1e-4)
+    # They are kept with the results of a run.
+    kept = json.loads((runs / "digits" / "evaluation" / "test.json").read_text())
+    assert kept["baselines"]["uniform"]["nats"] == uniform["measured"]["nats"]
+    # Two tokenizers with codes of different sizes share the mean, and each has its own PCA.
+    tokenizers = found.get("vqvae") or found["vqvae2"]
+    assert len([one for one in tokenizers if "the mean" in one["description"]]) == 1
+    bits = {run["measured"]["code_bits"] for run in result["groups"][0]}
+    assert len([one for one in tokenizers if "PCA" in one["description"]]) == len(bits)
+
+
+@pytest.mark.slow
+def test_each_run_says_how_it_was_trained(page):
+    groups = json.loads((page[0] / "report.json").read_text())["groups"]
+    for run in (run for group in groups for run in group):
+        start = run["start"]
+        assert start["command"].startswith("python train.py --config=")
+        assert datetime.date.fromisoformat(start["date"]) <= datetime.date.today()
+        assert start["versions"].keys() >= {"pixelprior", "jax", "flax"} and start["python"]
+        assert "core" in start["machine"] and start["devices"].endswith("(cpu)")
+
+
+@pytest.mark.slow
 def test_what_was_measured_is_not_measured_again(runs, page, tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("it is kept already")
 
-    monkeypatch.setattr("pixelprior.runs.compare.measure", refuse)
-    monkeypatch.setattr("pixelprior.runs.kept_pictures.save_pixels", refuse)
+    for name in (
+        "pixelprior.runs.compared.measure",
+        "pixelprior.runs.compared_baselines.pixel_baselines",
+        "pixelprior.runs.compared_baselines.tokenizer_baselines",
+        "pixelprior.runs.kept_pictures.save_pixels",
+    ):
+        monkeypatch.setattr(name, refuse)
+    # Nor are weights read, but to find that one run has none.
+    loaded = []
+    monkeypatch.setattr(
+        "pixelprior.cli.report.write.load_trained",
+        lambda place, **settings: loaded.append(place) or load_trained(place, **settings),
+    )
     write_report([runs], tmp_path, split="test", batch_size=64)
     assert (tmp_path / "index.html").read_text() == (page[0] / "index.html").read_text()
+    assert loaded == [str(runs / "begun")]
+
+
+@pytest.mark.slow
+def test_records_describe_the_weights_that_are_loaded(runs):
+    for name in ("digits", "vqvae", "vqvae2", "prior"):
+        light, whole = load_records(runs / name), load_trained(runs / name)
+        assert light.model is None
+        for key in ("config", "data", "provenance", "step", "tokenizer_config", "place"):
+            assert getattr(light, key) == getattr(whole, key)
+        assert light.unlearned_levels == whole.unlearned_levels
+    assert load_records(runs / "begun") is None
+    assert load_records("digits") is None  # a bundled model
 
 
 def test_what_cannot_be_reported(tmp_path):

@@ -16,10 +16,10 @@ from pixelprior.evaluation import classifier_features
 from pixelprior.experiment import Place, complete, open_data, with_settings
 from pixelprior.experiment.recipes import load_recipe
 from pixelprior.progress import Caution, Message
-from pixelprior.runs.compare import gather
+from pixelprior.runs.compared import gather, gather_kept
 from pixelprior.runs.evaluate.evaluation import evaluate
 from pixelprior.runs.images import OwnImages, TestImages
-from pixelprior.runs.load import load_trained
+from pixelprior.runs.load import load_records, load_trained
 from pixelprior.runs.one_file.export import export_run
 from pixelprior.runs.tokenizer import make_codes, open_tokenizer_run
 from pixelprior.runs.train import train_run
@@ -161,6 +161,16 @@ def test_kept_results_are_of_these_images(folder):
     assert gather("a", run, "test", batch_size=4, whole=True).measured["nats"] == 1.0
     run.folder.keep_evaluation("test", kept | {"nats": 1.0, "contents": "other images"})
     assert gather("a", run, "test", batch_size=4, whole=True).measured["nats"] == first["nats"]
+    # The records of the run are enough to read them.
+    light = load_records(folder / "run")
+    assert gather_kept("a", light, "test").measured["nats"] == first["nats"]
+    assert gather_kept("a", light, "validation") is None
+    changed = folder / "images" / of_split("test")[0]
+    content = changed.read_bytes()
+    save(changed, noise(78, 4, 4))
+    with pytest.raises(InputError, match="1 changed"):
+        gather_kept("a", load_records(folder / "run"), "test")
+    changed.write_bytes(content)
     # Without the images, the kept results are all there is.
     shutil.rmtree(folder / "images")
     events = []

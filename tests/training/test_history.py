@@ -1,12 +1,16 @@
 """The history of a run: which batch size each step had, and which images it has seen."""
 
+import datetime
 import json
+import platform
 import random
+import re
 
 import pytest
 
 from pixelprior.errors import InputError
 from pixelprior.experiment.differences import Change
+from pixelprior.system.command import in_command
 from pixelprior.training.history import History, read_history, surroundings, write_history
 
 
@@ -23,6 +27,33 @@ def test_a_run_that_never_changed():
     assert history.resumed(7, {}).entries == history.entries
     # The folders of 0.1.0 have no history.
     assert History().position(3, 5) == (3, 15)
+
+
+def test_each_entry_says_when_and_how_it_was_started():
+    with in_command(["train.py", "--config=digits"]):
+        first = History().resumed(0, {})
+    assert first.started["command"] == "python train.py --config=digits"
+    assert first.started["date"] == datetime.date.today().isoformat()
+    assert first.started["python"] == platform.python_version()
+    assert re.fullmatch(r".+, \d+ cores?", first.started["machine"])
+    # Another command alone is no change, and another config is one.
+    with in_command(["train.py", "--workdir=a"]):
+        assert first.resumed(5, {}).entries == first.entries
+        changed = resumed(first, 5, 4, 8)
+    assert changed.started["command"] == "python train.py --workdir=a"
+    assert History().started == {}
+
+
+def test_older_histories_have_no_start(tmp_path):
+    path = tmp_path / "config_history.json"
+    write_history(path, History().resumed(0, {}))
+    (entry,) = json.loads(path.read_text())
+    del entry["started"]
+    path.write_text(json.dumps([entry]))
+    assert read_history(path).started == {}
+    path.write_text(json.dumps([{**entry, "started": {"date": 3}}]))
+    with pytest.raises(InputError, match=r"config_history.json cannot be read"):
+        read_history(path)
 
 
 def test_by_hand():

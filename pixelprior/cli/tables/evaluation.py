@@ -140,14 +140,22 @@ def samples_table(result: Mapping[str, Any], split: str) -> list[str]:
         *_statistics_table(rows, statistics),
         *(f"attention: {words}" for words in statistics["flags"]),
         "",
+        *remarks(result, split),
     ]
+    if "classes" in result:
+        lines += ["", *_classes_table(result)]
+    return lines
+
+
+def remarks(result: Mapping[str, Any], split: str) -> list[str]:
+    """Results of samples that fit into no table, one sentence each."""
+    lines = []
     if "lpips_diversity" in result:
         found = result["lpips_diversity"]
-        lines += [
+        lines.append(
             f"random pairs of samples are {found['samples']:.4f} apart by LPIPS (AlexNet), those "
-            f"of real images {found['real']:.4f}",
-            "",
-        ]
+            f"of real images {found['real']:.4f}"
+        )
     memory = result["memorisation"]
     for name in ("pixels", "features"):
         if name in memory:
@@ -156,8 +164,6 @@ def samples_table(result: Mapping[str, Any], split: str) -> list[str]:
                 f"{memory['training_images']:,} training images than all but 1% of the {split} "
                 f"images; a sample is the nearer one in {memory[name]['nearer']:.1%} of pairs"
             )
-    if "classes" in result:
-        lines += ["", *_classes_table(result)]
     return lines
 
 
@@ -199,19 +205,38 @@ def settings_in_words(made_by: Mapping[str, Any]) -> str:
     return ", ".join(words)
 
 
+def statistics_of(one: Mapping[str, Any]) -> dict[str, str]:
+    """Statistics of a set of images, by name. The first two are correlations of neighbours."""
+    return {
+        "horizontal": f"{_mean(one['horizontal']):.4f}",
+        "vertical": f"{_mean(one['vertical']):.4f}",
+        "diversity": f"{one['diversity']:.4f}",
+        "constant": f"{one['constant']:.2%}",
+        "repeated": f"{one['repeated']:.2%}",
+    }
+
+
 def _statistics_table(rows: Mapping[str, str], statistics: Mapping[str, Any]) -> list[str]:
+    found = {name: statistics_of(statistics[key]) for name, key in rows.items()}
     width = max(len(name) for name in rows)
+    names = next(iter(found.values()))
     return [
-        f"{'':<{width}} {'horizontal':>10} {'vertical':>9} {'diversity':>9} {'constant':>9} "
-        f"{'repeated':>9}",
+        f"{'':<{width}} " + " ".join(f"{name:>9}" for name in names),
         *(
-            f"{name:<{width}} {_mean(one['horizontal']):>10.4f} {_mean(one['vertical']):>9.4f} "
-            f"{one['diversity']:>9.4f} {one['constant']:>9.2%} {one['repeated']:>9.2%}"
-            for name, one in ((name, statistics[key]) for name, key in rows.items())
+            f"{name:<{width}} "
+            + " ".join(f"{value:>{max(9, len(key))}}" for key, value in values.items())
+            for name, values in found.items()
         ),
-        f"correlations of neighbouring pixels; the histograms of shades are "
-        f"{statistics['histogram_distance']:.4f} apart (total variation, 0 to 1)",
+        f"correlations of neighbouring pixels; {shades_apart(statistics)}",
     ]
+
+
+def shades_apart(statistics: Mapping[str, Any]) -> str:
+    """Describe how much the shades of samples and real images differ."""
+    return (
+        f"the histograms of shades are {statistics['histogram_distance']:.4f} apart (total "
+        "variation, 0 to 1)"
+    )
 
 
 def _mean(values: list[float | None]) -> float:
@@ -220,7 +245,8 @@ def _mean(values: list[float | None]) -> float:
     return float(np.mean(known)) if known else math.nan
 
 
-def _classes_table(result: Mapping[str, Any]) -> list[str]:
+def class_accuracies(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Accuracies of a small CNN, trained on the training images, each with its test images."""
     classes, num = result["classes"], f"{result['num_samples']:,}"
     lines = [
         ("real_accuracy", "of the real images"),
@@ -228,13 +254,21 @@ def _classes_table(result: Mapping[str, Any]) -> list[str]:
         ("sample_accuracy", f"of {num} samples, by the class asked for"),
         ("random_accuracy", "of as many images of random codes, by a class in turn"),
     ]
+    return [(f"{classes[key]:.2%}", words) for key, words in lines if key in classes]
+
+
+def _classes_table(result: Mapping[str, Any]) -> list[str]:
     return [
         "a small CNN, trained on the training images, is right on",
-        *(f"  {classes[key]:7.2%} {words}" for key, words in lines if key in classes),
-        f"trained on the {num} samples, it is right on",
-        f"  {classes['classification_accuracy_score']:7.2%} of the real images (classification "
-        "accuracy score)",
+        *(f"  {value:>7} {words}" for value, words in class_accuracies(result)),
+        f"trained on the {result['num_samples']:,} samples, it is right on",
+        f"  {accuracy_score(result):>7} of the real images (classification accuracy score)",
     ]
+
+
+def accuracy_score(result: Mapping[str, Any]) -> str:
+    """Accuracy on real images of the same CNN, if it is trained on the samples."""
+    return f"{result['classes']['classification_accuracy_score']:.2%}"
 
 
 def quality_table(rows: Sequence[tuple[str, Quality]]) -> list[str]:

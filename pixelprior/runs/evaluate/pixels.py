@@ -33,11 +33,12 @@ def measure_pixels(run: Run, held: Held, *, baselines: bool) -> Measured:
         "bits_per_dim": likelihood.bits_per_dim,
     }
     if baselines:
-        result["baselines"] = _baselines(held)
+        result["baselines"] = pixel_baselines(held)
     return Measured(result, {"nats": likelihood.per_image})
 
 
-def _baselines(held: Held) -> dict[str, Any]:
+def pixel_baselines(held: Held) -> dict[str, Any]:
+    """Fit three simple densities to the training images, and measure them on a split."""
     dataset, symbols = held.dataset, held.symbols
     size = math.prod(dataset.shape)
     train, _ = read_symbols(dataset.splits["train"], symbols, limit=BASELINE_SYMBOLS // size)

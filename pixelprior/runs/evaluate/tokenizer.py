@@ -62,11 +62,11 @@ def measure_tokenizer(run: Run, held: Held, *, baselines: bool) -> Measured:
         result["decoder_bits_per_dim"] = found.decoder_bits_per_dim
         per_image["decoder_nats"] = found.decoder_nats
     if baselines:
-        result["baselines"] = _baselines(held, int(found.code_bits))
+        result["baselines"] = tokenizer_baselines(held, int(found.code_bits))
     return Measured(result, per_image)
 
 
-def _baselines(held: Held, bits: int) -> dict[str, Any]:
+def tokenizer_baselines(held: Held, bits: int) -> dict[str, Any]:
     """Measure two baselines: the mean image, and PCA with ``bits`` bits."""
     symbols = held.symbols
     train, _ = read_symbols(held.dataset.splits["train"], symbols, limit=MAX_IMAGES)
