@@ -15,15 +15,21 @@ The runs have the names of the models. They were trained by these commands:
 import argparse
 from pathlib import Path
 
+import numpy as np
+
 import pixelprior as pp
-from pixelprior.runs.bundled import FOLDER, bundled_models
+from pixelprior.data import to_pixels
+from pixelprior.figures.sheets import png_bytes
+from pixelprior.runs.bundled import FOLDER, bundled_models, picture_of
 from pixelprior.runs.one_file.export import Exported, export_run
 from pixelprior.runs.one_file.figures import COST
 from pixelprior.runs.one_file.layout import SUFFIX
+from pixelprior.runs.samples import Request, samples_of
 from pixelprior.system.console import Terminal
 
 NAMES = ("digits", "mnist", "fashion_mnist", "fashion_mnist_vqvae", "fashion_mnist_prior")
 LARGEST, LARGEST_IN_ALL = 1_500_000, 5_000_000  # bytes
+PICTURED, SIDE = 16, 640  # images in a picture, and its longer side in pixels
 MOST_BITS = 0.01  # largest cost of the stored type, in bits per dimension
 
 
@@ -47,6 +53,7 @@ def main() -> None:
             overwrite=True,
             report=Terminal(),
         )
+        draw_picture(name)
         rows.append(_row(name, run.task, arguments.dtype, exported))
         assert exported.num_bytes <= LARGEST, f"{name} has {exported.num_bytes:,} bytes"
     total = sum(path.stat().st_size for path in bundled_models().values())
@@ -55,6 +62,22 @@ def main() -> None:
     print("|---|---:|---:|---|---:|---:|---:|")
     print("\n".join(rows))
     print(f"\n{total:,} bytes in all.")
+
+
+def draw_picture(name: str) -> None:
+    """Draw samples with a bundled model, or reconstruct test images, for the first look at it."""
+    path = bundled_models()[name]
+    run = pp.load_trained(path)
+    numbers = np.arange(PICTURED)
+    if run.can_sample:
+        samples = samples_of(run, Request(0, [()], None, None, "auto"))
+        pixels = samples.pixels(samples.draw(numbers))
+    else:
+        images = to_pixels(run.read("test", limit=PICTURED)[0], run.data["levels"])
+        pixels = np.asarray(pp.reconstruct(run, images))
+    picture = picture_of(path)
+    assert picture is not None
+    picture.write_bytes(png_bytes(pixels, side=SIDE))
 
 
 def _row(name: str, task: str, dtype: str, exported: Exported) -> str:

@@ -10,9 +10,11 @@ from pixelprior.demo.arguments import arguments
 from pixelprior.demo.runs import run_path, version
 from pixelprior.figures.kept_png import kept_png
 from pixelprior.figures.sheets import png_bytes
+from pixelprior.runs.bundled import picture_of
 from pixelprior.runs.images import TestImages
 from pixelprior.runs.pictures import reconstructed
 from pixelprior.runs.samples import Request, samples_of
+from pixelprior.training.run_folder import RunFolder
 
 THUMBNAIL = 9
 """Number of images in a thumbnail."""
@@ -53,20 +55,25 @@ def _test_images(path: Path, version: float) -> TestImages | str:
 def thumbnail(root: Path, name: str) -> bytes | None:
     """Small picture of a run as a PNG file; None if there is nothing to show.
 
-    It is the last picture that the training kept. For other runs a few images are drawn, or
-    reconstructed.
+    For a run without a kept picture, a few images are drawn or reconstructed.
     """
     path = run_path(root, name)
-    return _thumbnail(path, version(path))
+    return kept_picture(root, name) or _thumbnail(path, version(path))
+
+
+def kept_picture(root: Path, name: str) -> bytes | None:
+    """Last picture that the training kept, or the picture of a bundled model; None without one."""
+    path = run_path(root, name)
+    bundled = picture_of(path)
+    if bundled is not None:
+        return kept_png(bundled.parent, bundled)
+    kept = sorted(RunFolder(path).samples.glob("*.png"), reverse=True) if path.is_dir() else []
+    return next(filter(None, (kept_png(path, one) for one in kept)), None)
 
 
 @st.cache_data(max_entries=100, show_spinner="Drawing a few images ...")
 def _thumbnail(path: Path, version: float) -> bytes | None:
     trained = _trained(path, version)
-    if trained.folder is not None:
-        for kept in sorted(trained.folder.samples.glob("*.png"), reverse=True):
-            if (png := kept_png(path, kept)) is not None:
-                return png
     numbers = np.arange(THUMBNAIL)
     if trained.can_sample:
         samples = samples_of(trained, Request(0, [()], None, None, "auto"))

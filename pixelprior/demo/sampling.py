@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 
 import pixelprior as pp
-from pixelprior.demo.cached import trained_run
+from pixelprior.demo.cached import kept_picture, trained_run
 from pixelprior.demo.controls import (
     adapted,
     at_temperature,
@@ -23,6 +23,10 @@ from pixelprior.demo.shown import picture_and_button
 from pixelprior.runs.samples import Request, class_columns, samples_of
 
 TEMPERATURES, RUNS = "two temperatures", "two runs"
+
+
+FULL_ROWS = 3
+"""Least number of full rows for which each class has its own column. The picture would be flat."""
 
 
 class _Side(NamedTuple):
@@ -45,8 +49,9 @@ def sample(root: Path, run: str, trained: pp.Run) -> None:
         {**in_words(run, trained, request), "images": num},
         lambda: samples.rows(np.arange(num)),
         samples.num_rows,
-        columns=columns if columns and num >= columns else None,
+        columns=columns if columns and num >= FULL_ROWS * columns else None,
         at_once=True,
+        earlier=kept_picture(root, run),
     )
     if drawn:
         st.rerun()

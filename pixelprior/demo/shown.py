@@ -37,6 +37,7 @@ def picture_and_button(
     columns: int | None = None,
     pressed: bool | None = None,
     at_once: bool = False,
+    earlier: bytes | None = None,
 ) -> bool:
     """Show a picture, and below it the button that draws it anew, frame by frame.
 
@@ -51,6 +52,7 @@ def picture_and_button(
         columns: see `png_bytes`.
         pressed: True if another button asks for the picture; None if there is no other button.
         at_once: make the first picture without a click.
+        earlier: a picture to show until the first frame is there.
 
     Returns:
         True if the picture was made now. Then call `st.rerun`, because Streamlit leaves old
@@ -65,7 +67,7 @@ def picture_and_button(
         st.session_state[f"{name}/begun"] = True
         row.button("Stop", key=f"{name}/stop")
         with place:
-            _watch(name, settings, frames(), total, columns)
+            _watch(name, settings, frames(), total, columns, earlier)
         return True
     _keep_showing(name, settings, place, row)
     return False
@@ -77,9 +79,13 @@ def _watch(
     frames: Iterator[Pixels],
     total: int,
     columns: int | None,
+    earlier: bytes | None,
 ) -> None:
     st.session_state.pop(name, None)
-    picture, bar = st.empty(), st.progress(0.0, "compiling (first time only) ...")
+    picture, bar = st.empty(), st.empty()
+    if earlier is not None:
+        picture.image(earlier, alt="earlier images of this run")
+    bar.progress(0.0, "compiling (first time only) ...")
     for number, pixels in enumerate(frames, start=1):
         done = f"{number} of {total} rows"
         shown = Shown(

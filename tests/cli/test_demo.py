@@ -502,8 +502,11 @@ def test_a_long_sampling_can_be_stopped(trained, opened, tmp_path):
 def test_with_nothing_trained_it_shows_a_bundled_model_and_trains_digits(opened, tmp_path):
     server = Server(tmp_path / "runs", tmp_path)
     try:
-        page = opened(server.url)
-        # Samples come first. The training is offered, and not above them.
+        page = opened(server.url, wait=False)
+        # Samples come first: at once those in the package, and then those of the page.
+        expect(page.get_by_alt_text("earlier images of this run")).to_be_visible()
+        settled(page)
+        # The training is offered, and not above them.
         assert downloaded(page)[1]["run"] == "mnist (bundled)"
         picture = page.get_by_test_id("stImage").locator("img").bounding_box()
         assert picture["y"] + picture["height"] <= 1000 and picture["height"] > 400

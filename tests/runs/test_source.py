@@ -5,10 +5,11 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from PIL import Image
 
 import pixelprior as pp
 from pixelprior.errors import InputError
-from pixelprior.runs.bundled import FOLDER, bundled_models
+from pixelprior.runs.bundled import FOLDER, bundled_models, picture_of
 from pixelprior.runs.one_file.export import export_run
 from pixelprior.runs.one_file.figures import COST
 from pixelprior.runs.one_file.read import read_content
@@ -41,8 +42,10 @@ def test_bundled_models_are_small_and_have_cards():
     assert "digits" in models
     sizes = [path.stat().st_size for path in models.values()]
     assert max(sizes) <= LARGEST and sum(sizes) <= LARGEST_IN_ALL
-    assert {path.suffix for path in FOLDER.iterdir()} == {".safetensors", ".md"}
+    assert {path.suffix for path in FOLDER.iterdir()} == {".safetensors", ".md", ".png"}
     for name, path in models.items():
+        with Image.open(picture_of(path)) as picture:
+            assert max(picture.size) >= 400 and picture_of(path).stat().st_size < 50_000
         card = path.with_suffix(".md").read_text()
         assert f'pp.load_trained("{name}")' in card
         assert "pixelprior train --config=" in card and " test images" in card
