@@ -2,7 +2,8 @@
 
     python notebooks/execute.py notebooks/quickstart.ipynb [...]
 
-Kept are results and pictures; progress bars, and when a cell ran, are not.
+Kept are results and pictures; progress bars, and when a cell ran, are not. The first code cell of
+each notebook becomes ``setup_cell.py``, the one place that says where to install from.
 """
 
 import re
@@ -13,6 +14,8 @@ import nbformat
 from nbclient import NotebookClient
 
 TIMEOUT = 3600  # seconds, for one cell
+SETUP = (Path(__file__).parent / "setup_cell.py").read_text().strip()
+"""Source of the first code cell."""
 
 
 def execute(notebook: nbformat.NotebookNode, folder: Path) -> None:
@@ -29,6 +32,12 @@ def execute(notebook: nbformat.NotebookNode, folder: Path) -> None:
         record_timing=False,
         coalesce_streams=True,
     ).execute()
+
+
+def set_up(notebook: nbformat.NotebookNode) -> None:
+    """Puts the common source into the first code cell."""
+    first = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    first.source = SETUP
 
 
 def parameters(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -65,6 +74,7 @@ def main(names: list[str]) -> None:
     for name in names:
         path = Path(name)
         notebook = nbformat.read(path, as_version=4)
+        set_up(notebook)
         execute(notebook, path.parent)
         tidy(notebook)
         nbformat.write(notebook, path)
