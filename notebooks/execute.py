@@ -1,9 +1,9 @@
-"""Executes notebooks, each in a fresh kernel, and keeps what they show.
+"""Executes notebooks, each in a fresh kernel, and keeps their results.
 
     python notebooks/execute.py notebooks/quickstart.ipynb [...]
 
-Kept are results and pictures; progress bars, and when a cell ran, are not. The first code cell of
-each notebook becomes ``setup_cell.py``, the one place that says where to install from.
+It keeps results and pictures, but no progress bars and no times of execution. The first code cell
+of each notebook becomes ``setup_cell.py``, the one place that says where to install from.
 """
 
 import re
@@ -54,7 +54,7 @@ def shorten(notebook: nbformat.NotebookNode, value: int) -> None:
 
 
 def tidy(notebook: nbformat.NotebookNode) -> None:
-    """Leaves out what is for the moment of the execution alone."""
+    """Removes everything that only concerns the moment of the execution."""
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
