@@ -15,10 +15,10 @@ from tests.test_documents import imported
 FOLDER = Path(__file__).parents[1] / "notebooks"
 SHORTENED = {
     "causal_layers": 2,
-    "inpainting_and_compression": 4,
+    "inpainting_and_compression": 3,
     "quickstart": 50,
     "sampling": 20,
-    "several_devices": 20,
+    "several_devices": 10,
     "vqvae2_and_prior": 50,
     "your_own_images": 20,
 }
