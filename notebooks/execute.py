@@ -1,8 +1,9 @@
-"""Executes notebooks, each in a fresh kernel, and keeps what they show.
+"""Executes notebooks, each in a fresh kernel, and keeps their results.
 
     python notebooks/execute.py notebooks/quickstart.ipynb [...]
 
-Kept are results and pictures; progress bars, and when a cell ran, are not.
+It keeps results and pictures, but no progress bars and no times of execution. The first code cell
+of each notebook becomes ``setup_cell.py``, the one place that says where to install from.
 """
 
 import re
@@ -13,6 +14,8 @@ import nbformat
 from nbclient import NotebookClient
 
 TIMEOUT = 3600  # seconds, for one cell
+SETUP = (Path(__file__).parent / "setup_cell.py").read_text().strip()
+"""Source of the first code cell."""
 
 
 def execute(notebook: nbformat.NotebookNode, folder: Path) -> None:
@@ -31,6 +34,12 @@ def execute(notebook: nbformat.NotebookNode, folder: Path) -> None:
     ).execute()
 
 
+def set_up(notebook: nbformat.NotebookNode) -> None:
+    """Puts the common source into the first code cell."""
+    first = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    first.source = SETUP
+
+
 def parameters(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """The one cell that says how long the notebook takes."""
     [cell] = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
@@ -45,7 +54,7 @@ def shorten(notebook: nbformat.NotebookNode, value: int) -> None:
 
 
 def tidy(notebook: nbformat.NotebookNode) -> None:
-    """Leaves out what is for the moment of the execution alone."""
+    """Removes everything that only concerns the moment of the execution."""
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
@@ -65,6 +74,7 @@ def main(names: list[str]) -> None:
     for name in names:
         path = Path(name)
         notebook = nbformat.read(path, as_version=4)
+        set_up(notebook)
         execute(notebook, path.parent)
         tidy(notebook)
         nbformat.write(notebook, path)

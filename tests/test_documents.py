@@ -9,10 +9,11 @@ import pytest
 import yaml
 
 import pixelprior as pp
+from tests.test_written_pages import script
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted(
-    path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+    path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 )
 
 
@@ -70,12 +71,35 @@ def test_documents_import_the_library():
     assert len(imported("\n".join(blocks("docs/extending.md")))) > 2
 
 
-def test_every_public_name_is_documented_with_an_example():
-    text, examples = (ROOT / "docs/api.md").read_text(), "\n".join(blocks("docs/api.md"))
-    shown = re.findall(r"^::: pixelprior\.(\w+)$", text, flags=re.MULTILINE)
-    assert sorted(name for name in shown if name != "progress") == sorted(pp.__all__)
-    used = set(re.findall(r"\bpp\.(\w+)", examples))
-    assert used == set(pp.__all__)
+API = ["docs/api.md", *(name for name in DOCUMENTS if name.startswith("docs/api/"))]
+
+
+def test_every_public_name_is_documented_once_with_an_example():
+    text = "\n".join((ROOT / name).read_text() for name in API)
+    shown = re.findall(r"^::: pp\.(\w+)$", text, flags=re.MULTILINE)
+    assert sorted(shown) == sorted(pp.__all__)
+    for name in API[1:]:
+        page = (ROOT / name).read_text()
+        examples = "\n".join(blocks(name))
+        for public in re.findall(r"^::: pp\.(\w+)$", page, flags=re.MULTILINE):
+            assert re.search(rf"\bpp\.{public}\b", examples), f"{name}: {public}"
+
+
+def test_the_overview_of_the_api_lists_the_names_of_each_page():
+    overview = (ROOT / "docs" / "api.md").read_text()
+    rows = re.findall(r"^\| (?:\[.*\]\((\S+)\)|this page) \| (.*) \|$", overview, re.MULTILINE)
+    assert len(rows) == len(API)
+    for page, listed in rows:
+        text = (ROOT / "docs" / (page or "api.md")).read_text()
+        shown = re.findall(r"^::: pp\.(\w+)$", text, flags=re.MULTILINE)
+        assert sorted(re.findall(r"`(\w+)`", listed)) == sorted(shown), page
+
+
+def test_public_names_are_shown_as_users_write_them():
+    hook = script("public_names").on_page_markdown
+    shown = hook("# Sampling\n\n::: pp.sample\n\nText.\n\n::: pixelprior.models.base.GridModel\n")
+    assert shown.count("::: pixelprior.sample\n    options:\n      heading: pp.sample\n") == 1
+    assert "\n::: pixelprior.models.base.GridModel\n" in shown
 
 
 def names(path):
@@ -136,7 +160,9 @@ def test_every_document_has_its_page():
             for value in entry.values():
                 yield from pages(value) if isinstance(value, list) else [value]
 
-    assert sorted(pages(nav)) == sorted(path.name for path in (ROOT / "docs").glob("*.md"))
+    assert sorted(f"docs/{page}" for page in pages(nav)) == [
+        name for name in DOCUMENTS if name.startswith("docs/")
+    ]
 
 
 def test_messages_are_those_that_are_raised():

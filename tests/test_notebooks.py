@@ -1,24 +1,31 @@
 """The notebooks: what is kept in them reads well, and they run when they are shortened."""
 
+import ast
 import re
+import sys
 from pathlib import Path
 
 import nbformat
 import pytest
 
-from notebooks.execute import execute, parameters, shorten
+import pixelprior as pp
+from notebooks.execute import SETUP, execute, parameters, shorten
 from tests.test_documents import imported
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 SHORTENED = {
     "causal_layers": 2,
+    "inpainting_and_compression": 3,
     "quickstart": 50,
-    "sampling_and_completion": 50,
-    "several_devices": 20,
+    "sampling": 20,
+    "several_devices": 10,
     "vqvae2_and_prior": 50,
     "your_own_images": 20,
 }
 MOST_BYTES = 400_000
+BUNDLED = Path(pp.__file__).parent / "bundled"
+# Beside the library. A model's constructor takes `nnx.Rngs`, and Pillow writes pictures.
+OTHERS = {"PIL", "flax", "jax", "matplotlib", "numpy", "pixelprior"}
 COLAB = "https://colab.research.google.com/github/"
 
 each_notebook = pytest.mark.parametrize("name", sorted(SHORTENED))
@@ -51,21 +58,46 @@ def test_all_are_tested():
 
 
 @each_notebook
-def test_begins_with_where_to_open_it_and_how_to_install(name):
+def test_begins_with_where_to_open_it_and_the_common_cell(name):
     notebook = read(name)
     title, *_ = notebook.cells
     assert title.source.startswith("# ") and COLAB in title.source
     assert f"`{name}.ipynb`" in title.source
-    install, second, *_ = code_cells(notebook)
-    assert "import pixelprior as pp" in install.source and "%pip install" in install.source
+    first, second, *_ = code_cells(notebook)
+    assert first.source == SETUP
     assert second is parameters(notebook)
 
 
 @each_notebook
+def test_shows_pictures_of_a_bundled_model_within_three_cells(name):
+    *_, third = code_cells(read(name))[:3]
+    bundled = re.findall(r'pp\.load(?:_trained)?\("(\w+)"\)', third.source)
+    assert bundled and all((BUNDLED / f"{model}.safetensors").exists() for model in bundled)
+    assert any("image/png" in output.get("data", {}) for output in third.outputs)
+
+
+@each_notebook
 def test_the_library_is_one_import(name):
-    # Magics are not Python.
     source = "\n".join(cell.source for cell in code_cells(read(name)))
-    assert imported(re.sub(r"(?m)^\s*%.*", "", source)) == {"import pixelprior as pp"}
+    assert imported(source) == {"import pixelprior as pp"}
+    tree = ast.parse(source)
+    modules = {
+        module.partition(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for module in ([node.module] if isinstance(node, ast.ImportFrom) else names_of(node))
+    }
+    assert modules - sys.stdlib_module_names <= OTHERS
+    public = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "pp"
+    }
+    assert public <= {*pp.__all__, "__version__"}
+
+
+def names_of(node):
+    return [alias.name for alias in node.names]
 
 
 @each_notebook

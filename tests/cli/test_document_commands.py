@@ -16,7 +16,7 @@ from pixelprior.figures.sheets import png_bytes
 from tests.cli.conftest import ROOT, TINY, TINY_TOKENIZER, tiny_prior
 from tests.data.folders import SMALL
 
-DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 
 
 def blocks(path, language):
@@ -96,7 +96,7 @@ def test_the_python_of_the_documents(tiny_digits, tmp_path, monkeypatch, capsys)
         png_bytes(np.zeros((1, 8, 8, 1)), settings={"seed": 0})
     )
     count = 0
-    for path in sorted(set(ROOT.glob("docs/*.md")) - {ROOT / "docs" / "api.md"}):
+    for path in sorted(ROOT.glob("docs/*.md")):
         found = {}
         for block in python(path):
             exec(block, found)
@@ -115,33 +115,37 @@ def test_the_python_of_the_documents(tiny_digits, tmp_path, monkeypatch, capsys)
             assert found["images"].shape == (16, 8, 8, 1)
         if path.stem == "tutorials":
             assert [level.shape for level in found["codes"]] == [(40, 2, 2, 1), (40, 4, 4, 1)]
-    assert count == 9
+    assert count == 11
 
 
 @pytest.mark.slow
-def test_the_examples_of_the_api(tmp_path, monkeypatch, capsys):
+def test_the_examples_of_the_api(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    found = {}
-    for block in python(ROOT / "docs" / "api.md"):
-        exec(block, found)
-    said = capsys.readouterr().out
+    pages = {}
+    for path in ROOT.glob("docs/api/*.md"):
+        pages[path.stem] = found = {}
+        for block in python(path):
+            exec(block, found)
+    sampling, codes, models = pages["sampling"], pages["codes"], pages["models"]
     # The known half stays, and the last of the rows are all drawn.
-    np.testing.assert_array_equal(found["completed"][:, :4], found["images"][:, :4])
-    assert not (found["completed"] == found["pp"].UNKNOWN).any()
+    np.testing.assert_array_equal(sampling["completed"][:, :4], sampling["images"][:, :4])
+    assert not (sampling["completed"] == sampling["pp"].UNKNOWN).any()
     np.testing.assert_array_equal(
-        found["rows"], found["pp"].sample(found["run"], found["key"], 16, label=3)
+        sampling["rows"], sampling["pp"].sample(sampling["run"], sampling["key"], 16, label=3)
     )
-    assert found["samples"].shape == found["guided"].shape == (16, 8, 8, 1)
-    assert [level.shape for level in found["codes"]] == [(16, 4, 4, 1)]
-    assert found["pixels"].shape == (16, 8, 8, 1) and found["pixels"].dtype == np.float32
-    assert found["colours"].shape == (4, 16, 24, 3) and found["nats"].shape == (16,)
-    assert (found["top"].shape, found["bottom"].shape) == ((4, 2, 2, 1), (4, 4, 4, 1))
+    assert sampling["samples"].shape == sampling["guided"].shape == (16, 8, 8, 1)
+    assert [level.shape for level in codes["codes"]] == [(16, 4, 4, 1)]
+    assert codes["pixels"].shape == (16, 8, 8, 1) and codes["pixels"].dtype == np.float32
+    assert (codes["top"].shape, codes["bottom"].shape) == ((4, 2, 2, 1), (4, 4, 4, 1))
+    assert models["images"].shape == (4, 16, 24, 3) and models["nats"].shape == (4, 16, 24)
+    assert models["logits"].shape == (4, 16, 24, 3, 32)
+    assert pages["likelihood"]["nats"].shape == (16,)
+    np.testing.assert_array_equal(pages["compression"]["again"], pages["compression"]["images"])
     assert {file.name for file in tmp_path.glob("*.png")} == {
         "samples.png",
         "samples_of_codes.png",
         "pixels.png",
     }
-    assert "num must be an integer of at least 1, got 0" in said
 
 
 def lines(path):
