@@ -8,7 +8,7 @@ from pathlib import Path
 from pixelprior import __version__
 from pixelprior.cli.closed_output import ending_with_reader
 from pixelprior.cli.commands import COMMANDS, run_command
-from pixelprior.cli.failure import fail
+from pixelprior.cli.failure import fail, interrupted
 from pixelprior.cli.help import terminal_width
 
 ABOUT = """\
@@ -36,10 +36,18 @@ The flags of a command, and the version:
 
 def main() -> None:
     """Print the help or the version, or run a command."""
+    try:
+        _main()
+    # While the modules of a command are imported. Later, the command itself reports it.
+    except KeyboardInterrupt:
+        interrupted()
+
+
+def _main() -> None:
     program = "python -m pixelprior" if Path(sys.argv[0]).name == "__main__.py" else "pixelprior"
     with ending_with_reader():
         match sys.argv[1:]:
-            case [] | ["--help" | "-h" | "help"]:
+            case [] | ["--help" | "-h" | "help"] | ["help", "help" | "--help" | "-h"]:
                 print(_about(program), end="", flush=True)
             case ["--version"]:
                 print(f"pixelprior {__version__}", flush=True)

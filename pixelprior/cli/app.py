@@ -12,7 +12,7 @@ from absl import flags
 from absl import logging as absl_logging
 
 from pixelprior.cli.closed_output import ending_with_reader
-from pixelprior.cli.failure import fail
+from pixelprior.cli.failure import fail, interrupted
 from pixelprior.cli.flags import Flags
 from pixelprior.cli.help import HELP, FlagGroups, help_text, terminal_width
 from pixelprior.errors import InputError
@@ -64,9 +64,7 @@ def run(
         except InputError as error:
             fail(str(error))
         except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
-            # The status that shells expect after Ctrl-C.
-            sys.exit(130)
+            interrupted()
     sys.exit(status)
 
 
@@ -98,6 +96,12 @@ def _parse(command: Flags, arguments: Sequence[str]) -> Sequence[str]:
         # absl puts the name of the flag before the message.
         if isinstance(error.__context__, InputError):
             fail(str(error.__context__))
+        # absl's words for a number that is none.
+        if number := re.search(
+            r"^flag --(\w+)=(.*): (invalid literal for int|could not convert)", str(error)
+        ):
+            kind = "an integer" if "int" in number[3] else "a number"
+            fail(f"--{number[1]} must be {kind}, got {number[2]!r}")
         # absl's words for a required flag that is missing.
         if missing := re.search(r"^flag --(\w+)=None: Flag --\w+ must have a value", str(error)):
             fail(f"--{missing[1]} must be given; --help has an example of each flag")

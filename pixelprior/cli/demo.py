@@ -6,6 +6,7 @@ pixelprior demo --runs=runs --port=8502
 
 import importlib.util
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -55,6 +56,13 @@ def main() -> NoReturn:
         raise InputError(f"--port must be from 1 to 65535, got {_PORT.value}")
     if not _ADDRESS.value:
         raise InputError("--address is empty; leave it out for this machine alone")
+    try:
+        socket.getaddrinfo(_ADDRESS.value, _PORT.value)
+        Path.cwd()
+    except socket.gaierror as error:
+        raise InputError(f"--address={_ADDRESS.value} is not known: {error.strerror}") from error
+    except FileNotFoundError as error:
+        raise InputError("the working folder was deleted; change to another one") from error
     page = Path(pixelprior.__file__).parent / "demo" / "__main__.py"
     settings = SETTINGS | {"server.address": _ADDRESS.value, "server.port": str(_PORT.value)}
     places = {"runs": _RUNS.value, "data": _DATA.value, "data_dir": _DATA_DIR.value}

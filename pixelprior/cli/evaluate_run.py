@@ -91,12 +91,7 @@ def evaluate_run(
         result["samples"] = judged.result
         # A file can hold samples of another run, so reports do not show them.
         if samples is None and folder is not None:
-            kept = {
-                "weights": run.provenance,
-                "contents": run.data["contents"],
-                **judged.result,
-            }
-            folder.keep_evaluation(f"{split}_samples", kept, report)
+            folder.keep_evaluation(f"{split}_samples", run.identity | judged.result, report)
         show(["", *samples_table(judged.result, split)])
     write_json(json_file, result)
     return result

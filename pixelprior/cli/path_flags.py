@@ -10,9 +10,14 @@ class PathParser(flags.ArgumentParser):
     """Parser of a path, with ``~`` for the home folder."""
 
     def parse(self, argument: str) -> str:
-        """Replace ``~`` in a path. The empty path is allowed."""
-        path = expand_home(argument)
-        return str(checked_path(path, "a path")) if path else path
+        """Replace ``~`` in a path.
+
+        Raises:
+            ValueError: if the path is empty.
+        """
+        if not argument:
+            raise ValueError("it is empty; give a path, or leave the flag out")
+        return str(checked_path(expand_home(argument), "a path"))
 
     def flag_type(self) -> str:
         """Name of the type."""

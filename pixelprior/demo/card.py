@@ -8,6 +8,7 @@ import streamlit as st
 from flax import nnx
 
 import pixelprior as pp
+from pixelprior.demo.plain import plain
 
 _WORDS = {
     "nats": "NLL {:.2f} nats",
@@ -19,7 +20,7 @@ _WORDS = {
 
 def show_card(run: str, trained: pp.Run) -> None:
     """Show the line of a run. A click opens the details."""
-    with st.expander(f"**{run}**: {in_one_line(trained)}"):
+    with st.expander(f"**{plain(run)}**: {plain(in_one_line(trained))}"):
         data = trained.data
         height, width, channels = data["shape"]
         facts = {

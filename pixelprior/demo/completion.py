@@ -3,6 +3,7 @@
 Legend: h height, w width, c channels.
 """
 
+import hashlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,6 +41,12 @@ class _Part(NamedTuple):
     mask: Bool[np.ndarray, "h w"]
     label: int | None
     name: str
+
+    @property
+    def digest(self) -> str:
+        """Digest of the known pixels, which tells an upload or a stroke from another one."""
+        known = np.where(self.mask[..., None], self.symbols, -1)
+        return hashlib.sha256(np.ascontiguousarray(known, np.int32).tobytes()).hexdigest()[:16]
 
 
 def complete(root: Path, run: str, trained: pp.Run) -> None:
@@ -84,7 +91,10 @@ def complete(root: Path, run: str, trained: pp.Run) -> None:
         drawn = picture_and_button(
             f"{run}/complete",
             "Complete",
-            {**in_words(run, trained, request), "image": part.name, "known": kind, "images": num},
+            {
+                **in_words(run, trained, request),
+                **{"image": part.name, "known": kind, "digest": part.digest, "images": num},
+            },
             lambda: samples.rows(np.arange(num)),
             samples.num_rows,
             # A part that is painted by hand may not be finished yet.

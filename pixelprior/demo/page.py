@@ -14,6 +14,7 @@ from pixelprior.demo.completion import complete
 from pixelprior.demo.gallery import GALLERY, show_gallery
 from pixelprior.demo.likelihood import likelihood
 from pixelprior.demo.link import LINKED
+from pixelprior.demo.plain import plain
 from pixelprior.demo.runs import BUNDLED, all_runs
 from pixelprior.demo.sampling import compare, sample
 from pixelprior.demo.training import offer_training
@@ -65,8 +66,12 @@ def show_page() -> None:
 
 def _show(root: Path) -> None:
     run = _choose_run(root)
-    trained = trained_run(root, run)
-    views = _views(trained)
+    try:
+        trained = trained_run(root, run)
+        views = _views(trained)
+    except pp.InputError as error:
+        st.error(str(error))
+        views = {}
     chosen = _choose_view([*views, GALLERY])
     content = st.container()
     with st.sidebar:
@@ -86,21 +91,24 @@ def _choose_run(root: Path) -> str:
     if runs[0].endswith(BUNDLED):  # a stable sort
         runs.sort(key=lambda run: run != FIRST)
     wanted = st.session_state.get("run", st.query_params.get("run"))
-    if wanted is not None and wanted not in runs:
+    st.session_state["run"] = wanted if wanted in runs else runs[0]
+    if wanted not in (None, st.session_state["run"]):
         st.session_state[MISSING] = wanted
-        st.session_state["run"] = runs[0]
     if missing := st.session_state.get(MISSING):
-        st.warning(f"The run {missing} is not there. This is {st.session_state['run']}.")
+        st.warning(plain(f"The run {missing} is not there. This is {st.session_state['run']}."))
     with st.sidebar:
-        return st.selectbox(
+        run = st.selectbox(
             "Run",
             runs,
             key="run",
-            bind=LINKED,
             on_change=st.session_state.pop,
             args=[MISSING, None],
             help="The address of this page keeps the run and the settings.",
         )
+    # Not bound to the widget: the address would leave out the first run of the list, and another
+    # run may become the first one.
+    st.query_params["run"] = run
+    return run
 
 
 def _choose_view(names: list[str]) -> str:

@@ -18,7 +18,8 @@ BUNDLED = " (bundled)"
 def find_runs(root: Path) -> list[str]:
     """Find the runs under a folder that can be opened; return sorted paths relative to it.
 
-    Folders inside a run are not searched, and links are not followed.
+    Folders inside a run are not searched, and links are not followed. Names that are not Unicode
+    cannot be shown, and names of bundled models on the page are taken. Both are left out.
     """
 
     def look(folder: Path, depth: int) -> list[str]:
@@ -27,7 +28,7 @@ def find_runs(root: Path) -> list[str]:
                 ready = (folder / "data.json").is_file() and _checkpoints(folder)
                 return [folder.relative_to(root).as_posix()] if ready else []
             with os.scandir(folder) as entries:
-                found = list(entries)
+                found = [entry for entry in entries if _can_be_shown(entry.name)]
         except OSError:  # it does not exist yet, or cannot be read
             return []
         names = [
@@ -39,6 +40,10 @@ def find_runs(root: Path) -> list[str]:
         return names + [name for path in folders if depth for name in look(path, depth - 1)]
 
     return sorted(look(root, DEPTH))
+
+
+def _can_be_shown(name: str) -> bool:
+    return name.isprintable() and not name.endswith(BUNDLED)
 
 
 def all_runs(root: Path) -> list[str]:

@@ -18,6 +18,7 @@ from pixelprior.demo.controls import (
     temperatures,
 )
 from pixelprior.demo.link import LINKED
+from pixelprior.demo.plain import plain
 from pixelprior.demo.runs import all_runs
 from pixelprior.demo.shown import picture_and_button
 from pixelprior.runs.samples import Request, class_columns, samples_of
@@ -70,7 +71,7 @@ def compare(root: Path, run: str, trained: pp.Run) -> None:
     drawn = False
     for number, (column, side) in enumerate(zip(content.columns(2), sides, strict=True)):
         with column:
-            st.subheader(side.title, anchor=False)
+            st.subheader(plain(side.title), anchor=False)
             try:
                 drawn |= _draw(root, number, side, num, pressed)
             except pp.InputError as error:

@@ -176,8 +176,6 @@ def _start(run: Run, report: Report) -> Mapping[str, Any]:
 
 def _is_of(kept: Mapping[str, Any] | None, run: Run) -> bool:
     """Check that a kept result was measured with these weights, on the images of the run."""
-    return (
-        kept is not None
-        and kept.get("weights") == run.provenance
-        and kept.get("contents", "") == run.data["contents"]
+    return kept is not None and all(
+        kept.get(key, "") == value for key, value in run.identity.items()
     )

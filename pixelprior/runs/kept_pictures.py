@@ -34,7 +34,7 @@ def kept_pictures(run: Run) -> dict[str, bytes] | None:
         are missing, no PNG files, or reached by a link.
     """
     folder = run.folder
-    if folder is None or folder.kept_evaluation("pictures", report=_unheard) != _about(run):
+    if folder is None or folder.kept_evaluation("pictures", report=_unheard) != run.identity:
         return None
     kept = {name: kept_png(folder.path, path) for name, path in _paths(run, folder).items()}
     found = {name: png for name, png in kept.items() if png is not None}
@@ -65,17 +65,12 @@ def keep_pictures(run: Run, report: Report = only_warnings) -> dict[str, bytes]:
     if kept is not None:
         return kept
     drawn_now = _draw(run, _paths(run, folder), report)
-    folder.keep_evaluation("pictures", _about(run), report)
+    folder.keep_evaluation("pictures", run.identity, report)
     return drawn_now
 
 
 def _unheard(_: Event) -> None:
     """Ignore an event: a damaged list of pictures is written again."""
-
-
-def _about(run: Run) -> dict[str, str]:
-    """Identify the weights and the images of the pictures of a run."""
-    return {"weights": run.provenance, "contents": run.data["contents"]}
 
 
 def _paths(run: Run, folder: RunFolder) -> dict[str, Path]:

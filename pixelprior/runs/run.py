@@ -19,6 +19,7 @@ from pixelprior.experiment import Place, at_place, reopen_data
 from pixelprior.progress import Caution, Event, Message, Report, only_warnings
 from pixelprior.tokenizers import VQVAE
 from pixelprior.tokenizers.code_maps import level_names
+from pixelprior.training.checksums import digest_of
 from pixelprior.training.metrics import read_metrics
 from pixelprior.training.run_folder import RunFolder
 
@@ -181,6 +182,20 @@ class Run:
         images = dataset.split(split)
         dataset.check_unchanged(split)
         return read_symbols(images, symbols, limit=limit)
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """Weights and images of the run. Kept results of another identity are measured again.
+
+        The description of the weights alone is not enough: another training in the same folder may
+        end at the same step.
+        """
+        checkpoint = self.folder and digest_of(self.folder.checkpoints / str(self.step))
+        return {
+            "weights": self.provenance,
+            "contents": self.data["contents"],
+            "checkpoint": checkpoint or "",
+        }
 
     @property
     def task(self) -> str:

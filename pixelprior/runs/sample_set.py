@@ -32,7 +32,7 @@ REQUEST = Request(seed=0, strategies=[()], label=None, guidance=None, method=AUT
 BATCH = 256
 
 _TOLD = {
-    **dict.fromkeys(("mode", "data", "weights", "strategies"), str | None),
+    **dict.fromkeys(("mode", "data", "weights", "checkpoint", "strategies"), str | None),
     "label": int | None,
 }
 """Types of the settings that are read from a file; None for a missing one."""
@@ -82,7 +82,7 @@ def draw_samples(run: Run, num: int, report: Report = only_warnings) -> SampleSe
 
 
 def _same_samples(kept_by: Mapping[str, Any], made_by: Mapping[str, Any]) -> bool:
-    return all(kept_by.get(key) == made_by[key] for key in ("weights", "seed"))
+    return all(kept_by.get(key) == made_by[key] for key in ("weights", "checkpoint", "seed"))
 
 
 def _made_by(run: Run) -> dict[str, Any]:
@@ -91,8 +91,7 @@ def _made_by(run: Run) -> dict[str, Any]:
         "mode": "sample",
         "run": run.source or None if run.folder is None else str(run.folder.path.resolve()),
         "data": run.data["name"],
-        "contents": run.data["contents"],
-        "weights": run.provenance,
+        **run.identity,
         **REQUEST._asdict(),
         "images": None,
         "known": None,

@@ -3,6 +3,7 @@
 Decoders may accept a damaged file, and an error message of Orbax is very long.
 """
 
+import hashlib
 import json
 import zlib
 from collections.abc import Iterable
@@ -29,6 +30,17 @@ def verify_checksums(folder: Path, parts: Iterable[str]) -> None:
     for name, checksum in json.loads((folder / _FILE).read_text()).items():
         if name.split("/")[0] in parts and _checksum(folder / name) != checksum:
             raise ValueError(f"its file {name} is not as it was written")
+
+
+def digest_of(folder: Path) -> str:
+    """Digest of the checksums of a checkpoint, which tells its weights from all others.
+
+    It is empty if the checkpoint has none.
+    """
+    try:
+        return hashlib.sha256((folder / _FILE).read_bytes()).hexdigest()[:16]
+    except OSError:
+        return ""
 
 
 def _checksum(path: Path) -> int:

@@ -148,6 +148,8 @@ def shell(name, text):
         (["sample", "--mode", "="], ["complete ", "sample "]),
         (["sample", "--workdir", "=", "runs/"], ["runs/digits ", "runs/list/", r"runs/my\ faces "]),
         (["sample", "--workdir", "=", r"runs/my\ f"], [r"runs/my\ faces "]),
+        (["sample", "--workdir", "=", '"runs/my f'], ["runs/my faces"]),
+        (["sample", "--workdir", "=", "'runs/my f"], ["runs/my faces"]),
         (["sample", "--workdir", "=", "~/runs/d"], ["~/runs/digits "]),
         (["sample", "--workdir", "=", "mni"], ["mnist "]),
         (["sample", "--seed", "=", ""], []),

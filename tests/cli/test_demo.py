@@ -263,6 +263,9 @@ def test_a_part_of_an_upload_is_brushed_away(server, opened):
     paint(page)
     picture, settings = draw(page, "Complete")
     assert settings["image"] == "upload image.png"
+    # Another picture of the same name is another known part.
+    upload(page, png(np.zeros((8, 8), np.uint8)))
+    expect(page.get_by_text("The settings have changed since")).to_be_visible()
     # The stroke is drawn anew. The last row is known: white.
     tile = (picture.shape[0] - 2) // 4
     assert (picture[tile - 2, 4 : tile - 4] == 255).all()
@@ -394,6 +397,8 @@ def test_a_link_restores_the_settings(server, opened):
     choose_option(page, "Class", "7")
     set_slider(page, "Temperature", "ArrowLeft", 10)
     by_hand, settings = draw(page)
+    # The address names the run, also the first one of the list.
+    assert "run=digits" in page.url
     again = opened(page.url)
     restored, same = downloaded(again)
     assert same == settings and "temperature=0.5" in settings["strategies"]
@@ -439,6 +444,25 @@ def test_the_chosen_run_stays_when_others_come_and_go(opened, digits, prior, tmp
         settled(page)
         assert shown_run(page) == "mnist (bundled)"
         assert "Traceback" not in server.log.read_text(), server.log.read_text()
+    finally:
+        server.stop()
+
+
+def test_a_damaged_run_does_not_stand_in_the_way(opened, digits, tmp_path):
+    runs = tmp_path / "runs"
+    name = "*a* $b$"
+    shutil.copytree(digits, runs / name)
+    (runs / name / "config.json").write_text("{")
+    server = Server(runs, tmp_path)
+    try:
+        page = opened(server.url)
+        expect(page.get_by_test_id("stAlert").first).to_be_visible()
+        choose(page, "Gallery")
+        page.get_by_role("button", name="Show mnist (bundled)", exact=True).click()
+        settled(page)
+        assert downloaded(page)[1]["run"] == "mnist (bundled)"
+        choose(page, "Gallery")
+        expect(page.get_by_text(name, exact=True)).to_be_visible()
     finally:
         server.stop()
 

@@ -43,6 +43,9 @@ def test_the_page_is_for_this_machine_alone_by_default(monkeypatch, started):
         ("--port=0", "--port must be from 1 to 65535, got 0"),
         ("--port=70000", "--port must be from 1 to 65535, got 70000"),
         ("--address=", "--address is empty"),
+        ("--address=no such host", "--address=no such host is not known"),
+        ("--port=abc", "--port must be an integer, got 'abc'"),
+        ("--runs=", "it is empty; give a path"),
         ("runs", "arguments are given as --flag=value"),
     ],
 )
@@ -55,3 +58,12 @@ def test_a_missing_streamlit_is_named_with_its_extra(monkeypatch, started, capsy
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert run(monkeypatch) == 2
     assert 'pip install "pixelprior[demo]"' in capsys.readouterr().err and not started
+
+
+def test_a_deleted_working_folder_is_named(monkeypatch, started, capsys, tmp_path):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert run(monkeypatch, "--runs=/tmp") == 2
+    assert "the working folder was deleted" in capsys.readouterr().err and not started

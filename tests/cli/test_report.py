@@ -9,6 +9,8 @@ import pytest
 
 from pixelprior.cli.report.write import write_report
 from pixelprior.errors import InputError
+from pixelprior.runs.compared import gather_kept
+from pixelprior.runs.kept_pictures import kept_pictures
 from pixelprior.runs.load import load_records, load_trained
 from tests.cli.test_report_page import Page
 
@@ -122,6 +124,18 @@ def test_what_was_measured_is_not_measured_again(runs, page, tmp_path, monkeypat
     write_report([runs], tmp_path, split="test", batch_size=64)
     assert (tmp_path / "index.html").read_text() == (page[0] / "index.html").read_text()
     assert loaded == [str(runs / "begun")]
+
+
+@pytest.mark.slow
+def test_results_of_another_training_in_the_same_folder_are_not_used(runs, page, tmp_path):
+    folder = shutil.copytree(runs / "digits", tmp_path / "digits")
+    kept = gather_kept("digits", load_records(folder), "test")
+    assert kept is not None and kept_pictures(load_records(folder)) is not None
+    # Another training to the same step has other files of weights.
+    (sums,) = folder.glob(f"checkpoints/{load_records(folder).step}/checksums.json")
+    sums.write_text(json.dumps({name: 1 for name in json.loads(sums.read_text())}))
+    assert gather_kept("digits", load_records(folder), "test") is None
+    assert kept_pictures(load_records(folder)) is None
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Which folders the demo opens: runs under one folder, and nothing else."""
 
 import os
+import shutil
 
 import pytest
 
@@ -63,3 +64,10 @@ def test_files_and_bundled_models_can_be_opened_too(root, tmp_path):
     for name in ("digits (bundled) (bundled)", "nothing (bundled)", " (bundled)"):
         with pytest.raises(InputError, match="there is no run"):
             run_path(root, name)
+
+
+def test_names_that_cannot_be_shown_or_are_taken_are_left_out(root):
+    for name in (b"bad\xff\xfe", b"a\x1b[2J", b"mnist (bundled)"):
+        shutil.copytree(os.fsencode(root / "digits"), os.fsencode(root) + b"/" + name)
+    assert find_runs(root) == ["digits", "lists/all/prior"]
+    assert run_path(root, "mnist (bundled)") == bundled_models()["mnist"]

@@ -19,11 +19,15 @@ _pixelprior() {
     local program=${COMP_WORDS[0]/#\~/$HOME} candidate
     COMPREPLY=()
     while IFS=$'\t' read -r candidate _; do
-        printf -v candidate %q "${candidate#"$before"}"
-        # A quoted "~" would not be the home folder.
-        candidate=${candidate/#\\\~/\~}
-        # A folder and a flag with a value go on; every other word ends.
-        [[ $candidate == *[/=] ]] || candidate+=" "
+        candidate=${candidate#"$before"}
+        # Inside quotes of the user, a backslash would be a part of the name.
+        if [[ ${COMP_WORDS[COMP_CWORD]} != [\"\']* ]]; then
+            printf -v candidate %q "$candidate"
+            # A quoted "~" would not be the home folder.
+            candidate=${candidate/#\\\~/\~}
+            # A folder and a flag with a value go on; every other word ends.
+            [[ $candidate == *[/=] ]] || candidate+=" "
+        fi
         COMPREPLY+=("$candidate")
     done < <("$program" __complete "${words[@]}" 2>/dev/null)
 }

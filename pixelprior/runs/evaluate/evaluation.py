@@ -204,6 +204,7 @@ def measure(run: Run, held: Held, *, baselines: bool) -> Measured:
         **({"workdir": run.place} if run.folder or run.source else {}),
         "task": run.task,
         "weights": run.provenance,
+        **({"checkpoint": run.identity["checkpoint"]} if run.folder else {}),
         "dataset": dataset.name,
         "split": held.images.name,
         "split_description": held.images.description,
