@@ -36,11 +36,14 @@ FIRST = f"mnist{BUNDLED}"
 MISSING = "missing"
 """Key of the session for the name of a run that was asked for, or deleted."""
 
-# The picture comes first, and fits into the window.
+# The picture comes first, and fits into the window. Small and coloured text has enough contrast.
 STYLE = """
 <style>
 .block-container {padding-top: 3.5rem; padding-bottom: 2rem}
 h1 {font-size: 1.5rem !important; padding: 0 !important}
+[data-testid="stCaptionContainer"] {opacity: 0.8 !important}
+[role="radio"][aria-checked="true"],
+[role="radio"][aria-checked="true"] * {color: inherit !important}
 [data-testid="stImage"] img {max-height: 66vh; width: auto; image-rendering: pixelated}
 </style>
 """
