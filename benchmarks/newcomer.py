@@ -31,11 +31,15 @@ def main() -> None:
                 (sys.executable, "-m", "venv", "new"),
                 (python, "-m", "pip", "install", "-q", "-c", str(constraints), str(source)),
             ],
-            "samples of a bundled model": [(pixelprior, "sample", "--workdir=mnist")],
+            "samples of a bundled model": [
+                (pixelprior, "sample", "--workdir=mnist", "--out=mnist.png")
+            ],
             "training of an own model": [
                 (pixelprior, "train", "--config=digits", "--workdir=runs/digits")
             ],
-            "samples of the own model": [(pixelprior, "sample", "--workdir=runs/digits")],
+            "samples of the own model": [
+                (pixelprior, "sample", "--workdir=runs/digits", "--out=digits.png")
+            ],
         }
         print(f"{os.cpu_count()} CPU cores")
         print(f"{'step':<30} {'seconds':>8} {'so far':>8}")

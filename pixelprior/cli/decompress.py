@@ -1,4 +1,4 @@
-"""Decompress images of ``pixelprior compress``, to PNG files or to an .npz file.
+"""Decompress images of `pixelprior compress`, to PNG files or to an .npz file.
 
 pixelprior decompress faces.ppz -o faces
 pixelprior decompress faces.ppz -o faces.npz --workdir=runs/faces

@@ -25,7 +25,8 @@ def show_card(run: str, trained: pp.Run) -> None:
         height, width, channels = data["shape"]
         facts = {
             "data": data["name"],
-            "images": f"{height} x {width} pixels, {channels} channels, {data['levels']} values",
+            "images": f"{height} x {width} pixels in {'grey' if channels == 1 else 'colour'}, "
+            f"{data['levels']} values",
             "classes": ", ".join(data["class_names"]) if trained.num_classes else "",
             "network": ", ".join(_networks(trained.config)),
             "parameters": f"{num_parameters(trained):,}",

@@ -68,10 +68,11 @@ def complete(root: Path, run: str, trained: pp.Run) -> None:
     pixels = to_pixels(part.symbols, trained.data["levels"])
     with inputs:
         # The text keeps the toolbar of the second picture away from the buttons of the first one.
+        one = "pixel" if trained.tokenizer is None else "code"
         st.caption(
-            "The known part; grey pixels are drawn. This model draws row by row from the top. "
-            "Each drawn pixel depends on the pixels above it and to its left. Known pixels below "
-            "it or to its right stay as they are, but are not taken into account."
+            f"The known part; the evenly grey part is drawn. This model draws {one}s row by row "
+            f"from the top. Each drawn {one} depends on the {one}s above it and to its left. Known "
+            f"{one}s below it or to its right stay as they are, but are not taken into account."
         )
         st.image(
             _enlarged(grey_where_unknown(pixels, part.mask)[0]), alt=f"known part of {part.name}"
@@ -122,11 +123,13 @@ def _of_an_image(root: Path, run: str, trained: pp.Run, kind: str) -> _Part | No
 
 def _by_hand(run: str, trained: pp.Run) -> _Part | None:
     height, width, channels = trained.data["shape"]
-    down_to = st.checkbox(
-        "All pixels down to my lowest stroke are known, also the dark ones",
-        value=True,
-        key=f"{run}/down_to",
-    )
+    with st.sidebar:
+        down_to = st.checkbox(
+            "Dark pixels are known too",
+            value=True,
+            key=f"{run}/down_to",
+            help="Those down to the lowest stroke.",
+        )
     strokes = _canvas(f"{run}/strokes", height, width, None, "#ffffff")
     touched = strokes >= TOUCHED
     if not touched.any():

@@ -20,7 +20,6 @@ def request_controls(trained: pp.Run) -> Request:
             "Seed",
             0,
             2**32 - 1,
-            0,
             help="The same seed and settings give the same images.",
             key="seed",
             bind=LINKED,
@@ -46,6 +45,11 @@ def request_controls(trained: pp.Run) -> Request:
             # Scale 1 is the model itself. Without guidance it costs half as much.
             guidance = None if scale == 1.0 else scale
     return Request(int(seed), strategies, label, guidance, "auto")
+
+
+def next_seed() -> None:
+    """Change the seed of the page, for other images with the same settings."""
+    st.session_state["seed"] = (int(st.session_state.get("seed", 0)) + 1) % 2**32
 
 
 def adapted(request: Request, trained: pp.Run) -> Request:

@@ -70,6 +70,9 @@ def _show_sizes(trained: pp.Run, subject: Subject, label: Int[Array, " 1"] | Non
     cells = zip(st.columns(len(sizes)), sizes.items(), strict=True)
     for column, (name, num_bytes) in cells:
         column.metric(name, f"{8 * num_bytes:,} bits")
+    st.caption(
+        "Compressed data are whole bytes. Their last ones cost a little more than the image."
+    )
 
 
 def _enlarged(

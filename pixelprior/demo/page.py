@@ -40,7 +40,8 @@ MISSING = "missing"
 STYLE = """
 <style>
 .block-container {padding-top: 3.5rem; padding-bottom: 2rem}
-h1 {font-size: 1.5rem !important; padding: 0 !important}
+h1 {font-size: 1.5rem !important; padding: 0 0 0.5rem !important}
+@media (max-width: 640px) {[role="radio"] {padding: 0 0.4rem !important; min-width: 0 !important}}
 [data-testid="stCaptionContainer"] {opacity: 0.8 !important}
 [role="radio"][aria-checked="true"],
 [role="radio"][aria-checked="true"] * {color: inherit !important}

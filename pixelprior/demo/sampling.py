@@ -12,6 +12,7 @@ from pixelprior.demo.controls import (
     adapted,
     at_temperature,
     in_words,
+    next_seed,
     num_images,
     request_controls,
     temperature_slider,
@@ -53,6 +54,7 @@ def sample(root: Path, run: str, trained: pp.Run) -> None:
         columns=columns if columns and num >= FULL_ROWS * columns else None,
         at_once=True,
         earlier=kept_picture(root, run),
+        on_other=next_seed,
     )
     if drawn:
         st.rerun()

@@ -38,6 +38,7 @@ def picture_and_button(
     pressed: bool | None = None,
     at_once: bool = False,
     earlier: bytes | None = None,
+    on_other: Callable[[], None] | None = None,
 ) -> bool:
     """Show a picture, and below it the button that draws it anew, frame by frame.
 
@@ -53,6 +54,7 @@ def picture_and_button(
         pressed: True if another button asks for the picture; None if there is no other button.
         at_once: make the first picture without a click.
         earlier: a picture to show until the first frame is there.
+        on_other: called before other images are drawn at the user's request.
 
     Returns:
         True if the picture was made now. Then call `st.rerun`, because Streamlit leaves old
@@ -61,6 +63,8 @@ def picture_and_button(
     place, row = st.container(), st.container(horizontal=True)
     kind: Literal["primary", "secondary"] = "primary" if pressed is None else "secondary"
     wanted = row.button(label, type=kind, key=f"{name}/draw") or bool(pressed)
+    if on_other is not None:
+        wanted = row.button("Other images", key=f"{name}/other", on_click=on_other) or wanted
     first = at_once and f"{name}/begun" not in st.session_state
     if wanted or first:
         # Set first: a picture that is stopped before its first row does not begin again.
@@ -85,7 +89,8 @@ def _watch(
     picture, bar = st.empty(), st.empty()
     if earlier is not None:
         picture.image(earlier, alt="earlier images of this run")
-    bar.progress(0.0, "compiling (first time only) ...")
+    old = "" if earlier is None else "These are earlier images. "
+    bar.progress(0.0, f"{old}Compiling (first time only) ...")
     for number, pixels in enumerate(frames, start=1):
         done = f"{number} of {total} rows"
         shown = Shown(

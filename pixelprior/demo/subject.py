@@ -65,7 +65,9 @@ def choose_subject(
         )
         if source == ready:
             number = int(
-                st.number_input("Number", 0, 2**31 - 1, number, key=f"{key}_number", bind=LINKED)
+                st.number_input(
+                    "Image number", 0, 2**31 - 1, number, key=f"{key}_number", bind=LINKED
+                )
             )
             if isinstance(images, str):
                 return _drawn_image(trained, number)

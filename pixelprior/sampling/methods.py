@@ -17,7 +17,7 @@ METHODS: dict[str, Sampler] = {
 AUTO = "auto"
 """Name of the sampler that `fastest` picks."""
 
-FEW = 4
+FEW = 2
 """Largest number of binary images for which guessing rows is faster on a CPU."""
 
 FEW_LEVELS = 16
@@ -50,9 +50,8 @@ def fastest(model: GridModel, num: int) -> Sampler:
 
     The choice follows measurements by `benchmarks.fixed_point` and `benchmarks.guesses`. For binary
     images a trained model is usually so certain that guessing rows takes a tenth of the steps. On a
-    CPU, guessing is then up to four times as fast for one image, and 0.85 to 1.63 times as fast for
-    four. For sixteen images it computes much more and is half as fast. With more values per symbol
-    it saves no time on a CPU.
+    CPU, guessing is then 1.4 to 1.6 times as fast for one or two images, 0.9 times as fast for four
+    and half as fast for sixteen. With more values per symbol it saves no time on a CPU.
 
     Accelerators take the same time for one position and for some thousands. The number of
     evaluations then decides. Up to 16 values per symbol, guessing saves most of them, and with 256

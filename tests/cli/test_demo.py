@@ -192,6 +192,11 @@ def test_samples_are_there_without_a_click_and_are_those_of_the_seed(server, ope
     assert settings["drawn"] == "8 of 8 rows" and "temperature=1.0" in settings["strategies"]
     again, _ = draw(page)
     np.testing.assert_array_equal(again, first)
+    other, settings = draw(page, "Other images")
+    assert settings["seed"] == 1 and (other != first).any()
+    page.get_by_label("Seed", exact=True).fill("0")
+    page.keyboard.press("Enter")
+    settled(page)
     # Another temperature is another picture, and the old one comes back with the old one.
     set_slider(page, "Temperature", "ArrowLeft", 10)
     expect(page.get_by_text("The settings have changed since")).to_be_visible()
@@ -240,7 +245,7 @@ def paint(page):
     page.mouse.down()
     page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.2 * box["height"], steps=10)
     page.mouse.up()
-    expect(page.get_by_text("The known part; grey pixels are drawn.")).to_be_visible()
+    expect(page.get_by_text("The known part; the evenly grey part is drawn.")).to_be_visible()
     settled(page)
 
 
