@@ -1,14 +1,13 @@
-"""Bounds of the Gated PixelCNN on a CPU: the time that its matrix products alone would take.
+"""Bounds of speed on a CPU: the time that matrix products and convolutions alone would take.
 
     python -m benchmarks.bounds [--features=128] [--num_layers=10] [--batch=16] [--rounds=5]
 
-The products have the shapes of the network of `benchmarks.network` on binary 28x28 images. The
-first layer and the head are left out. Gathered taps, activations and the optimizer come on top of
-the products. Everything takes turns, so that changes in the speed of the machine affect all.
-
-- A training step computes products of one part of the batch at a time.
+- A training step computes the products of one part of the batch at a time. The benchmark traces the
+  gradient of one part, and times each of its products alone. Gathered taps, activations and the
+  optimizer come on top of them.
 - Sampling one image multiplies a single vector with each kernel of the horizontal stream, for every
-  pixel. Its time is that of reading these kernels. The vertical stream computes row by row.
+  pixel. Its time is that of reading these kernels. The vertical stream computes row by row. The
+  first layer and the head are left out.
 """
 
 import argparse
@@ -21,15 +20,19 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
+from benchmarks.isolated import isolated_products
 from benchmarks.machine import best_time, matrix_product_rate
 from benchmarks.network import build, network_arguments, title
-from benchmarks.our_step import OurStep
+from benchmarks.our_step import OurStep, move_codebooks, vqvae_loss, vqvae_of
 from benchmarks.timing import time_cached
+from pixelprior.experiment.recipes import load_recipe
+from pixelprior.grid import Grid
 from pixelprior.nn.gates import gated_activation
-from pixelprior.nn.products import product
+from pixelprior.nn.image_keys import image_keys
 from pixelprior.training.tasks.pixels import pixel_loss
 
 SIDE = 28
+LISTED = 6  # products in each table
 Run = Callable[[], Any]
 
 
@@ -40,37 +43,57 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
-    print(f"{title(arguments)}, binary {SIDE}x{SIDE}")
-    training(arguments)
+    gated_pixel_cnn(arguments)
+    vqvae(arguments)
     sampling(arguments)
 
 
-def training(arguments: argparse.Namespace) -> None:
-    """Time the products of a training step one by one, and the whole step."""
-    model = nnx.merge(*build(arguments, SIDE))
-    image = jax.random.bernoulli(jax.random.key(1), 0.2, (arguments.batch, SIDE, SIDE, 1))
-    inputs = {"image": image.astype(jnp.int32), "label": jnp.zeros(arguments.batch, jnp.int32)}
-    step = OurStep(model, pixel_loss, inputs)
-    positions = arguments.batch // step.parts * SIDE**2
-    runs: dict[tuple[str, str], Run] = {
-        (name, kind): _product(kind, positions, *shape)
-        for name, shape in kernels(arguments.features).items()
-        for kind in ("forward", "input", "kernel")
-    }
-    seconds = _in_turns({**runs, ("step", ""): step.run}, arguments.rounds)
+def training(name: str, model: Any, loss: Any, batch: Any, rounds: int, **settings: Any) -> None:
+    """Time the products of a training step alone, and the whole step."""
+    step = OurStep(model, loss, batch, **settings)
+    graph, weights = nnx.split(model)
+    size = len(batch["image"]) // step.parts
+    part, keys = jax.tree.map(lambda x: x[:size], batch), image_keys(jax.random.key(0), size)
+
+    def gradient(weights: Any) -> Any:
+        return jax.grad(lambda w: loss(nnx.merge(graph, w), part, keys).value)(weights)
+
+    jax.block_until_ready(step.run())
+    whole = best_time(step.run, rounds)
+    products = isolated_products(gradient, weights)
     rate = matrix_product_rate()
-    print(f"\ntraining, batch {arguments.batch} in {step.parts} parts; GFLOP/s of each product,")
-    print(f"and {rate / 1e9:.0f} for a product of 2048^3")
-    print(f"{'kernel':<10} {'shape':>10} {'forward':>8} {'d input':>8} {'d kernel':>8}")
-    for name, (d, e) in kernels(arguments.features).items():
-        rates = [2e-9 * positions * d * e / seconds[name, kind] for _, kind in list(runs)[:3]]
-        print(f"{name:<10} {f'{d}x{e}':>10} " + " ".join(f"{rate:>8.0f}" for rate in rates))
-    products = arguments.num_layers * step.parts * sum(seconds[key] for key in runs)
-    flops = 6 * positions * step.parts * sum(d * e for d, e in kernels(arguments.features).values())
-    whole = seconds["step", ""]
+    seconds = step.parts * sum(one.calls * one.seconds for one in products)
+    ideal = step.parts * sum(one.calls * one.flops for one in products) / rate
     print(
-        f"step {whole:.3f} s; products {products:.3f} s, {products / whole:.0%} of it; at "
-        f"{rate / 1e9:.0f} GFLOP/s they would take {arguments.num_layers * flops / rate:.3f} s"
+        f"\n{name}, batch of {len(batch['image'])} in {step.parts} parts: step {whole:.4f} s, its "
+        f"products alone {seconds:.4f} s ({seconds / whole:.0%});"
+        f"\nat {rate / 1e9:.0f} GFLOP/s they would take {ideal:.4f} s. The longest of one part:"
+    )
+    print(f"{'calls':>5} {'ms':>7} {'GFLOP/s':>8}  shapes")
+    for one in products[:LISTED]:
+        print(
+            f"{one.calls:>5} {1e3 * one.calls * one.seconds:>7.2f} "
+            f"{one.flops / one.seconds / 1e9:>8.0f}  {one.shapes}"
+        )
+
+
+def gated_pixel_cnn(arguments: argparse.Namespace) -> None:
+    """Measure a step of the network of the other benchmarks."""
+    image = jax.random.bernoulli(jax.random.key(1), 0.2, (arguments.batch, SIDE, SIDE, 1))
+    batch = {"image": image.astype(jnp.int32), "label": jnp.zeros(arguments.batch, jnp.int32)}
+    model = nnx.merge(*build(arguments, SIDE))
+    training(title(arguments), model, pixel_loss, batch, arguments.rounds)
+
+
+def vqvae(arguments: argparse.Namespace) -> None:
+    """Measure a step of the tokenizer of ``fashion_mnist:vqvae``."""
+    grid = Grid(SIDE, SIDE, 1, 256)
+    num = load_recipe("fashion_mnist:vqvae")["batch_size"]
+    image = jax.random.randint(jax.random.key(1), (num, *grid.shape), 0, grid.levels)
+    training(
+        *("vqvae of fashion_mnist:vqvae", vqvae_of(grid), vqvae_loss, {"image": image}),
+        arguments.rounds,
+        after_step=move_codebooks,
     )
 
 
@@ -100,17 +123,6 @@ def kernels(features: int) -> dict[str, tuple[int, int]]:
         "left": (2 * features, 2 * features),
         "output": (features, features),
     }
-
-
-def _product(kind: str, positions: int, d: int, e: int) -> Run:
-    """Compile one product: forward, or the gradient of its input or kernel."""
-    x, kernel, dy = (_normal(shape) for shape in ((positions, d), (d, e), (positions, e)))
-
-    def run(x: Any, kernel: Any, dy: Any) -> Any:
-        y, gradients = jax.vjp(product, x, kernel)
-        return y if kind == "forward" else gradients(dy)[("input", "kernel").index(kind)]
-
-    return functools.partial(jax.jit(run), x, kernel, dy)
 
 
 def _horizontal(arguments: argparse.Namespace) -> Run:
@@ -157,14 +169,6 @@ def _loop(body: Callable[[Any, Any], Any], x: Any, layers: Any, length: int) -> 
 
 def _normal(shape: tuple[int, ...]) -> jax.Array:
     return 0.05 * jax.random.normal(jax.random.key(0), shape)
-
-
-def _in_turns(runs: dict[Any, Run], rounds: int) -> dict[Any, float]:
-    """Return the shortest time of each function, which take turns."""
-    for run in runs.values():
-        jax.block_until_ready(run())
-    times = [{name: best_time(run, 3) for name, run in runs.items()} for _ in range(rounds)]
-    return {name: min(one[name] for one in times) for name in runs}
 
 
 if __name__ == "__main__":
