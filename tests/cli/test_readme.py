@@ -56,7 +56,7 @@ def run_steps(steps, folder):
 
 
 @pytest.mark.slow
-def test_the_main_job_draws_digits_and_beats_every_yardstick(tmp_path):
+def test_the_main_job_draws_digits_and_beats_every_baseline(tmp_path):
     _, _, *steps = command_after("main-job-command")
     # The last step evaluates; what it prints for people it also writes for programs.
     steps[-1] += " --json=results.json"
@@ -66,10 +66,10 @@ def test_the_main_job_draws_digits_and_beats_every_yardstick(tmp_path):
         assert min(picture.size) > 300
     results = json.loads((tmp_path / "results.json").read_text())
     assert results["dataset"] == "digits" and results["num_images"] == 359
-    yardsticks = {name: row["nats"] for name, row in results["baselines"].items()}
-    assert set(yardsticks) == {"uniform", "histogram", "mixture"}
+    baselines = {name: row["nats"] for name, row in results["baselines"].items()}
+    assert set(baselines) == {"uniform", "histogram", "mixture"}
     # A model that learned only the histogram of every pixel, or copied digits, would be far above.
-    assert results["nats"] < 0.85 * min(yardsticks.values())
+    assert results["nats"] < 0.85 * min(baselines.values())
 
 
 @pytest.mark.slow

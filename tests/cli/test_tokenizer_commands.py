@@ -199,11 +199,11 @@ def test_evaluation_by_the_script(vqvae2, tmp_path, script):
         assert f"{level['perplexity']:.1f}" in result.output
     # The mean of the training images is known; PCA with as many bits must beat it.
     train = images_of(vqvae2, "train").astype(np.float64)
-    yardsticks = {name: row["squared_error"] for name, row in values["baselines"].items()}
-    assert set(yardsticks) == {"mean", "pca"}
+    baselines = {name: row["squared_error"] for name, row in values["baselines"].items()}
+    assert set(baselines) == {"mean", "pca"}
     mean = np.square(test - train.mean(axis=0)).mean()
-    np.testing.assert_allclose(yardsticks["mean"], mean, rtol=1e-6)
-    assert yardsticks["pca"] < yardsticks["mean"]
+    np.testing.assert_allclose(baselines["mean"], mean, rtol=1e-6)
+    assert baselines["pca"] < baselines["mean"]
     assert "120 bits" in values["baselines"]["pca"]["description"]
     for row in values["baselines"].values():
         assert f"{row['squared_error']:.6f}" in result.output

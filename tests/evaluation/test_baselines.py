@@ -1,4 +1,4 @@
-"""The yardsticks are exact distributions, fitted as they say, and ranked as they should be."""
+"""The baselines are exact distributions, fitted as they say, and ranked as they should be."""
 
 import itertools
 import math
@@ -161,7 +161,7 @@ def test_the_seed_decides_and_the_cap_is_reported(monkeypatch):
     assert not np.array_equal(first.log_tables, other.log_tables)
 
 
-def test_digits_rank_the_yardsticks(digits):
+def test_digits_rank_the_baselines(digits):
     nats = baselines(*digits, levels=17)
     assert list(nats) == ["uniform", "histogram", "mixture"]
     np.testing.assert_allclose(nats["uniform"], 64 * math.log(17), rtol=1e-6)
