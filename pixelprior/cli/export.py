@@ -30,7 +30,10 @@ _DTYPE = FLAGS.choice(
     "Type of the stored kernels. bfloat16 takes half of the space, and int8 a quarter.",
 )
 _CARD = FLAGS.path(
-    "card", None, "Markdown file for the model card; --card alone writes it beside the file."
+    "card",
+    None,
+    "Markdown file for the model card; --card alone writes it beside the file.",
+    may_be_empty=True,
 )
 _MEASURE = FLAGS.switch(
     "measure", True, "Measure the cost of the type on the test split, if its images are there."

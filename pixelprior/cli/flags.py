@@ -53,10 +53,11 @@ class Flags:
         *,
         required: bool = False,
         short_name: str | None = None,
+        may_be_empty: bool = False,
     ) -> flags.FlagHolder:
         """Define a path, in which ``~`` is the home folder."""
         return flags.DEFINE(
-            PathParser(),
+            PathParser(may_be_empty=may_be_empty),
             name,
             default,
             help,

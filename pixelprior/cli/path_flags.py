@@ -7,15 +7,25 @@ from pixelprior.system.paths import checked_path
 
 
 class PathParser(flags.ArgumentParser):
-    """Parser of a path, with ``~`` for the home folder."""
+    """Parser of a path, with ``~`` for the home folder.
+
+    Attributes:
+        may_be_empty: the empty path has a meaning of its own.
+    """
+
+    def __init__(self, *, may_be_empty: bool = False) -> None:
+        super().__init__()
+        self.may_be_empty = may_be_empty
 
     def parse(self, argument: str) -> str:
         """Replace ``~`` in a path.
 
         Raises:
-            ValueError: if the path is empty.
+            ValueError: if the path is empty and may not be.
         """
         if not argument:
+            if self.may_be_empty:
+                return argument
             raise ValueError("it is empty; give a path, or leave the flag out")
         return str(checked_path(expand_home(argument), "a path"))
 
