@@ -23,7 +23,9 @@ def show_gallery(root: Path) -> None:
     runs = all_runs(root)
     if len(runs) > PAGE:
         pages = math.ceil(len(runs) / PAGE)
-        page = st.number_input(f"Page, of {pages}", 1, pages, 1, key="page", bind=LINKED)
+        # A page may be out of range for another number of pages, which has its own key.
+        key = f"page_of_{pages}"
+        page = st.number_input(f"Page, of {pages}", 1, pages, 1, key=key, bind=LINKED)
         runs = runs[PAGE * (page - 1) : PAGE * page]
     for first in range(0, len(runs), COLUMNS):
         row = runs[first : first + COLUMNS]
