@@ -50,8 +50,6 @@ def main() -> NoReturn:
     Raises:
         InputError: if Streamlit is not installed, or a value is not valid.
     """
-    if importlib.util.find_spec("streamlit") is None:
-        raise InputError('the demo needs Streamlit; install it: pip install "pixelprior[demo]"')
     if not 1 <= _PORT.value <= 65535:
         raise InputError(f"--port must be from 1 to 65535, got {_PORT.value}")
     if not _ADDRESS.value:
@@ -63,6 +61,8 @@ def main() -> NoReturn:
         raise InputError(f"--address={_ADDRESS.value} is not known: {error.strerror}") from error
     except FileNotFoundError as error:
         raise InputError("the working folder was deleted; change to another one") from error
+    if importlib.util.find_spec("streamlit") is None:
+        raise InputError('the demo needs Streamlit; install it: pip install "pixelprior[demo]"')
     page = Path(pixelprior.__file__).parent / "demo" / "__main__.py"
     settings = SETTINGS | {"server.address": _ADDRESS.value, "server.port": str(_PORT.value)}
     places = {"runs": _RUNS.value, "data": _DATA.value, "data_dir": _DATA_DIR.value}

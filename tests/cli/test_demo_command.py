@@ -18,6 +18,8 @@ def started(monkeypatch):
         raise SystemExit(0)
 
     monkeypatch.setattr(demo.os, "execv", execv)
+    # No server starts, so Streamlit need not be installed.
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     return lines
 
 
