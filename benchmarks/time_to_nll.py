@@ -31,7 +31,9 @@ from benchmarks.torch_networks import TorchGatedPixelCNN
 from pixelprior.data import Symbols, evaluation_batches, open_dataset, training_batches
 from pixelprior.grid import Grid
 from pixelprior.models import GatedPixelCNN
+from pixelprior.system.devices import data_mesh
 from pixelprior.training.optimizer import make_optimizer
+from pixelprior.training.parts import choose_parts
 from pixelprior.training.step import compile_step, init_state, make_train_step
 from pixelprior.training.tasks.pixels import pixel_loss
 
@@ -187,10 +189,15 @@ class OurTraining:
         )
         graph, weights = nnx.split(model)
         self._state = init_state(jax.tree.map(jnp.copy, weights), optimizer)
-        step = make_train_step(
-            graph, optimizer, pixel_loss, ema_decay=EMA_DECAY, key=jax.random.key(0)
-        )
         batch = self._batch(np.zeros((BATCH, 28, 28, 1), np.int32))
+        step = make_train_step(
+            graph,
+            optimizer,
+            pixel_loss,
+            ema_decay=EMA_DECAY,
+            key=jax.random.key(0),
+            accumulate_steps=choose_parts(model, pixel_loss, batch, data_mesh()),
+        )
         self._step, _ = compile_step(step, self._state, batch)
         self._log_prob = jax.jit(lambda weights, x: nnx.merge(graph, weights).log_prob(x).mean())
 
