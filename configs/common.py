@@ -84,6 +84,7 @@ _ARCHITECTURES: dict[str, Config] = {
     "pixel_snail": _KERNELS | {"attention": True, "window_rows": 64},
     "transformer": {"first_kernel_size": 7, "window_rows": 64},
     "multi_scale": _KERNELS | {"num_scales": 2, "factor": 2, "context_num_blocks": 2},
+    "any_order_transformer": {"first_kernel_size": 7},
 }
 
 
@@ -144,6 +145,7 @@ SOURCES = {
     "pixel_snail": "Chen et al. 2018",
     "transformer": "Vaswani et al. 2017; Parmar et al. 2018",
     "multi_scale": "van den Oord et al. 2016a, section 3.6",
+    "any_order_transformer": "Hoogeboom et al. 2022; Pannatier et al. 2024; Pang et al. 2025",
 }
 
 TITLES = {
@@ -155,4 +157,5 @@ TITLES = {
     "pixel_snail": "PixelSNAIL",
     "transformer": "Transformer",
     "multi_scale": "Multi-scale Gated PixelCNN",
+    "any_order_transformer": "Any-order transformer",
 }

@@ -95,6 +95,22 @@ VARIANTS = {
         "transformer", "0.1628 bits/dim (88.47 nats)", 11, 600, learning_rate=2e-3
     ),
     "multi_scale": _small("multi_scale", "0.1618 bits/dim (87.91 nats)", 10, 2000),
+    "any_order": Variant(
+        common.TITLES["any_order_transformer"],
+        common.pixels(
+            common.network(
+                "any_order_transformer", **_FEW_LEVELS, features=88, num_layers=3, num_heads=2
+            ),
+            **IMAGES,
+            batch_size=16,
+            num_steps=600,
+            learning_rate=2e-3,
+            checkpoint_every=150,
+            sample_every=600,
+        ),
+        "",
+        common.SOURCES["any_order_transformer"],
+    ),
     "vqvae": Variant(
         "VQ-VAE: 28x28 images to 7x7 codes, as fashion_mnist:vqvae",
         fashion_mnist.VQVAE | {"dataset": "mnist"},

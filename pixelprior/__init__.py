@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pixelprior.errors import InputError
     from pixelprior.grid import Grid
     from pixelprior.models import (
+        AnyOrderTransformer,
         DiagonalBiLSTM,
         GatedPixelCNN,
         MultiScale,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from pixelprior.verbs.show import show
 
 _MODULES = {
+    "AnyOrderTransformer": "pixelprior.models",
     "Context": "pixelprior.context",
     "DiagonalBiLSTM": "pixelprior.models",
     "FiniteScalarQuantizer": "pixelprior.tokenizers",
@@ -83,6 +85,7 @@ _MODULES = {
 }
 
 __all__ = [
+    "AnyOrderTransformer",
     "Context",
     "DiagonalBiLSTM",
     "FiniteScalarQuantizer",

@@ -1,4 +1,4 @@
-"""Conditions of a distribution: a class, a map of features, or both."""
+"""Conditions of a distribution: a class, a map of features, and an order of the pixels."""
 
 import dataclasses
 
@@ -22,10 +22,13 @@ class Context:
             ``num_classes``; no label gives all grids the null class.
         map: a vector of features for every position of the grid, for example an upsampled map of
             coarser codes.
+        order: number of pixels before each pixel; the order in which an any-order model factors
+            the distribution. Different orders are different distributions.
     """
 
     label: Int[Array, " b"] | None = None
     map: Float[Array, "b h w m"] | None = None
+    order: Int[Array, "b h w"] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +41,7 @@ class ContextShape:
         map_features: size of the vectors of the map; 0 for no map.
         null_class: True if a grid may have no class. The null class replaced some labels in
             training, see `hide_labels`.
+        any_order: True if the order of the pixels can be given.
 
     Raises:
         InputError: if ``grid`` is no `Grid`, or a number is not an integer of at least 0.
@@ -47,6 +51,7 @@ class ContextShape:
     num_classes: int = 0
     map_features: int = 0
     null_class: bool = False
+    any_order: bool = False
 
     def __post_init__(self) -> None:
         check_grid(self.grid)
@@ -90,6 +95,8 @@ class ContextShape:
         expected = (batch, self.grid.height, self.grid.width, self.map_features)
         if map_ is not None and map_.shape != expected:
             raise InputError(f"expected a context map of shape {expected}, got {map_.shape}")
+        if context.order is not None:
+            self._check_order(context.order, batch)
 
     def check_label(self, label: Int[Array, " b"], batch: int) -> None:
         """Raise an InputError unless the labels are classes of ``batch`` grids."""
@@ -109,6 +116,26 @@ class ContextShape:
             low, high = int(values.min()), int(values.max())
             if low < 0 or high >= self.num_classes + self.null_class:
                 raise InputError(f"expected labels in [0, {self.num_classes}), got {low} to {high}")
+
+    def _check_order(self, order: Int[Array, "b h w"], batch: int) -> None:
+        if not self.any_order:
+            raise InputError(
+                "an order was given, but this model has an order of its own; leave it out, or "
+                "train an any-order model"
+            )
+        shape = (batch, self.grid.height, self.grid.width)
+        if not hasattr(order, "dtype") or not jnp.issubdtype(order.dtype, jnp.integer):
+            came = getattr(order, "dtype", type(order).__name__)
+            raise InputError(f"expected an order as an array of integers, got {came}")
+        if order.shape != shape:
+            raise InputError(f"expected an order of shape {shape}, got {order.shape}")
+        if not isinstance(order, jax.core.Tracer):
+            numbers = np.sort(np.asarray(order).reshape(batch, -1), axis=-1)
+            if (numbers != np.arange(numbers.shape[1])).any():
+                raise InputError(
+                    f"an order must hold each number from 0 to {numbers.shape[1] - 1} once: the "
+                    "number of pixels before each pixel"
+                )
 
 
 def hide_labels(

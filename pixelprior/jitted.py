@@ -9,7 +9,7 @@ Legend: b batch, h height, w width, c channels, g codebooks.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -39,10 +39,32 @@ def log_prob(model: GridModel | Prior, x: Any, context: Any = None) -> Float[Arr
 
 
 def level_log_probs(
-    prior: Prior, codes: Codes, label: Int[Array, " b"] | None = None
+    prior: Prior,
+    codes: Codes,
+    label: Int[Array, " b"] | None = None,
+    orders: "ImageOrders | None" = None,
 ) -> list[Float[Array, " b"]]:
     """Compute the log-probability of the codes of each level, given the coarser ones, in nats."""
-    return call(_level_log_probs, prior, _as_list(codes), label)
+    return call(_level_log_probs, prior, _as_list(codes), label, orders)
+
+
+class ImageOrders(NamedTuple):
+    """A random order for each image of a batch, a function of the seed and the image's number.
+
+    Attributes:
+        seed: the seed.
+        first_image: number of the batch's first image.
+    """
+
+    seed: int
+    first_image: int
+
+
+def random_order_log_prob(
+    model: GridModel, x: Any, context: Context | None, orders: ImageOrders
+) -> Float[Array, " b"]:
+    """Compute the log-probability of each grid in a random order of its pixels, in nats."""
+    return call(_random_order_log_prob, model, x, context, orders)
 
 
 def pixel_bits(
@@ -93,8 +115,23 @@ def _log_prob(model: Any, x: Any, context: Any) -> Any:
     return model.log_prob(x, context)
 
 
-def _level_log_probs(prior: Prior, codes: Codes, label: Any) -> Any:
-    return [prior.level_log_prob(number, codes, label) for number in range(len(codes))]
+def _level_log_probs(prior: Prior, codes: Codes, label: Any, orders: ImageOrders | None) -> Any:
+    keys = None if orders is None else _order_keys(orders, len(codes[0]))
+    return [
+        prior.level_log_prob(number, codes, label, order_keys=keys) for number in range(len(codes))
+    ]
+
+
+def _random_order_log_prob(
+    model: GridModel, x: Any, context: Context | None, orders: ImageOrders
+) -> Any:
+    keys = _order_keys(orders, len(x))
+    return model.log_prob(x, model.in_random_order(context, keys))
+
+
+def _order_keys(orders: ImageOrders, batch: int) -> Any:
+    numbers = orders.first_image + jnp.arange(batch)
+    return jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(orders.seed), numbers)
 
 
 def _pixel_bits(model: GridModel, x: Any, context: Context | None) -> Any:

@@ -17,7 +17,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Key
 
 from pixelprior.context import Context, hide_labels
 from pixelprior.errors import InputError
@@ -183,6 +183,7 @@ class Prior(Constructed, nnx.Module):
         label: Int[Array, " b"] | None = None,
         *,
         dropout_key: Array | None = None,
+        order_keys: Key[Array, " b"] | None = None,
     ) -> Float[Array, " b"]:
         """Compute the log-probability of one level's codes, given all coarser codes, in nats.
 
@@ -192,6 +193,8 @@ class Prior(Constructed, nnx.Module):
             label: see `context`.
             dropout_key: in training, key for the dropout of features and of whole labels, or one
                 key for each image, ``[b]``.
+            order_keys: keys for the random order of each image, for any-order models. Without them
+                the order is the model's own, and in training random.
 
         Raises:
             InputError: as `context` does.
@@ -201,11 +204,16 @@ class Prior(Constructed, nnx.Module):
             label_keys, dropout_key = split_keys(keys, 2)
             label = hide_labels(label, self.num_classes, self.label_dropout, label_keys)
         context = self.context(number, codes[:number], label)
+        if order_keys is not None:
+            keys = fold_keys(order_keys, number)
+            context = self.levels[number].in_random_order(context, keys)
         return self.levels[number].log_prob(codes[number], context, dropout_key=dropout_key)
 
     @compiled(_check_codes)
     def log_prob(self, codes: Codes, label: Int[Array, " b"] | None = None) -> Float[Array, " b"]:
         """Compute the log-probability of the codes of all levels together, in nats.
+
+        Any-order models take the raster order.
 
         Raises:
             InputError: if there is not one map for each level, or as `context` does.

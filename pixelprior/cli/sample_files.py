@@ -10,7 +10,7 @@ from pixelprior.errors import InputError
 from pixelprior.figures.outputs import check_free, fill, open_file, open_folder, refused_in_words
 from pixelprior.runs.load import load_trained
 from pixelprior.runs.pictures import WALK, Pictures, Subject, pictures
-from pixelprior.runs.samples import Request, methods_of
+from pixelprior.runs.samples import Request, methods_of, sees_all_known
 from pixelprior.sampling.methods import AUTO
 from pixelprior.sampling.strategies import Strategy
 from pixelprior.system.console import Terminal, say
@@ -109,6 +109,12 @@ def sample_to_files(
     if method == AUTO and mode in ("sample", "complete"):
         how = f", method {methods_of(run, method, min(num, batch_size))}"
     say(f"{num} images in {out} ({run.provenance}{how})")
+    if mode == "complete":
+        one = "pixel" if run.task == "pixels" else "code"
+        known = f"all known {one}s"
+        if not sees_all_known(run):
+            known = f"the known {one}s before it in the order of the model"
+        say(f"each drawn {one} is conditioned on {known}")
 
 
 def _number(num: int | None, wanted: Pictures) -> int:

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Int, UInt32
 
@@ -28,7 +27,7 @@ from pixelprior.coding.rans import Reader, next_number, take
 from pixelprior.context import Context
 from pixelprior.models.base import AutoregressiveModel, GridModel, side_by_side
 from pixelprior.nn.embedding import OUTSIDE
-from pixelprior.sampling.draw_grids import with_part
+from pixelprior.sampling.draw_grids import part_of, with_part
 from pixelprior.sampling.in_columns import columns_of
 
 LANES = 8
@@ -72,21 +71,22 @@ def code_grids(model: GridModel, context: Context | None, batch: Batch, reader: 
     """Write or read a batch of grids, one stage of the model after another."""
     grids = jnp.full(batch.given.shape, OUTSIDE, jnp.int32)
     parts: list[Interval] = []
-    before = 0
-    for stage in model.stages():
-        here, known = (x[:, :: stage.stride, :: stage.stride] for x in (batch.given, grids))
+    for number, stage in enumerate(model.stages()):
+        positions = stage.positions(context, len(grids))
+        here, known = (part_of(x, positions) for x in (batch.given, grids))
         # The pixels of earlier stages are known to the reader, and take no bits.
-        fresh = np.ones(here.shape[1:3], bool)
-        if before:
-            here = jnp.where(known == OUTSIDE, here, known)
-            fresh[:: before // stage.stride, :: before // stage.stride] = False
-        conditions = stage.context(context, known if before else None)
+        here = jnp.where(known == OUTSIDE, here, known)
+        conditions = stage.context(context, len(grids), known if number else None)
         coded = _code_stage(
-            stage.model, conditions, batch._replace(given=here), jnp.asarray(fresh), reader
+            stage.model,
+            conditions,
+            batch._replace(given=here),
+            known[0, ..., 0] == OUTSIDE,
+            reader,
         )
-        grids = with_part(grids, stage.stride, coded.grids, batch.given.shape)
+        grids = with_part(grids, positions, coded.grids, batch.given.shape)
         parts.append(coded.intervals)
-        reader, before = coded.reader, stage.stride
+        reader = coded.reader
     return Coded(grids, joined(parts), reader)
 
 

@@ -21,7 +21,7 @@ from pixelprior.demo.shown import picture_and_button
 from pixelprior.demo.subject import Subject, choose_subject
 from pixelprior.figures.sheets import as_shades, picture
 from pixelprior.runs.parts import grey_where_unknown, known_codes, known_mask, known_symbols
-from pixelprior.runs.samples import Known, Numbers, samples_of
+from pixelprior.runs.samples import Known, Numbers, samples_of, sees_all_known
 
 CANVAS = 320
 """Approximate longer side of an image to paint on, in screen pixels."""
@@ -69,11 +69,7 @@ def complete(root: Path, run: str, trained: pp.Run) -> None:
     with inputs:
         # The text keeps the toolbar of the second picture away from the buttons of the first one.
         one = "pixel" if trained.tokenizer is None else "code"
-        st.caption(
-            f"The known part; the evenly grey part is drawn. This model draws {one}s row by row "
-            f"from the top. Each drawn {one} depends on the {one}s above it and to its left. Known "
-            f"{one}s below it or to its right stay as they are, but are not taken into account."
-        )
+        st.caption("The known part; the evenly grey part is drawn. " + _dependence(trained, one))
         st.image(
             _enlarged(grey_where_unknown(pixels, part.mask)[0]), alt=f"known part of {part.name}"
         )
@@ -103,6 +99,16 @@ def complete(root: Path, run: str, trained: pp.Run) -> None:
         )
     if drawn:
         st.rerun()
+
+
+def _dependence(trained: pp.Run, one: str) -> str:
+    if sees_all_known(trained):
+        return f"This model draws in any order. Each drawn {one} depends on all known {one}s."
+    return (
+        f"This model draws {one}s row by row from the top. Each drawn {one} depends on the {one}s "
+        f"above it and to its left. Known {one}s below it or to its right stay as they are, but "
+        "are not taken into account."
+    )
 
 
 def _of_an_image(root: Path, run: str, trained: pp.Run, kind: str) -> _Part | None:

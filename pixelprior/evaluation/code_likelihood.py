@@ -4,7 +4,7 @@ Legend: b batch, l levels, n images.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 from jaxtyping import Float64
 
 from pixelprior import jitted
-from pixelprior.evaluation.likelihood import check_labels, standard_error
+from pixelprior.evaluation.likelihood import check_labels, mean_spread, standard_error
 from pixelprior.prior import Prior
 from pixelprior.progress import Check, go_on
 from pixelprior.system.devices import put_batch, to_host
@@ -25,11 +25,13 @@ class LevelLikelihood(NamedTuple):
         nats: mean negative log-likelihood of the level's codes of an image.
         nats_error: standard error of that mean, over images.
         bits_per_code: the same mean in bits per code.
+        order_spread: see `Likelihood`.
     """
 
     nats: float
     nats_error: float
     bits_per_code: float
+    order_spread: float
 
 
 class CodeLikelihood(NamedTuple):
@@ -56,11 +58,13 @@ def evaluate_codes(
     what: str,
     *,
     mesh: Mesh,
+    order_seeds: Sequence[int] = (0,),
     check: Check = go_on,
 ) -> CodeLikelihood:
-    """Score every image's codes once.
+    """Score every image's codes.
 
     A class-conditional prior is given each image's class. Means are taken in float64 on the host.
+    With any-order models, each seed scores all codes in random orders, see `evaluate_likelihood`.
 
     Args:
         prior: prior to evaluate.
@@ -68,28 +72,37 @@ def evaluate_codes(
             not count. Each batch has the rows of this process, see `rows_here`.
         what: description of the images.
         mesh: the devices.
+        order_seeds: seeds of the random orders.
         check: called before each batch.
 
     Raises:
         InputError: if the prior is class-conditional and an image has none of its classes.
     """
-    values = []
+    any_order = any(model.context_shape.any_order for model in prior.levels)
+    values, done = [], 0
     for batch in batches:
         check()
         check_labels(prior.num_classes, batch["label"], what)
         inputs = put_batch({**batch, "codes": list(batch["codes"])}, mesh)
         label = inputs["label"] if prior.num_classes else None
-        found = jitted.level_log_probs(prior, inputs["codes"], label)
+        seeds = order_seeds if any_order else ()
+        orders: list[Any] = [jitted.ImageOrders(seed, done) for seed in seeds] or [None]
+        found = [
+            jitted.level_log_probs(prior, inputs["codes"], label, of_images) for of_images in orders
+        ]
+        done += len(inputs["mask"])
         log_probs, mask = to_host((found, inputs["mask"]))
-        values.append(-np.stack(log_probs).astype(np.float64)[:, mask])
-    nats = np.concatenate(values, axis=1)
+        values.append(-np.array(log_probs, np.float64)[..., mask])
+    by_order = np.concatenate(values, axis=-1)
+    nats = by_order.mean(axis=0)
     levels = [
         LevelLikelihood(
             float(level.mean()),
             standard_error(level),
             float(level.mean()) / (grid.size * math.log(2.0)),
+            mean_spread(by_order[:, number]),
         )
-        for level, grid in zip(nats, prior.grids, strict=True)
+        for number, (level, grid) in enumerate(zip(nats, prior.grids, strict=True))
     ]
     total = nats.sum(axis=0)
     return CodeLikelihood(levels, float(total.mean()), standard_error(total), total.size, nats)

@@ -1,9 +1,10 @@
 """Negative log-likelihood over whole splits.
 
-Legend: n images, b batch, h height, w width, c channels.
+Legend: n images, k orders, b batch, h height, w width, c channels.
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +29,8 @@ class Likelihood(NamedTuple):
         bits_per_dim: the same mean in bits per symbol.
         num_images: number of images.
         per_image: nats of each image, in the order of the split.
+        order_spread: standard deviation of an image's nats over orders of its pixels, averaged over
+            images; NaN for a single order.
     """
 
     nats: float
@@ -35,6 +38,7 @@ class Likelihood(NamedTuple):
     bits_per_dim: float
     num_images: int
     per_image: Float64[np.ndarray, " n"]
+    order_spread: float
 
 
 def standard_error(values: Float64[np.ndarray, " n"]) -> float:
@@ -43,6 +47,11 @@ def standard_error(values: Float64[np.ndarray, " n"]) -> float:
     It is NaN for a single image.
     """
     return float(values.std(ddof=1) / math.sqrt(values.size)) if values.size > 1 else math.nan
+
+
+def mean_spread(by_order: Float64[np.ndarray, "k n"]) -> float:
+    """Compute the standard deviation over the first axis, averaged over the second."""
+    return float(by_order.std(axis=0, ddof=1).mean()) if len(by_order) > 1 else math.nan
 
 
 def check_labels(num_classes: int, label: Int[np.ndarray, " b"], what: str) -> None:
@@ -68,26 +77,39 @@ def evaluate_likelihood(
     *,
     batch_size: int,
     mesh: Mesh,
+    order_seeds: Sequence[int] = (0,),
     check: Check = go_on,
 ) -> Likelihood:
-    """Score every image of a split once. Call ``check`` before each batch.
+    """Score every image of a split. Call ``check`` before each batch.
 
     A class-conditional model is given each image's class. Means are taken in float64 on the host.
+
+    An any-order model scores each image once for each of the ``order_seeds``. Each time, each image
+    has a random order of its own. Without a seed, the order is the model's own. Models with one
+    order score each image once.
 
     Raises:
         InputError: if the model is class-conditional and an image has none of its classes.
     """
     classes = model.context_shape.num_classes
+    seeds = order_seeds if model.context_shape.any_order else ()
     values = []
     rows = rows_here(batch_size, mesh)
-    for batch in evaluation_batches(split, symbols, batch_size=batch_size, rows=rows):
+    batches = evaluation_batches(split, symbols, batch_size=batch_size, rows=rows)
+    for number, batch in enumerate(batches):
         check()
         check_labels(classes, batch["label"], split.description)
         inputs = put_batch(batch, mesh)
         context = Context(label=inputs["label"]) if classes else None
-        log_prob, mask = to_host((jitted.log_prob(model, inputs["image"], context), inputs["mask"]))
-        values.append(-log_prob[mask].astype(np.float64))
-    nats = np.concatenate(values)
+        x = inputs["image"]
+        orders = [jitted.ImageOrders(seed, number * batch_size) for seed in seeds]
+        log_probs = [
+            jitted.random_order_log_prob(model, x, context, of_images) for of_images in orders
+        ] or [jitted.log_prob(model, x, context)]
+        log_probs, mask = to_host((log_probs, inputs["mask"]))
+        values.append(-np.stack(log_probs).astype(np.float64)[:, mask])
+    by_order = np.concatenate(values, axis=1)
+    nats = by_order.mean(axis=0)
     mean = float(nats.mean())
     return Likelihood(
         nats=mean,
@@ -95,4 +117,5 @@ def evaluate_likelihood(
         bits_per_dim=mean / (model.grid.size * math.log(2.0)),
         num_images=nats.size,
         per_image=nats,
+        order_spread=mean_spread(by_order),
     )

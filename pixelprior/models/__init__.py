@@ -1,5 +1,6 @@
 """Models, one file per paper; `MODELS` maps the names in configs to classes."""
 
+from pixelprior.models.any_order_transformer import AnyOrderTransformer
 from pixelprior.models.base import AutoregressiveModel, GridModel
 from pixelprior.models.diagonal_bilstm import DiagonalBiLSTM
 from pixelprior.models.gated_pixel_cnn import GatedPixelCNN
@@ -19,10 +20,12 @@ MODELS: dict[str, type[GridModel]] = {
     "pixel_snail": PixelSNAIL,
     "transformer": Transformer,
     "multi_scale": MultiScale,
+    "any_order_transformer": AnyOrderTransformer,
 }
 
 __all__ = [
     "MODELS",
+    "AnyOrderTransformer",
     "AutoregressiveModel",
     "DiagonalBiLSTM",
     "GatedPixelCNN",

@@ -1,7 +1,7 @@
 """Base of all models: an exact distribution over grids, factored in raster order.
 
-Legend: b batch, h height, w width, c channels, d features, e features of an embedding, k columns of
-a step, v values per symbol.
+Legend: b batch, h height, w width, H and W: height and width of a stage's grid, c channels, d
+features, e features of an embedding, k columns of a step, v values per symbol.
 
 A model's network runs in two ways with the same weights.
 
@@ -33,7 +33,7 @@ from typing import Any, NamedTuple, Self, TypedDict, Unpack
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from pixelprior.context import Context, ContextShape
 from pixelprior.errors import InputError
@@ -100,6 +100,17 @@ class GridModel(Constructed, nnx.Module, metaclass=abc.ABCMeta):
         suits small numbers of grids. Arguments and errors are those of `log_prob`.
         """
 
+    def around(self, context: Context | None, known: Bool[Array, "b h w"]) -> Context | None:
+        """Return the context for drawing the other pixels around known ones.
+
+        Most models have one order and return the context itself.
+        """
+        return context
+
+    def in_random_order(self, context: Context | None, keys: Key[Array, " b"]) -> Context | None:
+        """Return the context with a random order for each key, if the model takes an order."""
+        return context
+
 
 class Stage(NamedTuple):
     """A part of a grid that is drawn in raster order, given the pixels of the stage before it.
@@ -107,15 +118,18 @@ class Stage(NamedTuple):
     Attributes:
         model: model of the stage's grid. This grid includes the pixels that the stage before has
             drawn; they are known.
-        stride: step between the stage's pixels in the whole grid, along rows and along columns.
+        positions: function that returns the number of the stage's pixels in the whole grid, in
+            raster order, as an array of the stage's height and width. Its arguments are the context
+            of the whole model, and the number of images. The result has one entry for each image,
+            or one for all. None means that the stage's grid is the whole grid.
         context: function that returns the context of the stage's model. Its arguments are the
-            context of the whole model, and the stage's grids with the pixels of earlier stages.
-            These grids are None for the first stage.
+            context of the whole model, the number of images, and the stage's grids with the pixels
+            of earlier stages. These grids are None for the first stage.
     """
 
     model: "AutoregressiveModel"
-    stride: int
-    context: Callable[[Context | None, Any], Context | None]
+    positions: Callable[[Context | None, int], Int[Array, "#b H W"] | None]
+    context: Callable[[Context | None, int, Any], Context | None]
 
 
 def check_grids(model: GridModel, x: Symbols, context: Context | None = None, **_: Any) -> None:
@@ -228,7 +242,7 @@ class AutoregressiveModel(GridModel):
 
     def stages(self) -> Sequence[Stage]:
         """See `GridModel.stages`; the only stage is the model itself."""
-        return [Stage(self, 1, lambda context, _: context)]
+        return [Stage(self, lambda *_: None, lambda context, *_: context)]
 
     # The whole grid.
 

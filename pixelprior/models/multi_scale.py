@@ -44,6 +44,7 @@ from pixelprior.models.gated_pixel_cnn import GatedPixelCNN
 from pixelprior.nn.code_context import CodeContext
 from pixelprior.nn.compiled import compiled
 from pixelprior.nn.image_keys import image_keys, split_keys
+from pixelprior.nn.orders import raster_order
 from pixelprior.sizes import check_sizes
 
 
@@ -144,17 +145,24 @@ class MultiScale(GridModel):
         """See `GridModel.stages`; the stages of the small grid, then the full grid."""
         small = [
             stage._replace(
-                stride=self.factor * stage.stride,
+                positions=functools.partial(self._small_stage_positions, stage),
                 context=functools.partial(self._small_stage_context, stage),
             )
             for stage in self.coarse.stages()
         ]
-        return [*small, Stage(self.fine, 1, self._fine_stage_context)]
+        return [*small, Stage(self.fine, lambda *_: None, self._fine_stage_context)]
 
-    def _small_stage_context(self, stage: Stage, context: Context | None, given: Any) -> Any:
-        return stage.context(self.coarse_context(context), given)
+    def _small_stage_positions(self, stage: Stage, context: Context | None, batch: int) -> Any:
+        coarse = self.coarse_part(raster_order(1, self.grid))
+        of_coarse = stage.positions(context, batch)
+        return coarse if of_coarse is None else coarse.reshape(-1)[of_coarse]
 
-    def _fine_stage_context(self, context: Context | None, given: Any) -> Context:
+    def _small_stage_context(
+        self, stage: Stage, context: Context | None, batch: int, given: Any
+    ) -> Any:
+        return stage.context(self.coarse_context(context), batch, given)
+
+    def _fine_stage_context(self, context: Context | None, batch: int, given: Any) -> Context:
         return self.fine_context(context, self.coarse_part(given))
 
     def coarse_part(self, x: Shaped[Array, "b h w _"]) -> Shaped[Array, "b H W _"]:

@@ -22,73 +22,24 @@ Where we deviate from them:
 
 from typing import Any, NamedTuple, Unpack
 
-import jax
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from pixelprior.context import Context
 from pixelprior.grid import Grid
 from pixelprior.models.base import AutoregressiveModel, CommonSettings, Embedded, Features, row_of
-from pixelprior.nn.attention import AttentionCache, CausalAttention
-from pixelprior.nn.conditioning import EncodedContext, context_layer
-from pixelprior.nn.dropout import Dropout
-from pixelprior.nn.image_keys import split_keys
-from pixelprior.nn.initializers import layer_norm, linear
+from pixelprior.nn.attention import AttentionCache
+from pixelprior.nn.conditioning import EncodedContext
+from pixelprior.nn.initializers import layer_norm
 from pixelprior.nn.raster_stem import RasterStem
-
-EXPANSION = 4
-"""Hidden features of a block's perceptron, per input feature; the value of [1], section 3.3."""
-
-
-class TransformerBlock(nnx.Module):
-    """Attention, then a perceptron; both are residual, with a layer norm before them."""
-
-    def __init__(
-        self,
-        d: int,
-        *,
-        num_heads: int,
-        window_rows: int,
-        context_features: int,
-        dropout_rate: float,
-        rngs: nnx.Rngs,
-    ):
-        self.attention_norm = layer_norm(d, rngs=rngs)
-        self.attention = CausalAttention(
-            d, d, num_heads=num_heads, window_rows=window_rows, rngs=rngs
-        )
-        self.context = context_layer(context_features, 2 * d, rngs=rngs)
-        self.norm = layer_norm(d, rngs=rngs)
-        self.expand = linear(d, EXPANSION * d, rngs=rngs)
-        self.reduce = linear(EXPANSION * d, d, rngs=rngs)
-        self.dropout = Dropout(dropout_rate)
-
-    def condition(self, context: EncodedContext) -> Float[Array, "b #h #w 2*d"] | None:
-        """Return the context's terms for the inputs of the attention and of the perceptron."""
-        return None if self.context is None or context is None else self.context(context)
-
-    def attention_input(
-        self, x: Float[Array, "b h w d"], condition: Float[Array, "b #h #w 2*d"] | None
-    ) -> Float[Array, "b h w d"]:
-        """Return the input of the attention."""
-        y = self.attention_norm(x)
-        return y if condition is None else y + condition[..., : y.shape[-1]]
-
-    def output(
-        self,
-        x: Float[Array, "b h w d"],
-        attended: Float[Array, "b h w d"],
-        condition: Float[Array, "b #h #w 2*d"] | None,
-        dropout_key: Array | None = None,
-    ) -> Float[Array, "b h w d"]:
-        """Return the block's result, given the result of its attention."""
-        attention_key, key = split_keys(dropout_key, 2)
-        x = x + self.dropout(attended, attention_key)
-        y = self.norm(x)
-        if condition is not None:
-            y = y + condition[..., y.shape[-1] :]
-        y = self.reduce(jax.nn.gelu(self.expand(y)))
-        return x + self.dropout(y, key)
+from pixelprior.nn.transformer_blocks import (
+    TransformerBlock,
+    end_rows,
+    init_caches,
+    run_blocks,
+    start_rows,
+    step_blocks,
+)
 
 
 class _Cache(NamedTuple):
@@ -146,15 +97,7 @@ class Transformer(AutoregressiveModel):
 
     def network(self, x: Embedded, context: EncodedContext, dropout_key: Array | None) -> Features:
         """See `AutoregressiveModel.network`."""
-        keys = self.blocks.split_key(dropout_key)
-
-        def layer(block: TransformerBlock, x: Any, key: Any) -> tuple[Any, None]:
-            condition = block.condition(context)
-            attended = block.attention(block.attention_input(x, condition))
-            return block.output(x, attended, condition, key), None
-
-        x, _ = self.blocks.scan(layer, self.stem(x), keys)
-        return self.norm(x)
+        return self.norm(run_blocks(self.blocks, self.stem(x), context, dropout_key))
 
     def init_cache(self, batch: int, context: Context | None = None) -> _Cache:
         """See `AutoregressiveModel.init_cache`."""
@@ -163,18 +106,13 @@ class Transformer(AutoregressiveModel):
             self.context_encoder(context, batch),
             self.outside_row(batch),
             self.stem.init_cache(batch),
-            [block.attention.init_cache(batch, height, width) for block in self.blocks.unstack()],
+            init_caches(self.blocks, batch, height, width),
         )
 
     def start_row(self, cache: _Cache, row: Int[Array, ""]) -> tuple[_Cache, Any, Any]:
         """See `AutoregressiveModel.start_row`; the stem's rows above, and the context."""
-        context, blocks = row_of(cache.context, row), self.blocks.unstack()
         above, stem, past = self.stem.start_row(self.embedding(cache.pixels), cache.stem, row)
-        conditions = [block.condition(context) for block in blocks]
-        states = [
-            block.attention.start_row(block_cache, row)
-            for block, block_cache in zip(blocks, cache.blocks, strict=True)
-        ]
+        conditions, states = start_rows(self.blocks, cache.blocks, row_of(cache.context, row), row)
         return cache._replace(stem=past), (above, conditions), (stem, states)
 
     def step(
@@ -183,24 +121,9 @@ class Transformer(AutoregressiveModel):
         """See `AutoregressiveModel.step`; runs all blocks at the next columns."""
         (stem_above, conditions), (stem, states) = above, left
         x, stem = self.stem.step(self.embedding(previous)[:, None], stem_above, stem)
-        after, traces = [], []
-        for block, condition, state in zip(self.blocks.unstack(), conditions, states, strict=True):
-            attended, state, trace = block.attention.step(
-                block.attention_input(x, condition), state
-            )
-            x = block.output(x, attended, condition)
-            after.append(state)
-            traces.append(trace)
-        return self.norm(x)[:, 0], (stem, after), traces
+        x, states, traces = step_blocks(self.blocks, x, conditions, states)
+        return self.norm(x)[:, 0], (stem, states), traces
 
     def end_row(self, cache: _Cache, pixels: Int[Array, "b 1 w c"], traces: Any) -> _Cache:
         """See `AutoregressiveModel.end_row`; stores the row's keys and values."""
-        return cache._replace(
-            pixels=pixels,
-            blocks=[
-                block.attention.end_row(block_cache, trace)
-                for block, block_cache, trace in zip(
-                    self.blocks.unstack(), cache.blocks, traces, strict=True
-                )
-            ],
-        )
+        return cache._replace(pixels=pixels, blocks=end_rows(self.blocks, cache.blocks, traces))

@@ -33,8 +33,8 @@ class RasterStem(nnx.Module):
     def __init__(self, grid: Grid, kernel_size: int, d: int, e: int, *, rngs: nnx.Rngs):
         self.conv = MaskedConv("A", kernel_size, d, e, rngs=rngs)
         self.last = linear(d, e, use_bias=False, rngs=rngs)
-        self.rows = _places(grid.height, e, rngs)
-        self.columns = _places(grid.width, e, rngs)
+        self.rows = learned_places(grid.height, e, rngs)
+        self.columns = learned_places(grid.width, e, rngs)
 
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w d"]:
         """Apply the stem to whole grids."""
@@ -74,5 +74,6 @@ class RasterStem(nnx.Module):
         return self.conv.step(previous, above, left)
 
 
-def _places(count: int, e: int, rngs: nnx.Rngs) -> nnx.Param:
+def learned_places(count: int, e: int, rngs: nnx.Rngs) -> nnx.Param:
+    """Return a learned vector for each row, or for each column."""
     return nnx.Param(jnp.asarray(0.1 * normal(rngs.params(), (count, e)), jnp.float32))

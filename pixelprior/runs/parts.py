@@ -1,8 +1,9 @@
 """Parts of images: the known part, and the part drawn so far. The rest is grey.
 
-Known symbols condition only symbols that are later in the order of the model: to the right and
-below. A model continues a known top half as usual. With a known left half, a row depends on the
-known pixels of its own and earlier rows, but not on those below.
+Known symbols condition only symbols that are later in the order of the model. In raster order,
+these are the symbols to the right and below. A model continues a known top half as usual. With a
+known left half, a row depends on the known pixels of its own and earlier rows, but not on those
+below. An any-order model draws the known symbols first, so they condition all others.
 
 A prior conditions on known codes: the codes at positions whose pixels are all known. The encoder
 gets the image with its unknown part grey, so that no information about that part leaks.

@@ -118,10 +118,18 @@ def methods_of(run: Run, method: str, num: int) -> str:
     """
     mesh = mesh_for(num)
     on_each = num if mesh is None else num // mesh.size
-    models = [run.model] if run.task == "pixels" else run.model.levels
-    stages = [stage.model for model in models for stage in model.stages()]
+    stages = [stage.model for model in _models(run) for stage in model.stages()]
     names = [name_of(sampler_of(method, model, on_each)) for model in stages]
     return " and ".join(dict.fromkeys(names))
+
+
+def sees_all_known(run: Run) -> bool:
+    """True if each drawn symbol is conditioned on all known symbols, not only on earlier ones."""
+    return all(model.context_shape.any_order for model in _models(run))
+
+
+def _models(run: Run) -> Sequence[GridModel]:
+    return [run.model] if run.task == "pixels" else list(run.model.levels)
 
 
 def class_columns(samples: Samples, request: Request) -> int | None:

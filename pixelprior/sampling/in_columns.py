@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Int, Shaped
 
 from pixelprior.errors import InputError
 from pixelprior.models.base import AutoregressiveModel, side_by_side
+from pixelprior.nn.embedding import OUTSIDE
 from pixelprior.sampling.draw import draw_pixel
 from pixelprior.sampling.sampler import Drawn, Inputs
 from pixelprior.sampling.strategies import Strategy
@@ -28,7 +29,8 @@ class InColumns:
 
     With one column at a time nothing is guessed. Every position is evaluated once, so an image
     costs one evaluation of the network in all. Wider blocks take fewer steps, but each step does
-    more work. Their first guess is the row above. A finished block is not computed again.
+    more work. Their first guess is the row above. A finished block is not computed again. A row
+    whose pixels are all given takes one step.
 
     Attributes:
         columns: number of columns in a block; None for a whole row.
@@ -75,10 +77,22 @@ class InColumns:
         given: Int[Array, "b w c"] | None,
     ) -> "RowState":
         """Draw one row, and return the state for the next one."""
-        columns = self._columns(model, noise.shape[1])
+        width = noise.shape[1]
+        columns = self._columns(model, width)
         cache, above, left = model.start_row(state.cache, number)
-        choices = _Choices(noise, given, state.pixels)
-        pixels, traces, count = _row(model, strategies, columns, above, left, choices)
+        guess = state.pixels if given is None else jnp.where(given == OUTSIDE, state.pixels, given)
+        choices = _Choices(noise, given, guess)
+
+        def draw(columns: int) -> tuple[Int[Array, "b w c"], Any, Int[Array, ""]]:
+            return _row(model, strategies, columns, above, left, choices)
+
+        if given is None or columns == width:
+            pixels, traces, count = draw(columns)
+        else:
+            # A row that is given is evaluated at once.
+            pixels, traces, count = lax.cond(
+                (given == OUTSIDE).any(), lambda: draw(columns), lambda: draw(width)
+            )
         cache = model.end_row(cache, pixels[:, None], traces)
         return RowState(cache, pixels, state.evaluations + count)
 

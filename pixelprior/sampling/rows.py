@@ -13,7 +13,7 @@ from jaxtyping import Array, Int
 from pixelprior.context import Context
 from pixelprior.models.base import AutoregressiveModel, GridModel
 from pixelprior.sampling.draw import grid_noise
-from pixelprior.sampling.draw_grids import stage_inputs, with_part
+from pixelprior.sampling.draw_grids import around_known, stage_inputs, with_part
 from pixelprior.sampling.in_columns import InColumns
 from pixelprior.sampling.known import UNKNOWN
 from pixelprior.sampling.methods import fastest
@@ -56,7 +56,8 @@ def sample_rows(
     known = check_wanted(model, num, context, known)
     images = first_image + jnp.arange(num)
     noise = jax.jit(grid_noise, static_argnums=2)(key, images, model.grid)
-    return _fill(model, Inputs(noise, context, as_strategies(strategy), known))
+    inputs = Inputs(noise, context, as_strategies(strategy), known)
+    return _fill(model, around_known(model, inputs))
 
 
 def num_rows(model: GridModel) -> int:
@@ -68,8 +69,9 @@ def _fill(model: GridModel, inputs: Inputs) -> Iterator[Int[Array, "num h w c"]]
     graph, weights = nnx.split(model)
     for number, stage in enumerate(model.stages()):
         here = _stage_inputs(weights, inputs, graph=graph, number=number)
+        positions = _positions(weights, inputs, graph=graph, number=number)
         for part in _fill_rows(stage.model, here):
-            grids = _with_part(inputs.given, stage.stride, part, inputs.noise.shape)
+            grids = _with_part(inputs.given, positions, part, inputs.noise.shape)
             yield grids
         inputs = inputs._replace(given=grids)
 
@@ -107,4 +109,10 @@ def _stage_inputs(weights, inputs, *, graph, number):
     return stage_inputs(nnx.merge(graph, weights).stages()[number], inputs)
 
 
-_with_part = jax.jit(with_part, static_argnums=(1, 3))
+@jit_by_structure()
+def _positions(weights, inputs, *, graph, number):
+    stage = nnx.merge(graph, weights).stages()[number]
+    return stage.positions(inputs.context, len(inputs.noise))
+
+
+_with_part = jax.jit(with_part, static_argnums=3)

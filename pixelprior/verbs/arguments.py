@@ -238,9 +238,9 @@ def _class_index(subject: Any, name: str) -> int:
 
 
 def context_of(
-    subject: Any, model: GridModel, label: Any, context: Any, num: int
+    subject: Any, model: GridModel, label: Any, context: Any, order: Any, num: int
 ) -> Context | None:
-    """Return the context of a pixel model, from a label or a context.
+    """Return the context of a pixel model, from a label or a context, and an order.
 
     Raises:
         InputError: if both are given, or the argument does not fit the model.
@@ -250,11 +250,22 @@ def context_of(
     if label is not None:
         context = Context(label=labels(subject, label, num, model.context_shape.num_classes))
     model.context_shape.check(context, num)
+    if order is None:
+        return context
+    context = context or Context()
+    if context.order is not None:
+        raise InputError("give order or context.order, not both")
+    if not hasattr(order, "dtype"):
+        raise InputError(f"expected an order as an array of integers, got {type(order).__name__}")
+    if order.ndim == 2:
+        order = jnp.broadcast_to(order, (num, *order.shape))
+    context = dataclasses.replace(context, order=jnp.asarray(order))
+    model.context_shape.check(context, num)
     return context
 
 
 def prior_labels(
-    subject: Any, prior: Prior, label: Any, context: Any, num: int
+    subject: Any, prior: Prior, label: Any, context: Any, order: Any, num: int
 ) -> Int[Array, " b"] | None:
     """Return the labels that condition a prior.
 
@@ -263,6 +274,8 @@ def prior_labels(
     """
     if context is not None:
         raise InputError("a prior is conditioned on classes alone; give label=..., no context")
+    if order is not None:
+        raise InputError("order is for pixel models; an any-order prior draws known codes first")
     found = labels(subject, label, num, prior.num_classes)
     prior.check_label(found, num)
     return found

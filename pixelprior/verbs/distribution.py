@@ -41,6 +41,7 @@ def sample(
     *,
     label: Any = None,
     context: Context | None = None,
+    order: Any = None,
     strategy: Strategy | Sequence[Any] = (),
     known: Any = None,
     guidance: float | None = None,
@@ -56,7 +57,7 @@ def sample(
     can be called inside other jitted code.
 
     Known symbols do not change. They condition only symbols that are later in the order of the
-    model.
+    model. An any-order model draws the known pixels first, so they condition all others.
 
     Examples:
         >>> images = pp.sample(model, jax.random.key(0), 16, label=3, strategy=pp.Temperature(0.9))
@@ -69,6 +70,8 @@ def sample(
         label: one class for all images, by index (or name, for a run), or an array with one class
             for each image. None draws without a class, if the model has a null class.
         context: a `Context` instead of a label, for models that accept a map.
+        order: for any-order models, the number of pixels before each pixel: one order ``[h, w]``
+            for all images, or one for each. None is the raster order. The known pixels come first.
         strategy: a change of the distribution of every symbol, such as `Temperature`, or several
             that are applied in turn. A prior also accepts one such sequence for each level, the top
             first.
@@ -98,13 +101,13 @@ def sample(
     if isinstance(distribution, Prior):
         _check_learned(model)
         decoder = None if tokenizer is None else tokenizer_of(tokenizer)
-        given = prior_labels(model, distribution, label, context, num)
+        given = prior_labels(model, distribution, label, context, order, num)
         return distribution.sample(
             key, num, label=given, guidance=guidance, tokenizer=decoder, **settings
         )
     if tokenizer is not None:
         raise InputError("tokenizer is for the codes of a prior; this is a pixel model")
-    here = context_of(model, distribution, label, context, num)
+    here = context_of(model, distribution, label, context, order, num)
     return sample_grids(guided(distribution, guidance), key, num, context=here, **settings)
 
 
@@ -115,6 +118,7 @@ def sample_rows(
     *,
     label: Any = None,
     context: Context | None = None,
+    order: Any = None,
     strategy: Strategy | Sequence[Any] = (),
     known: Any = None,
     guidance: float | None = None,
@@ -134,6 +138,7 @@ def sample_rows(
         num: the number of images.
         label: the classes.
         context: a `Context` instead of a label.
+        order: the order of an any-order model.
         strategy: a change of the distribution of every symbol.
         known: the known symbols.
         guidance: the scale of classifier-free guidance.
@@ -148,9 +153,9 @@ def sample_rows(
     settings: dict[str, Any] = dict(strategy=strategy, known=known, first_image=first_image)
     if isinstance(distribution, Prior):
         _check_learned(model)
-        given = prior_labels(model, distribution, label, context, num)
+        given = prior_labels(model, distribution, label, context, order, num)
         return distribution.sample_rows(key, num, label=given, guidance=guidance, **settings)
-    here = context_of(model, distribution, label, context, num)
+    here = context_of(model, distribution, label, context, order, num)
     return sample_grid_rows(guided(distribution, guidance), key, num, context=here, **settings)
 
 
@@ -160,6 +165,7 @@ def log_prob(
     *,
     label: Any = None,
     context: Context | None = None,
+    order: Any = None,
     guidance: float | None = None,
 ) -> Float[Array, " b"]:
     """Compute the log-probability of images or codes, in nats.
@@ -174,6 +180,7 @@ def log_prob(
         x: symbols ``[b, h, w, c]``; for a prior a list of maps of codes, the coarsest first.
         label: see `sample`.
         context: see `sample`.
+        order: see `sample`. Different orders are different distributions.
         guidance: see `sample`; only for pixel models.
 
     Returns:
@@ -189,10 +196,10 @@ def log_prob(
         if guidance is not None:
             raise InputError("log_prob takes guidance for pixel models alone; leave it out")
         Grid.check_maps(x, distribution.grids)
-        given = prior_labels(model, distribution, label, context, len(x[0]))
+        given = prior_labels(model, distribution, label, context, order, len(x[0]))
         return jitted.log_prob(distribution, x, given)
     distribution.grid.check(x)
-    here = context_of(model, distribution, label, context, len(x))
+    here = context_of(model, distribution, label, context, order, len(x))
     return jitted.log_prob(guided(distribution, guidance), x, here)
 
 

@@ -4,11 +4,13 @@ import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import pixelprior.models
 from pixelprior import (
+    AnyOrderTransformer,
     DiagonalBiLSTM,
     GatedPixelCNN,
     MultiScale,
@@ -107,6 +109,25 @@ def seen_by_two_scales(height, width):
     return seen
 
 
+def shuffled(height, width):
+    """[i, j]: the same for an order that is no other model's."""
+    return np.random.default_rng(3).permutation(height * width).reshape(height, width)
+
+
+def everything_before_when_shuffled(height, width):
+    """[i, j, m, n]: whether (m, n) is before (i, j) in that order."""
+    order = shuffled(height, width)
+    return order[:, :, None, None] > order
+
+
+class InShuffledOrder(AnyOrderTransformer):
+    """The any-order model, of which a context without an order means another one than raster."""
+
+    def default_order(self, batch):
+        order = shuffled(self.grid.height, self.grid.width).astype(np.int32)
+        return jnp.broadcast_to(order, (batch, *order.shape))
+
+
 def seen_by_lstms(height, width, layer):
     """[i, j, m, n]: whether layers of LSTMs at (i, j), after a masked convolution, see (m, n).
 
@@ -162,6 +183,8 @@ class Model(NamedTuple):
     kinds: tuple = ("none", "class", "map", "both")  # of context
     depth: str = "num_layers"  # what its depth is called
     order: Callable = raster  # height, width -> [i, j]; another one than raster has no two ways
+    # Whether it is no model in raster order itself, but draws a sequence with such a model.
+    sequence: bool = False
     # Whether what sampling remembers grows with the rows that layers look at, not with the image.
     remembers_rows: bool = True
     # Products of a cached sample, as a multiple of those of one evaluation.
@@ -226,6 +249,21 @@ MODELS = {
         order=small_grid_first,
         # Each scale remembers rows, but the smaller grid's map is one array of all its features.
         remembers_rows=False,
+    ),
+    "any_order_transformer": Model(
+        functools.partial(AnyOrderTransformer, **ATTENTION_SIZES),
+        everything_before,
+        sequence=True,
+        remembers_rows=False,
+        cached_cost=ATTENTION_COST,
+    ),
+    "any_order_transformer_shuffled": Model(
+        functools.partial(InShuffledOrder, **ATTENTION_SIZES),
+        everything_before_when_shuffled,
+        order=shuffled,
+        sequence=True,
+        remembers_rows=False,
+        cached_cost=ATTENTION_COST,
     ),
     "guided": Model(guided, seen_without_blind_spot, kinds=("class", "both")),
 }

@@ -50,6 +50,18 @@ def _pixels(result: Mapping[str, Any]) -> list[str]:
         f"{'':<{width}} {'nats/image':>12} {'bits/dim':>9}",
         *(f"{name:<{width}} {nats:>12.3f} {bits:>9.4f}" for name, nats, bits in rows),
         f"{error:<{width}} {result['nats_error']:>12.3f}",
+        *_orders(result),
+    ]
+
+
+def _orders(result: Mapping[str, Any]) -> list[str]:
+    """Results of an any-order model that other models do not have."""
+    if "num_orders" not in result:
+        return []
+    return [
+        f"average over {result['num_orders']} random orders of each image, which differ by "
+        f"{result['order_spread']:.3f} nats",
+        f"(standard deviation); in raster order {result['raster_nats']:.3f} nats",
     ]
 
 
@@ -108,6 +120,11 @@ def _prior(result: Mapping[str, Any]) -> list[str]:
             f"{level['unigram_entropy_bits']:>8.4f} {level['uniform_bits']:>8.4f}"
             + ("" if level["learned"] else "  (not learned in this run)")
         )
+        if "num_orders" in level:
+            lines.append(
+                f"{'':<10} average over {level['num_orders']} random orders of each image, which "
+                f"differ by {level['order_spread']:.3f} nats"
+            )
     lines += [
         "unigram: the codes' frequencies in training; entropy: their frequencies on this split",
     ]

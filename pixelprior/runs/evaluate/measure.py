@@ -12,8 +12,11 @@ from pixelprior.progress import Advance, Check, Report, only_warnings
 from pixelprior.runs.run import Run
 from pixelprior.tokenizers import VQVAE
 
-JOBS = SCORING, RECONSTRUCTING = "evaluate", "reconstruct"
+JOBS = SCORING, RASTER, RECONSTRUCTING = "evaluate", "evaluate in raster order", "reconstruct"
 """Names of the jobs in reports of progress."""
+
+ORDER_SEEDS = range(4)
+"""Seeds of the random orders in which any-order models are measured."""
 
 
 class Held(NamedTuple):

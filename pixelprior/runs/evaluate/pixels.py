@@ -1,5 +1,6 @@
 """Measure of pixel models: their likelihood, with baselines."""
 
+import functools
 import math
 from typing import Any
 
@@ -7,7 +8,7 @@ from pixelprior.evaluation.baselines import MAX_MIXTURE_IMAGES
 from pixelprior.evaluation.baselines import baselines as baseline_nats
 from pixelprior.evaluation.likelihood import evaluate_likelihood
 from pixelprior.evaluation.read import read_symbols
-from pixelprior.runs.evaluate.measure import SCORING, Held, Measured
+from pixelprior.runs.evaluate.measure import ORDER_SEEDS, RASTER, SCORING, Held, Measured
 from pixelprior.runs.run import Run
 
 BASELINE_SYMBOLS = 2**27
@@ -15,8 +16,13 @@ BASELINE_SYMBOLS = 2**27
 
 
 def measure_pixels(run: Run, held: Held, *, baselines: bool) -> Measured:
-    """Measure the likelihood of a split, in nats per image and bits per dimension."""
-    likelihood = evaluate_likelihood(
+    """Measure the likelihood of a split, in nats per image and bits per dimension.
+
+    The likelihood of an any-order model is the average over random orders. It is also measured in
+    raster order.
+    """
+    score = functools.partial(
+        evaluate_likelihood,
         run.model,
         held.images,
         held.symbols,
@@ -24,6 +30,7 @@ def measure_pixels(run: Run, held: Held, *, baselines: bool) -> Measured:
         mesh=held.mesh,
         check=held.progress(SCORING),
     )
+    likelihood = score(order_seeds=ORDER_SEEDS)
     result: dict[str, Any] = {
         "model": run.config["model"]["name"],
         "class_conditional": run.config["class_conditional"],
@@ -32,6 +39,11 @@ def measure_pixels(run: Run, held: Held, *, baselines: bool) -> Measured:
         "nats_error": likelihood.nats_error,
         "bits_per_dim": likelihood.bits_per_dim,
     }
+    if run.model.context_shape.any_order:
+        check = held.progress(RASTER)
+        result["num_orders"] = len(ORDER_SEEDS)
+        result["order_spread"] = likelihood.order_spread
+        result["raster_nats"] = score(order_seeds=(), check=check).nats
     if baselines:
         result["baselines"] = pixel_baselines(held)
     return Measured(result, {"nats": likelihood.per_image})

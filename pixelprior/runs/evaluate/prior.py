@@ -12,7 +12,7 @@ from pixelprior.evaluation.code_likelihood import evaluate_codes
 from pixelprior.evaluation.code_use import code_counts, code_use, unigram_cross_entropy_bits
 from pixelprior.evaluation.likelihood import standard_error
 from pixelprior.evaluation.reconstruction import NO_BITS
-from pixelprior.runs.evaluate.measure import SCORING, Held, Measured
+from pixelprior.runs.evaluate.measure import ORDER_SEEDS, SCORING, Held, Measured
 from pixelprior.runs.run import Run
 from pixelprior.system.devices import put_batch
 from pixelprior.tokenizers import VQVAE
@@ -34,6 +34,7 @@ def measure_prior(run: Run, held: Held, *, baselines: bool) -> Measured:
         _encoded(tokenizer, held, counts),
         held.images.description,
         mesh=held.mesh,
+        order_seeds=ORDER_SEEDS,
         check=held.progress(SCORING),
     )
     result: dict[str, Any] = {
@@ -60,6 +61,9 @@ def measure_prior(run: Run, held: Held, *, baselines: bool) -> Measured:
             "unigram_bits": unigram_cross_entropy_bits(train_counts, counts[number]),
             "unigram_entropy_bits": code_use(counts[number]).entropy_bits,
         }
+        if prior.levels[number].context_shape.any_order:
+            orders = {"num_orders": len(ORDER_SEEDS), "order_spread": level.order_spread}
+            result["levels"][name] |= orders
     reconstruction = held.reconstruction(tokenizer, variance=run.data["pixel_variance"])
     per_image = {"nats": found.per_image.sum(axis=0)}
     for name, nats in zip(result["levels"], found.per_image, strict=True):

@@ -1,0 +1,58 @@
+"""Orders of the pixels of a grid.
+
+An order is an array of integers: at each pixel, the number of pixels before it. The **sequence** of
+a grid holds the same pixels in their order. It has the grid's shape and is read row by row.
+Positions are an array of this shape: at each place of the sequence, the number of its pixel in
+raster order. Order and positions are inverse permutations.
+
+Legend: b batch, h height, w width, n any further axes.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Int, Key, Shaped
+
+from pixelprior.grid import Grid
+
+Order = Int[Array, "b h w"]
+Positions = Int[Array, "b h w"]
+
+
+def raster_order(batch: int, grid: Grid) -> Order:
+    """Return the order row by row, left to right, which is its own inverse."""
+    numbers = jnp.arange(grid.height * grid.width, dtype=jnp.int32)
+    return jnp.broadcast_to(numbers.reshape(1, *grid.shape[:2]), (batch, *grid.shape[:2]))
+
+
+def random_orders(keys: Key[Array, " b"], grid: Grid) -> Order:
+    """Draw a uniformly random order for each key."""
+    pixels = grid.height * grid.width
+    orders = jax.vmap(lambda key: jax.random.permutation(key, pixels))(keys)
+    return orders.reshape(-1, *grid.shape[:2])
+
+
+def order_around(order: Order, known: Bool[Array, "b h w"]) -> Order:
+    """Move the known pixels before all others; within both groups, the order stays the same."""
+    return inverse(inverse(order + order[0].size * ~known))
+
+
+def inverse(order: Order) -> Positions:
+    """Return the positions of an order, or the order of positions.
+
+    Of other distinct numbers, it returns the positions in their increasing order.
+    """
+    return jnp.argsort(order.reshape(len(order), -1), axis=-1).reshape(order.shape)
+
+
+def rearrange(
+    x: Shaped[Array, "b h w *n"], places: Int[Array, "b h w"]
+) -> Shaped[Array, "b h w *n"]:
+    """Gather pixels by their numbers in raster order.
+
+    With positions it turns a grid into its sequence; with the order it turns a sequence back.
+    """
+    batch, *sides = places.shape
+    flat = jax.vmap(lambda x, places: x[places])(
+        x.reshape(batch, -1, *x.shape[3:]), places.reshape(batch, -1)
+    )
+    return flat.reshape(batch, *sides, *x.shape[3:])
