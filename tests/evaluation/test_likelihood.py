@@ -14,7 +14,7 @@ from pixelprior.data.decode_once import DecodeOnce
 from pixelprior.errors import InputError
 from pixelprior.evaluation.likelihood import evaluate_likelihood
 from pixelprior.grid import Grid
-from pixelprior.models import PixelCNN
+from pixelprior.models import AnyOrderTransformer, PixelCNN
 from pixelprior.system.devices import data_mesh
 
 GRID = Grid(3, 2, 1, 4)
@@ -49,10 +49,10 @@ def model(request):
     return nnx.merge(graph, jax.tree.map(lambda x: 3 * x, weights))
 
 
-def evaluate(model, images, batch_size):
+def evaluate(model, images, batch_size, **settings):
     split = Split("test", DecodeOnce(images, GRID.shape), 4, "all of it")
     return evaluate_likelihood(
-        model, split, Symbols(4, "none"), batch_size=batch_size, mesh=data_mesh()
+        model, split, Symbols(4, "none"), batch_size=batch_size, mesh=data_mesh(), **settings
     )
 
 
@@ -94,3 +94,38 @@ def test_labels_that_the_model_does_not_have(model):
         return
     with pytest.raises(InputError, match=r"labels in \[0, 3\), but all of it has labels from"):
         evaluate(model, images, 4)
+
+
+@pytest.mark.parametrize("batch_size", [3, 7])
+def test_orders_are_averaged_image_by_image(batch_size):
+    model = AnyOrderTransformer(
+        GRID, features=4, num_layers=1, num_heads=2, first_kernel_size=3, rngs=nnx.Rngs(0)
+    )
+    graph, weights = nnx.split(model)
+    model = nnx.merge(graph, jax.tree.map(lambda x: 5 * x, weights))
+    images, seeds = Images(7), (3, 8)
+    x = jnp.asarray(images.images, jnp.int32)
+    by_order = []
+    for seed in seeds:
+        keys = [jax.random.fold_in(jax.random.key(seed), n) for n in range(7)]
+        orders = [jax.random.permutation(key, 6).reshape(3, 2) for key in keys]
+        log_prob = model.log_prob(x, Context(order=jnp.stack(orders)))
+        by_order.append(-np.asarray(log_prob, np.float64))
+    result = evaluate(model, images, batch_size, order_seeds=seeds)
+    np.testing.assert_allclose(result.per_image, np.mean(by_order, axis=0), rtol=1e-6)
+    # Of two values, the standard deviation is the difference over the root of two.
+    spread = np.abs(by_order[0] - by_order[1]).mean() / math.sqrt(2)
+    assert spread > 0.1
+    np.testing.assert_allclose(result.order_spread, spread, rtol=1e-4)
+    # Without a seed, the order is the model's own, and there is nothing to spread.
+    raster = evaluate(model, images, batch_size, order_seeds=())
+    np.testing.assert_allclose(raster.per_image, scores(model, images), rtol=1e-6)
+    assert math.isnan(raster.order_spread)
+    assert (raster.per_image != result.per_image).any()
+
+
+def test_models_with_one_order_score_each_image_once(model):
+    images = Images(5)
+    many, one = (evaluate(model, images, 4, order_seeds=seeds) for seeds in (range(3), ()))
+    np.testing.assert_array_equal(many.per_image, one.per_image)
+    assert math.isnan(many.order_spread)
