@@ -167,7 +167,7 @@ OTHERS = [
     r"(PIXELPRIOR_TESTS_OPTIMIZE=1 )?(\.venv/bin/)?python -m pytest .*",
     r"\.ci/run\s+#.*",
     r"python -m benchmarks\.\w+.*",  # that they exist: above
-    r"pixelprior demo",  # test_demo.py
+    r"pixelprior demo",  # demo/
     r"pixelprior configs",  # test_packaging.py
     r"source <\(pixelprior completion bash\)",  # test_completion.py
     r"pixelprior (de)?compress .*",  # test_compress.py

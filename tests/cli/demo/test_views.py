@@ -1,188 +1,25 @@
-"""The demo in a real browser: headless Chromium on runs that take seconds to train.
+"""The views of the demo, each as a user sees and uses it."""
 
-``DEMO_SCREENSHOTS=FOLDER`` keeps a picture of every page for people to look at.
-"""
-
-import io
-import json
-import os
 import re
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from tests.chromium import chromium, needs_chromium
-from tests.cli.conftest import ROOT, TINY
-from tests.data.folders import SMALL
-from tests.xla_flags import as_users_compile
+from tests.chromium import needs_chromium
+from tests.cli.demo.page import (
+    BRUSHED,
+    choose,
+    choose_option,
+    downloaded,
+    draw,
+    expect,
+    png,
+    set_slider,
+    settled,
+    shown_run,
+)
 
-playwright = pytest.importorskip("playwright.sync_api")
-pytest.importorskip("streamlit")
-expect = playwright.expect
-
-pytestmark = [
-    pytest.mark.slow,
-    needs_chromium,
-]
-PATIENCE = 90_000  # ms: something may have to be compiled, on a busy machine
-expect.set_options(timeout=PATIENCE)
-BRUSHED = "all but the part that I brush away"
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        return probe.getsockname()[1]
-
-
-def demo(runs, port):
-    """The command for users."""
-    return [sys.executable, "-m", "pixelprior", "demo", f"--runs={runs}", f"--port={port}"]
-
-
-def script(*flags):
-    """The script in the repository, with settings of Streamlit."""
-    run = [sys.executable, "-m", "streamlit", "run", ROOT / "demo" / "app.py", *flags]
-    return lambda runs, port: [*run, f"--server.port={port}", "--", f"--runs={runs}"]
-
-
-class Server:
-    """A demo that is running, and what it says."""
-
-    def __init__(self, runs, folder, command=demo):
-        self.port, self.log = free_port(), folder / "server.txt"
-        # Else a picture is there before its progress is seen.
-        env = as_users_compile() | {"STREAMLIT_SERVER_HEADLESS": "true", "PYTHONPATH": str(ROOT)}
-        with open(self.log, "w") as log:
-            self.process = subprocess.Popen(
-                command(runs, self.port), cwd=folder, env=env, stdout=log, stderr=log
-            )
-        self.url = f"http://localhost:{self.port}"
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(f"{self.url}/_stcore/health").close()
-                return
-            except OSError:
-                time.sleep(0.1)
-        raise AssertionError(self.log.read_text())
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait()
-
-
-@pytest.fixture(scope="module")
-def runs(digits, vqvae2, prior, trained, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("demo") / "runs"
-    for name, run in {"digits": digits, "vqvae2": vqvae2, "priors/of_codes": prior}.items():
-        shutil.copytree(run, folder / name)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def server(runs, tmp_path_factory):
-    server = Server(runs, tmp_path_factory.mktemp("server"))
-    yield server
-    server.stop()
-    assert "Traceback" not in server.log.read_text(), server.log.read_text()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def opened(browser, request):
-    """Opens pages; none may show a stack trace, at any time."""
-    pages = []
-
-    def opened(url, width=1280, height=1000, wait=True):
-        page = browser.new_page(viewport={"width": width, "height": height})
-        page.set_default_timeout(PATIENCE)
-        pages.append(page)
-        page.goto(url)
-        page.get_by_role("heading", name="pixelprior").wait_for()
-        if wait:
-            settled(page)
-        return page
-
-    yield opened
-    for number, page in enumerate(pages):
-        if folder := os.environ.get("DEMO_SCREENSHOTS"):
-            name = re.sub(r"\W+", "_", request.node.name)
-            page.screenshot(path=Path(folder) / f"{name}{number}.png", full_page=True)
-        assert not page.get_by_text("Traceback").count()
-        assert not page.locator('[data-testid="stException"]').count()
-        page.close()
-
-
-def settled(page):
-    """Waits until the page is not being made anew."""
-    for _ in range(2):  # a finished drawing makes the page anew
-        page.wait_for_timeout(300)  # what was just touched has to be told first
-        page.locator('[data-test-script-state="notRunning"]').wait_for()
-
-
-def choose(page, name):
-    page.get_by_text(name, exact=True).first.click()
-    settled(page)
-
-
-def choose_option(page, label, name):
-    page.get_by_label(label, exact=True).click()
-    page.get_by_role("option", name=name, exact=True).click()
-    settled(page)
-
-
-def open_sidebar(page):
-    """Show the controls, which a phone hides."""
-    if not page.get_by_label("Run", exact=True).is_visible():
-        page.get_by_test_id("stExpandSidebarButton").click()
-        page.get_by_label("Run", exact=True).wait_for()
-
-
-def shown_run(page):
-    return page.get_by_label("Run", exact=True).input_value()
-
-
-def draw(page, button="Draw"):
-    page.get_by_role("button", name=button, exact=True).click()
-    settled(page)
-    return downloaded(page)
-
-
-def downloaded(page, number=0):
-    """The picture that can be taken home, and the settings in it."""
-    button = page.get_by_role("button", name="Download PNG").nth(number)
-    with page.expect_download() as download:
-        button.click()
-    data = Path(download.value.path()).read_bytes()
-    with Image.open(io.BytesIO(data)) as image:
-        return np.asarray(image), json.loads(image.text["pixelprior"])
-
-
-def set_slider(page, name, key, times):
-    slider = page.get_by_role("slider", name=name)
-    slider.focus()
-    for _ in range(times):
-        slider.press(key)
-    settled(page)
-
-
-def png(array):
-    file = io.BytesIO()
-    Image.fromarray(array).save(file, format="PNG")
-    return {"name": "image.png", "mimeType": "image/png", "buffer": file.getvalue()}
+pytestmark = [pytest.mark.slow, needs_chromium]
 
 
 def test_samples_are_there_without_a_click_and_are_those_of_the_seed(server, opened):
@@ -436,50 +273,6 @@ def test_the_gallery_has_a_picture_of_each_run(server, opened):
     assert downloaded(page)[1]["run"] == "priors/of_codes"
 
 
-def test_the_chosen_run_stays_when_others_come_and_go(opened, digits, prior, tmp_path):
-    runs = tmp_path / "runs"
-    shutil.copytree(prior, runs / "prior")
-    server = Server(runs, tmp_path)
-    try:
-        page = opened(server.url)
-        assert shown_run(page) == "prior"
-        shutil.copytree(digits, runs / "another")
-        assert draw(page)[1]["run"] == "prior" and shown_run(page) == "prior"
-        # It is deleted. The page says so, and shows another one.
-        shutil.rmtree(runs / "prior")
-        page.get_by_role("button", name="Draw", exact=True).click()
-        expect(page.get_by_text("The run prior is not there.")).to_be_visible()
-        settled(page)
-        assert shown_run(page) == "another"
-        assert draw(page)[1]["run"] == "another"
-        shutil.rmtree(runs)
-        page.get_by_role("button", name="Draw", exact=True).click()
-        settled(page)
-        assert shown_run(page) == "mnist (bundled)"
-        assert "Traceback" not in server.log.read_text(), server.log.read_text()
-    finally:
-        server.stop()
-
-
-def test_a_damaged_run_does_not_stand_in_the_way(opened, digits, tmp_path):
-    runs = tmp_path / "runs"
-    name = "*a* $b$"
-    shutil.copytree(digits, runs / name)
-    (runs / name / "config.json").write_text("{")
-    server = Server(runs, tmp_path)
-    try:
-        page = opened(server.url)
-        expect(page.get_by_test_id("stAlert").first).to_be_visible()
-        choose(page, "Gallery")
-        page.get_by_role("button", name="Show mnist (bundled)", exact=True).click()
-        settled(page)
-        assert downloaded(page)[1]["run"] == "mnist (bundled)"
-        choose(page, "Gallery")
-        expect(page.get_by_text(name, exact=True)).to_be_visible()
-    finally:
-        server.stop()
-
-
 def test_the_keyboard_is_enough_to_draw(server, opened):
     page = opened(server.url)
     before = page.get_by_test_id("stImage").locator("img").get_attribute("src")
@@ -509,74 +302,3 @@ def test_every_control_has_a_label(server, opened, view):
         )).map(one => one.outerHTML)"""
     )
     assert controls.count() > 3 and not unlabelled
-
-
-def test_a_long_sampling_can_be_stopped(trained, opened, tmp_path):
-    # Many rows, of many pixels each.
-    (tmp_path / "images").mkdir()
-    for number, name in enumerate(SMALL):
-        noise = np.random.default_rng(number).integers(0, 256, (64, 64, 3), np.uint8)
-        Image.fromarray(noise).save(tmp_path / "images" / name)
-    flags = [f"--config.dataset=folder:{tmp_path / 'images'}", "--config.image_size=(64, 64)"]
-    flags += ["--config.num_steps=1", "--config.batch_size=2"]
-    run = trained("folder", *TINY, *flags)
-    shutil.copytree(run, tmp_path / "runs" / "large")
-    server = Server(tmp_path / "runs", tmp_path)
-    try:
-        page = opened(f"{server.url}?images=64", wait=False)
-        # It begins without a click.
-        expect(page.get_by_text(re.compile("compiling|of 64 rows"))).to_be_visible()
-        expect(page.get_by_text(re.compile(r"^\d+ of 64 rows"))).to_be_visible()
-        page.get_by_test_id("stMain").get_by_role("button", name="Stop", exact=True).click()
-        expect(page.get_by_text(re.compile(r"stopped after \d+ of 64 rows"))).to_be_visible()
-        picture, settings = downloaded(page)
-        assert int(settings["drawn"].split()[0]) < 64
-        assert (picture == 128).any()  # grey where nothing is drawn
-    finally:
-        server.stop()
-
-
-def test_with_nothing_trained_it_shows_a_bundled_model_and_trains_digits(opened, tmp_path):
-    server = Server(tmp_path / "runs", tmp_path)
-    try:
-        page = opened(server.url, wait=False)
-        # Samples come first: at once those in the package, and then those of the page.
-        expect(page.get_by_alt_text("earlier images of this run")).to_be_visible()
-        settled(page)
-        # The training is offered, and not above them.
-        assert downloaded(page)[1]["run"] == "mnist (bundled)"
-        picture = page.get_by_test_id("stImage").locator("img").bounding_box()
-        assert picture["y"] + picture["height"] <= 1000 and picture["height"] > 400
-        train = page.get_by_role("button", name="Train digits")
-        expect(train).not_to_be_visible()
-        page.get_by_text("Train a model", exact=True).click()
-        train.click()
-        expect(page.get_by_text("compiling the first step")).to_be_visible()
-        expect(page.get_by_text(re.compile(r"step [1-9]\d* of 600, \d\.\d\d bits"))).to_be_visible()
-        page.get_by_role("button", name="Stop training").click()
-        # It has saved its state. The run of the page is still the chosen one.
-        settled(page)
-        assert shown_run(page) == "mnist (bundled)"
-        choose_option(page, "Run", "digits")
-        assert draw(page)[1]["run"] == "digits"
-        page.get_by_text("Train a model", exact=True).click()
-        expect(train).to_be_visible()
-    finally:
-        server.stop()
-
-
-def test_it_does_not_open_itself_to_the_network(opened, runs, tmp_path):
-    server = Server(runs, tmp_path, script("--server.address="))
-    try:
-        page = opened(server.url)
-        expect(page.get_by_text("open to the whole network")).to_be_visible()
-        assert not page.get_by_role("button", name="Draw").count()
-    finally:
-        server.stop()
-
-
-def test_this_machine_alone_can_reach_it(server):
-    listening = Path("/proc/net/tcp").read_text() + Path("/proc/net/tcp6").read_text()
-    port = f":{server.port:04X}"
-    addresses = re.findall(rf"^ *\d+: (\w+){port} \w+:0000 0A", listening, flags=re.MULTILINE)
-    assert addresses and set(addresses) <= {"0100007F", "00000000000000000000000001000000"}
