@@ -147,7 +147,9 @@ def _time_naive_stage(
 ) -> float:
     def draw(weights: Any, noise: Any, given: Any) -> Any:
         stage = nnx.merge(graph, weights).stages()[number]
-        return Naive(timed)(stage.model, stage_inputs(stage, Inputs(noise, given=given)))
+        return Naive(timed)(
+            stage.model, stage_inputs(stage, Inputs(noise, given=given), first=not number)
+        )
 
     grid = nnx.merge(graph, weights).stages()[number].model.grid
     timed = min(pixels, grid.height * grid.width)

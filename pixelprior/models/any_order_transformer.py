@@ -35,6 +35,7 @@ Where we deviate from them:
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Unpack
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import lax
@@ -71,6 +72,7 @@ from pixelprior.nn.orders import (
     raster_order,
     rearrange,
 )
+from pixelprior.nn.rotary import Rotations, rotation
 from pixelprior.nn.transformer_blocks import (
     TransformerBlock,
     end_rows,
@@ -89,7 +91,7 @@ class AnyOrderTransformer(GridModel):
 
     Args:
         grid: size, channels and values per symbol of the grids.
-        features: number of features of the residual stream; a multiple of ``num_heads``.
+        features: number of features of the residual stream; a multiple of 4 times ``num_heads``.
         num_layers: number of blocks of attention and perceptron.
         num_heads: number of heads of each attention layer.
         first_kernel_size: size of the square of neighbours that the first layer reads; odd.
@@ -97,8 +99,8 @@ class AnyOrderTransformer(GridModel):
         common: settings of every model; see `AutoregressiveModel`.
 
     Raises:
-        InputError: if ``first_kernel_size`` is even or below 3, or ``num_heads`` does not divide
-            ``features``.
+        InputError: if ``first_kernel_size`` is even or below 3, or the features of a head are not a
+            multiple of 4.
     """
 
     def __init__(
@@ -265,6 +267,12 @@ class _Sequence(AutoregressiveModel):
         super().__init__(grid, features, rngs=rngs, **common)
         if first_kernel_size < 3 or first_kernel_size % 2 == 0:
             raise InputError(f"first_kernel_size must be odd and above 1, got {first_kernel_size}")
+        # The number of heads itself is checked by the attention.
+        if num_heads > 0 and features % num_heads == 0 and features // num_heads % 4:
+            raise InputError(
+                f"each head must have a multiple of 4 features, got {features // num_heads}; "
+                "change features or num_heads"
+            )
         shape = self.context_shape
         self.context_shape = ContextShape(
             grid, shape.num_classes, shape.map_features, shape.null_class, any_order=True
@@ -281,6 +289,7 @@ class _Sequence(AutoregressiveModel):
             window_rows=grid.height,
             rngs=rngs,
         )
+        self.features_of_head = features // num_heads
         self.norm = layer_norm(features, rngs=rngs)
         self.head = self.head_settings.make(grid, features, rngs=rngs)
 
@@ -290,7 +299,8 @@ class _Sequence(AutoregressiveModel):
         slots = jnp.pad(flat, ((0, 0), (1, 0), (0, 0)))
         previous, places = slots[:, :-1].reshape(x.shape), self.stem.places(context.positions)
         x = self.stem(slots, previous, context.neighbours, places)
-        return self.norm(run_blocks(self.blocks, x, context.context, dropout_key))
+        rotations = self._rotations(context.positions)
+        return self.norm(run_blocks(self.blocks, x, context.context, dropout_key, rotations))
 
     def init_cache(self, batch: int, context: Context | None = None) -> _Cache:
         """See `AutoregressiveModel.init_cache`."""
@@ -308,21 +318,23 @@ class _Sequence(AutoregressiveModel):
         context, positions, neighbours = cache.conditions
         terms, states = start_rows(self.blocks, cache.blocks, row_of(context, row), row)
         places = row_of(self.stem.places(positions), row)
+        rotations = jax.tree.map(lambda x: row_of(x, row), self._rotations(positions))
         left = _Left(cache.slots, row * self.grid.width, states)
-        return cache._replace(row=row), (places, row_of(neighbours, row), terms), left
+        above = places, row_of(neighbours, row), rotations, terms
+        return cache._replace(row=row), above, left
 
     def step(
         self, above: Any, left: _Left, previous: Int[Array, "b k c"]
     ) -> tuple[Float[Array, "b k d"], _Left, Any]:
         """See `AutoregressiveModel.step`; runs all blocks at the next places of the sequence."""
-        places, neighbours, terms = above
+        places, neighbours, rotations, terms = above
         # The first column's is not given. Its slot was filled at the end of the row before.
         given = previous[..., :1] != OUTSIDE
         here = lax.dynamic_slice_in_dim(left.slots, left.pixels, previous.shape[1], axis=1)
         here = jnp.where(given, self.embedding(previous), here)
         slots = lax.dynamic_update_slice_in_dim(left.slots, here, left.pixels, axis=1)
         x = self.stem(slots, here[:, None], neighbours, places)
-        x, states, traces = step_blocks(self.blocks, x, terms, left.blocks)
+        x, states, traces = step_blocks(self.blocks, x, terms, left.blocks, rotations)
         left = _Left(slots, left.pixels + previous.shape[1], states)
         return self.norm(x)[:, 0], left, traces
 
@@ -332,3 +344,15 @@ class _Sequence(AutoregressiveModel):
             cache.slots, self.embedding(pixels[:, 0]), cache.row * self.grid.width + 1, axis=1
         )
         return cache._replace(slots=slots, blocks=end_rows(self.blocks, cache.blocks, traces))
+
+    def _rotations(self, positions: Positions) -> Rotations:
+        """Return the rotations of queries and keys, by their place in the sequence.
+
+        A query asks for the pixel of its place, and a key offers the pixel before it.
+        """
+        width, size = self.grid.width, self.features_of_head
+        rows, columns = positions // width, positions % width
+        of_query = rotation(rows, columns, size)
+        flat = of_query.reshape(len(positions), -1, size)
+        of_key = jnp.pad(flat[:, :-1], ((0, 0), (1, 0), (0, 0))).reshape(of_query.shape)
+        return Rotations(of_query, of_key)

@@ -20,6 +20,7 @@ from jaxtyping import Array, Float, Int
 
 from pixelprior.errors import InputError
 from pixelprior.nn.initializers import linear
+from pixelprior.nn.rotary import Rotations, rotate
 from pixelprior.sizes import check_sizes
 
 CHUNKS = 7
@@ -70,9 +71,11 @@ class CausalAttention(nnx.Module):
         self.project = linear(d, 3 * e, use_bias=False, rngs=rngs)
         self.output = linear(e, e, rngs=rngs)
 
-    def __call__(self, x: Float[Array, "b h w d"]) -> Float[Array, "b h w e"]:
-        """Apply attention to whole grids."""
-        query, key, value = self._heads(x)
+    def __call__(
+        self, x: Float[Array, "b h w d"], rotations: Rotations | None = None
+    ) -> Float[Array, "b h w e"]:
+        """Apply attention to whole grids, with queries and keys rotated."""
+        query, key, value = self._heads(x, rotations)
         attended = attend(query, key, value, self.window_rows)
         return self.output(attended.reshape(*x.shape[:-1], -1))
 
@@ -90,14 +93,14 @@ class CausalAttention(nnx.Module):
         return RowOfKeys(cache, jnp.minimum(row, rows), empty, empty, jnp.zeros((), jnp.int32))
 
     def step(
-        self, x: Float[Array, "b 1 q d"], state: RowOfKeys
+        self, x: Float[Array, "b 1 q d"], state: RowOfKeys, rotations: Rotations | None = None
     ) -> tuple[
         Float[Array, "b 1 q e"],
         RowOfKeys,
         tuple[Float[Array, "b n q f"], Float[Array, "b n q f"]],
     ]:
         """Return the next columns' result, the state after them, and their keys and values."""
-        query, key, value = (jnp.moveaxis(part[:, 0], 1, 2) for part in self._heads(x))
+        query, key, value = (jnp.moveaxis(part[:, 0], 1, 2) for part in self._heads(x, rotations))
         # Number of keys of the row that each column reads; its own key is the last.
         known_columns = state.columns + 1 + jnp.arange(x.shape[2])
         state = state._replace(
@@ -142,10 +145,15 @@ class CausalAttention(nnx.Module):
             jnp.concatenate([cache.values, values], axis=2)[:, :, 1:],
         )
 
-    def _heads(self, x: Float[Array, "b h w d"]) -> list[Float[Array, "b h w n f"]]:
+    def _heads(
+        self, x: Float[Array, "b h w d"], rotations: Rotations | None
+    ) -> list[Float[Array, "b h w n f"]]:
         """Return queries, keys and values."""
         parts = jnp.split(self.project(x), 3, axis=-1)
-        return [part.reshape(*x.shape[:-1], self.num_heads, -1) for part in parts]
+        query, key, value = (part.reshape(*x.shape[:-1], self.num_heads, -1) for part in parts)
+        if rotations is not None:
+            query, key = rotate(query, rotations.query), rotate(key, rotations.key)
+        return [query, key, value]
 
 
 @functools.partial(jax.checkpoint, static_argnums=3)

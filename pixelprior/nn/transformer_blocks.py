@@ -21,6 +21,7 @@ from pixelprior.nn.conditioning import EncodedContext, context_layer
 from pixelprior.nn.dropout import Dropout
 from pixelprior.nn.image_keys import split_keys
 from pixelprior.nn.initializers import layer_norm, linear
+from pixelprior.nn.rotary import Rotations
 from pixelprior.nn.stack import Stack
 
 EXPANSION = 4
@@ -83,13 +84,17 @@ Condition = Float[Array, "b #h #w 2*d"] | None
 
 
 def run_blocks(
-    blocks: Blocks, x: Float[Array, "b h w d"], context: EncodedContext, dropout_key: Array | None
+    blocks: Blocks,
+    x: Float[Array, "b h w d"],
+    context: EncodedContext,
+    dropout_key: Array | None,
+    rotations: Rotations | None = None,
 ) -> Float[Array, "b h w d"]:
     """Run all blocks over whole grids."""
 
     def layer(block: TransformerBlock, x: Any, key: Any) -> tuple[Any, None]:
         condition = block.condition(context)
-        attended = block.attention(block.attention_input(x, condition))
+        attended = block.attention(block.attention_input(x, condition), rotations)
         return block.output(x, attended, condition, key), None
 
     return blocks.scan(layer, x, blocks.split_key(dropout_key))[0]
@@ -116,11 +121,14 @@ def step_blocks(
     x: Float[Array, "b 1 k d"],
     conditions: Sequence[Condition],
     states: Sequence[RowOfKeys],
+    rotations: Rotations | None = None,
 ) -> tuple[Float[Array, "b 1 k d"], list[RowOfKeys], list[Any]]:
     """Run all blocks at the next columns; also return their states after these, and traces."""
     after, traces = [], []
     for block, condition, state in zip(blocks.unstack(), conditions, states, strict=True):
-        attended, state, trace = block.attention.step(block.attention_input(x, condition), state)
+        attended, state, trace = block.attention.step(
+            block.attention_input(x, condition), state, rotations
+        )
         x = block.output(x, attended, condition)
         after.append(state)
         traces.append(trace)

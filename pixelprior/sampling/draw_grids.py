@@ -21,8 +21,9 @@ def draw_grids(model: GridModel, inputs: Inputs, sampler: Sampler) -> Drawn:
     """
     inputs = around_known(model, inputs)
     grids, evaluations = inputs.given, jnp.zeros(len(inputs.noise), jnp.int32)
-    for stage in model.stages():
-        drawn = sampler(stage.model, stage_inputs(stage, inputs._replace(given=grids)))
+    for number, stage in enumerate(model.stages()):
+        here = stage_inputs(stage, inputs._replace(given=grids), first=number == 0)
+        drawn = sampler(stage.model, here)
         positions = stage.positions(inputs.context, len(inputs.noise))
         grids = with_part(grids, positions, drawn.grids, inputs.noise.shape)
         evaluations = evaluations + drawn.evaluations
@@ -38,12 +39,23 @@ def around_known(model: GridModel, inputs: Inputs) -> Inputs:
     return inputs._replace(context=model.around(inputs.context, known))
 
 
-def stage_inputs(stage: Stage, inputs: Inputs) -> Inputs:
-    """Select the inputs of one stage; symbols drawn by earlier stages are given."""
+def stage_inputs(stage: Stage, inputs: Inputs, *, first: bool) -> Inputs:
+    """Select the inputs of one stage; symbols drawn by earlier stages are given.
+
+    Args:
+        stage: the stage.
+        inputs: inputs for whole grids.
+        first: True for the first stage. The symbols given to it are known ones alone. Symbols of
+            earlier stages do not fill rows.
+    """
     batch = len(inputs.noise)
     positions = stage.positions(inputs.context, batch)
     noise, given = jax.tree.map(lambda x: part_of(x, positions), (inputs.noise, inputs.given))
-    return Inputs(noise, stage.context(inputs.context, batch, given), inputs.strategies, given)
+    given_rows = None
+    if first and given is not None:
+        given_rows = (given != OUTSIDE).all(axis=(0, 2, 3))
+    context = stage.context(inputs.context, batch, given)
+    return Inputs(noise, context, inputs.strategies, given, given_rows)
 
 
 def part_of(

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Int, Shaped
+from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from pixelprior.errors import InputError
 from pixelprior.models.base import AutoregressiveModel, side_by_side
@@ -50,7 +50,7 @@ class InColumns:
             return state, state.pixels
 
         by_row = jax.tree.map(lambda y: jnp.moveaxis(y, 1, 0), (inputs.noise, inputs.given))
-        rows = jnp.arange(inputs.noise.shape[1]), *by_row
+        rows = jnp.arange(inputs.noise.shape[1]), *by_row, inputs.given_rows
         state, pixels = lax.scan(row, self.start(model, inputs), rows)
         return Drawn(jnp.moveaxis(pixels, 0, 1), jnp.full(len(inputs.noise), state.evaluations))
 
@@ -75,8 +75,9 @@ class InColumns:
         number: Int[Array, ""],
         noise: Float[Array, "b w c"],
         given: Int[Array, "b w c"] | None,
+        is_given: Bool[Array, ""] | None,
     ) -> "RowState":
-        """Draw one row, and return the state for the next one."""
+        """Draw one row, and return the state for the next one; see `Inputs` for its parts."""
         width = noise.shape[1]
         columns = self._columns(model, width)
         cache, above, left = model.start_row(state.cache, number)
@@ -86,13 +87,10 @@ class InColumns:
         def draw(columns: int) -> tuple[Int[Array, "b w c"], Any, Int[Array, ""]]:
             return _row(model, strategies, columns, above, left, choices)
 
-        if given is None or columns == width:
+        if is_given is None or columns == width:
             pixels, traces, count = draw(columns)
         else:
-            # A row that is given is evaluated at once.
-            pixels, traces, count = lax.cond(
-                (given == OUTSIDE).any(), lambda: draw(columns), lambda: draw(width)
-            )
+            pixels, traces, count = lax.cond(is_given, lambda: draw(width), lambda: draw(columns))
         cache = model.end_row(cache, pixels[:, None], traces)
         return RowState(cache, pixels, state.evaluations + count)
 

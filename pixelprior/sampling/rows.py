@@ -100,13 +100,14 @@ def _start(weights, inputs, *, graph, sampler):
 def _draw_row(weights, inputs, state, grids, number, *, graph, sampler):
     model = nnx.merge(graph, weights).for_steps()
     noise, given = jax.tree.map(lambda x: x[:, number], (inputs.noise, inputs.given))
-    state = sampler.row(model, inputs.strategies, state, number, noise, given)
+    is_given = None if inputs.given_rows is None else inputs.given_rows[number]
+    state = sampler.row(model, inputs.strategies, state, number, noise, given, is_given)
     return state, grids.at[:, number].set(state.pixels)
 
 
 @jit_by_structure()
 def _stage_inputs(weights, inputs, *, graph, number):
-    return stage_inputs(nnx.merge(graph, weights).stages()[number], inputs)
+    return stage_inputs(nnx.merge(graph, weights).stages()[number], inputs, first=number == 0)
 
 
 @jit_by_structure()

@@ -18,7 +18,7 @@ Legend: b batch, h height, w width, c channels.
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from pixelprior.context import Context
 from pixelprior.models.base import AutoregressiveModel
@@ -47,12 +47,15 @@ class Inputs(NamedTuple):
         context: condition of the model.
         strategies: strategies for choosing symbols.
         given: known symbols, or None.
+        given_rows: True for rows whose symbols are given in all images. None if there are none, or
+            if it is not worth a program of its own.
     """
 
     noise: Float[Array, "b h w c"]
     context: Context | None = None
     strategies: Sequence[Strategy] = ()
     given: Int[Array, "b h w c"] | None = None
+    given_rows: Bool[Array, " h"] | None = None
 
 
 class Sampler(Protocol):

@@ -41,6 +41,9 @@ ATTENTION_SIZES = dict(
     head_features=6,
 )
 
+# Its heads rotate four features together.
+ANY_ORDER_SIZES = ATTENTION_SIZES | {"features": 8}
+
 # Two features, since nothing bounds what its blocks add: with more, random weights make features of
 # several hundreds.
 STRIDED_SIZES = dict(
@@ -251,14 +254,14 @@ MODELS = {
         remembers_rows=False,
     ),
     "any_order_transformer": Model(
-        functools.partial(AnyOrderTransformer, **ATTENTION_SIZES),
+        functools.partial(AnyOrderTransformer, **ANY_ORDER_SIZES),
         everything_before,
         sequence=True,
         remembers_rows=False,
         cached_cost=ATTENTION_COST,
     ),
     "any_order_transformer_shuffled": Model(
-        functools.partial(InShuffledOrder, **ATTENTION_SIZES),
+        functools.partial(InShuffledOrder, **ANY_ORDER_SIZES),
         everything_before_when_shuffled,
         order=shuffled,
         sequence=True,

@@ -127,8 +127,7 @@ def test_the_head_is_a_setting(name):
         model = nnx.eval_shape(
             lambda head=head: SHIPPED[name].make(GRID, head=head, rngs=nnx.Rngs(0))
         )
-        parts = [model.fine, model.coarse] if name == "multi_scale" else [model]
-        assert all(type(part.head) is kind for part in parts)
+        assert all(type(stage.model.head) is kind for stage in model.stages())
 
 
 @every_model
