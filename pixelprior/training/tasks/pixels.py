@@ -104,10 +104,11 @@ class PixelTask(Task):
             mesh=self.images.mesh,
             check=check,
         )
+        orders = " in random orders" if model.context_shape.any_order else ""
         return Evaluation(
             likelihood.nats,
             {"nats": likelihood.nats, "bits_per_dim": likelihood.bits_per_dim},
-            f"NLL {likelihood.nats:.3f} nats, {likelihood.bits_per_dim:.4f} bits/dim",
+            f"NLL {likelihood.nats:.3f} nats, {likelihood.bits_per_dim:.4f} bits/dim{orders}",
         )
 
     def picture(
