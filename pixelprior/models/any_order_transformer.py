@@ -25,6 +25,9 @@ Where we deviate from them:
 - Positions are pixels, not channels. The head applies the chain rule to the channels of a pixel.
 - The convolution over the known neighbours. Without it, a short training mostly learns that
   neighbours matter.
+- Some of the training's orders end in raster order, as completions do (`training_orders`). In the
+  sources, all orders are equally likely.
+- Queries and keys are rotated by the positions of their pixels (`pixelprior.nn.rotary`).
 - In [3], every pixel has a second token that holds its position. In [2], as here, it has none.
 
 [1] Hoogeboom et al. 2022, Autoregressive Diffusion Models.
@@ -71,6 +74,7 @@ from pixelprior.nn.orders import (
     random_orders,
     raster_order,
     rearrange,
+    training_orders,
 )
 from pixelprior.nn.rotary import Rotations, rotation
 from pixelprior.nn.transformer_blocks import (
@@ -151,7 +155,8 @@ class AnyOrderTransformer(GridModel):
     ) -> Float[Array, " b"]:
         """See `GridModel.log_prob`.
 
-        With a dropout key and without an order, the order of each image is random.
+        With a dropout key and without an order, the order of each image is random, see
+        `training_orders`.
         """
         return self._sequence_log_prob(x, context, dropout_key).sum(axis=(1, 2))
 
@@ -178,7 +183,7 @@ class AnyOrderTransformer(GridModel):
         if dropout_key is not None:
             keys, dropout_key = split_keys(image_keys(dropout_key, len(x)), 2)
             if context is None or context.order is None:
-                context = self.in_random_order(context, keys)
+                context = _with_order(context, training_orders(keys, self.grid))
         positions = inverse(self._order(context, len(x)))
         return self.sequence.pixel_log_prob(
             rearrange(x, positions), self._of_sequence(context, len(x)), dropout_key=dropout_key

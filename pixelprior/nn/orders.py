@@ -31,6 +31,30 @@ def random_orders(keys: Key[Array, " b"], grid: Grid) -> Order:
     return orders.reshape(-1, *grid.shape[:2])
 
 
+def training_orders(keys: Key[Array, " b"], grid: Grid) -> Order:
+    """Draw orders of three kinds, one for each key, for training.
+
+    A third of the orders are uniformly random. In the others, some pixels come first in random
+    order, and the rest follows in raster order, as completions are drawn. The rest is a random
+    rectangle in one half of them, and a random share of all pixels in the other half.
+    """
+    rows, columns = jnp.arange(grid.height)[:, None], jnp.arange(grid.width)
+
+    def draw_first(key: Array) -> Bool[Array, "h w"]:
+        kind_key, rows_key, columns_key, share_key, pixels_key = jax.random.split(key, 5)
+        top, bottom = jnp.sort(jax.random.randint(rows_key, (2,), 0, grid.height))
+        left, right = jnp.sort(jax.random.randint(columns_key, (2,), 0, grid.width))
+        outside = (rows < top) | (rows > bottom) | (columns < left) | (columns > right)
+        share = jax.random.uniform(share_key)
+        chosen = jax.random.uniform(pixels_key, grid.shape[:2]) < share
+        kind = jax.random.randint(kind_key, (), 0, 3)
+        return jnp.select([kind == 0, kind == 1], [outside, chosen], jnp.full_like(chosen, True))
+
+    first = jax.vmap(lambda key: draw_first(jax.random.fold_in(key, 1)))(keys)
+    raster = raster_order(len(keys), grid)
+    return inverse(inverse(jnp.where(first, random_orders(keys, grid), raster + raster[0].size)))
+
+
 def order_around(order: Order, known: Bool[Array, "b h w"]) -> Order:
     """Move the known pixels before all others; within both groups, the order stays the same."""
     return inverse(inverse(order + order[0].size * ~known))
