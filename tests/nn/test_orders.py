@@ -7,7 +7,14 @@ import pytest
 
 from pixelprior import Grid
 from pixelprior.nn.order_stem import EMPTY, neighbours_before
-from pixelprior.nn.orders import inverse, order_around, random_orders, raster_order, rearrange
+from pixelprior.nn.orders import (
+    inverse,
+    order_around,
+    random_orders,
+    raster_order,
+    rearrange,
+    training_orders,
+)
 from tests.goodness_of_fit import chi_square_p_value
 
 GRID = Grid(2, 3, 1, 4)
@@ -50,6 +57,37 @@ def test_random_orders_are_uniform_and_one_for_each_key():
     assert len(counts) == 6
     assert chi_square_p_value(counts, np.full(6, 1 / 6)) > 1e-3
     np.testing.assert_array_equal(random_orders(keys[7:8], grid).ravel(), orders[7])
+
+
+def end_in_raster_order(order):
+    """How many of the last pixels of an order are in raster order, and which pixels they are."""
+    positions = np.argsort(order.ravel())
+    falls = np.flatnonzero(np.diff(positions) < 0)
+    last = positions[falls[-1] + 1 :] if len(falls) else positions
+    return len(last), last
+
+
+def test_training_orders_end_in_rectangles_and_shares_of_pixels():
+    grid = Grid(6, 7, 1, 2)
+    keys = jax.random.split(jax.random.key(4), 3000)
+    orders = np.asarray(training_orders(keys, grid))
+    assert (np.sort(orders.reshape(-1, 42)) == np.arange(42)).all()
+    np.testing.assert_array_equal(training_orders(keys[5:6], grid)[0], orders[5])
+    lengths, rectangles = [], 0
+    for order in orders:
+        length, last = end_in_raster_order(order)
+        lengths.append(length)
+        # Fewer could be a rectangle by chance, or have grown by one pixel before it.
+        rectangles += length > 8 and any(
+            len(set(part // 7)) * len(set(part % 7)) == len(part) > 7
+            for part in (last, last[1:], last[2:])
+        )
+    lengths = np.array(lengths)
+    # Of uniformly random orders, one in 2,000 ends with seven pixels in raster order.
+    share = (lengths > 7).mean()
+    assert 0.4 < share < 2 / 3
+    assert 0.1 < rectangles / len(orders) < 1 / 3
+    assert (lengths == 42).mean() < 0.05 and (lengths > 35).any()
 
 
 @pytest.mark.parametrize("kernel_size", [3, 5])
