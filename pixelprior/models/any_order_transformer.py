@@ -32,6 +32,7 @@ Where we deviate from them:
 [3] Pang et al. 2025, RandAR: Decoder-only Autoregressive Visual Generation in Random Orders.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Unpack
 
@@ -196,12 +197,11 @@ class AnyOrderTransformer(GridModel):
         order = self._order(context, batch)
         context = context or Context()
         map_ = None if context.map is None else rearrange(context.map, inverse(order))
-        return Context(label=context.label, map=map_, order=order)
+        return dataclasses.replace(context, map=map_, order=order)
 
 
 def _with_order(context: Context | None, order: Order) -> Context:
-    context = context or Context()
-    return Context(label=context.label, map=context.map, order=order)
+    return dataclasses.replace(context or Context(), order=order)
 
 
 class _Conditions(NamedTuple):
@@ -265,10 +265,7 @@ class _Sequence(AutoregressiveModel):
         super().__init__(grid, features, rngs=rngs, **common)
         if first_kernel_size < 3 or first_kernel_size % 2 == 0:
             raise InputError(f"first_kernel_size must be odd and above 1, got {first_kernel_size}")
-        shape = self.context_shape
-        self.context_shape = ContextShape(
-            grid, shape.num_classes, shape.map_features, shape.null_class, any_order=True
-        )
+        self.context_shape = dataclasses.replace(self.context_shape, any_order=True)
         self.context_encoder = _SequenceContextEncoder(
             self.context_shape, features, kernel_size=first_kernel_size, rngs=rngs
         )

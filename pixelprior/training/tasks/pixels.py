@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from pixelprior.context import Context, hide_labels
+from pixelprior.context import Context, hide_condition
 from pixelprior.data import START, Dataset, Position, Symbols, to_pixels
 from pixelprior.data.manifest import Manifest
 from pixelprior.evaluation.likelihood import check_labels, evaluate_likelihood
@@ -90,7 +90,7 @@ class PixelTask(Task):
         """See `Task.loss`."""
         if self.label_dropout:
             label_keys, keys = split_keys(keys, 2)
-            label = hide_labels(batch["label"], self.num_classes, self.label_dropout, label_keys)
+            label = hide_condition(batch["label"], self.num_classes, self.label_dropout, label_keys)
             batch = {**batch, "label": label}
         return pixel_loss(model, batch, keys)
 
