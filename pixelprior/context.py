@@ -1,6 +1,8 @@
 """Conditions of a distribution: a class, a vector, a map of features, an order of the pixels."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -78,6 +80,17 @@ class ContextShape:
     def can_be_hidden(self) -> bool:
         """True if there is a label or a vector, so that a model can learn to do without."""
         return bool(self.num_classes or self.vector_features)
+
+    def of_batch(self, batch: Mapping[str, Any]) -> Context | None:
+        """Return the condition of images from their labels and attributes, as the model takes them.
+
+        Args:
+            batch: "label", one class per image, and "attributes", one vector per image. The
+                attributes may be missing if the model takes no vector.
+        """
+        label = batch["label"] if self.num_classes else None
+        vector = batch["attributes"] if self.vector_features else None
+        return Context(label=label, vector=vector) if self.can_be_hidden else None
 
     def check(self, context: Context | None, batch: int) -> None:
         """Raise an InputError unless the context fits ``batch`` grids of this model."""

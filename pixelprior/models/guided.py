@@ -38,7 +38,7 @@ from jaxtyping import Array, Float, Int
 
 from pixelprior.context import Context
 from pixelprior.errors import InputError
-from pixelprior.models.base import AutoregressiveModel, GridModel, row_of
+from pixelprior.models.base import AutoregressiveModel, GridModel
 from pixelprior.nn.context_encoder import ContextEncoder
 from pixelprior.nn.head import Head
 
@@ -148,7 +148,7 @@ class Guided(AutoregressiveModel):
         """See `AutoregressiveModel.start_row`."""
         caches, above, left = zip(*(self.model.start_row(here, row) for here in cache), strict=True)
         shares = self._shares()
-        of_row = None if shares is None else row_of(shares, row)[:, 0]
+        of_row = None if shares is None else shares[:, row]
         return list(caches), (above, of_row), left
 
     def step(

@@ -4,6 +4,8 @@ Legend: b batch, h height, w width, k numbers of a vector, m features of the con
 out.
 """
 
+from typing import Any
+
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
@@ -38,25 +40,28 @@ class ContextEncoder(nnx.Module):
         context = context or Context()
         parts = []
         if self.label is not None:
-            parts.append(self._encode_label(context, batch)[:, None, None, :])
+            parts.append(self._encode_label(self.label, context, batch)[:, None, None, :])
         if self.vector is not None:
-            parts.append(self._encode_vector(context, batch)[:, None, None, :])
+            parts.append(self._encode_vector(self.vector, context, batch)[:, None, None, :])
         if self.map is not None and context.map is not None:
             parts.append(self.map(context.map.astype(self.map.kernel.dtype)))
         return sum(parts[1:], start=parts[0]) if parts else None
 
-    def _encode_label(self, context: Context, batch: int) -> Float[Array, "b d"]:
+    def _encode_label(self, table: nnx.Embed, context: Context, batch: int) -> Float[Array, "b d"]:
         null = self.shape.num_classes
         label = jnp.full(batch, null, jnp.int32) if context.label is None else context.label
         if context.hidden is not None:
             label = jnp.where(context.hidden, null, label)
         # `nnx.Embed` returns the dtype that it was made with, even after a cast of its weights.
-        return self.label(label).astype(self.label.embedding.dtype)
+        return table(label).astype(table.embedding.dtype)
 
-    def _encode_vector(self, context: Context, batch: int) -> Float[Array, "b d"]:
+    def _encode_vector(
+        self, layer: nnx.Linear, context: Context, batch: int
+    ) -> Float[Array, "b d"]:
+        null: Any = None if self.null_vector is None else self.null_vector.embedding[...]
         if context.vector is None:
-            return jnp.repeat(self.null_vector.embedding[...], batch, axis=0)
-        vectors = self.vector(context.vector.astype(self.vector.kernel.dtype))
+            return jnp.repeat(null, batch, axis=0)
+        vectors = layer(context.vector.astype(layer.kernel.dtype))
         if context.hidden is None:
             return vectors
-        return jnp.where(context.hidden[:, None], self.null_vector.embedding[...], vectors)
+        return jnp.where(context.hidden[:, None], null, vectors)
