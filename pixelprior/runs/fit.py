@@ -89,8 +89,8 @@ def fit(
             fifth of them becomes the test split. The share ``validation_fraction`` of the rest, by
             default a tenth, becomes the validation split.
         labels: the class of each image, integers from 0.
-        attributes: real numbers ``[n, k]``, or a mapping from names to numbers ``[n]``; the vectors
-            of a model with ``vector_features``, or for ``attribute_conditional=True``.
+        attributes: real numbers ``[n, k]``, or a mapping from names to numbers ``[n]``. A model
+            with ``vector_features`` and a config with ``attribute_conditional=True`` need them.
         workdir: the run folder, new or to resume; by default everything stays in memory.
         tokenizer: the run of the tokenizer of a prior, or its folder. For the recipe of a
             tokenizer: settings of its network, as in ``settings``.

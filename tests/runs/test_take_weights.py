@@ -117,6 +117,18 @@ def test_rows_of_a_label_table_are_taken_by_class(null, source_null):
     assert groups["label table"].notes == (f"no row in the source for {new}",)
 
 
+def test_rows_for_vectors_are_taken_by_attribute():
+    ours, theirs = ("ink", "age", "slant"), ("slant", "ink")
+    fresh, source = gated(0, vector_features=3), gated(1, vector_features=2)
+    names = {"names": Names((), ours), "source_names": Names((), theirs)}
+    model, groups, origin = compare(fresh, source, **names)
+    path = ("context_encoder", "vector", "kernel")
+    assert {name for name, came in origin.items() if came != "taken"} == {path}
+    here, there, rows = arrays(fresh)[path], arrays(source)[path], arrays(model)[path]
+    np.testing.assert_array_equal(rows, [there[1], here[1], there[0]])
+    assert groups["attributes"] == ("attributes", 8, 4, ("no row in the source for age",))
+
+
 def test_more_classes_than_a_note_lists():
     names = [f"class {n}" for n in range(9)]
     classes = {"names": Names(names), "source_names": Names(names[:2])}

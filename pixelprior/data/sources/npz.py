@@ -34,7 +34,7 @@ def open_npz(
     Args:
         name: the name of the data set.
         file: the path. ``images`` are integers ``[n, h, w, c]`` or ``[n, h, w]`` with 1, 3 or 4
-            channels; ``labels`` are integers ``[n]`` from 0. ``attributes`` are numbers
+            channels. ``labels`` are integers ``[n]`` from 0. ``attributes`` are numbers
             ``[n, k]``, and ``attribute_names`` their names.
         image_size: ``(height, width)`` to scale and crop to; ``(0, 0)`` to change nothing.
         validation_fraction: the part of the remaining images that becomes the validation split.

@@ -100,9 +100,10 @@ def _front_matter(about: Mapping[str, Any]) -> list[str]:
 def _kind(about: Mapping[str, Any]) -> str:
     config = about["config"]
     given = f"{conditioning_in_words(config)} ".lstrip()
+    article = "An" if given.startswith("a") else "A"
     match config["task"]:
         case "pixels":
-            return f"A {given}{config['model']['name']} model"
+            return f"{article} {given}{config['model']['name']} model"
         case "tokenizer":
             return f"A {config['tokenizer']['name']} tokenizer"
         case _:
