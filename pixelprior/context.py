@@ -74,11 +74,11 @@ class ContextShape:
     @property
     def takes_any(self) -> bool:
         """True if the model is conditioned on anything."""
-        return self.can_be_hidden or bool(self.map_features)
+        return self.has_condition or bool(self.map_features)
 
     @property
-    def can_be_hidden(self) -> bool:
-        """True if there is a label or a vector, so that a model can learn to do without."""
+    def has_condition(self) -> bool:
+        """True if grids have a label or a vector, which training can hide."""
         return bool(self.num_classes or self.vector_features)
 
     def of_batch(self, batch: Mapping[str, Any]) -> Context | None:
@@ -90,7 +90,7 @@ class ContextShape:
         """
         label = batch["label"] if self.num_classes else None
         vector = batch["attributes"] if self.vector_features else None
-        return Context(label=label, vector=vector) if self.can_be_hidden else None
+        return Context(label=label, vector=vector) if self.has_condition else None
 
     def check(self, context: Context | None, batch: int) -> None:
         """Raise an InputError unless the context fits ``batch`` grids of this model."""

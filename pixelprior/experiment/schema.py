@@ -324,8 +324,9 @@ def _check_ranges(config: Mapping[str, Any]) -> None:
     if not 0 <= config["seed"] < 2**32:
         raise InputError(f"config.seed must be in [0, 2**32), got {config['seed']}")
     # The recipes of priors have label_dropout for both kinds, so it is a choice here alone.
-    conditional = config["class_conditional"] or config.get("attribute_conditional")
-    if config["task"] == "pixels" and config["label_dropout"] and not conditional:
+    conditions = ("class_conditional", "attribute_conditional")
+    hides_nothing = config["task"] == "pixels" and not any(config[key] for key in conditions)
+    if hides_nothing and config["label_dropout"]:
         raise InputError(
             f"config.label_dropout={config['label_dropout']} hides labels, but this model has "
             "none; set config.class_conditional=True or attribute_conditional=True, or "

@@ -180,7 +180,7 @@ def context_shape(grid: Grid, common: CommonSettings) -> ContextShape:
         vector_features=settings["vector_features"],
     )
     # Without a label or a vector, there is nothing to hide.
-    return dataclasses.replace(shape, null_class=settings["null_class"] and shape.can_be_hidden)
+    return dataclasses.replace(shape, null_class=settings["null_class"] and shape.has_condition)
 
 
 class AutoregressiveModel(GridModel):

@@ -86,7 +86,7 @@ class Guided(AutoregressiveModel):
         if not isinstance(model, AutoregressiveModel):
             raise InputError(f"guidance needs a model in raster order, got {type(model).__name__}")
         check_schedule(schedule, scale)
-        if not model.context_shape.can_be_hidden:
+        if not model.context_shape.has_condition:
             raise InputError(
                 "guidance needs a model conditioned on classes or vectors; this one is "
                 "unconditional"

@@ -61,7 +61,7 @@ class Conditions:
 
     def __call__(self, numbers: Numbers) -> Context | None:
         """Return the conditions of some samples; None if the model takes none."""
-        if not self._shape.can_be_hidden:
+        if not self._shape.has_condition:
             return None
         of_test = None
         if self._test is not None:

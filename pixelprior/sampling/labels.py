@@ -48,4 +48,4 @@ def label_context(
     shape = model.context_shape
     labels = labels_in_turn(shape.num_classes, label, num, first_image=first_image)
     vectors = jnp.zeros((num, shape.vector_features)) if shape.vector_features else None
-    return Context(label=labels, vector=vectors) if shape.can_be_hidden else None
+    return Context(label=labels, vector=vectors) if shape.has_condition else None

@@ -6,6 +6,7 @@ from pathlib import Path
 from pixelprior.data.attributes import warn_of_large
 from pixelprior.data.dataset import READING, Dataset, make_splits
 from pixelprior.data.errors import DataError
+from pixelprior.data.image_files.attributes import FILE as ATTRIBUTES
 from pixelprior.data.image_files.attributes import read_attributes
 from pixelprior.data.image_files.classes import check_classes, class_name, class_names
 from pixelprior.data.image_files.inspect import Facts, inspect_files
@@ -68,7 +69,7 @@ def open_folder(
             f"expected a folder of images after 'folder:', got {folder!r}, which {came}"
             + (moved if manifest else "; give the path of a folder")
         )
-    listing = list_images(root)
+    listing = list_images(root, used=ATTRIBUTES if attributes else "")
     if manifest is None:
         check_classes(root, listing, class_depth, report)
         facts = _inspect_new(root, listing, skip, report)
