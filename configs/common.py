@@ -41,7 +41,11 @@ TRAINING: Config = {
 
 def pixels(model: Config, **differences: Any) -> Config:
     """Make the config of a pixel model."""
-    conditioning = {"class_conditional": False, "label_dropout": 0.0}
+    conditioning = {
+        "class_conditional": False,
+        "attribute_conditional": False,
+        "label_dropout": 0.0,
+    }
     start = {"task": "pixels", "seed": 0, "model": model}
     return start | IMAGES | conditioning | TRAINING | differences
 

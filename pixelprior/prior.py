@@ -19,11 +19,11 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int, Key
 
-from pixelprior.context import Context, hide_labels
+from pixelprior.context import Context, hide_condition
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid, check_grid
 from pixelprior.models.base import GridModel
-from pixelprior.models.guided import Guided
+from pixelprior.models.guided import Guided, check_schedule
 from pixelprior.nn.code_context import CodeContext
 from pixelprior.nn.compiled import compiled
 from pixelprior.nn.constructed import Constructed
@@ -199,11 +199,11 @@ class Prior(Constructed, nnx.Module):
         Raises:
             InputError: as `context` does.
         """
+        context = self.context(number, codes[:number], label)
         if dropout_key is not None:
             keys = fold_keys(image_keys(dropout_key, len(codes[number])), number)
             label_keys, dropout_key = split_keys(keys, 2)
-            label = hide_labels(label, self.num_classes, self.label_dropout, label_keys)
-        context = self.context(number, codes[:number], label)
+            context = hide_condition(context, self.label_dropout, label_keys)
         if order_keys is not None:
             keys = fold_keys(order_keys, number)
             context = self.levels[number].in_random_order(context, keys)
@@ -231,6 +231,7 @@ class Prior(Constructed, nnx.Module):
         label: Int[Array, " num"] | None = None,
         strategy: Strategy | Sequence[Strategy | Sequence[Strategy]] = (),
         guidance: float | None = None,
+        guidance_schedule: str = "constant",
         known: Codes | None = None,
         method: str | Sampler = "auto",
         first_image: int | Int[Array, ""] = 0,
@@ -250,6 +251,7 @@ class Prior(Constructed, nnx.Module):
             strategy: strategies for every level, see `pixelprior.sample`; or one such sequence for
                 each level, the coarsest first.
             guidance: see `Guided`; None for none.
+            guidance_schedule: see `Guided`; the scale grows on each level anew.
             known: for each level, codes that are not drawn, see `pixelprior.sample`.
             method: see `pixelprior.sample`.
             first_image: number n of the first image.
@@ -261,7 +263,9 @@ class Prior(Constructed, nnx.Module):
         Raises:
             InputError: if a setting does not fit the prior.
         """
-        by_level, given = self._check_wanted(num, label, strategy, guidance, known)
+        by_level, given = self._check_wanted(
+            num, label, strategy, guidance, guidance_schedule, known
+        )
         if tokenizer is not None and tokenizer.code_grids != self.grids:
             raise InputError(
                 f"the tokenizer's codes are {tokenizer.code_grids}, but this prior's {self.grids}"
@@ -271,7 +275,9 @@ class Prior(Constructed, nnx.Module):
         each_ones = first_image + jnp.arange(num), label, given
         mesh = mesh_for(num, everyones, each_ones)
         inputs = put_on(mesh, everyones, each_ones)
-        codes = _sample_codes(*inputs, graph=graph, method=method, mesh=mesh)
+        codes = _sample_codes(
+            *inputs, graph=graph, schedule=guidance_schedule, method=method, mesh=mesh
+        )
         codes = bring_back(mesh, codes, weights)
         return codes if tokenizer is None else tokenizer.decode(codes)
 
@@ -283,6 +289,7 @@ class Prior(Constructed, nnx.Module):
         label: Int[Array, " num"] | None = None,
         strategy: Strategy | Sequence[Strategy | Sequence[Strategy]] = (),
         guidance: float | None = None,
+        guidance_schedule: str = "constant",
         known: Codes | None = None,
         first_image: int | Int[Array, ""] = 0,
     ) -> Iterator[list[Int[Array, "num _ _ g"]]]:
@@ -294,7 +301,9 @@ class Prior(Constructed, nnx.Module):
         Raises:
             InputError: as `sample` does, at the call and not at the first row.
         """
-        by_level, given = self._check_wanted(num, label, strategy, guidance, known)
+        by_level, given = self._check_wanted(
+            num, label, strategy, guidance, guidance_schedule, known
+        )
 
         def fill() -> Iterator[list[Int[Array, "num _ _ g"]]]:
             maps = [
@@ -303,7 +312,7 @@ class Prior(Constructed, nnx.Module):
             ]
             for number in range(len(maps)):
                 for level in sample_rows(
-                    self._guided(number, guidance),
+                    self._guided(number, guidance, guidance_schedule),
                     jax.random.fold_in(key, number),
                     num,
                     context=self.context(number, maps[:number], label),
@@ -316,17 +325,26 @@ class Prior(Constructed, nnx.Module):
 
         return fill()
 
-    def _guided(self, number: int, guidance: float | Float[Array, ""] | None) -> GridModel:
+    def _guided(
+        self, number: int, guidance: float | Float[Array, ""] | None, schedule: str
+    ) -> GridModel:
         model = self.levels[number]
-        return model if guidance is None else Guided(model, guidance)
+        return model if guidance is None else Guided(model, guidance, schedule)
 
     def _check_wanted(
-        self, num: int, label: Any, strategy: Any, guidance: float | None, known: Codes | None
+        self,
+        num: int,
+        label: Any,
+        strategy: Any,
+        guidance: float | None,
+        guidance_schedule: str,
+        known: Codes | None,
     ) -> tuple[tuple[tuple[Strategy, ...], ...], list[Array | None]]:
         """Check the request; return the strategies and the known codes of each level."""
         if num < 1:
             raise InputError(f"num must be at least 1, got {num}")
         self.check_guidance(guidance)
+        check_schedule(guidance_schedule, guidance)
         self.check_label(label, num)
         by_level = _by_level(strategy, len(self.grids))
         if known is None:
@@ -341,14 +359,14 @@ class Prior(Constructed, nnx.Module):
 
 
 @jit_by_structure()
-def _sample_codes(everyones, each_ones, *, graph, method, mesh):
+def _sample_codes(everyones, each_ones, *, graph, schedule, method, mesh):
     def draw(everyones, each_ones):
         (weights, key, strategies, guidance), (images, label, known) = everyones, each_ones
         prior, num = nnx.merge(graph, weights), len(images)
         codes: list[Array] = []
         for number in range(len(prior.levels)):
             drawn = sample(
-                prior._guided(number, guidance),
+                prior._guided(number, guidance, schedule),
                 jax.random.fold_in(key, number),
                 num,
                 context=prior.context(number, codes, label),

@@ -8,6 +8,7 @@ python sample.py --workdir=runs/digits --mode=progress --num=16 --out=progress.g
 python sample.py --workdir=runs/prior --mode=reconstruct --out=reconstructions.png
 """
 
+import math
 from typing import NoReturn
 
 from pixelprior.cli import app
@@ -18,7 +19,7 @@ from pixelprior.errors import InputError
 
 _ALWAYS = {"workdir", "out", "num", "mode", "checkpoint", "averaged", "overwrite"}
 _STRATEGIES = {"temperature", "top_k", "top_p", "min_p", "greedy"}
-_DRAWN = {"seed", "label", "guidance", "method"}
+_DRAWN = {"seed", "label", "attributes", "guidance", "guidance_schedule", "method"}
 _REAL_IMAGES = {"seed", "images", "data", "data_dir"}
 _FILES = {"batch_size", "grid", "individual"}
 
@@ -38,7 +39,9 @@ _ACCEPTED = {
 _NOT_OF_OWN_IMAGES = {"data", "data_dir"}
 _ACCEPTED_FOR_OWN = {
     "complete": _ACCEPTED["complete"] - _NOT_OF_OWN_IMAGES,
-    "likelihood": (_ACCEPTED["likelihood"] | {"label"}) - _NOT_OF_OWN_IMAGES - {"seed"},
+    "likelihood": (_ACCEPTED["likelihood"] | {"label", "attributes"})
+    - _NOT_OF_OWN_IMAGES
+    - {"seed"},
     "reconstruct": _ACCEPTED["reconstruct"] - _NOT_OF_OWN_IMAGES - {"seed"},
     "interpolate": _ACCEPTED["interpolate"] - _NOT_OF_OWN_IMAGES - {"seed"},
 }
@@ -88,7 +91,19 @@ _MIN_P = FLAGS.number(
 )
 _GREEDY = FLAGS.switch("greedy", False, "Take the likeliest value of every symbol.")
 _LABEL = FLAGS.string("label", None, "Class to draw, by number or name; by default all in turn.")
+_ATTRIBUTES = FLAGS.names(
+    "attributes",
+    [],
+    "Attributes of all images, as NAME=NUMBER with commas between them. All others are those of "
+    "test images in turn.",
+)
 _GUIDANCE = FLAGS.number("guidance", None, "Strength of guidance; 1 is the model itself.")
+_GUIDANCE_SCHEDULE = FLAGS.choice(
+    "guidance_schedule",
+    "constant",
+    ["constant", "linear", "cosine"],
+    "Course of the guidance over the image: one strength, or from 1 up to --guidance.",
+)
 _DATA = FLAGS.path("data", None, "Folder or .npz file of the data set, if it has moved.")
 _DATA_DIR = FLAGS.path("data_dir", None, "Folder of TensorFlow Datasets, if it has moved.")
 _METHOD = FLAGS.choice(
@@ -118,6 +133,7 @@ FLAG_GROUPS: FlagGroups = {
         "num": "64",
         "seed": "1",
         "label": "7",
+        "attributes": "smiling=1,age=-0.5",
         "known": "left",
         "images": "folder:my_images",
     },
@@ -128,6 +144,7 @@ FLAG_GROUPS: FlagGroups = {
         "min_p": "0.05",
         "greedy": "",
         "guidance": "2",
+        "guidance_schedule": "linear",
     },
     "The files": {"out": "samples.png", "individual": "", "grid": "", "overwrite": ""},
     "The work": {"method": "fixed_point", "batch_size": "16"},
@@ -164,6 +181,8 @@ def main() -> None:
         ],
         mode=_MODE.value,
         guidance=_GUIDANCE.value,
+        guidance_schedule=_GUIDANCE_SCHEDULE.value,
+        attributes=_attributes(),
         data=_DATA.value,
         data_dir=_DATA_DIR.value,
         known=_KNOWN.value,
@@ -185,6 +204,24 @@ def _temperatures() -> list[float]:
             f"temperature must be a number, or numbers with commas between them, "
             f"got {','.join(_TEMPERATURE.value)!r}"
         ) from None
+
+
+def _attributes() -> dict[str, float]:
+    found: dict[str, float] = {}
+    for entry in _ATTRIBUTES.value:
+        name, equals, value = entry.rpartition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not equals or not name or not math.isfinite(number):
+            raise InputError(
+                f"attributes must be like smiling=1,age=-0.5, with finite numbers, got {entry!r}"
+            )
+        if name in found:
+            raise InputError(f"the attribute {name} was given twice; give it once")
+        found[name] = number
+    return found
 
 
 def run() -> NoReturn:

@@ -1,7 +1,7 @@
 """Pictures for ``sample.py``: from a run folder to files."""
 
 import collections
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pixelprior.cli.sample_figures import FIGURES
@@ -37,6 +37,8 @@ def sample_to_files(
     overwrite: bool = False,
     mode: str = "sample",
     guidance: float | None = None,
+    guidance_schedule: str = "constant",
+    attributes: Mapping[str, float] | None = None,
     data: str | None = None,
     data_dir: str | None = None,
     known: str | None = None,
@@ -69,7 +71,15 @@ def sample_to_files(
         data_dir=data_dir,
         report=report,
     )
-    request = Request(seed, strategies, run.class_index(label), guidance, method)
+    request = Request(
+        seed,
+        strategies,
+        run.class_index(label),
+        guidance,
+        method,
+        guidance_schedule,
+        attributes or None,
+    )
     if mode in FIGURES:
         num = num or NUM
         check_free(out, overwrite)

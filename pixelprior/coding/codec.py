@@ -77,7 +77,8 @@ class Codec:
         lanes: the number of lanes of a stream.
 
     Raises:
-        InputError: if ``batch_size`` is below 1 or above `LARGEST_BATCH`.
+        InputError: if ``batch_size`` is below 1 or above `LARGEST_BATCH`, or the model takes
+            vectors.
     """
 
     def __init__(self, model: GridModel | Prior, *, batch_size: int = BATCH_SIZE):
@@ -96,6 +97,11 @@ class Codec:
             self.num_classes = model.num_classes
             self.has_null_class = bool(model.num_classes)
         else:
+            if model.context_shape.vector_features:
+                raise InputError(
+                    "a model with vectors cannot compress, since a .ppz file has no place for "
+                    "them; use a model without attributes"
+                )
             self.grids = (model.grid,)
             self.num_classes = model.context_shape.num_classes
             self.has_null_class = model.context_shape.null_class

@@ -22,6 +22,7 @@ def open_dataset(
     data_dir: str | os.PathLike[str] | None = None,
     class_depth: int = 1,
     skip_unreadable: bool = False,
+    attributes: bool = False,
     manifest: Manifest | None = None,
     reading: int = READING,
     report: Report = only_warnings,
@@ -41,6 +42,8 @@ def open_dataset(
         class_depth: the number of sub-folders whose names make the class of an image file; 0 for
             no classes.
         skip_unreadable: leave out image files that cannot be read.
+        attributes: open the attributes of the images, too: the array ``attributes`` of an ``.npz``
+            file, the file ``attributes.csv`` of a folder, or the feature ``attributes`` of TFDS.
         manifest: the files of an earlier data set, to open the same one again.
         reading: the version of the rules by which files become images; see `READING`.
         report: receives the progress, and remarks about the data.
@@ -58,6 +61,8 @@ def open_dataset(
             f"expected validation_fraction strictly between 0 and 1, got {validation_fraction}"
         )
     if name == "digits":
+        if attributes:
+            raise DataError("digits has no attributes; set config.attribute_conditional=False")
         return open_digits(image_size, validation_fraction)
     if name.startswith(PREFIX):
         raise DataError(
@@ -66,10 +71,18 @@ def open_dataset(
         )
     if name.startswith("npz:"):
         file = name.removeprefix("npz:")
-        return open_npz(name, file, image_size, validation_fraction, report=report)
+        return open_npz(
+            name, file, image_size, validation_fraction, attributes=attributes, report=report
+        )
     if not name.startswith("folder:"):
         return open_tfds(
-            name, image_size, validation_fraction, data_dir, reading=reading, report=report
+            name,
+            image_size,
+            validation_fraction,
+            data_dir,
+            attributes=attributes,
+            reading=reading,
+            report=report,
         )
     folder = name.removeprefix("folder:")
     if reading == 1:
@@ -81,6 +94,7 @@ def open_dataset(
         validation_fraction,
         class_depth=class_depth,
         skip=skip_unreadable,
+        attributes=attributes,
         manifest=manifest,
         report=report,
     )

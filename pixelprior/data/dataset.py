@@ -52,6 +52,8 @@ class Dataset:
         changes: for each split that has changed since the manifest was made, the missing and
             changed files. They are not among the images.
         reading: the version of the rules by which files become images; 1 if there are no files.
+        attribute_names: the name of each attribute; empty if opened without attributes.
+        attribute_contents: identifies the attributes; empty without them.
     """
 
     name: str
@@ -62,6 +64,8 @@ class Dataset:
     manifest: Manifest | None = None
     changes: Mapping[str, Changes] = dataclasses.field(default_factory=dict)
     reading: int = 1
+    attribute_names: tuple[str, ...] = ()
+    attribute_contents: str = ""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -125,6 +129,7 @@ def make_splits(
     shape: tuple[int, int, int],
     native_levels: int,
     *,
+    num_attributes: int = 0,
     may_be_empty: bool = False,
 ) -> Mapping[str, Split]:
     """Make the splits of a data set from the source and description of each.
@@ -137,5 +142,6 @@ def make_splits(
         source, description = sources[name]
         if not len(source) and not may_be_empty:
             raise DataError(f"the {name} split ({description}) is empty: the data set is too small")
-        splits[name] = Split(name, DecodeOnce(source, shape), native_levels, description)
+        decoded = DecodeOnce(source, shape, num_attributes=num_attributes)
+        splits[name] = Split(name, decoded, native_levels, description)
     return MappingProxyType(splits)

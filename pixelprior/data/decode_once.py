@@ -1,12 +1,12 @@
 """Images decoded once, then read from memory, a whole batch at a time.
 
-Legend: b batch, h height, w width, c channels.
+Legend: b batch, h height, w width, c channels, k attributes.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Int, Int32, UInt8
+from jaxtyping import Float32, Int, Int32, UInt8
 
 from pixelprior.data.errors import DataError
 from pixelprior.data.source import Example, Source
@@ -29,15 +29,25 @@ class DecodeOnce:
         source: the images to decode.
         shape: ``(h, w, c)`` of every image.
         kept_bytes: the number of bytes of pixels to keep.
+        num_attributes: the number of attributes of every image, k. They are all kept.
     """
 
-    def __init__(self, source: Source, shape: tuple[int, int, int], kept_bytes: int = KEPT_BYTES):
+    def __init__(
+        self,
+        source: Source,
+        shape: tuple[int, int, int],
+        kept_bytes: int = KEPT_BYTES,
+        num_attributes: int = 0,
+    ):
         self.shape = shape
+        self.num_attributes = num_attributes
         self._source = source
         self._capacity = min(len(source), kept_bytes // int(np.prod(shape)))
         self._images = np.empty((self._capacity, *shape), np.uint8)
         self._labels = np.empty(self._capacity, np.int32)
         self._filled = np.zeros(len(source), bool)
+        self._attributes = np.empty((len(source), num_attributes), np.float32)
+        self._attributes_filled = np.zeros(len(source), bool)
 
     def __len__(self) -> int:
         return len(self._source)
@@ -67,12 +77,34 @@ class DecodeOnce:
             images[place], labels[place] = self._decode(int(indices[place]))
         return images, labels
 
+    def attributes(
+        self, indices: Sequence[int] | Int[np.ndarray, " b"]
+    ) -> Float32[np.ndarray, "b k"]:
+        """Attributes of the images at ``indices``. Images that were read are not decoded again.
+
+        Raises:
+            DataError: if an image cannot be decoded, or an attribute is not finite.
+        """
+        indices = np.asarray(indices, np.int64)
+        for index in indices[~self._attributes_filled[indices]]:
+            self._decode(int(index))
+        return self._attributes[indices]
+
     def _decode(self, index: int) -> tuple[UInt8[np.ndarray, "h w c"], int]:
         example = self._source[index]
         image, label = example["image"], example["label"]
         # NumPy would silently broadcast a grey image to three channels.
         if image.shape != self.shape:
             raise DataError(f"image {index} has shape {image.shape}, expected {self.shape}")
+        if self.num_attributes:
+            attributes = example["attributes"]
+            if not np.isfinite(attributes).all():
+                raise DataError(
+                    f"image {index} has an attribute that is no finite number; give a number, or "
+                    "leave the image out"
+                )
+            self._attributes[index] = attributes
+            self._attributes_filled[index] = True
         if index < self._capacity:
             self._images[index] = image
             self._labels[index] = label

@@ -1,6 +1,6 @@
 """Batches of symbols, for training and for evaluation.
 
-Legend: b batch, or the selected rows of it, h height, w width, c channels.
+Legend: b batch, or the selected rows of it, h height, w width, c channels, k attributes.
 
 Batch number ``step`` of a training run is a pure function of the seed, the step and the number of
 earlier images. Resuming therefore needs no iterator state. If several processes share the work,
@@ -9,10 +9,10 @@ each reads only its rows of a batch.
 
 import sys
 from collections.abc import Iterator
-from typing import TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
-from jaxtyping import Bool, Int32
+from jaxtyping import Bool, Float32, Int, Int32
 
 from pixelprior.data.dataset import Split
 from pixelprior.data.order import (
@@ -37,10 +37,12 @@ class Batch(TypedDict):
     Attributes:
         image: symbols, int32 ``[b, h, w, c]``.
         label: the class index of each image, int32 ``[b]``.
+        attributes: the attributes of each image, float32 ``[b, k]``; missing if there are none.
     """
 
     image: Int32[np.ndarray, "b h w c"]
     label: Int32[np.ndarray, " b"]
+    attributes: NotRequired[Float32[np.ndarray, "b k"]]
 
 
 class EvaluationBatch(Batch):
@@ -98,7 +100,7 @@ def training_batch(
         # Flip after binarising, so that a statically binarised image stays the same when mirrored.
         mirrored = np.random.default_rng([seed, FLIPS, step]).random(batch_size)[rows] < 0.5
         image[mirrored] = image[mirrored, :, ::-1]
-    return {"image": image, "label": labels}
+    return _with_attributes({"image": image, "label": labels}, split, indices)
 
 
 def training_batches(
@@ -155,9 +157,16 @@ def evaluation_batches(
         indices, mask = (x[rows] for x in evaluation_indices(len(split), batch_size, start))
         pixels, labels = split.source.read(indices)
         image = symbols.to_symbols(pixels, split.native_levels, split=split.name, indices=indices)
-        return {"image": image, "label": labels, "mask": mask}
+        return _with_attributes({"image": image, "label": labels, "mask": mask}, split, indices)
 
     return read_ahead(batch, range(0, len(split), batch_size))
+
+
+def _with_attributes(batch: Any, split: Split, indices: Int[np.ndarray, " b"]) -> Any:
+    """Add the attributes of the images to a batch, if they have any."""
+    if not split.source.num_attributes:
+        return batch
+    return {**batch, "attributes": split.source.attributes(indices)}
 
 
 def _check(split: Split, symbols: Symbols, batch_size: int) -> None:

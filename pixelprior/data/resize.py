@@ -55,4 +55,4 @@ class Resized:
     def __getitem__(self, index: int) -> Example:
         example = self._source[index]
         image = cover_and_crop(example["image"], self._height, self._width)
-        return {"image": image, "label": example["label"]}
+        return {**example, "image": image}

@@ -37,7 +37,9 @@ def likelihood(root: Path, run: str, trained: pp.Run) -> None:
             f"{bits.sum():.1f} bits, {bits.sum() / model.grid.size:.3f} per dimension. "
             f"{_scale(model.grid)}",
         )
-        _show_sizes(trained, subject, label)
+        # Models with vectors do not compress.
+        if not model.context_shape.vector_features:
+            _show_sizes(trained, subject, label)
         return
     prior, tokenizer = trained.model, trained.tokenizer
     assert tokenizer is not None  # every prior has one in its folder

@@ -12,7 +12,6 @@ from jax.sharding import Mesh
 from jaxtyping import Float64, Int
 
 from pixelprior import jitted
-from pixelprior.context import Context
 from pixelprior.data import Split, Symbols, evaluation_batches
 from pixelprior.errors import InputError
 from pixelprior.models.base import GridModel
@@ -82,7 +81,8 @@ def evaluate_likelihood(
 ) -> Likelihood:
     """Score every image of a split. Call ``check`` before each batch.
 
-    A class-conditional model is given each image's class. Means are taken in float64 on the host.
+    A conditional model is given each image's class and attributes. Means are taken in float64 on
+    the host.
 
     An any-order model scores each image once for each of the ``order_seeds``. Each time, each image
     has a random order of its own. Without a seed, the order is the model's own. Models with one
@@ -100,7 +100,7 @@ def evaluate_likelihood(
         check()
         check_labels(classes, batch["label"], split.description)
         inputs = put_batch(batch, mesh)
-        context = Context(label=inputs["label"]) if classes else None
+        context = model.context_shape.of_batch(inputs)
         x = inputs["image"]
         orders = [jitted.ImageOrders(seed, number * batch_size) for seed in seeds]
         log_probs = [

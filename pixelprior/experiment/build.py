@@ -34,6 +34,7 @@ def build_model(
     grid: Grid,
     *,
     num_classes: int,
+    vector_features: int = 0,
     null_class: bool = False,
     seed: int,
 ) -> GridModel:
@@ -43,7 +44,13 @@ def build_model(
         InputError: if there is no such model, or it does not accept a setting.
     """
     make = _model_maker(settings, "config.model")
-    return make(grid, num_classes=num_classes, null_class=null_class, rngs=_weights(seed))
+    return make(
+        grid,
+        num_classes=num_classes,
+        vector_features=vector_features,
+        null_class=null_class,
+        rngs=_weights(seed),
+    )
 
 
 def build_tokenizer(
@@ -124,7 +131,7 @@ def _model_maker(settings: Mapping[str, Any], where: str) -> Callable[..., GridM
         arguments,
         where,
         settings["name"],
-        elsewhere=("grid", "num_classes", "null_class", "map_features"),
+        elsewhere=("grid", "num_classes", "null_class", "map_features", "vector_features"),
         least=1,
         rates=True,
     )

@@ -40,6 +40,8 @@ def open_data(
         data_dir=config["data_dir"] or None,
         class_depth=config["class_depth"],
         skip_unreadable=config["skip_unreadable"],
+        # Tokenizers have no conditions.
+        attributes=config.get("attribute_conditional", False),
         manifest=manifest,
         reading=reading,
         report=report,
@@ -96,6 +98,12 @@ def reopen_data(
             {split: about["images"] for split, about in facts["splits"].items()},
         ),
         ("content", dataset.contents, facts["contents"]),
+        (
+            "list of attributes",
+            list(dataset.attribute_names),
+            list(facts["attribute_names"]),
+        ),
+        ("content of the attributes", dataset.attribute_contents, facts["attribute_contents"]),
     ):
         if now != then:
             raise InputError(
@@ -168,3 +176,19 @@ def count_classes(config: Mapping[str, Any], class_names: Sequence[str], dataset
             "set config.class_conditional=False"
         )
     return len(class_names) if config["class_conditional"] else 0
+
+
+def count_attributes(
+    config: Mapping[str, Any], attribute_names: Sequence[str], dataset: str
+) -> int:
+    """Number of attributes that a model is conditioned on; 0 if the config has no such condition.
+
+    Raises:
+        InputError: if the config is conditioned on attributes, but the data set has none.
+    """
+    if config["attribute_conditional"] and not attribute_names:
+        raise InputError(
+            f"attribute_conditional needs attributes, but the data set {dataset!r} has none; "
+            "set config.attribute_conditional=False"
+        )
+    return len(attribute_names) if config["attribute_conditional"] else 0

@@ -31,6 +31,8 @@ _FACTS: dict[str, Form] = {
     "note": Text(),
     "reading": Integer(1, READING),
     "contents": Text(),
+    "attribute_names": Items(Text()),
+    "attribute_contents": Text(),
     "pixel_variance": Number(),
     "tokenizer": Text(),
     "code_grids": Items(Items(_SIDE, 4)),

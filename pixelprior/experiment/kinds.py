@@ -27,7 +27,8 @@ class Kind(enum.Enum):
 _NAMES: dict[Kind, tuple[str, ...]] = {
     Kind.IDENTITY: (
         *("task", "seed", "dataset", "class_depth", "image_size", "validation_fraction"),
-        *("levels", "binarisation", "class_conditional", "trained_levels"),
+        *("levels", "binarisation", "class_conditional", "attribute_conditional"),
+        *("trained_levels",),
         *("model", "models", "context", "tokenizer", "quantizer"),
         "runs",
     ),

@@ -65,7 +65,8 @@ TASKS: dict[str, dict[str, type]] = {
     | _IMAGES
     | {
         "class_conditional": bool,  # condition the model on the labels
-        "label_dropout": float,  # share of labels hidden in training, for guidance
+        "attribute_conditional": bool,  # condition the model on the attributes of the images
+        "label_dropout": float,  # share of labels and attributes hidden in training, for guidance
         "model": dict,  # {"name": one of MODELS, and keyword arguments of its constructor}
     }
     | _TRAINING,
@@ -97,6 +98,7 @@ TASKS: dict[str, dict[str, type]] = {
 
 NEUTRAL: dict[str, Any] = {
     "label_dropout": 0.0,  # the first runs hid no labels
+    "attribute_conditional": False,
     "class_depth": 1,  # the first runs refused deeper folders
     "skip_unreadable": False,
 }
@@ -109,6 +111,8 @@ default of the constructor. "model." also applies to the models of a prior.
 DATA_NEUTRAL: dict[str, Any] = {
     "reading": 1,  # the rules by which version 0.1.0 turned files into images
     "contents": "",  # it did not identify the images
+    "attribute_names": [],
+    "attribute_contents": "",
 }
 """Neutral values of the keys of ``data.json``."""
 
@@ -320,10 +324,13 @@ def _check_ranges(config: Mapping[str, Any]) -> None:
     if not 0 <= config["seed"] < 2**32:
         raise InputError(f"config.seed must be in [0, 2**32), got {config['seed']}")
     # The recipes of priors have label_dropout for both kinds, so it is a choice here alone.
-    if config["task"] == "pixels" and config["label_dropout"] and not config["class_conditional"]:
+    conditions = ("class_conditional", "attribute_conditional")
+    hides_nothing = config["task"] == "pixels" and not any(config[key] for key in conditions)
+    if hides_nothing and config["label_dropout"]:
         raise InputError(
             f"config.label_dropout={config['label_dropout']} hides labels, but this model has "
-            "none; set config.class_conditional=True, or label_dropout to 0"
+            "none; set config.class_conditional=True or attribute_conditional=True, or "
+            "label_dropout to 0"
         )
     dataset = config.get("dataset", "")
     if config.get("data_dir") and (dataset == "digits" or kind_of(dataset)):

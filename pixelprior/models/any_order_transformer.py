@@ -35,6 +35,7 @@ Where we deviate from them:
 [3] Pang et al. 2025, RandAR: Decoder-only Autoregressive Visual Generation in Random Orders.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Unpack
 
@@ -203,12 +204,11 @@ class AnyOrderTransformer(GridModel):
         order = self._order(context, batch)
         context = context or Context()
         map_ = None if context.map is None else rearrange(context.map, inverse(order))
-        return Context(label=context.label, map=map_, order=order)
+        return dataclasses.replace(context, map=map_, order=order)
 
 
 def _with_order(context: Context | None, order: Order) -> Context:
-    context = context or Context()
-    return Context(label=context.label, map=context.map, order=order)
+    return dataclasses.replace(context or Context(), order=order)
 
 
 class _Conditions(NamedTuple):
@@ -278,10 +278,7 @@ class _Sequence(AutoregressiveModel):
                 f"each head must have a multiple of 4 features, got {features // num_heads}; "
                 "change features or num_heads"
             )
-        shape = self.context_shape
-        self.context_shape = ContextShape(
-            grid, shape.num_classes, shape.map_features, shape.null_class, any_order=True
-        )
+        self.context_shape = dataclasses.replace(self.context_shape, any_order=True)
         self.context_encoder = _SequenceContextEncoder(
             self.context_shape, features, kernel_size=first_kernel_size, rngs=rngs
         )

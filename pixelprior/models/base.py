@@ -27,6 +27,7 @@ columns can therefore be evaluated again, from the same state, with other pixels
 """
 
 import abc
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Self, TypedDict, Unpack
 
@@ -149,6 +150,7 @@ class CommonSettings(TypedDict, total=False):
     num_classes: int
     null_class: bool
     map_features: int
+    vector_features: int
     dtype: str
     remat: bool
 
@@ -162,9 +164,23 @@ COMMON_DEFAULTS: CommonSettings = {
     "num_classes": 0,
     "null_class": False,
     "map_features": 0,
+    "vector_features": 0,
     "dtype": "float32",
     "remat": False,
 }
+
+
+def context_shape(grid: Grid, common: CommonSettings) -> ContextShape:
+    """Return the kinds of context of a model with these settings. Others have their defaults."""
+    settings: CommonSettings = {**COMMON_DEFAULTS, **common}
+    shape = ContextShape(
+        grid,
+        num_classes=settings["num_classes"],
+        map_features=settings["map_features"],
+        vector_features=settings["vector_features"],
+    )
+    # Without a label or a vector, there is nothing to hide.
+    return dataclasses.replace(shape, null_class=settings["null_class"] and shape.has_condition)
 
 
 class AutoregressiveModel(GridModel):
@@ -183,8 +199,9 @@ class AutoregressiveModel(GridModel):
         num_mixtures: number of logistics in a mixture.
         dropout_rate: share of a layer's hidden features dropped in training.
         num_classes: number of classes; 0 for a model without classes.
-        null_class: add a null class, for grids without a class; guidance needs it.
+        null_class: add a null class, for grids without label and vector; guidance needs it.
         map_features: size of the vectors of the context's map; 0 for no map.
+        vector_features: size of the context's vector; 0 for no vector.
         dtype: type that the network computes in, "float32" or "bfloat16". The stored weights and
             the head stay float32.
         remat: recompute the values inside layers in the backward pass, instead of storing them.
@@ -219,12 +236,7 @@ class AutoregressiveModel(GridModel):
         self.head_settings = HeadSettings(
             settings["head"], settings["head_features"], settings["num_mixtures"]
         )
-        self.context_shape = ContextShape(
-            grid,
-            settings["num_classes"],
-            settings["map_features"],
-            bool(settings["num_classes"] and settings["null_class"]),
-        )
+        self.context_shape = context_shape(grid, settings)
         self.context_features = features if self.context_shape.takes_any else 0
         self.context_encoder = ContextEncoder(self.context_shape, features, rngs=rngs)
         self.embedding = SymbolEmbedding(

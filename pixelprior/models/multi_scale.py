@@ -30,7 +30,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, Shaped
 
-from pixelprior.context import Context, ContextShape
+from pixelprior.context import Context
 from pixelprior.grid import Grid
 from pixelprior.models.base import (
     COMMON_DEFAULTS,
@@ -39,6 +39,7 @@ from pixelprior.models.base import (
     Stage,
     Symbols,
     check_grids,
+    context_shape,
 )
 from pixelprior.models.gated_pixel_cnn import GatedPixelCNN
 from pixelprior.nn.code_context import CodeContext
@@ -85,10 +86,8 @@ class MultiScale(GridModel):
         check_sizes(2, num_scales=num_scales, factor=factor)
         self.grid = grid
         self.factor = factor
+        self.context_shape = context_shape(grid, common)
         map_features = common.pop("map_features", COMMON_DEFAULTS["map_features"])
-        num_classes = common.get("num_classes", COMMON_DEFAULTS["num_classes"])
-        null_class = bool(num_classes and common.get("null_class", COMMON_DEFAULTS["null_class"]))
-        self.context_shape = ContextShape(grid, num_classes, map_features, null_class)
         sizes: dict[str, Any] = dict(
             features=features,
             num_layers=num_layers,
@@ -173,7 +172,7 @@ class MultiScale(GridModel):
         """Return the context of the small grid's model."""
         if context is None or context.map is None:
             return context
-        return Context(label=context.label, map=self.coarse_part(context.map))
+        return dataclasses.replace(context, map=self.coarse_part(context.map))
 
     def fine_context(self, context: Context | None, coarse: Int[Array, "b H W c"]) -> Context:
         """Return the context of the full grid's model: the small grid, and the given context."""
@@ -181,7 +180,7 @@ class MultiScale(GridModel):
         map_ = self.small_map([coarse])[:, : self.grid.height, : self.grid.width]
         if context.map is not None:
             map_ = jnp.concatenate([map_, context.map], axis=-1)
-        return Context(label=context.label, map=map_)
+        return dataclasses.replace(context, map=map_)
 
     def _is_given(self) -> Bool[Array, "h w"]:
         rows, columns = jnp.arange(self.grid.height), jnp.arange(self.grid.width)

@@ -14,9 +14,11 @@ from jaxtyping import Float, Int
 
 from pixelprior.errors import InputError
 from pixelprior.evaluation.comparison import Row
+from pixelprior.experiment.conditioning import conditioning_in_words
 from pixelprior.models.base import AutoregressiveModel
 from pixelprior.progress import Caution, Report, only_warnings
 from pixelprior.runs.compared import ComparedRun
+from pixelprior.runs.conditions import Conditions
 from pixelprior.runs.cost import DRAWN, time_sampling
 from pixelprior.runs.one_file.read import read_file
 from pixelprior.runs.receptive_field import field_of
@@ -113,7 +115,7 @@ def facts_at(place: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
 
 def draw(run: Run) -> Drawn:
     """Draw samples of a pixel model, time the sampling, and measure the receptive field on them."""
-    timing = time_sampling(run.model)
+    timing = time_sampling(run.model, Conditions(run, None, {})(np.arange(DRAWN)))
     samples = np.asarray(timing.result.grids)
     field = None
     if isinstance(run.model, AutoregressiveModel):
@@ -125,7 +127,8 @@ def row(compared: ComparedRun, drawn: Drawn) -> Row:
     """Make the row of a pixel model in the table."""
     # The run that was drawn from has its weights.
     assert compared.num_parameters is not None
-    given = ", class-conditional" if compared.config["class_conditional"] else ""
+    conditioning = conditioning_in_words(compared.config)
+    given = f", {conditioning}" if conditioning else ""
     return Row(
         run=compared.name,
         model=f"{compared.config['model']['name']}{given}",

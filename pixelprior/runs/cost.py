@@ -8,6 +8,7 @@ import numpy as np
 from flax import nnx
 
 from pixelprior import jitted
+from pixelprior.context import Context
 from pixelprior.models.base import GridModel
 from pixelprior.runs.run import Run
 from pixelprior.runs.samples import has_learned_all
@@ -95,7 +96,7 @@ def _sampling(run: Run) -> dict[str, Any]:
         timing = time_calls(lambda: jitted.reconstruct(model, pixels), REPETITIONS)
         return _in_batches(timing, "reconstruction")
     if run.task == "pixels":
-        timing = time_sampling(model)
+        timing = time_sampling(model, label_context(model, None, DRAWN))
         steps = float(np.mean(timing.result.evaluations))
         return {**_in_batches(timing, "sampling"), "sequential_steps_per_image": steps}
     label = labels_in_turn(model.num_classes, None, DRAWN)
@@ -111,12 +112,11 @@ def _sampling(run: Run) -> dict[str, Any]:
     return {**_in_batches(timing, "sampling"), "sequential_steps_per_image": total}
 
 
-def time_sampling(model: GridModel) -> Timing:
-    """Time the sampling of a batch from a pixel model. All models draw the same classes in turn.
+def time_sampling(model: GridModel, context: Context | None) -> Timing:
+    """Time the sampling of `DRAWN` images from a pixel model, given their conditions.
 
     ``result`` of the timing is the result of `sample_and_count`.
     """
-    context = label_context(model, None, DRAWN)
     key = jax.random.key(SEED)
     return time_calls(lambda: sample_and_count(model, key, DRAWN, context=context), REPETITIONS)
 

@@ -8,7 +8,7 @@ from pixelprior.nn.weights_hash import hash_weights
 from pixelprior.runs.run import Run
 
 NETWORK: dict[str, tuple[str, ...]] = {
-    "pixels": ("model", "class_conditional", "label_dropout"),
+    "pixels": ("model", "class_conditional", "attribute_conditional", "label_dropout"),
     "tokenizer": ("tokenizer", "quantizer"),
     "prior": ("models", "context", "class_conditional", "label_dropout"),
 }

@@ -1,6 +1,6 @@
 """Train from Python: a recipe by name, or a model on arrays.
 
-Legend: n images, h height, w width, c channels.
+Legend: n images, h height, w width, c channels, k attributes.
 """
 
 import json
@@ -14,6 +14,7 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 from pixelprior.data import Dataset, Symbols
+from pixelprior.data.attributes import Attributes, as_attributes, warn_of_large
 from pixelprior.data.sources.arrays import as_images, open_arrays
 from pixelprior.errors import InputError
 from pixelprior.experiment import (
@@ -54,6 +55,7 @@ def fit(
     images: Any = None,
     labels: Any = None,
     *,
+    attributes: Any = None,
     workdir: str | Path | None = None,
     tokenizer: Run | str | Path | Config | None = None,
     init_from: Source | None = None,
@@ -87,6 +89,8 @@ def fit(
             fifth of them becomes the test split. The share ``validation_fraction`` of the rest, by
             default a tenth, becomes the validation split.
         labels: the class of each image, integers from 0.
+        attributes: real numbers ``[n, k]``, or a mapping from names to numbers ``[n]``. A model
+            with ``vector_features`` and a config with ``attribute_conditional=True`` need them.
         workdir: the run folder, new or to resume; by default everything stays in memory.
         tokenizer: the run of the tokenizer of a prior, or its folder. For the recipe of a
             tokenizer: settings of its network, as in ``settings``.
@@ -114,9 +118,10 @@ def fit(
     config = with_settings(base | ({} if model is None else model_settings(model)), settings)
     opened = None
     if images is not None:
-        config, opened = _open_arrays(config, images, labels, model, report)
-    elif labels is not None:
-        raise InputError("labels were given without images")
+        config, opened = _open_arrays(config, images, labels, attributes, model, report)
+    elif labels is not None or attributes is not None:
+        what = "attributes" if labels is None else "labels"
+        raise InputError(f"{what} were given without images")
     elif model is not None and not isinstance(model, Prior):
         raise InputError(
             f"a {type(model).__name__} is trained on images; give them as the second argument"
@@ -184,6 +189,7 @@ def _open_arrays(
     config: dict[str, Any],
     images: Any,
     labels: Any,
+    attributes: Any,
     model: GridModel | VQVAE | Prior | None,
     report: Report,
 ) -> tuple[dict[str, Any], Opened]:
@@ -199,6 +205,9 @@ def _open_arrays(
         )
     if isinstance(model, GridModel) and model.context_shape.num_classes:
         class_names = _class_names(model.context_shape.num_classes, classes)
+    known = _attributes(config, attributes, model, len(pixels))
+    if known is not None:
+        warn_of_large(known, report)
     native = levels
     if int(pixels.max()) >= levels:
         native = 256
@@ -206,6 +215,7 @@ def _open_arrays(
     dataset = open_arrays(
         pixels,
         classes,
+        attributes=known,
         native_levels=native,
         validation_fraction=config["validation_fraction"],
         class_names=class_names,
@@ -220,6 +230,30 @@ def _open_arrays(
     symbols = Symbols(levels, config["binarisation"])
     config = config | {"dataset": dataset.name, "image_size": (0, 0), "data_dir": ""}
     return config, (dataset, symbols)
+
+
+def _attributes(
+    config: Mapping[str, Any], attributes: Any, model: Any, count: int
+) -> Attributes | None:
+    """Check the attributes of arrays, as far as the config or the model takes them."""
+    if not config.get("attribute_conditional"):
+        if attributes is None:
+            return None
+        raise InputError(
+            "attributes were given, but this model is not conditioned on them; set "
+            "attribute_conditional=True, or give a model with vector_features"
+        )
+    if attributes is None:
+        raise InputError(
+            "the model is conditioned on attributes; give attributes=..., one row for each image"
+        )
+    known = as_attributes(attributes, None, count)
+    if model is not None and len(known.names) != model.context_shape.vector_features:
+        raise InputError(
+            f"the model takes vectors of {model.context_shape.vector_features} numbers, got "
+            f"{len(known.names)} attributes"
+        )
+    return known
 
 
 def _class_names(num_classes: int, labels: Any) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Real images in the shape and symbols of a run: its test images, or images of the user.
 
-Legend: n images, h height, w width, c channels.
+Legend: n images, h height, w width, c channels, k attributes.
 """
 
 import abc
@@ -65,6 +65,14 @@ class RunImages(abc.ABC):
         """Labels of images by number; -1 for no label."""
         return np.array([self._read(int(number) % len(self))[2] for number in numbers])
 
+    @abc.abstractmethod
+    def attributes(self, numbers: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n k"]:
+        """Attributes of images by number.
+
+        Raises:
+            InputError: if the images have none.
+        """
+
 
 class TestImages(RunImages):
     """Test images of the data set of a run, in an order that the seed determines.
@@ -95,6 +103,10 @@ class TestImages(RunImages):
         index = int(self._order[number])
         pixels, labels = self._source.read([index])
         return index, pixels, int(labels[0])
+
+    def attributes(self, numbers: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n k"]:
+        """See `RunImages.attributes`."""
+        return self._source.attributes(self._order[np.asarray(numbers) % len(self)])
 
 
 class OwnImages(RunImages):
@@ -142,6 +154,13 @@ class OwnImages(RunImages):
 
     def _read(self, number: int) -> tuple[int, Int[np.ndarray, "1 h w c"], int]:
         return number, self._source[number]["image"][None], self._labels[number]
+
+    def attributes(self, numbers: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n k"]:
+        """See `RunImages.attributes`; they are not known."""
+        raise InputError(
+            "the model needs the attributes of the images of --images; give all of them with "
+            "--attributes=..."
+        )
 
 
 def labels_by_folder(

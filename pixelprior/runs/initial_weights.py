@@ -12,7 +12,7 @@ from pixelprior.prior import Prior
 from pixelprior.progress import Caution, Message, Report
 from pixelprior.runs.load import load_trained
 from pixelprior.runs.run import Run
-from pixelprior.runs.take_weights import Group, Part, take_weights
+from pixelprior.runs.take_weights import Group, Names, Part, take_weights
 from pixelprior.tokenizers import VQVAE
 from pixelprior.tokenizers.code_maps import level_names
 from pixelprior.training.run_folder import RunFolder
@@ -79,13 +79,18 @@ def initial_weights(task: Task, source: Source, report: Report) -> InitialWeight
         assert isinstance(task, PixelTask)
         _check_kind(fresh, origin)
         parts = [Part("", (), ())]
-    conditional = isinstance(task, PixelTask | PriorTask) and task.num_classes
+    facts = task.describe()
+    classes = isinstance(task, PixelTask | PriorTask) and task.num_classes
+    attributes = isinstance(task, PixelTask) and task.num_attributes
     model, groups = take_weights(
         fresh,
         origin.model,
         parts,
-        classes=task.describe()["class_names"] if conditional else (),
-        source_classes=origin.class_names,
+        names=Names(
+            facts["class_names"] if classes else (),
+            facts["attribute_names"] if attributes else (),
+        ),
+        source_names=origin.names,
     )
     taken = sum(group.taken for group in groups)
     total = taken + sum(group.fresh for group in groups)
@@ -116,7 +121,7 @@ class _Origin(NamedTuple):
     task: str
     provenance: str
     step: int | None
-    class_names: Sequence[str]
+    names: Names
     learned_levels: Sequence[str]
     tokenizer: str | None
 
@@ -124,13 +129,14 @@ class _Origin(NamedTuple):
 def _open(source: Source, report: Report) -> _Origin:
     if isinstance(source, GridModel | VQVAE | Prior):
         levels = level_names(len(source.grids)) if isinstance(source, Prior) else ()
-        num = 0
+        classes = attributes = 0
         if isinstance(source, GridModel):
-            num = source.context_shape.num_classes
+            classes = source.context_shape.num_classes
+            attributes = source.context_shape.vector_features
         elif isinstance(source, Prior):
-            num = source.num_classes
+            classes = source.num_classes
         kind = type(source).__name__
-        names = tuple(map(str, range(num)))
+        names = Names(*(tuple(map(str, range(num))) for num in (classes, attributes)))
         return _Origin(source, f"a {kind}", _task_name(source), "", None, names, levels, None)
     if isinstance(source, Run):
         run, place = source, "memory" if source.folder is None else str(source.folder.path)
@@ -142,7 +148,10 @@ def _open(source: Source, report: Report) -> _Origin:
         run.task,
         run.provenance,
         run.step,
-        run.data["class_names"] if run.num_classes else (),
+        Names(
+            run.data["class_names"] if run.num_classes else (),
+            run.data["attribute_names"] if run.config.get("attribute_conditional") else (),
+        ),
         run.data.get("learned_levels", ()),
         run.data.get("tokenizer"),
     )

@@ -13,12 +13,12 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from pixelprior import jitted
-from pixelprior.context import Context
 from pixelprior.errors import InputError
 from pixelprior.figures.plots import as_colours
 from pixelprior.figures.sheets import above
 from pixelprior.grid import Grid
 from pixelprior.progress import Report, only_warnings
+from pixelprior.runs.conditions import Conditions
 from pixelprior.runs.images import OwnImages, RunImages, TestImages
 from pixelprior.runs.parts import grey_where_unknown, known_codes, known_mask, known_symbols
 from pixelprior.runs.run import Run
@@ -98,7 +98,7 @@ def _completions(run: Run, request: Request, subject: Subject, report: Report) -
             return known_symbols(images.symbols(numbers), mask)
         return known_codes(run.tokenizer, images.pixels(numbers), mask)
 
-    samples = samples_of(run, request, Known(given, images.labels))
+    samples = samples_of(run, request, Known(given, images.labels, images.attributes))
 
     def draw(numbers: Numbers) -> Pixels:
         completed = samples.pixels(samples.draw(numbers))
@@ -117,10 +117,16 @@ def _likelihoods(run: Run, request: Request, subject: Subject, report: Report) -
     model = run.model
     labels_in_turn(run.num_classes, request.label, 1)  # raises if there is no such class
     images = _images(run, request, subject, report, labelled=True)
+    conditions = Conditions(
+        run,
+        request.label,
+        request.attributes or {},
+        labels=images.labels,
+        vectors=images.attributes,
+    )
 
     def draw(numbers: Numbers) -> Pixels:
-        classes = model.context_shape.num_classes
-        context = Context(label=jnp.asarray(images.labels(numbers))) if classes else None
+        context = conditions(numbers)
         bits = np.asarray(jitted.pixel_bits(model, images.symbols(numbers), context))
         originals = np.broadcast_to(images.pixels(numbers), (*bits.shape, 3))
         return above(originals, shaded(bits, model.grid))

@@ -29,12 +29,13 @@ def rebuild(config: Mapping[str, Any], data: Mapping[str, Any]) -> GridModel | V
     if task == "tokenizer":
         return build_tokenizer(config["tokenizer"], config["quantizer"], grid, seed=config["seed"])
     if task == "pixels":
-        num_classes = len(data["class_names"]) if config["class_conditional"] else 0
         return build_model(
             config["model"],
             grid,
-            num_classes=num_classes,
-            null_class=bool(num_classes and config["label_dropout"]),
+            num_classes=len(data["class_names"]) if config["class_conditional"] else 0,
+            vector_features=len(data["attribute_names"]) if config["attribute_conditional"] else 0,
+            # A model without a condition has no null class.
+            null_class=config["label_dropout"] > 0,
             seed=config["seed"],
         )
     raise InputError(

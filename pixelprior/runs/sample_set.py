@@ -17,6 +17,7 @@ from pixelprior.errors import InputError
 from pixelprior.figures.outputs import InMemory, fill, open_file
 from pixelprior.figures.sheets import as_shades
 from pixelprior.progress import Message, Report, only_warnings
+from pixelprior.runs.conditions import Conditions
 from pixelprior.runs.run import Run
 from pixelprior.runs.samples import Request, samples_of
 from pixelprior.sampling.labels import labels_in_turn
@@ -34,6 +35,7 @@ BATCH = 256
 _TOLD = {
     **dict.fromkeys(("mode", "data", "weights", "checkpoint", "strategies"), str | None),
     "label": int | None,
+    "attributes": dict | None,
 }
 """Types of the settings that are read from a file; None for a missing one."""
 
@@ -135,11 +137,15 @@ def read_samples(path: str | Path, run: Run) -> SampleSet:
 
 
 def _labels(run: Run, made_by: Mapping[str, Any], num: int) -> Int[np.ndarray, " n"] | None:
-    """Labels of samples: all classes in turn, or one class; None for other pictures."""
-    classes = run.num_classes
-    if not classes or made_by.get("mode") != "sample":
+    """Labels of samples, as they were drawn; None for other pictures."""
+    if not run.num_classes or made_by.get("mode") != "sample":
         return None
-    return np.asarray(labels_in_turn(classes, made_by.get("label"), num))
+    label = made_by.get("label")
+    if run.config.get("attribute_conditional") and label is None:
+        # The classes are those of the test images, as the attributes are.
+        context = Conditions(run, None, {})(np.arange(num))
+        return None if context is None else np.asarray(context.label)
+    return np.asarray(labels_in_turn(run.num_classes, label, num))
 
 
 def _read(path: Path) -> tuple[np.ndarray, dict[str, Any]]:

@@ -1,9 +1,9 @@
 """Samples of a run, of pixels or codes: functions to draw them and to show them as images.
 
-Legend: n images, h height, w width, c channels.
+Legend: n images, h height, w width, c channels, k attributes.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from pixelprior.context import Context
 from pixelprior.data import to_pixels
 from pixelprior.errors import InputError
 from pixelprior.models.base import GridModel
-from pixelprior.models.guided import Guided
+from pixelprior.models.guided import Guided, check_schedule
+from pixelprior.runs.conditions import Conditions, Numbers
 from pixelprior.runs.parts import (
     codes_filling_up,
     codes_so_far,
@@ -31,7 +31,6 @@ from pixelprior.sampling.strategies import Strategy
 from pixelprior.system.devices import mesh_for
 from pixelprior.tokenizers.code_maps import level_names
 
-Numbers = Int[np.ndarray, " n"]
 Pixels = Float[np.ndarray, "n h w c"]
 
 MOST_COLUMNS = 16
@@ -47,6 +46,8 @@ class Request(NamedTuple):
         label: the index of a class, or None.
         guidance: the scale of guidance, see `pixelprior.models.guided`; or None.
         method: the name of a sampler.
+        guidance_schedule: the course of the scale over the image, see `Guided`.
+        attributes: attributes of all images, by name, see `Conditions`; or None.
     """
 
     seed: int
@@ -54,6 +55,8 @@ class Request(NamedTuple):
     label: int | None
     guidance: float | None
     method: str
+    guidance_schedule: str = "constant"
+    attributes: Mapping[str, float] | None = None
 
 
 class Known(NamedTuple):
@@ -62,10 +65,12 @@ class Known(NamedTuple):
     Attributes:
         given: the known symbols of a pixel model, or the known codes of each level of a prior.
         labels: the classes of the real images.
+        attributes: the attributes of the real images; None if they are not known.
     """
 
     given: Callable[[Numbers], Any]
     labels: Callable[[Numbers], Int[np.ndarray, " n"]]
+    attributes: Callable[[Numbers], Float[np.ndarray, "n k"]] | None = None
 
 
 class Samples(NamedTuple):
@@ -78,7 +83,8 @@ class Samples(NamedTuple):
         rows: from consecutive numbers of images to the images after each drawn row. The last images
             equal ``pixels`` of ``draw``.
         num_rows: the number of rows.
-        num_classes: the number of classes of a conditional run; 0 if unconditional.
+        num_classes: the number of classes that the images take in turn, unless one is requested; 0
+            for a run without classes, or with attributes.
     """
 
     draw: Callable[[Numbers], Any]
@@ -101,10 +107,10 @@ def samples_of(run: Run, request: Request, known: Known | None = None) -> Sample
             "codes, or use --mode=reconstruct, random_codes or interpolate"
         )
     make = _of_pixels if run.task == "pixels" else _of_codes
+    check_schedule(request.guidance_schedule, request.guidance)
     samples = make(run, request, known)
-    # Sampling may take hours, so the sampler and the label are checked first.
+    # Sampling may take hours, so the sampler is checked first.
     check_method(request.method)
-    labels_in_turn(samples.num_classes, request.label, 1)
     return samples
 
 
@@ -158,21 +164,27 @@ def check_learned(run: Run) -> None:
 def _of_pixels(run: Run, request: Request, known: Known | None) -> Samples:
     model: GridModel = run.model
     if request.guidance is not None:
-        model = Guided(model, request.guidance)
+        model = Guided(model, request.guidance, request.guidance_schedule)
     if len(request.strategies) != 1:
         raise InputError(
             f"a pixel model takes one temperature, got {len(request.strategies)}; several are "
             "for the levels of priors"
         )
-    num_classes, levels = model.context_shape.num_classes, model.grid.levels
+    levels = model.grid.levels
+    conditions = Conditions(
+        run,
+        request.label,
+        request.attributes or {},
+        labels=known and known.labels,
+        vectors=known and known.attributes,
+    )
 
     def wanted(numbers: Numbers) -> dict[str, Any]:
-        labels = _labels(num_classes, request, known, numbers)
         return dict(
             model=model,
             key=jax.random.key(request.seed),
             num=len(numbers),
-            context=None if labels is None else Context(label=labels),
+            context=conditions(numbers),
             strategy=request.strategies[0],
             known=known and known.given(numbers),
             first_image=int(numbers[0]),
@@ -188,7 +200,7 @@ def _of_pixels(run: Run, request: Request, known: Known | None) -> Samples:
         lambda symbols, num_frames: pixels_filling_up(model, symbols, num_frames),
         rows,
         num_rows(model),
-        num_classes,
+        0 if model.context_shape.vector_features else model.context_shape.num_classes,
     )
 
 
@@ -204,6 +216,9 @@ def _of_codes(run: Run, request: Request, known: Known | None) -> Samples:
         )
     by_level = list(request.strategies) * (len(names) if len(request.strategies) == 1 else 1)
     prior.check_guidance(request.guidance)
+    if request.attributes:
+        raise InputError("a prior takes no attributes; leave them out")
+    labels_in_turn(prior.num_classes, request.label, 1)  # raises if there is no such class
 
     def wanted(numbers: Numbers) -> dict[str, Any]:
         return dict(
@@ -213,6 +228,7 @@ def _of_codes(run: Run, request: Request, known: Known | None) -> Samples:
             strategy=by_level,
             known=known and known.given(numbers),
             guidance=request.guidance,
+            guidance_schedule=request.guidance_schedule,
             first_image=int(numbers[0]),
         )
 

@@ -2,14 +2,15 @@
 
 An array is taken if its path and its shape agree. Three kinds of arrays have rules of their own:
 
-- A row of a label table belongs to a class. Rows are taken by the names of their classes.
+- A row of a label table belongs to a class, and a row of the kernel for vectors to an attribute.
+  Rows are taken by these names.
 - The weights of stacked layers have the layer as a leading axis. If only the number of layers
   differs, the first layers are taken.
 - A codebook and its counts are taken together, and only with all encoders. A codebook fits only
   the vectors of the encoders that it was trained with.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -27,6 +28,21 @@ Path = tuple[Any, ...]
 
 LISTED = 5
 """Largest number of new classes that a note lists."""
+
+
+class Names(NamedTuple):
+    """Names of the conditions of a model.
+
+    Attributes:
+        classes: names of the classes, in order.
+        attributes: names of the numbers of its vectors, in order.
+    """
+
+    classes: Sequence[str] = ()
+    attributes: Sequence[str] = ()
+
+
+NO_NAMES = Names()
 
 
 class Part(NamedTuple):
@@ -80,8 +96,8 @@ def take_weights(
     source: nnx.Module,
     parts: Sequence[Part],
     *,
-    classes: Sequence[str] = (),
-    source_classes: Sequence[str] = (),
+    names: Names = NO_NAMES,
+    source_names: Names = NO_NAMES,
 ) -> tuple[nnx.Module, list[Group]]:
     """Return a model with the weights of another one, where they fit.
 
@@ -89,15 +105,15 @@ def take_weights(
         fresh: the new model; it stays unchanged.
         source: the model whose weights are taken.
         parts: the parts of the new model. Weights outside of them stay fresh and are not counted.
-        classes: names of the classes of the new model.
-        source_classes: names of the classes of the source.
+        names: names of the conditions of the new model.
+        source_names: names of the conditions of the source.
 
     Returns:
         A model like ``fresh``, and its groups of weights.
     """
     graph, state = nnx.split(fresh)
     ours, theirs = dict(nnx.to_flat_state(state)), dict(nnx.to_flat_state(nnx.state(source)))
-    taking = _Taking(fresh, source, tuple(classes), tuple(source_classes))
+    taking = _Taking(fresh, source, names, source_names)
     groups: list[Group] = []
     arrays: list[_Array] = []
     for part in parts:
@@ -123,10 +139,9 @@ class _Taking:
         self,
         fresh: nnx.Module,
         source: nnx.Module,
-        classes: tuple[str, ...],
-        source_classes: tuple[str, ...],
+        names: Names,
+        source_names: Names,
     ):
-        self.classes, self.source_classes = classes, source_classes
         modules = dict(nnx.iter_modules(fresh))
         self.stacks = [(*path, "layers") for path, x in modules.items() if isinstance(x, Stack)]
         self.codebooks = [path for path, x in modules.items() if isinstance(x, Quantizer)]
@@ -136,13 +151,9 @@ class _Taking:
             if isinstance(x, Level)
             for name in ENCODER_PARTS
         ]
-        self.tables, self.source_tables = (
-            {
-                (*path, "label", "embedding"): x.shape
-                for path, x in nnx.iter_modules(model)
-                if isinstance(x, ContextEncoder)
-            }
-            for model in (fresh, source)
+        self.rows, self.source_rows = (
+            dict(_named_rows(fresh, names)),
+            dict(_named_rows(source, source_names)),
         )
 
     def array(self, part: Part, path: Path, here: Any, theirs: dict[Path, Any]) -> _Array:
@@ -155,10 +166,10 @@ class _Taking:
         if source not in theirs:
             return _Array(path, group, here, 0, f"{name} is not in the source")
         there = np.asarray(theirs[source][...]).astype(here.dtype)
-        if path in self.tables and source in self.source_tables:
+        if path in self.rows and source in self.source_rows:
             if here.shape[1:] == there.shape[1:]:
-                nulls = self.tables[path].null_class, self.source_tables[source].null_class
-                return _Array(path, group, *self._rows(here, there, *nulls))
+                rows = self.rows[path], self.source_rows[source]
+                return _Array(path, group, *_take_rows(here, there, *rows))
         elif here.shape == there.shape:
             return _Array(path, group, there, here.size)
         # Each stack around an array is a leading axis of its weights.
@@ -184,36 +195,43 @@ class _Taking:
         return arrays
 
     def _kind(self, path: Path, inner: Path) -> str:
-        if path in self.tables:
-            return "label table"
+        if path in self.rows:
+            return "label table" if path[-2] == "label" else "attributes"
         return "codebook" if _is_in(path, self.codebooks) else str(inner[0])
 
-    def _rows(
-        self,
-        here: Shaped[np.ndarray, "k d"],
-        there: Shaped[np.ndarray, "k d"],
-        null: bool,
-        source_null: bool,
-    ) -> tuple[Shaped[np.ndarray, "k d"], int, str]:
-        """Take the rows of the classes that both tables have.
 
-        Returns:
-            The rows, the number of weights taken, and a note about the other rows.
-        """
-        # No class is called None, so it stands for the null class.
-        names = [*self.classes, *[None] * null]
-        rows = {name: row for row, name in enumerate([*self.source_classes, *[None] * source_null])}
-        value, new = here.copy(), []
-        for row, name in enumerate(names):
-            if name in rows:
-                value[row] = there[rows[name]]
-            else:
-                new.append("the null class" if name is None else name)
-        taken = (len(names) - len(new)) * here.shape[1]
-        if not new:
-            return value, taken, ""
-        more = f" and {len(new) - LISTED} more" if len(new) > LISTED else ""
-        return value, taken, f"no row in the source for {', '.join(new[:LISTED])}{more}"
+def _named_rows(model: nnx.Module, names: Names) -> Iterator[tuple[Path, list[str | None]]]:
+    """Yield the paths of arrays whose rows have names, and the names. The null class is None."""
+    for path, module in nnx.iter_modules(model):
+        if isinstance(module, ContextEncoder):
+            null_class: list[str | None] = [None] if module.shape.null_class else []
+            yield (*path, "label", "embedding"), [*names.classes, *null_class]
+            yield (*path, "vector", "kernel"), list(names.attributes)
+
+
+def _take_rows(
+    here: Shaped[np.ndarray, "k d"],
+    there: Shaped[np.ndarray, "k d"],
+    names: Sequence[str | None],
+    source_names: Sequence[str | None],
+) -> tuple[Shaped[np.ndarray, "k d"], int, str]:
+    """Take the rows whose names both arrays have.
+
+    Returns:
+        The rows, the number of weights taken, and a note about the other rows.
+    """
+    rows = {name: row for row, name in enumerate(source_names)}
+    value, new = here.copy(), []
+    for row, name in enumerate(names):
+        if name in rows:
+            value[row] = there[rows[name]]
+        else:
+            new.append("the null class" if name is None else name)
+    taken = (len(names) - len(new)) * here.shape[1]
+    if not new:
+        return value, taken, ""
+    more = f" and {len(new) - LISTED} more" if len(new) > LISTED else ""
+    return value, taken, f"no row in the source for {', '.join(new[:LISTED])}{more}"
 
 
 def _first_layers(

@@ -43,8 +43,9 @@ def label_context(
 ) -> Context | None:
     """Return the context of ``num`` samples of a pixel model.
 
-    The arguments are those of `labels_in_turn`.
+    All vectors are zero if the model takes vectors. The arguments are those of `labels_in_turn`.
     """
-    classes = model.context_shape.num_classes
-    labels = labels_in_turn(classes, label, num, first_image=first_image)
-    return None if labels is None else Context(label=labels)
+    shape = model.context_shape
+    labels = labels_in_turn(shape.num_classes, label, num, first_image=first_image)
+    vectors = jnp.zeros((num, shape.vector_features)) if shape.vector_features else None
+    return Context(label=labels, vector=vectors) if shape.has_condition else None

@@ -19,7 +19,7 @@ from pixelprior.context import Context
 from pixelprior.data import to_pixels
 from pixelprior.errors import InputError
 from pixelprior.models.base import GridModel
-from pixelprior.models.guided import Guided
+from pixelprior.models.guided import Guided, check_schedule
 from pixelprior.prior import Prior
 from pixelprior.progress import Report
 from pixelprior.runs.load import load_trained
@@ -89,8 +89,9 @@ def check_strategy(strategy: Any, *, by_level: bool = False) -> None:
                     raise InputError(f"{name} of {kind} must be a number, got {value!r:.80}")
 
 
-def check_guidance(guidance: Any) -> None:
-    """Raise an InputError unless ``guidance`` is a finite number, or None."""
+def check_guidance(guidance: Any, schedule: Any) -> None:
+    """Raise an InputError unless ``guidance`` is a finite number, or None, with its schedule."""
+    check_schedule(schedule, guidance)
     if guidance is None:
         return
     array = hasattr(guidance, "dtype") and guidance.shape == ()
@@ -152,14 +153,20 @@ def check_num(num: Any) -> None:
 
 
 def check_request(
-    model: GridModel | Prior, key: Any, num: Any, strategy: Any, first_image: Any, guidance: Any
+    model: GridModel | Prior,
+    key: Any,
+    num: Any,
+    strategy: Any,
+    first_image: Any,
+    guidance: Any,
+    guidance_schedule: Any,
 ) -> None:
     """Raise an InputError unless the arguments for drawing fit, apart from conditions."""
     check_key(key)
     check_num(num)
     check_strategy(strategy, by_level=isinstance(model, Prior))
     check_first_image(first_image, num)
-    check_guidance(guidance)
+    check_guidance(guidance, guidance_schedule)
 
 
 def check_first_image(first_image: Any, num: int) -> None:
@@ -237,19 +244,56 @@ def _class_index(subject: Any, name: str) -> int:
     return index
 
 
+def vectors(vector: Any, num: int, vector_features: int) -> Float[Array, "b k"]:
+    """Return one vector for each image.
+
+    Args:
+        vector: one vector ``[k]`` for all images, or one for each image ``[b, k]``: an array, or a
+            list of numbers.
+        num: the number of images.
+        vector_features: the size of the model's vectors.
+
+    Raises:
+        InputError: if ``vector`` is not of this form.
+    """
+    if not vector_features:
+        raise InputError("a vector was given, but this model was built without vector_features")
+    wrong = InputError(
+        f"vector must be {vector_features} numbers, or {num} rows of them, one for each image, got "
+        f"{vector!r:.80}"
+    )
+    try:
+        array = jnp.asarray(vector)
+    except (TypeError, ValueError, OverflowError):
+        raise wrong from None
+    if array.ndim == 1:
+        array = jnp.broadcast_to(array, (num, *array.shape))
+    if array.shape != (num, vector_features) or jnp.issubdtype(array.dtype, jnp.complexfloating):
+        raise wrong
+    return array.astype(jnp.float32)
+
+
 def context_of(
-    subject: Any, model: GridModel, label: Any, context: Any, order: Any, num: int
+    subject: Any, model: GridModel, label: Any, vector: Any, context: Any, order: Any, num: int
 ) -> Context | None:
-    """Return the context of a pixel model, from a label or a context, and an order.
+    """Return the context of a pixel model, from a label and a vector or a context, and an order.
 
     Raises:
         InputError: if both are given, or the argument does not fit the model.
     """
-    if label is not None and context is not None:
-        raise InputError("give label or context, not both; a Context has a field for the label")
-    if label is not None:
-        context = Context(label=labels(subject, label, num, model.context_shape.num_classes))
-    model.context_shape.check(context, num)
+    if context is not None:
+        for name, given in (("label", label), ("vector", vector)):
+            if given is not None:
+                raise InputError(
+                    f"give {name} or context, not both; a Context has a field for the {name}"
+                )
+    shape = model.context_shape
+    if label is not None or vector is not None:
+        context = Context(
+            label=labels(subject, label, num, shape.num_classes),
+            vector=None if vector is None else vectors(vector, num, shape.vector_features),
+        )
+    shape.check(context, num)
     if order is None:
         return context
     context = context or Context()
@@ -265,15 +309,17 @@ def context_of(
 
 
 def prior_labels(
-    subject: Any, prior: Prior, label: Any, context: Any, order: Any, num: int
+    subject: Any, prior: Prior, label: Any, vector: Any, context: Any, order: Any, num: int
 ) -> Int[Array, " b"] | None:
     """Return the labels that condition a prior.
 
     Raises:
         InputError: if a context is given, or the labels do not fit the prior.
     """
-    if context is not None:
-        raise InputError("a prior is conditioned on classes alone; give label=..., no context")
+    if context is not None or vector is not None:
+        raise InputError(
+            "a prior is conditioned on classes alone; give label=..., no context and no vector"
+        )
     if order is not None:
         raise InputError("order is for pixel models; an any-order prior draws known codes first")
     found = labels(subject, label, num, prior.num_classes)
@@ -281,13 +327,13 @@ def prior_labels(
     return found
 
 
-def guided(model: GridModel, guidance: Any) -> GridModel:
+def guided(model: GridModel, guidance: Any, schedule: str) -> GridModel:
     """Return a pixel model with classifier-free guidance; None returns the model itself.
 
     Raises:
         InputError: if the model has no null class.
     """
-    return model if guidance is None else Guided(model, guidance)
+    return model if guidance is None else Guided(model, guidance, schedule)
 
 
 def pixels_of(tokenizer: VQVAE, images: Any) -> Float[Array, "b h w c"]:

@@ -40,11 +40,13 @@ def sample(
     num: int,
     *,
     label: Any = None,
+    vector: Any = None,
     context: Context | None = None,
     order: Any = None,
     strategy: Strategy | Sequence[Any] = (),
     known: Any = None,
     guidance: float | None = None,
+    guidance_schedule: str = "constant",
     method: str | Sampler = "auto",
     first_image: int | Int[Array, ""] = 0,
     tokenizer: Any = None,
@@ -69,7 +71,9 @@ def sample(
         num: the number of images.
         label: one class for all images, by index (or name, for a run), or an array with one class
             for each image. None draws without a class, if the model has a null class.
-        context: a `Context` instead of a label, for models that accept a map.
+        vector: for models with ``vector_features``, one vector ``[k]`` for all images, or one for
+            each image ``[num, k]``.
+        context: a `Context` instead of a label and a vector, for models that accept a map.
         order: for any-order models, the number of pixels before each pixel: one order ``[h, w]``
             for all images, or one for each. None is the raster order. The known pixels come first.
         strategy: a change of the distribution of every symbol, such as `Temperature`, or several
@@ -77,6 +81,8 @@ def sample(
             first.
         known: the known symbols, with `UNKNOWN` elsewhere; for a prior a list of maps.
         guidance: the scale of classifier-free guidance; 1 is the model itself, None is no guidance.
+        guidance_schedule: "constant", or "linear" or "cosine" for a scale that grows from 1 at the
+            first pixel to ``guidance`` at the last.
         method: "auto" chooses a fast sampler. "cached" draws pixel by pixel, "fixed_point" guesses
             rows and corrects them, and "whole_grids" guesses whole grids. "naive" runs the network
             over the whole grid for every pixel. A `Sampler` is possible too. All give the same
@@ -93,7 +99,7 @@ def sample(
     """
     keep_compiled_programs()
     distribution = distribution_of(model)
-    check_request(distribution, key, num, strategy, first_image, guidance)
+    check_request(distribution, key, num, strategy, first_image, guidance, guidance_schedule)
     check_method(method)
     settings: dict[str, Any] = dict(
         strategy=strategy, known=known, method=method, first_image=first_image
@@ -101,14 +107,22 @@ def sample(
     if isinstance(distribution, Prior):
         _check_learned(model)
         decoder = None if tokenizer is None else tokenizer_of(tokenizer)
-        given = prior_labels(model, distribution, label, context, order, num)
+        given = prior_labels(model, distribution, label, vector, context, order, num)
         return distribution.sample(
-            key, num, label=given, guidance=guidance, tokenizer=decoder, **settings
+            key,
+            num,
+            label=given,
+            guidance=guidance,
+            guidance_schedule=guidance_schedule,
+            tokenizer=decoder,
+            **settings,
         )
     if tokenizer is not None:
         raise InputError("tokenizer is for the codes of a prior; this is a pixel model")
-    here = context_of(model, distribution, label, context, order, num)
-    return sample_grids(guided(distribution, guidance), key, num, context=here, **settings)
+    here = context_of(model, distribution, label, vector, context, order, num)
+    return sample_grids(
+        guided(distribution, guidance, guidance_schedule), key, num, context=here, **settings
+    )
 
 
 def sample_rows(
@@ -117,11 +131,13 @@ def sample_rows(
     num: int,
     *,
     label: Any = None,
+    vector: Any = None,
     context: Context | None = None,
     order: Any = None,
     strategy: Strategy | Sequence[Any] = (),
     known: Any = None,
     guidance: float | None = None,
+    guidance_schedule: str = "constant",
     first_image: int | Int[Array, ""] = 0,
 ) -> Iterator[Any]:
     """Draw the same as `sample`, row by row; yield all grids after every row.
@@ -137,11 +153,13 @@ def sample_rows(
         key: a JAX key.
         num: the number of images.
         label: the classes.
-        context: a `Context` instead of a label.
+        vector: the vectors.
+        context: a `Context` instead of a label and a vector.
         order: the order of an any-order model.
         strategy: a change of the distribution of every symbol.
         known: the known symbols.
         guidance: the scale of classifier-free guidance.
+        guidance_schedule: the course of the scale over the image.
         first_image: the number of the first image.
 
     Raises:
@@ -149,14 +167,23 @@ def sample_rows(
     """
     keep_compiled_programs()
     distribution = distribution_of(model)
-    check_request(distribution, key, num, strategy, first_image, guidance)
+    check_request(distribution, key, num, strategy, first_image, guidance, guidance_schedule)
     settings: dict[str, Any] = dict(strategy=strategy, known=known, first_image=first_image)
     if isinstance(distribution, Prior):
         _check_learned(model)
-        given = prior_labels(model, distribution, label, context, order, num)
-        return distribution.sample_rows(key, num, label=given, guidance=guidance, **settings)
-    here = context_of(model, distribution, label, context, order, num)
-    return sample_grid_rows(guided(distribution, guidance), key, num, context=here, **settings)
+        given = prior_labels(model, distribution, label, vector, context, order, num)
+        return distribution.sample_rows(
+            key,
+            num,
+            label=given,
+            guidance=guidance,
+            guidance_schedule=guidance_schedule,
+            **settings,
+        )
+    here = context_of(model, distribution, label, vector, context, order, num)
+    return sample_grid_rows(
+        guided(distribution, guidance, guidance_schedule), key, num, context=here, **settings
+    )
 
 
 def log_prob(
@@ -164,9 +191,11 @@ def log_prob(
     x: Any,
     *,
     label: Any = None,
+    vector: Any = None,
     context: Context | None = None,
     order: Any = None,
     guidance: float | None = None,
+    guidance_schedule: str = "constant",
 ) -> Float[Array, " b"]:
     """Compute the log-probability of images or codes, in nats.
 
@@ -179,9 +208,11 @@ def log_prob(
         model: a pixel model, a prior, or a run of one.
         x: symbols ``[b, h, w, c]``; for a prior a list of maps of codes, the coarsest first.
         label: see `sample`.
+        vector: see `sample`.
         context: see `sample`.
         order: see `sample`. Different orders are different distributions.
         guidance: see `sample`; only for pixel models.
+        guidance_schedule: see `sample`.
 
     Returns:
         float32 ``[b]``, in nats.
@@ -191,16 +222,16 @@ def log_prob(
     """
     keep_compiled_programs()
     distribution = distribution_of(model)
-    check_guidance(guidance)
+    check_guidance(guidance, guidance_schedule)
     if isinstance(distribution, Prior):
         if guidance is not None:
             raise InputError("log_prob takes guidance for pixel models alone; leave it out")
         Grid.check_maps(x, distribution.grids)
-        given = prior_labels(model, distribution, label, context, order, len(x[0]))
+        given = prior_labels(model, distribution, label, vector, context, order, len(x[0]))
         return jitted.log_prob(distribution, x, given)
     distribution.grid.check(x)
-    here = context_of(model, distribution, label, context, order, len(x))
-    return jitted.log_prob(guided(distribution, guidance), x, here)
+    here = context_of(model, distribution, label, vector, context, order, len(x))
+    return jitted.log_prob(guided(distribution, guidance, guidance_schedule), x, here)
 
 
 def _check_learned(subject: Any) -> None:

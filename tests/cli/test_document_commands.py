@@ -104,6 +104,8 @@ def test_the_python_of_the_documents(tiny_digits, tmp_path, monkeypatch, capsys)
         said = capsys.readouterr().out
         if path.stem == "demo":
             assert said == '{"seed": 0}\n'
+        if path.stem == "conditions":
+            assert found["images"].shape == (4, 6, 6, 1) and found["nats"].shape == (4,)
         if path.stem == "extending":
             assert found["dataset"].shape == (8, 8, 1) and said.startswith("72 (8, 8, 1)")
             pixels, label = found["dataset"].splits["test"].source.read([0])
@@ -115,7 +117,7 @@ def test_the_python_of_the_documents(tiny_digits, tmp_path, monkeypatch, capsys)
             assert found["images"].shape == (16, 8, 8, 1)
         if path.stem == "tutorials":
             assert [level.shape for level in found["codes"]] == [(40, 2, 2, 1), (40, 4, 4, 1)]
-    assert count == 11
+    assert count == 13
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from flax import nnx
 from pixelprior.errors import InputError
 from pixelprior.experiment import TASKS, build_model, build_prior, build_tokenizer, check_config
 from pixelprior.experiment.build import QUANTIZERS, constructor_settings
+from pixelprior.experiment.of_model import NOT_FOR_CONFIGS
 from pixelprior.experiment.recipes import (
     UNTRAINED,
     all_variants,
@@ -226,7 +227,7 @@ def settings_of(make, *, elsewhere=(), prefix=""):
 
 def check_model(settings):
     make = MODELS[settings["name"]]
-    wanted = settings_of(make, elsewhere=("grid", "num_classes", "null_class", "map_features"))
+    wanted = settings_of(make, elsewhere=NOT_FOR_CONFIGS)
     assert set(settings) - {"name"} == wanted
 
 

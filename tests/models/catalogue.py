@@ -183,7 +183,7 @@ def seen_by_diagonal_bilstm(height, width):
 class Model(NamedTuple):
     make: Callable  # grid, settings of its own or of all models, rngs -> the model
     claims: Callable  # height, width -> [i, j, m, n]: the pixels that it says it sees
-    kinds: tuple = ("none", "class", "map", "both")  # of context
+    kinds: tuple = ("none", "class", "map", "all")  # of context; all: class, map and vector
     depth: str = "num_layers"  # what its depth is called
     order: Callable = raster  # height, width -> [i, j]; another one than raster has no two ways
     # Whether it is no model in raster order itself, but draws a sequence with such a model.
@@ -220,7 +220,7 @@ MODELS = {
     "pixel_cnn_pp_three_scales": Model(
         functools.partial(PixelCNNPP, num_scales=3, **STRIDED_SIZES),
         everything_before,
-        kinds=("none", "both"),  # what contexts do is no other than with two
+        kinds=("none", "all"),  # what contexts do is no other than with two
         depth="num_blocks",
         cached_cost=STRIDED_COST,
     ),
@@ -268,7 +268,7 @@ MODELS = {
         remembers_rows=False,
         cached_cost=ATTENTION_COST,
     ),
-    "guided": Model(guided, seen_without_blind_spot, kinds=("class", "both")),
+    "guided": Model(guided, seen_without_blind_spot, kinds=("class", "all")),
 }
 
 # Those that a config can name; the others are variants of them.

@@ -8,8 +8,10 @@ only at initialisation is no law, and drawing numbers compiles nothing. Everythi
 the weights as arguments, so it is shared between seeds and tests.
 """
 
+import dataclasses
 import functools
 import itertools
+import math
 import sys
 
 import jax
@@ -19,7 +21,7 @@ import pytest
 from flax import nnx
 from jax import lax
 
-from pixelprior import Context, Grid, sample
+from pixelprior import Context, GatedPixelCNN, Grid, sample
 from pixelprior.coding.codec import Codec
 from pixelprior.coding.intervals import TOTAL
 from pixelprior.errors import InputError
@@ -37,6 +39,7 @@ from tests.models.catalogue import (
     MODELS,
     ONE,
     SHIPPED,
+    SIZES,
     everything_before,
     one_fast_others_slow,
     raster,
@@ -51,11 +54,11 @@ CASES = [
     (Grid(4, 4, 1, 2), "none"),
     (Grid(3, 7, 1, 17), "class"),
     (Grid(6, 3, 3, 17), "map"),
-    (Grid(3, 5, 3, 256), "both"),
+    (Grid(3, 5, 3, 256), "all"),
 ]
 # Grids of which all can be listed.
-TINY_CASES = [(Grid(2, 2, 1, 3), "class"), (Grid(1, 2, 3, 2), "both")]
-NUM_CLASSES, MAP_FEATURES = 2, 3
+TINY_CASES = [(Grid(2, 2, 1, 3), "class"), (Grid(1, 2, 3, 2), "all")]
+NUM_CLASSES, MAP_FEATURES, VECTOR_FEATURES = 2, 3, 2
 
 
 def every_model_and(cases, models=MODELS, slow=(), fast=tuple(MODELS)):
@@ -99,10 +102,12 @@ every_tiny_case = every_model_and(TINY_CASES)
 @functools.cache
 def graph_and_shapes(name, grid, kind):
     context = {}
-    if kind in ("class", "both"):
+    if kind in ("class", "all"):
         context["num_classes"] = NUM_CLASSES
-    if kind in ("map", "both"):
+    if kind in ("map", "all"):
         context["map_features"] = MAP_FEATURES
+    if kind == "all":
+        context["vector_features"] = VECTOR_FEATURES
     # Only traced: drawing real initial weights would compile every distinct shape.
     return nnx.split(nnx.eval_shape(lambda: MODELS[name].make(grid, **context, rngs=nnx.Rngs(0))))
 
@@ -133,23 +138,23 @@ def random_grids(grid, batch, seed=0):
 
 
 def random_context(grid, kind, batch, seed=0):
-    """Grids of different classes and maps."""
+    """Grids of different classes, maps and vectors."""
     rng = np.random.default_rng(seed)
     return Context(
-        label=jnp.arange(batch) % NUM_CLASSES if kind in ("class", "both") else None,
+        label=jnp.arange(batch) % NUM_CLASSES if kind in ("class", "all") else None,
         map=jnp.asarray(rng.normal(size=(batch, grid.height, grid.width, MAP_FEATURES)), "float32")
-        if kind in ("map", "both")
+        if kind in ("map", "all")
+        else None,
+        vector=jnp.asarray(rng.normal(size=(batch, VECTOR_FEATURES)), "float32")
+        if kind == "all"
         else None,
     )
 
 
 def same_context(grid, kind, batch, label=0):
     """One condition for all grids of a batch."""
-    one = random_context(grid, kind, 1)
-    return Context(
-        label=None if one.label is None else jnp.full(batch, label),
-        map=None if one.map is None else jnp.repeat(one.map, batch, axis=0),
-    )
+    one = jax.tree.map(lambda x: jnp.repeat(x, batch, axis=0), random_context(grid, kind, 1))
+    return dataclasses.replace(one, label=None if one.label is None else jnp.full(batch, label))
 
 
 @functools.partial(jax.jit, static_argnames="graph")
@@ -313,14 +318,17 @@ def test_normalised(name, grid, kind):
     graph, shapes = graph_and_shapes(name, grid, kind)
     everything = all_grids(grid)
     distributions = []
-    for label in range(NUM_CLASSES):
-        context = same_context(grid, kind, len(everything), label)
+    contexts = [same_context(grid, kind, len(everything), label) for label in range(NUM_CLASSES)]
+    if kind == "all":
+        contexts.append(dataclasses.replace(contexts[0], vector=contexts[0].vector + 1))
+    for context in contexts:
         log_p = evaluate(graph, random_weights(shapes, 0), everything, context)[2]
         distributions.append(np.exp(np.asarray(log_p, np.float64)))
         # Each term is right to about a float32 rounding per symbol.
         np.testing.assert_allclose(distributions[-1].sum(), 1.0, rtol=1e-5)
-    # One for each class: were the label not looked at, they would be the same to the last bit.
-    assert np.abs(distributions[0] - distributions[1]).sum() > 1e-3
+    # One for each condition: were a label or a vector not looked at, two would be the same.
+    for other in distributions[1:]:
+        assert np.abs(distributions[0] - other).sum() > 1e-3
 
 
 @every_case
@@ -577,13 +585,76 @@ def test_guidance_is_a_line_through_both_distributions_symbol_by_symbol(scale):
         assert same == (scale == at)
 
 
+@pytest.mark.parametrize(("schedule", "dtype"), [("linear", "bfloat16"), ("cosine", "float32")])
+def test_a_schedule_gives_each_pixel_a_scale_of_its_own(schedule, dtype):
+    grid = Grid(2, 3, 1, 2)
+    plain = GatedPixelCNN(
+        grid, num_classes=2, null_class=True, dtype=dtype, rngs=nnx.Rngs(0), **SIZES
+    )
+    plain = nnx.merge(*split_with_random_weights(plain))
+    everything, scale, positions = all_grids(grid), 3.3, grid.height * grid.width
+    context = Context(label=jnp.ones(len(everything), jnp.int32))
+
+    def log_softmax(logits):
+        logits = np.asarray(logits, np.float64)
+        return logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+
+    given, null = (log_softmax(plain.logits(everything, c)) for c in (context, None))
+    share = [t / (positions - 1) for t in range(positions)]
+    if schedule == "cosine":
+        share = [(1 - math.cos(math.pi * u)) / 2 for u in share]
+    scales = 1 + (scale - 1) * np.reshape(share, (grid.height, grid.width, 1, 1))
+    expected = log_softmax(null + scales * (given - null))
+    model = Guided(plain, scale, schedule)
+    # Rounding of logits of size 1 in float32, times the scale. The scale itself is not rounded.
+    np.testing.assert_allclose(
+        log_softmax(model.logits(everything, context)), expected, rtol=0, atol=1e-5
+    )
+    assert np.abs(given - null).max() > 0.1
+    # It is a distribution, and its first pixel is not guided.
+    log_prob = np.asarray(model.log_prob(everything, context), np.float64)
+    np.testing.assert_allclose(np.exp(log_prob).sum(), 1.0, rtol=1e-5)
+    np.testing.assert_allclose(
+        model.logits(everything, context)[:, 0, 0], given[:, 0, 0], rtol=0, atol=1e-5
+    )
+
+
+def split_with_random_weights(model):
+    graph, state = nnx.split(model)
+    return graph, random_weights(jax.eval_shape(lambda: state), 0)
+
+
+@pytest.mark.parametrize("kind", ["class", pytest.param("all", marks=pytest.mark.slow)])
+def test_a_schedule_keeps_the_laws(kind):
+    grid = Grid(3, 5, 1, 4)
+    model = Guided(random_model("guided", grid, kind).model, 2.5, "linear")
+    graph, weights = nnx.split(model)
+    x, context = random_grids(grid, NUM), random_context(grid, kind, NUM)
+    whole = evaluate(graph, weights, x, context)[0]
+    for columns in (1, 2):
+        incremental = incremental_features(graph, weights, x, context, columns)
+        np.testing.assert_allclose(incremental, whole, rtol=1e-4, atol=2e-5)
+    drawn = sample(model, KEY, NUM, context=context, method="cached")
+    np.testing.assert_array_equal(
+        drawn, sample(model, KEY, NUM, context=context, method="whole_grids")
+    )
+    assert (drawn != sample(Guided(model.model, 2.5), KEY, NUM, context=context)).any()
+
+
+def test_a_schedule_must_have_a_name_that_is_known():
+    model = random_model("guided", *TINY_CASES[0]).model
+    with pytest.raises(InputError, match="one of constant, linear, cosine, got 'square'"):
+        Guided(model, 2.0, "square")
+
+
 def test_guidance_of_the_null_class_is_the_model_without_a_class():
     grid, kind = TINY_CASES[1]
     model, plain = guided_by(1.7, grid, kind)
     everything = all_grids(grid)
-    # No label, or the one that stands for none.
-    without = Context(map=same_context(grid, kind, len(everything)).map)
-    null = same_context(grid, kind, len(everything), NUM_CLASSES)
+    # No label and no vector, or all hidden.
+    given = same_context(grid, kind, len(everything))
+    without = Context(map=given.map)
+    null = dataclasses.replace(given, hidden=jnp.ones(len(everything), bool))
     ours, own = (evaluate(*nnx.split(m), everything, without)[2] for m in (model, plain))
     np.testing.assert_allclose(ours, own, rtol=0, atol=1e-5)
     np.testing.assert_array_equal(own, evaluate(*nnx.split(plain), everything, null)[2])
@@ -592,8 +663,8 @@ def test_guidance_of_the_null_class_is_the_model_without_a_class():
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("none", "needs a class-conditional model; .* unconditional"),
-        ("map", "needs a class-conditional model; .* unconditional"),
+        ("none", "needs a model conditioned on classes or vectors; .* unconditional"),
+        ("map", "needs a model conditioned on classes or vectors; .* unconditional"),
         ("class", "needs a model with a null class"),
     ],
 )
@@ -608,8 +679,15 @@ def test_a_guided_model_wants_the_context_of_its_model():
     x, context = random_grids(grid, 2), random_context(grid, kind, 2)
     for given, message in [
         (None, "conditioned on a map of 3 features, but none"),
-        (Context(label=context.label), "conditioned on a map of 3 features, but none"),
-        (Context(label=context.label + 2, map=context.map), r"labels in \[0, 2\), got 2 to 3"),
+        (
+            dataclasses.replace(context, map=None),
+            "conditioned on a map of 3 features, but none",
+        ),
+        (Context(label=context.label), "but no vector was given, and it takes both or neither"),
+        (
+            dataclasses.replace(context, label=context.label + 2),
+            r"labels in \[0, 2\), got 2 to 3",
+        ),
     ]:
         with pytest.raises(InputError, match=message):
             model.features(x, given)

@@ -8,7 +8,7 @@ import pytest
 from flax import nnx
 
 import pixelprior as pp
-from pixelprior.runs.take_weights import Part, take_weights
+from pixelprior.runs.take_weights import Names, Part, take_weights
 from pixelprior.tokenizers.vector_quantizer import VectorQuantizer
 
 GRID = pp.Grid(height=4, width=6, channels=1, levels=3)
@@ -105,7 +105,7 @@ def test_rows_of_a_label_table_are_taken_by_class(null, source_null):
     ours, theirs = ("dog", "owl", "cat"), ("cat", "dog", "ant")
     fresh = gated(0, num_classes=3, null_class=null)
     source = gated(1, num_classes=3, null_class=source_null)
-    model, groups, origin = compare(fresh, source, classes=ours, source_classes=theirs)
+    model, groups, origin = compare(fresh, source, names=Names(ours), source_names=Names(theirs))
     path = ("context_encoder", "label", "embedding")
     assert {name for name, came in origin.items() if came != "taken"} == {path}
     here, there, rows = arrays(fresh)[path], arrays(source)[path], arrays(model)[path]
@@ -117,9 +117,21 @@ def test_rows_of_a_label_table_are_taken_by_class(null, source_null):
     assert groups["label table"].notes == (f"no row in the source for {new}",)
 
 
+def test_rows_for_vectors_are_taken_by_attribute():
+    ours, theirs = ("ink", "age", "slant"), ("slant", "ink")
+    fresh, source = gated(0, vector_features=3), gated(1, vector_features=2)
+    names = {"names": Names((), ours), "source_names": Names((), theirs)}
+    model, groups, origin = compare(fresh, source, **names)
+    path = ("context_encoder", "vector", "kernel")
+    assert {name for name, came in origin.items() if came != "taken"} == {path}
+    here, there, rows = arrays(fresh)[path], arrays(source)[path], arrays(model)[path]
+    np.testing.assert_array_equal(rows, [there[1], here[1], there[0]])
+    assert groups["attributes"] == ("attributes", 8, 4, ("no row in the source for age",))
+
+
 def test_more_classes_than_a_note_lists():
     names = [f"class {n}" for n in range(9)]
-    classes = {"classes": names, "source_classes": names[:2]}
+    classes = {"names": Names(names), "source_names": Names(names[:2])}
     fresh, source = gated(0, num_classes=9), gated(1, num_classes=2)
     _, groups, _ = compare(fresh, source, **classes)
     assert groups["label table"].taken == 2 * 4
@@ -127,7 +139,7 @@ def test_more_classes_than_a_note_lists():
 
 
 def test_classes_for_a_model_without_classes():
-    _, groups, origin = compare(gated(0, num_classes=2), gated(1), classes=("a", "b"))
+    _, groups, origin = compare(gated(0, num_classes=2), gated(1), names=Names(("a", "b")))
     note = "context_encoder.label.embedding is not in the source"
     assert groups["label table"] == ("label table", 0, 2 * 4, (note,))
     for path, came in origin.items():

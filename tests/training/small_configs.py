@@ -39,6 +39,7 @@ CONFIG = {
     "task": "pixels",
     **DATA,
     "class_conditional": False,
+    "attribute_conditional": False,
     "label_dropout": 0.0,
     "model": MODEL,
     **TRAINING,

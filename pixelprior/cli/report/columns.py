@@ -5,6 +5,7 @@ from typing import Any
 
 from pixelprior.cli.report.elements import NOTHING, Column, with_error
 from pixelprior.cli.tables.comparison import in_short
+from pixelprior.experiment.conditioning import conditioning_in_words
 from pixelprior.runs.compared import ComparedRun
 
 Cell = Callable[[Mapping[str, Any]], str]
@@ -80,7 +81,8 @@ TRAINING: dict[str, Callable[[ComparedRun], str]] = {
 def model_of(run: ComparedRun) -> str:
     """Name the model of a run."""
     config = run.config
-    given = ", class-conditional" if config.get("class_conditional") else ""
+    conditioning = conditioning_in_words(config)
+    given = f", {conditioning}" if conditioning else ""
     if run.task == "pixels":
         return config["model"]["name"] + given
     if run.task == "tokenizer":

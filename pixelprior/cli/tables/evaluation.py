@@ -26,7 +26,12 @@ def evaluation_table(result: Mapping[str, Any]) -> list[str]:
 def _heading(result: Mapping[str, Any]) -> list[str]:
     """Name the data, the split and the number of images."""
     shape = "x".join(map(str, result["shape"]))
-    given = ", given each image's class" if result.get("class_conditional") else ""
+    conditions = [
+        what
+        for what, key in (("class", "class_conditional"), ("attributes", "attribute_conditional"))
+        if result.get(key)
+    ]
+    given = f", given each image's {' and '.join(conditions)}" if conditions else ""
     return [
         f"{result['dataset']} {shape}, {result['symbols']}",
         f"{result['split']} split ({result['split_description']}), "
@@ -216,7 +221,11 @@ def settings_in_words(made_by: Mapping[str, Any]) -> str:
     if made_by["strategies"] != "[()]":
         words.append(made_by["strategies"])
     if made_by.get("guidance") is not None:
-        words.append(f"guidance {made_by['guidance']}")
+        schedule = made_by.get("guidance_schedule", "constant")
+        words.append(
+            f"guidance {made_by['guidance']}" + (f", {schedule}" if schedule != "constant" else "")
+        )
+    words += [f"{name}={value}" for name, value in (made_by.get("attributes") or {}).items()]
     if made_by.get("label") is not None:
         words.append(f"class {made_by['label']} alone")
     return ", ".join(words)

@@ -69,11 +69,15 @@ class Listing(NamedTuple):
         return "; ".join(parts)
 
 
-def list_images(root: Path) -> Listing:
+def list_images(root: Path, *, used: str = "") -> Listing:
     """List the image files in a folder and below it.
 
     The suffix decides: see `readable_suffixes`. Links to files are followed, and links to folders
     are not, so loops do no harm. Hidden names and files of other programs are ignored.
+
+    Args:
+        root: the folder.
+        used: name of a file that has another use, and does not count.
 
     Raises:
         DataError: if a folder cannot be read.
@@ -84,6 +88,8 @@ def list_images(root: Path) -> Listing:
     folders: dict[str, collections.Counter[str]] = {}
     links = passed_links = 0
     for entry, name in _walk(root, ""):
+        if name == used:
+            continue
         folder, _, base = name.rpartition("/")
         here = folders.setdefault(folder, collections.Counter())
         if entry.is_dir(follow_symlinks=False):

@@ -183,7 +183,7 @@ class Ranged:
 
     def __getitem__(self, index: int) -> Example:
         example = self._source[index]
-        return {"image": self._values.to_eight_bits(example["image"]), "label": example["label"]}
+        return {**example, "image": self._values.to_eight_bits(example["image"])}
 
 
 def _brightest(images: Iterable[Stored]) -> tuple[int, int, int]:

@@ -6,8 +6,9 @@ Legend: n images, h height, w width, c channels.
 import hashlib
 
 import numpy as np
-from jaxtyping import Int, Int32, UInt8
+from jaxtyping import Float32, Int, Int32, UInt8
 
+from pixelprior.data.attributes import Attributes
 from pixelprior.data.dataset import Dataset, make_splits
 from pixelprior.data.errors import DataError
 from pixelprior.data.source import Example
@@ -21,21 +22,31 @@ PREFIX = "arrays:"  # start of the name of a data set in memory
 class _Arrays:
     """A source of images in memory."""
 
-    def __init__(self, images: UInt8[np.ndarray, "n h w c"], labels: Int[np.ndarray, " n"]):
+    def __init__(
+        self,
+        images: UInt8[np.ndarray, "n h w c"],
+        labels: Int[np.ndarray, " n"],
+        attributes: Float32[np.ndarray, "n k"] | None,
+    ):
         self._images = images
         self._labels = labels
+        self._attributes = attributes
 
     def __len__(self) -> int:
         return len(self._images)
 
     def __getitem__(self, index: int) -> Example:
-        return {"image": self._images[index], "label": int(self._labels[index])}
+        example: Example = {"image": self._images[index], "label": int(self._labels[index])}
+        if self._attributes is None:
+            return example
+        return {**example, "attributes": self._attributes[index]}
 
 
 def open_arrays(
     images: UInt8[np.ndarray, "n h w c"],
     labels: Int[np.ndarray, " n"] | None = None,
     *,
+    attributes: Attributes | None = None,
     native_levels: int = 256,
     validation_fraction: float = 0.1,
     class_names: tuple[str, ...] = (),
@@ -48,6 +59,7 @@ def open_arrays(
     Args:
         images: pixels in ``[0, native_levels)``.
         labels: the class of each image, from 0; None for no classes.
+        attributes: the attributes of the images; None for none.
         native_levels: the number of values that a pixel can take.
         validation_fraction: the part of the remaining images that becomes the validation split.
         class_names: the name of each class; by default its number.
@@ -65,16 +77,24 @@ def open_arrays(
     )
     known = np.zeros(len(images), np.int32) if labels is None else labels
     sources = {
-        split: (_Arrays(images[indices], known[indices]), description)
+        split: (
+            _Arrays(images[indices], known[indices], attributes and attributes.values[indices]),
+            description,
+        )
         for split, (indices, description) in chosen.items()
     }
+    names = () if attributes is None else attributes.names
     _, height, width, channels = images.shape
     return Dataset(
         name=name or f"{PREFIX}{hash_arrays(images, known)}",
-        splits=make_splits(sources, (height, width, channels), native_levels),
+        splits=make_splits(
+            sources, (height, width, channels), native_levels, num_attributes=len(names)
+        ),
         class_names=class_names,
         note=note,
         contents=contents,
+        attribute_names=names,
+        attribute_contents="" if attributes is None else attributes.contents,
     )
 
 

@@ -1,10 +1,13 @@
 """Data sets of image files in a folder. Its sub-folders, if any, are classes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from pixelprior.data.attributes import warn_of_large
 from pixelprior.data.dataset import READING, Dataset, make_splits
 from pixelprior.data.errors import DataError
+from pixelprior.data.image_files.attributes import FILE as ATTRIBUTES
+from pixelprior.data.image_files.attributes import read_attributes
 from pixelprior.data.image_files.classes import check_classes, class_name, class_names
 from pixelprior.data.image_files.inspect import Facts, inspect_files
 from pixelprior.data.image_files.listing import ImageFile, Listing, list_images
@@ -32,6 +35,7 @@ def open_folder(
     *,
     class_depth: int,
     skip: bool,
+    attributes: bool,
     manifest: Manifest | None,
     report: Report,
 ) -> Dataset:
@@ -47,6 +51,8 @@ def open_folder(
         validation_fraction: the share of the files outside the test split.
         class_depth: the number of folders whose names make a class; 0 for no classes.
         skip: leave out files that cannot be read, instead of refusing the folder.
+        attributes: read the attributes of the images from ``attributes.csv``, see
+            `pixelprior.data.image_files.attributes`.
         manifest: the files of the run to open the data for; other files are then not used.
         report: receives the progress, and remarks about the files.
 
@@ -63,7 +69,7 @@ def open_folder(
             f"expected a folder of images after 'folder:', got {folder!r}, which {came}"
             + (moved if manifest else "; give the path of a folder")
         )
-    listing = list_images(root)
+    listing = list_images(root, used=ATTRIBUTES if attributes else "")
     if manifest is None:
         check_classes(root, listing, class_depth, report)
         facts = _inspect_new(root, listing, skip, report)
@@ -73,24 +79,31 @@ def open_folder(
         manifest = _make_manifest(root, facts, skipped, image_size, validation_fraction, report)
         warn_of_untrained_classes(manifest, class_depth, report)
         changed: Mapping[str, Changes] = {}
+        others: Collection[str] | None = [file.name for file in listing.files]
     else:
         classes = class_names(
             (file for files in manifest.splits.values() for file in files), class_depth
         )
         changed = _find_changes(root, listing, manifest, report)
+        others = None  # new files are no part of the run
     paths = {file.name: file.path for file in listing.files}
     height, width, channels = manifest.shape
     labels = {name: label for label, name in enumerate(classes)}
-    total = sum(map(len, manifest.splits.values()))
+    names = [name for files in manifest.splits.values() for name in files]
+    known = read_attributes(root, names, others) if attributes else None
+    if known is not None:
+        warn_of_large(known, report)
+    places = {name: place for place, name in enumerate(names)}
+    total = len(names)
 
     def source(split: str) -> Resized:
         lost = {*changed[split].missing, *changed[split].changed} if split in changed else set()
+        here = [file for file in manifest.splits[split] if file not in lost]
         files = [
-            (paths[file], labels[class_name(file, class_depth)] if labels else 0)
-            for file in manifest.splits[split]
-            if file not in lost
+            (paths[file], labels[class_name(file, class_depth)] if labels else 0) for file in here
         ]
-        return Resized(ImageFiles(files, channels, manifest.values), height, width)
+        of_files = known and known.values[[places[file] for file in here]]
+        return Resized(ImageFiles(files, channels, manifest.values, of_files), height, width)
 
     notes = [manifest.values.note()]
     if manifest.resized:
@@ -104,6 +117,7 @@ def open_folder(
             },
             manifest.shape,
             native_levels=256,
+            num_attributes=0 if known is None else len(known.names),
             may_be_empty=bool(changed),
         ),
         class_names=classes,
@@ -112,6 +126,8 @@ def open_folder(
         manifest=manifest,
         changes=changed,
         reading=READING,
+        attribute_names=() if known is None else known.names,
+        attribute_contents="" if known is None else known.contents,
     )
 
 

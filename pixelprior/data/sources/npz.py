@@ -1,14 +1,16 @@
-"""Data sets in one ``.npz`` file, with the array ``images`` and optionally ``labels``.
+"""Data sets in one ``.npz`` file: ``images``, and optionally ``labels`` and ``attributes``.
 
-Legend: n images, h height, w width, c channels.
+Legend: n images, h height, w width, c channels, k attributes.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Int32, UInt8, UInt16
 
+from pixelprior.data.attributes import Attributes, as_attributes, warn_of_large
 from pixelprior.data.dataset import Dataset
 from pixelprior.data.errors import DataError
 from pixelprior.data.pictures.pixel_range import Stored, check_bright, find_range
@@ -24,6 +26,7 @@ def open_npz(
     image_size: tuple[int, int],
     validation_fraction: float,
     *,
+    attributes: bool,
     report: Report,
 ) -> Dataset:
     """Open a file of images. A fixed permutation holds out a fifth of them for testing.
@@ -31,16 +34,21 @@ def open_npz(
     Args:
         name: the name of the data set.
         file: the path. ``images`` are integers ``[n, h, w, c]`` or ``[n, h, w]`` with 1, 3 or 4
-            channels; ``labels`` are integers ``[n]`` from 0.
+            channels. ``labels`` are integers ``[n]`` from 0. ``attributes`` are numbers
+            ``[n, k]``, and ``attribute_names`` their names.
         image_size: ``(height, width)`` to scale and crop to; ``(0, 0)`` to change nothing.
         validation_fraction: the part of the remaining images that becomes the validation split.
-        report: receives a caution if all images are dark.
+        attributes: open the attributes, too.
+        report: receives a caution if all images are dark, or attributes are large.
 
     Raises:
         DataError: if there is no such file, or its arrays are not of this form.
     """
     path = Path(file).expanduser()
     images, labels = read_npz(path)
+    known = _read_attributes(path, len(images)) if attributes else None
+    if known is not None:
+        warn_of_large(known, report)
     bits = 8 * images.itemsize
     stored = {str(n): Stored(bits, int(image.max())) for n, image in enumerate(images)}
     check_bright(stored, str(path), report)
@@ -57,6 +65,7 @@ def open_npz(
     return open_arrays(
         pixels,
         labels,
+        attributes=known,
         validation_fraction=validation_fraction,
         name=name,
         note="; ".join(filter(None, notes)),
@@ -74,6 +83,45 @@ def read_npz(
     Raises:
         DataError: if there is no such file, or its arrays are not of the form for `open_npz`.
     """
+    names, arrays = _read(path, "images", "labels")
+    if "images" not in arrays:
+        raise DataError(
+            f"{path} must have an array 'images', and optionally 'labels', but it has "
+            f"{', '.join(names) or 'none'}; write it with np.savez(file, images=images)"
+        )
+    pixels = _as_pixels(arrays["images"], path)
+    try:
+        return pixels, as_labels(arrays.get("labels"), len(pixels))
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def _read_attributes(path: Path, count: int) -> Attributes:
+    names, arrays = _read(path, "attributes", "attribute_names")
+    if "attributes" not in arrays:
+        raise DataError(
+            f"{path} must have an array 'attributes' [n, k], but it has "
+            f"{', '.join(names) or 'none'}; add it, or set config.attribute_conditional=False"
+        )
+    try:
+        return as_attributes(arrays["attributes"], _as_names(arrays.get("attribute_names")), count)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def _as_names(names: np.ndarray | None) -> Sequence[str] | None:
+    if names is None:
+        return None
+    if names.ndim != 1 or names.dtype.kind != "U":
+        raise DataError(
+            f"attribute_names must be an array of text, like np.array(['slant', 'width']), got "
+            f"{names.dtype} of shape {list(names.shape)}"
+        )
+    return [str(name) for name in names]
+
+
+def _read(path: Path, *wanted: str) -> tuple[list[str], dict[str, np.ndarray]]:
+    """Read the names of all arrays in a file, and those arrays that are wanted."""
     if not path.is_file():
         raise DataError(
             f"expected an .npz file after 'npz:', got {str(path)!r}, which is none; if the data "
@@ -83,25 +131,16 @@ def read_npz(
         # Opened here, since NumPy does not close a file that it cannot read.
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             names = list(archive.files)
-            arrays = {name: archive[name] for name in ("images", "labels") if name in names}
+            arrays = {name: archive[name] for name in wanted if name in names}
     # The file is no zip file, one array, or cut short, or its arrays hold Python objects.
     except (OSError, ValueError, EOFError, KeyError, TypeError, BadZipFile) as error:
         raise DataError(
             f"{path} cannot be read as an .npz file of numbers ({error}); write integer arrays "
             "with np.savez(file, images=images, labels=labels)"
         ) from error
-    if "images" not in arrays:
-        raise DataError(
-            f"{path} must have an array 'images', and optionally 'labels', but it has "
-            f"{', '.join(names) or 'none'}; write it with np.savez(file, images=images)"
-        )
     if not all(isinstance(array, np.ndarray) for array in arrays.values()):
         raise DataError(f"{path} has files that are no arrays; write it with np.savez")
-    pixels = _as_pixels(arrays["images"], path)
-    try:
-        return pixels, as_labels(arrays.get("labels"), len(pixels))
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from error
+    return names, arrays
 
 
 def _as_pixels(

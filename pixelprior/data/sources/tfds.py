@@ -2,6 +2,7 @@
 
 import difflib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from pixelprior.data.pictures.pixel_range import PixelRange, Ranged, search_rang
 from pixelprior.data.pictures.transparency import on_white
 from pixelprior.data.resize import Resized
 from pixelprior.data.source import Example, Source
+from pixelprior.data.sources.tfds_attributes import attributes_of, find_attributes
 from pixelprior.data.splits import held_out
 from pixelprior.progress import Report
 
@@ -28,6 +30,7 @@ def open_tfds(
     validation_fraction: float,
     data_dir: str | os.PathLike[str] | None,
     *,
+    attributes: bool,
     reading: int,
     report: Report,
 ) -> Dataset:
@@ -36,9 +39,13 @@ def open_tfds(
     If the data set has both a test and a validation split, both are used. If it has only one of
     them, that one is the test split. Missing splits are taken from the end of the train split.
 
+    With ``attributes``, the feature of this name gives the attributes: a dictionary of numbers, as
+    in CelebA, or a vector. The names of a dictionary are sorted.
+
     Raises:
         DataError: if the name is unknown, if the data is missing or not in array_record format, or
-            if it has no 8-bit images. Also if image sizes differ while ``image_size`` is (0, 0).
+            if it has no 8-bit images, or no attributes. Also if image sizes differ while
+            ``image_size`` is (0, 0).
     """
     builder = _find(name, data_dir)
     features = dict(builder.info.features.items())
@@ -56,9 +63,17 @@ def open_tfds(
     # Labels without names (a number, a box) are not class indices.
     class_names = tuple(getattr(features.get("label"), "names", None) or ())
 
+    attribute_names = find_attributes(features, name) if attributes else ()
+
     def decoded(split: str) -> Source:
         examples = builder.as_data_source(split=split)
-        return _Decoded(examples, stored_channels, bool(class_names), composite=reading > 1)
+        return _Decoded(
+            examples,
+            stored_channels,
+            bool(class_names),
+            attribute_names,
+            composite=reading > 1,
+        )
 
     sizes = {split: info.num_examples for split, info in builder.info.splits.items()}
     chosen = _choose_splits(name, sizes, validation_fraction)
@@ -76,18 +91,30 @@ def open_tfds(
             {ours: (source(theirs), theirs) for ours, theirs in chosen.items()},
             (height, width, channels),
             native_levels=256,
+            num_attributes=len(attribute_names),
         ),
         class_names=class_names,
         note="; ".join(filter(None, notes)),
         contents=f"{name}:{builder.version}" if reading > 1 else "",
         reading=reading,
+        attribute_names=attribute_names,
+        attribute_contents=f"{name}:{builder.version}" if attributes else "",
     )
 
 
 class _Decoded:
     """A source of the decoded examples of one TFDS split."""
 
-    def __init__(self, examples: Any, channels: int, labelled: bool, *, composite: bool):
+    def __init__(
+        self,
+        examples: Any,
+        channels: int,
+        labelled: bool,
+        attribute_names: Sequence[str],
+        *,
+        composite: bool,
+    ):
+        self._attribute_names = attribute_names
         self._examples = examples
         self._composite = composite and channels == 4
         self._channels = min(channels, 3)
@@ -101,7 +128,11 @@ class _Decoded:
         image = np.asarray(example["image"])
         # The fourth channel is transparency.
         image = on_white(image) if self._composite else image[..., : self._channels]
-        return {"image": image, "label": int(example["label"]) if self._labelled else 0}
+        label = int(example["label"]) if self._labelled else 0
+        if not self._attribute_names:
+            return {"image": image, "label": label}
+        attributes = attributes_of(example, self._attribute_names)
+        return {"image": image, "label": label, "attributes": attributes}
 
 
 def _find(name: str, data_dir: str | os.PathLike[str] | None) -> "DatasetBuilder":

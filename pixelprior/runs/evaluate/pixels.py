@@ -34,6 +34,7 @@ def measure_pixels(run: Run, held: Held, *, baselines: bool) -> Measured:
     result: dict[str, Any] = {
         "model": run.config["model"]["name"],
         "class_conditional": run.config["class_conditional"],
+        "attribute_conditional": run.config["attribute_conditional"],
         "num_images": likelihood.num_images,
         "nats": likelihood.nats,
         "nats_error": likelihood.nats_error,

@@ -1,10 +1,11 @@
 """Model card of an exported file: Markdown with the front matter that model hubs read."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pixelprior.data.place import kind_of
+from pixelprior.experiment.conditioning import conditioning_in_words
 from pixelprior.experiment.recipe_of import recipe_of
 from pixelprior.runs.one_file.figures import RESULTS, cost_in_words, cost_of_type
 
@@ -50,7 +51,7 @@ def card_of(
         "import pixelprior as pp",
         "",
         f'run = pp.load_trained("{loaded_as}")',
-        *_example(about["config"]),
+        *_example(about),
         "```",
         "",
         "## Data",
@@ -62,6 +63,7 @@ def card_of(
         ),
         *([f"- {data['note']}"] if data["note"] else []),
         *([f"- classes: {', '.join(data['class_names'])}"] if data["class_names"] else []),
+        *_attributes(data["attribute_names"]),
         "",
         "## Training",
         "",
@@ -97,10 +99,11 @@ def _front_matter(about: Mapping[str, Any]) -> list[str]:
 
 def _kind(about: Mapping[str, Any]) -> str:
     config = about["config"]
-    given = "class-conditional " if config.get("class_conditional") else ""
+    given = f"{conditioning_in_words(config)} ".lstrip()
+    article = "An" if given.startswith("a") else "A"
     match config["task"]:
         case "pixels":
-            return f"A {given}{config['model']['name']} model"
+            return f"{article} {given}{config['model']['name']} model"
         case "tokenizer":
             return f"A {config['tokenizer']['name']} tokenizer"
         case _:
@@ -108,11 +111,18 @@ def _kind(about: Mapping[str, Any]) -> str:
             return f"A {given}{names} prior with its tokenizer"
 
 
-def _example(config: Mapping[str, Any]) -> list[str]:
+def _attributes(names: Sequence[str]) -> list[str]:
+    return [f"- attributes, in the order of a vector: {', '.join(names)}"] if names else []
+
+
+def _example(about: Mapping[str, Any]) -> list[str]:
+    config = about["config"]
     if config["task"] == "tokenizer":
         return ["codes = pp.encode(run, images)  # pixels in [0, 1], [n, height, width, channels]"]
-    label = ", label=0" if config["class_conditional"] else ""
-    return [f"pp.show(pp.sample(run, jax.random.key(0), 16{label}), run)"]
+    given = ", label=0" if config["class_conditional"] else ""
+    if config.get("attribute_conditional"):
+        given += f", vector=[0.0] * {len(about['data']['attribute_names'])}"
+    return [f"pp.show(pp.sample(run, jax.random.key(0), 16{given}), run)"]
 
 
 def _training(about: Mapping[str, Any]) -> list[str]:

@@ -99,6 +99,8 @@ class Images:
             "note": dataset.note,
             "reading": dataset.reading,
             "contents": dataset.contents,
+            "attribute_names": dataset.attribute_names,
+            "attribute_contents": dataset.attribute_contents,
         }
 
     def check_symbols(self, report: Report) -> None:

@@ -8,11 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from pixelprior.context import Context, hide_labels
+from pixelprior.context import hide_condition
 from pixelprior.data import START, Dataset, Position, Symbols, to_pixels
 from pixelprior.data.manifest import Manifest
+from pixelprior.evaluation.conditions import conditions_of
 from pixelprior.evaluation.likelihood import check_labels, evaluate_likelihood
-from pixelprior.experiment import build_model, count_classes
+from pixelprior.experiment import build_model, count_attributes, count_classes
 from pixelprior.models.base import GridModel
 from pixelprior.nn.image_keys import split_keys
 from pixelprior.progress import Check, go_on, last_of
@@ -51,7 +52,9 @@ class PixelTask(Task):
         self._model = model
         dataset = self.images.dataset
         self.num_classes = count_classes(config, dataset.class_names, dataset.name)
-        self.label_dropout = config["label_dropout"] if self.num_classes else 0.0
+        self.num_attributes = count_attributes(config, dataset.attribute_names, dataset.name)
+        conditional = self.num_classes or self.num_attributes
+        self.label_dropout = config["label_dropout"] if conditional else 0.0
 
     @property
     def title(self) -> str:
@@ -75,6 +78,7 @@ class PixelTask(Task):
             self.config["model"],
             self.images.grid,
             num_classes=self.num_classes,
+            vector_features=self.num_attributes,
             null_class=self.label_dropout > 0,
             seed=self.config["seed"],
         )
@@ -88,11 +92,7 @@ class PixelTask(Task):
 
     def loss(self, model: GridModel, batch: Mapping[str, Any], keys: Key[Array, " b"]) -> Loss:
         """See `Task.loss`."""
-        if self.label_dropout:
-            label_keys, keys = split_keys(keys, 2)
-            label = hide_labels(batch["label"], self.num_classes, self.label_dropout, label_keys)
-            batch = {**batch, "label": label}
-        return pixel_loss(model, batch, keys)
+        return pixel_loss(model, batch, keys, label_dropout=self.label_dropout)
 
     def evaluate(self, model: GridModel, split: str, check: Check = go_on) -> Evaluation:
         """See `Task.evaluate`: the negative log-likelihood."""
@@ -120,14 +120,27 @@ class PixelTask(Task):
             return None
         key = named_key(self.config["seed"], "samples")
         # By rows, so that a signal need not wait for the whole picture.
-        rows = sample_rows(model, key, num, context=label_context(model, None, num))
+        context = label_context(model, None, num)
+        if self.num_attributes:
+            validation = self.images.dataset.splits["validation"]
+            context = conditions_of(model.context_shape, validation, np.arange(num))
+        rows = sample_rows(model, key, num, context=context)
         symbols = last_of(rows, check)
         return to_pixels(np.asarray(symbols), model.grid.levels)
 
 
-def pixel_loss(model: GridModel, batch: Mapping[str, Any], keys: Key[Array, " b"]) -> Loss:
-    """Compute the bits per dimension of a batch, given the classes if the model takes them."""
-    context = Context(label=batch["label"]) if model.context_shape.num_classes else None
+def pixel_loss(
+    model: GridModel,
+    batch: Mapping[str, Any],
+    keys: Key[Array, " b"],
+    *,
+    label_dropout: float = 0.0,
+) -> Loss:
+    """Compute the bits per dimension of a batch, given the conditions that the model takes."""
+    context = model.context_shape.of_batch(batch)
+    if label_dropout:
+        hiding_keys, keys = split_keys(keys, 2)
+        context = hide_condition(context, label_dropout, hiding_keys)
     log_prob = model.log_prob(batch["image"], context, dropout_key=keys)
     bits = -log_prob.mean() / (model.grid.size * jnp.log(2.0))
     return Loss(bits, {"bits_per_dim": bits})
