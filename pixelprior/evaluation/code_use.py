@@ -98,7 +98,7 @@ def code_use(counts: Counts) -> CodeUse:
 
 def metrics_of_levels(use: Sequence[CodeUse]) -> dict[str, float]:
     """Return the use of every level by name, for records. The coarsest level comes first."""
-    metrics = {}
+    metrics: dict[str, float] = {}
     for name, level in zip(level_names(len(use)), use, strict=True):
         metrics |= {f"{name}_perplexity": level.perplexity, f"{name}_codes_used": level.used}
     return metrics

@@ -11,7 +11,7 @@ References:
     Zeghidour et al. 2021, "SoundStream: An End-to-End Neural Audio Codec", section III-C.
 """
 
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -254,7 +254,8 @@ class VectorQuantizer(Quantizer):
     def _choose(self, pieces: Float[Array, "*n p d"]) -> Residuals:
         """Choose the codes of every depth. The gradient goes to the vectors and to the codes."""
         depths: list[tuple[Array, Array, Array]] = []
-        left, total = pieces, None
+        left: Any = pieces
+        total: Any = None
         for codebook in jnp.split(self.codebook, self.depth):
             indices = nearest_codes(lax.stop_gradient(left), lax.stop_gradient(codebook))
             codes = gather_codes(codebook, indices)
