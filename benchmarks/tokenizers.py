@@ -1,4 +1,4 @@
-"""Options of tokenizers at equal bits and equal time: what each gives, and its cost for a prior.
+"""Options of tokenizers at equal bits and equal time: their reconstructions, and priors of codes.
 
     pip install -e ".[metrics]"
     python -m benchmarks.tokenizers [--dataset=fashion_mnist] [--minutes=2] [--out=pictures]
@@ -7,13 +7,19 @@ Every option trains for the same time on the same images, in as many steps as it
 a prior of its codes trains for the same time. All options have nearly the same number of bits for
 an image. The losses are measured on test images. The picture has originals in its first row, and
 the reconstructions of one option in each further row.
+
+On CPUs, time is the processor time of this program, divided by the number of cores. Other programs
+on the machine then have little influence.
 """
 
 import argparse
+import os
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import dm_pix
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
@@ -26,11 +32,14 @@ from pixelprior.evaluation.lpips import lpips_distance
 from pixelprior.evaluation.read import read_symbols
 from pixelprior.evaluation.reconstruction import code_bits
 from pixelprior.figures.sheets import as_shades, sheet
+from pixelprior.progress import Event, Record
 
-NUM_IMAGES, NUM_TEST, NUM_SHOWN = 20_000, 2000, 12
-FEATURES, CODE_FEATURES = 64, 32
+NUM_IMAGES, NUM_TEST, NUM_SHOWN = 8000, 500, 12
+NETWORK = {"features": 32}
+CODE_FEATURES = 32
+PRIOR = {"features": 32, "num_layers": 4}
 PERCEPTUAL_WEIGHT = 1.0
-TIMED_STEPS = 20  # they tell how many steps fit into the time
+TIMED_STEPS, WINDOW = 15, 5  # they tell how many steps fit into the time
 
 FINE = {"strides": (4,)}
 # Sixteen positions with several codes each, about as many bits as the fine map of single codes.
@@ -95,23 +104,25 @@ def main() -> None:
     for name, option in options(arguments.dataset).items():
         if arguments.only and name not in arguments.only:
             continue
-        tokenizer = train_for(
+        tokenizer, step = train_for(
             seconds,
             "fashion_mnist:vqvae",
             train,
             labels,
-            tokenizer={"features": FEATURES} | option.network,
+            tokenizer=NETWORK | option.network,
             quantizer={"features": CODE_FEATURES, "codebook_size": 256} | option.quantizer,
         )
         found, reconstructed = measure(tokenizer.model, test_pixels)
         rows.append(reconstructed[:NUM_SHOWN])
-        prior = train_for(seconds, "fashion_mnist:prior", tokenizer=tokenizer)
+        prior, _ = train_for(
+            seconds, "fashion_mnist:prior", tokenizer=tokenizer, models={"top": PRIOR}
+        )
         (grid,) = tokenizer.model.code_grids
         codes = f"{grid.height}x{grid.width}x{grid.channels} of {grid.levels}"
         bits = prior.metrics[-1]["test_bits_per_code"]
         print(
             f"{name:<27} {codes:<14} {code_bits(tokenizer.model):>4.0f} {tokenizer.step:>6} "
-            f"{milliseconds(tokenizer):>7.0f} {found.squared_error:>8.5f} {found.ssim:>6.4f} "
+            f"{1000 * step:>7.0f} {found.squared_error:>8.5f} {found.ssim:>6.4f} "
             f"{found.lpips:>6.4f} {found.used:>5.0%} {found.perplexity:>6.1f} | "
             f"{prior.step:>6} {bits:>9.3f} {bits * grid.size:>10.1f}",
             flush=True,
@@ -121,27 +132,41 @@ def main() -> None:
         picture.save(arguments.out / f"tokenizers_{arguments.dataset}.png")
 
 
-def train_for(seconds: float, recipe: str, *images: Any, **settings: Any) -> pp.Run:
-    """Train with a schedule of as many steps as fit into a time; compiling does not count."""
+def train_for(seconds: float, recipe: str, *images: Any, **settings: Any) -> tuple[pp.Run, float]:
+    """Train with a schedule of as many steps as fit into a time; compiling does not count.
 
-    def train(num_steps: int) -> pp.Run:
+    Returns:
+        The run, and the seconds of a step.
+    """
+
+    def train(num_steps: int, progress: Any) -> pp.Run:
         return pp.fit(
             recipe,
             *images,
             num_steps=num_steps,
-            log_every=TIMED_STEPS // 2,
+            log_every=WINDOW,
             checkpoint_every=num_steps,
-            progress=False,
+            progress=progress,
             **settings,
         )
 
-    return train(max(TIMED_STEPS, round(1000 * seconds / milliseconds(train(TIMED_STEPS)))))
+    times = []
+
+    def note(event: Event) -> None:
+        if isinstance(event, Record) and "images_per_second" in event.values:
+            times.append(clock())
+
+    train(TIMED_STEPS, note)
+    # Between records. The first step is before the first of them.
+    step = float(np.diff(times).min()) / WINDOW
+    return train(max(TIMED_STEPS, round(seconds / step)), progress=False), step
 
 
-def milliseconds(run: pp.Run) -> float:
-    """Median time of a step of a training."""
-    rates = [r["images_per_second"] for r in run.metrics if "images_per_second" in r]
-    return 1000 * run.config["batch_size"] / float(np.median(rates[1:]))
+def clock() -> float:
+    """Seconds of this program, see above."""
+    if jax.default_backend() == "cpu":
+        return time.process_time() / (os.cpu_count() or 1)
+    return time.perf_counter()
 
 
 def measure(

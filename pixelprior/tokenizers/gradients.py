@@ -1,4 +1,4 @@
-"""Gradients through quantizing: the value is a code, the gradient is that of the encoder's vector.
+"""Gradients through quantizing: the value is a code, and the gradient reaches the encoder's vector.
 
 Legend: n any leading axes, d features of a vector and of its code.
 
