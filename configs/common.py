@@ -109,7 +109,7 @@ def network(name: str, **settings: Any) -> Config:
 def vqvae(**settings: Any) -> Config:
     """Settings of the encoder and decoder of a VQ-VAE."""
     shared = {"name": "vqvae", "residual_features": 32, "num_residual_blocks": 2}
-    return shared | {"likelihood": "gaussian"} | settings
+    return shared | {"likelihood": "gaussian", "perceptual_weight": 0.0} | settings
 
 
 def vector_quantizer(**settings: Any) -> Config:
@@ -124,6 +124,8 @@ def vector_quantizer(**settings: Any) -> Config:
         "dead_share": 0.03,
         "k_means_iterations": 10,
         "cosine": False,
+        "depth": 1,
+        "gradient": "straight_through",
     }
     return shared | settings
 

@@ -1,5 +1,6 @@
-"""Checks of sizes and shares, for constructors and other functions."""
+"""Checks of sizes, shares and weights, for constructors and other functions."""
 
+import math
 import numbers
 
 from pixelprior.errors import InputError
@@ -28,3 +29,10 @@ def check_shares(**shares: float) -> None:
     for name, share in shares.items():
         if not isinstance(share, numbers.Real) or not 0 <= share < 1:
             raise InputError(f"{name} must be a number in [0, 1), got {share!r}")
+
+
+def check_weights(**weights: float) -> None:
+    """Raise an InputError unless each weight is a finite number of at least 0."""
+    for name, weight in weights.items():
+        if not isinstance(weight, numbers.Real) or not 0 <= weight < math.inf:
+            raise InputError(f"{name} must be a number of at least 0, got {weight!r}")

@@ -9,12 +9,14 @@ Legend: n images, h height, w width, g codebooks (or channels) of one level, k c
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Array, Int, Int64
 
 from pixelprior.errors import InputError
+from pixelprior.tokenizers.code_maps import level_names
 
 COLLAPSED_SHARE = 0.05
 """Share of a codebook's size, large or small: a perplexity below it is a collapse."""
@@ -91,6 +93,22 @@ def code_use(counts: Counts) -> CodeUse:
         perplexity=float(np.exp(nats).mean()),
         used=float((counts > 0).mean()),
         entropy_bits=float(nats.mean() / math.log(2)),
+    )
+
+
+def metrics_of_levels(use: Sequence[CodeUse]) -> dict[str, float]:
+    """Return the use of every level by name, for records. The coarsest level comes first."""
+    metrics: dict[str, float] = {}
+    for name, level in zip(level_names(len(use)), use, strict=True):
+        metrics |= {f"{name}_perplexity": level.perplexity, f"{name}_codes_used": level.used}
+    return metrics
+
+
+def words_of_levels(use: Sequence[CodeUse]) -> str:
+    """Return the use of every level as text for people. The coarsest level comes first."""
+    return "; ".join(
+        f"{name} perplexity {level.perplexity:.1f}, {level.used:.0%} of codes used"
+        for name, level in zip(level_names(len(use)), use, strict=True)
     )
 
 

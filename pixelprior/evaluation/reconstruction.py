@@ -13,12 +13,17 @@ from jaxtyping import Float64, Int64
 
 from pixelprior import jitted
 from pixelprior.data import Split, Symbols, evaluation_batches
-from pixelprior.evaluation.code_use import CodeUse, code_counts, code_use
+from pixelprior.evaluation.code_use import (
+    CodeUse,
+    code_counts,
+    code_use,
+    metrics_of_levels,
+    words_of_levels,
+)
 from pixelprior.evaluation.likelihood import standard_error
 from pixelprior.progress import Check, go_on
 from pixelprior.system.devices import put_batch, rows_here, to_host
 from pixelprior.tokenizers import VQVAE
-from pixelprior.tokenizers.code_maps import level_names
 from pixelprior.tokenizers.likelihoods import DiscretizedLogistic, as_pixels
 
 NO_BITS = (
@@ -78,18 +83,14 @@ class Reconstruction(NamedTuple):
         metrics = {"loss": self.loss, "squared_error": self.squared_error, "psnr": self.psnr}
         if self.bits_per_dim is not None:
             metrics["bits_per_dim"] = self.bits_per_dim
-        for name, use in zip(level_names(len(self.use)), self.use, strict=True):
-            metrics |= {f"{name}_perplexity": use.perplexity, f"{name}_codes_used": use.used}
-        return metrics
+        return metrics | metrics_of_levels(self.use)
 
     def words(self) -> str:
         """Return the values as text for people."""
         bits = "" if self.bits_per_dim is None else f", {self.bits_per_dim:.4f} bits/dim"
-        levels = "; ".join(
-            f"{name} perplexity {use.perplexity:.1f}, {use.used:.0%} of codes used"
-            for name, use in zip(level_names(len(self.use)), self.use, strict=True)
+        return (
+            f"MSE {self.squared_error:.5f} ({self.psnr:.2f} dB){bits}; {words_of_levels(self.use)}"
         )
-        return f"MSE {self.squared_error:.5f} ({self.psnr:.2f} dB){bits}; {levels}"
 
 
 def _reconstruct(model: VQVAE, x: Any) -> Any:

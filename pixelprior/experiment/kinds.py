@@ -40,6 +40,7 @@ _NAMES: dict[Kind, tuple[str, ...]] = {
         *("patience", "checkpoint_every"),
         # Without an entry here, a nested key has the kind of the first part of its name.
         *("model.dropout_rate", "quantizer.commitment", "quantizer.decay", "quantizer.dead_share"),
+        *("quantizer.gradient", "tokenizer.perceptual_weight"),
     ),
     Kind.OPERATIONAL: (
         *("log_every", "sample_every", "num_samples", "mesh", "model.remat"),

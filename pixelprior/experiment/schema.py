@@ -101,6 +101,9 @@ NEUTRAL: dict[str, Any] = {
     "attribute_conditional": False,
     "class_depth": 1,  # the first runs refused deeper folders
     "skip_unreadable": False,
+    "quantizer.depth": 1,
+    "quantizer.gradient": "straight_through",
+    "tokenizer.perceptual_weight": 0.0,
 }
 """Neutral values of keys that older configs lack, in the form that JSON returns.
 

@@ -16,12 +16,12 @@ from jaxtyping import Array, Float, Int
 
 from pixelprior.errors import InputError
 from pixelprior.sizes import check_sizes
+from pixelprior.tokenizers.gradients import straight_through
 from pixelprior.tokenizers.quantizer import (
     Quantized,
     Quantizer,
     code_statistics,
     gather_codes,
-    straight_through,
 )
 
 

@@ -1,9 +1,12 @@
 """Quantizers turn vectors of features into indices of codes, and codes back into vectors.
 
-Legend: n any leading axes, g codebooks (side by side), k codes of each, d features of a code.
+Legend: n any leading axes, p pieces of a vector (side by side), g codebooks, k codes of each, d
+features of a code. Each of the ``depth`` codes of a piece has its own codebook: g is p times depth.
 """
 
 import abc
+import functools
+import operator
 from typing import NamedTuple
 
 import jax
@@ -41,8 +44,8 @@ class Quantized(NamedTuple):
     """Result of quantizing.
 
     Attributes:
-        vectors: chosen codes, codebook after codebook, in the type of the input. Their gradient
-            goes straight to the input, as if nothing had been rounded.
+        vectors: chosen codes, added up for each piece, in the type of the input. Their gradient
+            goes to the input, see `pixelprior.tokenizers.gradients`.
         indices: indices of the chosen codes, int32 in ``[0, k)``.
         commitment_loss: loss that pulls the encoder to its codes; already times its weight. Its
             gradient flows to the input alone.
@@ -51,7 +54,7 @@ class Quantized(NamedTuple):
         statistics: input of `Quantizer.update`.
     """
 
-    vectors: Float[Array, "*n g*d"]
+    vectors: Float[Array, "*n p*d"]
     indices: Int[Array, "*n g"]
     commitment_loss: Float[Array, ""]
     codebook_loss: Float[Array, ""]
@@ -61,47 +64,56 @@ class Quantized(NamedTuple):
 class Quantizer(nnx.Module, metaclass=abc.ABCMeta):
     """Map of vectors to codes, and back.
 
-    Each vector is cut into ``g`` pieces of equal length. Each piece becomes a code of its codebook.
+    Each vector is cut into ``p`` pieces of equal length. Each piece becomes a code of its codebook,
+    or the sum of ``depth`` codes. The codes of a vector are in the order of their depth: first
+    those of all pieces at depth 0.
 
     Quantizing changes nothing in the quantizer: it only *returns* statistics. `start` and `update`
     are separate steps, outside the gradient. Results therefore always come from the codebook before
     its update. Distances, losses and statistics are float32 for every type of input.
 
     Attributes:
-        features: length ``g * d`` of the vectors, in and out.
-        num_codebooks: number of codebooks, ``g``.
+        features: length ``p * d`` of the vectors, in and out.
+        num_codebooks: number of codebooks side by side, ``p``.
+        depth: number of codes that add up to a piece.
         codebook_size: number of codes in each codebook, ``k``.
     """
 
     features: int
     num_codebooks: int
+    depth: int = 1
     codebook_size: int
+
+    @property
+    def codes_per_vector(self) -> int:
+        """Number of codes of a vector, ``g``: the channels of a map of codes."""
+        return self.depth * self.num_codebooks
 
     @property
     @abc.abstractmethod
     def codebook(self) -> Float[Array, "g k d"]:
-        """All codes as `lookup` returns them, float32."""
+        """All codes as `lookup` adds them up, float32."""
 
     @abc.abstractmethod
-    def __call__(self, z: Float[Array, "*n g*d"], key: Array | None = None) -> Quantized:
+    def __call__(self, z: Float[Array, "*n p*d"], key: Array | None = None) -> Quantized:
         """Quantize vectors; with a key, also draw candidates for dead codes from them.
 
         Raises:
             InputError: if ``z`` is not a non-empty floating-point array ``[..., features]``.
         """
 
-    def lookup(self, indices: Int[Array, "*n g"]) -> Float[Array, "*n g*d"]:
-        """Return the codes of indices, codebook after codebook, float32.
+    def lookup(self, indices: Int[Array, "*n g"]) -> Float[Array, "*n p*d"]:
+        """Return the vectors of codes, float32: the sum for each piece, piece after piece.
 
         Under a JAX transformation the values of the indices are unknown and not checked.
 
         Raises:
-            InputError: if ``indices`` is not an integer array ``[..., num_codebooks]``, or holds an
-                index outside ``[0, codebook_size)``.
+            InputError: if ``indices`` is not an integer array ``[..., codes_per_vector]``, or holds
+                an index outside ``[0, codebook_size)``.
         """
-        if indices.ndim < 1 or indices.shape[-1] != self.num_codebooks:
+        if indices.ndim < 1 or indices.shape[-1] != self.codes_per_vector:
             raise InputError(
-                f"expected indices of shape [..., {self.num_codebooks}], one per codebook, "
+                f"expected indices of shape [..., {self.codes_per_vector}], one per codebook, "
                 f"got {indices.shape}"
             )
         if not jnp.issubdtype(indices.dtype, jnp.integer):
@@ -118,12 +130,15 @@ class Quantizer(nnx.Module, metaclass=abc.ABCMeta):
                     f"expected indices in [0, {self.codebook_size}), got values from {low} to "
                     f"{high}; they come from a quantizer with another codebook_size"
                 )
-        vectors = gather_codes(self.codebook, indices)
-        return vectors.reshape(*indices.shape[:-1], self.features)
+        codes = gather_codes(self.codebook, indices)
+        by_depth = jnp.split(codes, self.depth, axis=-2)
+        # In the order of quantizing, so that the sum is the same to the last bit.
+        total = functools.reduce(operator.add, by_depth)
+        return total.reshape(*indices.shape[:-1], self.features)
 
     # Defaults for a quantizer that learns nothing.
 
-    def start(self, z: Float[Array, "*n g*d"], key: Array) -> None:
+    def start(self, z: Float[Array, "*n p*d"], key: Array) -> None:
         """Set the codebook from data, before training; does nothing unless overridden."""
         del z, key
 
@@ -135,7 +150,7 @@ class Quantizer(nnx.Module, metaclass=abc.ABCMeta):
         """
         del statistics
 
-    def _pieces(self, z: Float[Array, "*n g*d"]) -> Float[Array, "*n g d"]:
+    def _pieces(self, z: Float[Array, "*n p*d"]) -> Float[Array, "*n p d"]:
         """Check vectors, and cut them into the float32 pieces of the codebooks."""
         if z.ndim < 1 or z.shape[-1] != self.features or z.size == 0:
             raise InputError(
@@ -151,17 +166,6 @@ def gather_codes(
 ) -> Float[Array, "*n g d"]:
     """Gather the code of each index. One-hot vectors would be ``k / d`` times as large."""
     return codebook[jnp.arange(codebook.shape[0]), indices]
-
-
-def straight_through(
-    z: Float[Array, "*shape"], rounded: Float[Array, "*shape"]
-) -> Float[Array, "*shape"]:
-    """Return ``rounded``, with the gradient of ``z`` (van den Oord et al. 2017, section 3.2).
-
-    The values are exactly those of ``rounded``. The usual ``z + stop_gradient(rounded - z)`` has a
-    rounding error. Decoding an image and decoding its codes would then differ slightly.
-    """
-    return jax.lax.stop_gradient(rounded) + (z - jax.lax.stop_gradient(z))
 
 
 def code_statistics(

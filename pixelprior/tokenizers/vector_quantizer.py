@@ -1,17 +1,17 @@
 """Learned codebook of the VQ-VAE: each vector becomes the nearest of k codes.
 
-Legend: n vectors of a batch, g codebooks (side by side), k codes of each, d features of a code.
+Legend: n any leading axes, p pieces of a vector (side by side), g codebooks, k codes of each, d
+features of a code. Each of the ``depth`` codes of a piece has its own codebook: g is p times depth.
 
 References:
     van den Oord, Vinyals and Kavukcuoglu 2017, "Neural Discrete Representation Learning".
     Yu et al. 2022, "Vector-quantized Image Modeling with Improved VQGAN", section 3.2: codes
     compared at unit length.
+    Lee et al. 2022, "Autoregressive Image Generation using Residual Quantization", section 3.1.
+    Zeghidour et al. 2021, "SoundStream: An End-to-End Neural Audio Codec", section III-C.
 """
 
-import functools
-import math
-import numbers
-from typing import Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -21,15 +21,17 @@ from jaxtyping import Array, Float, Int
 
 from pixelprior.errors import InputError
 from pixelprior.nn.initializers import uniform, zeros
-from pixelprior.sizes import check_shares, check_sizes
+from pixelprior.sizes import check_shares, check_sizes, check_weights
+from pixelprior.tokenizers.gradients import GRADIENTS
+from pixelprior.tokenizers.nearest import k_means, nearest_codes
 from pixelprior.tokenizers.quantizer import (
     CodeStatistics,
     Quantized,
     Quantizer,
     code_statistics,
     gather_codes,
-    straight_through,
 )
+from pixelprior.tokenizers.unit_length import unit_length
 
 Learning = Literal["moving_average", "loss"]
 
@@ -42,56 +44,20 @@ class CodeCounts(nnx.Variable):
     """Moving average of the number of vectors per batch that choose each code."""
 
 
-def unit_length(x: Float[Array, "*n d"]) -> Float[Array, "*n d"]:
-    """Scale vectors to length 1. A zero vector stays zero, and its gradient is finite."""
-    # The largest entry is divided out first, so that no square overflows or vanishes. It is
-    # treated as a constant, since the result does not depend on it.
-    peak = lax.stop_gradient(jnp.abs(x).max(axis=-1, keepdims=True))
-    is_zero = peak < jnp.finfo(jnp.float32).tiny
-    scaled = x / jnp.where(is_zero, 1.0, peak)
-    squared = jnp.where(is_zero, 1.0, (scaled**2).sum(axis=-1, keepdims=True))
-    return scaled * lax.rsqrt(squared)
+class Residuals(NamedTuple):
+    """Codes of the pieces of vectors, chosen depth by depth.
 
-
-def nearest_codes(z: Float[Array, "*n g d"], codebook: Float[Array, "g k d"]) -> Int[Array, "*n g"]:
-    """Find the code with the least squared distance to each vector; on a tie, the lowest index."""
-    g, _, d = codebook.shape
-    # |z - e|^2 without |z|^2, which is the same for all codes. It needs one product, and no array
-    # with a difference for each vector and code.
-    product = jnp.einsum("ngd,gkd->ngk", z.reshape(-1, g, d), codebook, precision="highest")
-    nearest = jnp.argmin((codebook**2).sum(axis=-1) - 2.0 * product, axis=-1)
-    return nearest.astype(jnp.int32).reshape(z.shape[:-1])
-
-
-@functools.partial(jax.jit, static_argnames=("codebook_size", "iterations", "cosine"))
-def k_means(
-    z: Float[Array, "*n g d"], key: Array, *, codebook_size: int, iterations: int, cosine: bool
-) -> tuple[Float[Array, "g k d"], Float[Array, "g k"]]:
-    """Run Lloyd's iterations from vectors drawn at random.
-
-    Returns:
-        The codes, and the number of vectors that chose each of them in the end.
+    Attributes:
+        left: what the codes before left of each piece: the vectors that chose a code.
+        indices: indices of the chosen codes.
+        codes: the chosen codes.
+        total: sum of the codes of each piece.
     """
-    g, d = z.shape[-2:]
-    z = z.reshape(-1, g, d)
-    # Vectors with different numbers in the batch, if there are enough.
-    draw = functools.partial(
-        jax.random.choice, a=z.shape[0], shape=(codebook_size,), replace=z.shape[0] < codebook_size
-    )
-    drawn = jax.vmap(draw)(jax.random.split(key, g))
-    codes = z[drawn, jnp.arange(g)[:, None]]
 
-    def assign(codes: Float[Array, "g k d"]) -> CodeStatistics:
-        return code_statistics(z, nearest_codes(z, codes), codebook_size)
-
-    def iterate(_: int, codes: Float[Array, "g k d"]) -> Float[Array, "g k d"]:
-        chosen = assign(codes)
-        means = chosen.sums / jnp.maximum(chosen.counts, 1.0)[..., None]
-        means = unit_length(means) if cosine else means
-        return jnp.where(chosen.counts[..., None] > 0, means, codes)
-
-    codes = lax.fori_loop(0, iterations, iterate, codes)
-    return codes, assign(codes).counts
+    left: Float[Array, "*n g d"]
+    indices: Int[Array, "*n g"]
+    codes: Float[Array, "*n g d"]
+    total: Float[Array, "*n p d"]
 
 
 class VectorQuantizer(Quantizer):
@@ -114,12 +80,20 @@ class VectorQuantizer(Quantizer):
     optimizer, which would overwrite it otherwise.
 
     With ``cosine``, vectors and codes are compared and returned at unit length per codebook. The
-    losses, the sums and the straight-through gradient then apply to the vectors at unit length.
+    losses, the sums and the gradient then apply to the vectors at unit length.
+
+    With a ``depth`` above 1 this is residual quantization (Lee et al.). The first code of a vector
+    is its nearest code. Each further code is the nearest one to what the codes before it left. The
+    vector becomes the sum of its codes. Both losses are sums over the depths. Each depth has a
+    codebook of its own, as in SoundStream. Lee et al. share one codebook instead. Remainders shrink
+    with depth, so a shared codebook would divide its codes among the depths. Own codebooks give
+    every depth ``codebook_size`` codes for the same bits, and the use of each depth is measured.
 
     Args:
         features: length of a vector; a multiple of ``num_codebooks``.
         codebook_size: number of codes per codebook.
-        num_codebooks: number of codebooks side by side, each for its share of the features.
+        num_codebooks: number of codebooks side by side, each for its share of the features. With
+            ``depth``, there are as many for each depth.
         learning: method by which the codebook learns, see above.
         decay: decay of the moving averages, per update; in [0, 1).
         commitment: beta, the weight of the commitment loss.
@@ -128,7 +102,10 @@ class VectorQuantizer(Quantizer):
         dead_share: a code is dead if its count is below this share of the mean count of its
             codebook. In [0, 1); 0 for never.
         k_means_iterations: number of Lloyd iterations that `start` makes.
-        cosine: True if only directions count.
+        cosine: True if only directions count. It needs a depth of 1, since remainders have lengths.
+        depth: number of codes of a vector for each codebook, see above.
+        gradient: "straight_through", or "rotation": the gradient of a code is rotated and scaled on
+            its way to the vector (Fifty et al. 2024), see `pixelprior.tokenizers.gradients`.
         rngs: source of the first codes, by its stream ``params``.
 
     Raises:
@@ -148,9 +125,12 @@ class VectorQuantizer(Quantizer):
         dead_share: float = 0.03,
         k_means_iterations: int = 10,
         cosine: bool = False,
+        depth: int = 1,
+        gradient: str = "straight_through",
         rngs: nnx.Rngs,
     ):
         check_sizes(features=features, codebook_size=codebook_size, num_codebooks=num_codebooks)
+        check_sizes(depth=depth)
         check_sizes(0, k_means_iterations=k_means_iterations)
         check_shares(decay=decay, dead_share=dead_share)
         if features % num_codebooks:
@@ -159,9 +139,13 @@ class VectorQuantizer(Quantizer):
             )
         if learning not in get_args(Learning):
             raise InputError(f"learning must be one of {get_args(Learning)}, got {learning!r}")
-        for name, weight in (("commitment", commitment), ("epsilon", epsilon)):
-            if not isinstance(weight, numbers.Real) or not 0 <= weight < math.inf:
-                raise InputError(f"{name} must be a number of at least 0, got {weight!r}")
+        if gradient not in GRADIENTS:
+            raise InputError(f"gradient must be one of {', '.join(GRADIENTS)}, got {gradient!r}")
+        if cosine and depth > 1:
+            raise InputError(
+                f"depth must be 1 with cosine, which ignores the lengths of remainders, got {depth}"
+            )
+        check_weights(commitment=commitment, epsilon=epsilon)
         self.features = features
         self.codebook_size = codebook_size
         self.num_codebooks = num_codebooks
@@ -172,9 +156,11 @@ class VectorQuantizer(Quantizer):
         self.dead_share = dead_share
         self.k_means_iterations = k_means_iterations
         self.cosine = cosine
+        self.depth = depth
+        self.gradient = gradient
         # Small, as in the authors' code: lengths then hardly matter, and a vector chooses by
         # direction. If random codes were long, the shortest would be nearest to almost everything.
-        shape = (num_codebooks, codebook_size, features // num_codebooks)
+        shape = (self.codes_per_vector, codebook_size, features // num_codebooks)
         codes = uniform(rngs.params(), shape, bound=1.0 / codebook_size)
         kind = CodebookVariable if learning == "moving_average" else nnx.Param
         self.codebook_vectors = kind(unit_length(codes) if cosine else codes)
@@ -187,39 +173,46 @@ class VectorQuantizer(Quantizer):
         codes = self.codebook_vectors[...]
         return unit_length(codes) if self.cosine else codes
 
-    def __call__(self, z: Float[Array, "*n g*d"], key: Array | None = None) -> Quantized:
-        """See `Quantizer.__call__`. Losses are means over all features of all vectors."""
-        pieces, codebook = self._vectors(z), self.codebook
-        fixed = lax.stop_gradient(pieces)
-        indices = nearest_codes(fixed, lax.stop_gradient(codebook))
-        codes = gather_codes(codebook, indices)
+    def __call__(self, z: Float[Array, "*n p*d"], key: Array | None = None) -> Quantized:
+        """See `Quantizer.__call__`. Losses are means over all features, and sums over depths."""
+        pieces = self._vectors(z)
+        chosen = self._choose(pieces)
+        fixed = lax.stop_gradient(chosen.left)
         codebook_loss = jnp.zeros((), jnp.float32)
         if self.learning == "loss":
-            codebook_loss = jnp.mean((fixed - codes) ** 2)
+            codebook_loss = self.depth * jnp.mean((fixed - chosen.codes) ** 2)
+        distance = jnp.mean((chosen.left - lax.stop_gradient(chosen.codes)) ** 2)
+        vectors = GRADIENTS[self.gradient](pieces, chosen.total)
         return Quantized(
-            vectors=straight_through(pieces, codes).reshape(z.shape).astype(z.dtype),
-            indices=indices,
-            commitment_loss=self.commitment * jnp.mean((pieces - lax.stop_gradient(codes)) ** 2),
+            vectors=vectors.reshape(z.shape).astype(z.dtype),
+            indices=chosen.indices,
+            commitment_loss=self.commitment * self.depth * distance,
             codebook_loss=codebook_loss,
-            statistics=code_statistics(fixed, indices, self.codebook_size, key),
+            statistics=code_statistics(fixed, chosen.indices, self.codebook_size, key),
         )
 
-    def start(self, z: Float[Array, "*n g*d"], key: Array) -> None:
+    def start(self, z: Float[Array, "*n p*d"], key: Array) -> None:
         """Set the codes by k-means on some vectors, and the counts to the sizes of the clusters.
 
         The first codes are vectors drawn without replacement, if there are enough. A code that no
-        vector chooses stays unchanged.
+        vector chooses stays unchanged. Each depth starts from what the codes before it left.
 
         Raises:
             InputError: if ``z`` is not a non-empty floating-point array ``[..., features]``.
         """
-        codes, counts = k_means(
-            self._vectors(z),
-            key,
-            codebook_size=self.codebook_size,
-            iterations=self.k_means_iterations,
-            cosine=self.cosine,
-        )
+        left = self._vectors(z)
+        starts = []
+        for keys in jnp.split(jax.random.split(key, self.codes_per_vector), self.depth):
+            codes, counts = k_means(
+                left,
+                keys,
+                codebook_size=self.codebook_size,
+                iterations=self.k_means_iterations,
+                cosine=self.cosine,
+            )
+            starts.append((codes, counts))
+            left = left - gather_codes(codes, nearest_codes(left, codes))
+        codes, counts = map(jnp.concatenate, zip(*starts, strict=True))
         self.codebook_vectors[...] = codes
         self.counts[...] = counts
 
@@ -258,7 +251,21 @@ class VectorQuantizer(Quantizer):
         moved = codes + step[..., None] * distance
         return jnp.where(chosen > 0, unit_length(moved) if self.cosine else moved, codes)
 
-    def _vectors(self, z: Float[Array, "*n g*d"]) -> Float[Array, "*n g d"]:
+    def _choose(self, pieces: Float[Array, "*n p d"]) -> Residuals:
+        """Choose the codes of every depth. The gradient goes to the vectors and to the codes."""
+        depths: list[tuple[Array, Array, Array]] = []
+        left: Any = pieces
+        total: Any = None
+        for codebook in jnp.split(self.codebook, self.depth):
+            indices = nearest_codes(lax.stop_gradient(left), lax.stop_gradient(codebook))
+            codes = gather_codes(codebook, indices)
+            depths.append((left, indices[..., None], codes))
+            total = codes if total is None else total + codes
+            left = pieces - lax.stop_gradient(total)
+        left, indices, codes = (jnp.concatenate(x, axis=-2) for x in zip(*depths, strict=True))
+        return Residuals(left, indices[..., 0], codes, total)
+
+    def _vectors(self, z: Float[Array, "*n p*d"]) -> Float[Array, "*n p d"]:
         """Return the vectors that each codebook compares."""
         pieces = self._pieces(z)
         return unit_length(pieces) if self.cosine else pieces

@@ -45,21 +45,24 @@ from pixelprior.grid import Grid, check_grid
 from pixelprior.nn.compiled import compiled
 from pixelprior.nn.constructed import Constructed
 from pixelprior.nn.image_keys import fold_keys, image_keys
-from pixelprior.sizes import check_sizes
+from pixelprior.sizes import check_sizes, check_weights
 from pixelprior.tokenizers.level import Level
 from pixelprior.tokenizers.likelihoods import LIKELIHOODS, as_pixels
 from pixelprior.tokenizers.quantizer import CodeStatistics, Quantized, Quantizer
 from pixelprior.tokenizers.vector_quantizer import VectorQuantizer
+
+Distance = Callable[[Float[Array, "b h w c"], Float[Array, "b h w c"]], Float[Array, " b"]]
 
 
 class TokenizerLoss(NamedTuple):
     """Training loss of a batch, and its parts; means over the batch.
 
     Attributes:
-        total: sum of the three losses below, with their training weights.
+        total: sum of the four losses below, with their training weights.
         reconstruction: see `Likelihood.loss`.
         commitment: distance of the encoder's vectors from their codes, times its weight.
         codebook: distance of the codes from the vectors; 0 if codes follow by moving averages.
+        perceptual: perceptual distance of the expected pixels, times its weight; 0 without it.
         squared_error: squared error of the expected pixels, in squared units of [0, 1].
         statistics: input of `VQVAE.update_codebooks`, one entry for each level.
     """
@@ -68,6 +71,7 @@ class TokenizerLoss(NamedTuple):
     reconstruction: Float[Array, ""]
     commitment: Float[Array, ""]
     codebook: Float[Array, ""]
+    perceptual: Float[Array, ""]
     squared_error: Float[Array, ""]
     statistics: list[CodeStatistics]
 
@@ -100,6 +104,8 @@ class VQVAE(Constructed, nnx.Module):
         num_residual_blocks: number of residual blocks in each encoder and each decoder.
         likelihood: "gaussian", trained by squared error, or "discretized_logistic". The latter
             gives every symbol a probability, so bits per dimension are defined.
+        perceptual_weight: weight of a perceptual distance in the training loss, see `loss`; 0 for
+            none. It needs images with 1 or 3 channels.
         rngs: source of the initial weights.
 
     Attributes:
@@ -119,6 +125,7 @@ class VQVAE(Constructed, nnx.Module):
         residual_features: int = 32,
         num_residual_blocks: int = 2,
         likelihood: str = "gaussian",
+        perceptual_weight: float = 0.0,
         rngs: nnx.Rngs,
     ):
         if likelihood not in LIKELIHOODS:
@@ -128,11 +135,18 @@ class VQVAE(Constructed, nnx.Module):
         check_grid(grid)
         check_sizes(features=features, residual_features=residual_features)
         check_sizes(0, num_residual_blocks=num_residual_blocks)
+        check_weights(perceptual_weight=perceptual_weight)
+        if perceptual_weight and grid.channels not in (1, 3):
+            raise InputError(
+                "perceptual_weight must be 0 unless images have 1 or 3 channels, got "
+                f"{perceptual_weight} with {grid.channels} channels"
+            )
         make_quantizer = _quantizer_maker(quantizer, features)
         sizes = _sizes(grid, strides)
         strides = tuple(strides)
         self.grid = grid
         self.likelihood = LIKELIHOODS[likelihood](grid)
+        self.perceptual_weight = perceptual_weight
         levels, code_grids = [], []
         for number, (stride, (height, width)) in enumerate(zip(strides, sizes, strict=True)):
             level = Level(
@@ -149,7 +163,7 @@ class VQVAE(Constructed, nnx.Module):
             )
             levels.append(level)
             q = level.quantizer
-            code_grids.append(Grid(height, width, q.num_codebooks, q.codebook_size))
+            code_grids.append(Grid(height, width, q.codes_per_vector, q.codebook_size))
         # The finest first: the order in which an image passes them.
         self._levels = nnx.List(levels)
         self.code_grids = tuple(reversed(code_grids))
@@ -236,7 +250,12 @@ class VQVAE(Constructed, nnx.Module):
         return self.decode_vectors([quantized.vectors for quantized in self.quantize(pixels)])
 
     def loss(
-        self, x: Int[Array, "b h w c"], *, variance: float, key: Array | None = None
+        self,
+        x: Int[Array, "b h w c"],
+        *,
+        variance: float,
+        key: Array | None = None,
+        distance: Distance | None = None,
     ) -> TokenizerLoss:
         """Compute the training loss of a batch, and its parts.
 
@@ -244,10 +263,18 @@ class VQVAE(Constructed, nnx.Module):
             x: images as symbols.
             variance: variance of the training images' pixels, see `Likelihood.loss`.
             key: see `quantize`.
+            distance: perceptual distance of pairs of images in [0, 1], for instance LPIPS. A
+                ``perceptual_weight`` above 0 needs it.
 
         Raises:
-            InputError: if ``x`` is not a batch of the tokenizer's images.
+            InputError: if ``x`` is not a batch of the tokenizer's images, or the distance is
+                missing.
         """
+        if self.perceptual_weight and distance is None:
+            raise InputError(
+                f"perceptual_weight={self.perceptual_weight} needs a distance of images; give "
+                "distance, or set the weight to 0"
+            )
         self.grid.check(x)
         pixels = as_pixels(x, self.grid)
         levels, parameters = self._forward(pixels, key)
@@ -256,11 +283,15 @@ class VQVAE(Constructed, nnx.Module):
         commitment = sum((level.commitment_loss for level in levels), start=none)
         codebook = sum((level.codebook_loss for level in levels), start=none)
         mean = jnp.clip(self.likelihood.mean(parameters), 0.0, 1.0)
+        perceptual = none
+        if self.perceptual_weight and distance is not None:
+            perceptual = self.perceptual_weight * distance(mean, pixels).mean()
         return TokenizerLoss(
-            total=reconstruction + commitment + codebook,
+            total=reconstruction + commitment + codebook + perceptual,
             reconstruction=reconstruction,
             commitment=commitment,
             codebook=codebook,
+            perceptual=perceptual,
             squared_error=jnp.mean((mean - pixels) ** 2),
             statistics=[level.statistics for level in levels],
         )

@@ -33,7 +33,8 @@ def in_parts(
         number: number of parts; it divides the batch on every device.
 
     Returns:
-        The gradient, and the loss with its statistics stacked: ``[n, ...]``, one for each part.
+        The gradient, and the loss with its statistics stacked: ``[n, ...]``, one for each part. Its
+        counts are sums over the parts.
     """
     if number == 1:
         gradient, loss = gradient_of(batch, keys)
@@ -55,7 +56,7 @@ def in_parts(
     unroll = convolves and jax.default_backend() == "cpu"
     total, statistics = jax.lax.scan(add, nothing, parts, unroll=unroll)
     gradient, loss = jax.tree.map(lambda x: x / number, total)
-    return gradient, loss._replace(statistics=statistics)
+    return gradient, loss._replace(statistics=statistics, counts=total[1].counts)
 
 
 def _split(x: Shaped[Array, "b ..."], number: int) -> Shaped[Array, "n b/n ..."]:

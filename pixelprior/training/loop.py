@@ -234,7 +234,11 @@ class _Run(NamedTuple):
                 due = self.is_due(number)
                 saves = due or wants_save or bool(stopped_by)
                 if saves or number % config["log_every"] == 0:
-                    values = _check_finite(jax.device_get(pending), number)
+                    told = jax.device_get(pending)
+                    values = _check_finite(told, number)
+                    counted = task.counted(_total([metrics.counts for metrics in told]))
+                    if counted is not None:
+                        values |= _named("train", counted.metrics)
                     images = len(pending) * config["batch_size"]
                     elapsed = time.perf_counter() - since
                     rate = images / elapsed
@@ -250,6 +254,7 @@ class _Run(NamedTuple):
                     note = (
                         f"{values[f'train_{task.headline}']:.4g} {task.unit}, {rate:.0f} img/s"
                         + (f", {skipped} skipped" if skipped else "")
+                        + (f"; {counted.words}" if counted is not None else "")
                     )
                     self.report(Advance(JOB, number, end, "step", note))
                     pending, since, waited = [], time.perf_counter(), 0.0
@@ -373,6 +378,11 @@ def _diverged(what: str, value: float) -> NonFiniteLossError:
         f"{what} is {value}; the last good checkpoint, if there is one, is kept. Run the same "
         "command with a lower learning_rate or clip_norm to go on from there"
     )
+
+
+def _total(counts: list[Any]) -> Any:
+    """Add up the counts of several steps."""
+    return jax.tree.map(lambda *values: sum(values), *counts)
 
 
 def _check_finite(pending: list[StepMetrics], number: int) -> dict[str, float]:

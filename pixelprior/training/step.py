@@ -41,12 +41,14 @@ class StepMetrics(NamedTuple):
         gradient_norm: global norm of the gradient, before clipping.
         update_norm: global norm of the change of the weights.
         skipped: 1 if the step was skipped because its gradient was too large; else 0.
+        counts: counts over the batch, see `Loss`.
     """
 
     metrics: dict[str, Float[Array, ""]]
     gradient_norm: Float[Array, ""]
     update_norm: Float[Array, ""]
     skipped: Int[Array, ""]
+    counts: Any = None
 
 
 class StepCost(NamedTuple):
@@ -146,14 +148,15 @@ def make_train_step(
         )
         after = TrainState(state.step + 1, weights, averaged, optimizer_state)
         norm, update_norm = optax.tree.norm(gradient), optax.tree.norm(updates)
+        told = StepMetrics(result.metrics, norm, update_norm, jnp.asarray(0), result.counts)
         if not skip_norm:
-            return after, StepMetrics(result.metrics, norm, update_norm, jnp.asarray(0))
+            return after, told
         # A NaN norm is not skipped: the loop must notice it and end the run.
         skip = norm > skip_norm
         before = state._replace(step=after.step)
         after = jax.tree.map(lambda old, new: jnp.where(skip, old, new), before, after)
         update_norm = jnp.where(skip, 0.0, update_norm)
-        return after, StepMetrics(result.metrics, norm, update_norm, skip.astype(jnp.int32))
+        return after, told._replace(update_norm=update_norm, skipped=skip.astype(jnp.int32))
 
     return jax.jit(step, donate_argnums=0, out_shardings=sharding)
 

@@ -23,11 +23,25 @@ class Loss(NamedTuple):
         value: value to differentiate, a mean over the batch.
         metrics: values to record, by name, without "train_"; means over the batch too.
         statistics: input of `Task.after_step`, outside the gradient; None for nothing.
+        counts: counts over the batch, input of `Task.counted`; None for nothing.
     """
 
     value: Float[Array, ""]
     metrics: dict[str, Float[Array, ""]]
     statistics: Any = None
+    counts: Any = None
+
+
+class Counted(NamedTuple):
+    """Values of the counts of several steps.
+
+    Attributes:
+        metrics: values to record, by name, without "train_".
+        words: the same values as short text, for a progress bar.
+    """
+
+    metrics: dict[str, float]
+    words: str
 
 
 class Evaluation(NamedTuple):
@@ -118,6 +132,11 @@ class Task(abc.ABC):
             statistics: those of `Loss`, stacked: one for each part of the batch with a gradient of
                 its own.
         """
+
+    def counted(self, counts: Any) -> Counted | None:
+        """Compute the values of the counts of `Loss`, added up over recent steps, on the host."""
+        del counts
+        return None
 
     @abc.abstractmethod
     def evaluate(self, model: Any, split: str, check: Check = go_on) -> Evaluation:

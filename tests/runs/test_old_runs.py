@@ -24,6 +24,8 @@ from pixelprior.context import Context
 from pixelprior.data import open_dataset
 from pixelprior.errors import InputError
 from pixelprior.experiment import schema
+from pixelprior.experiment.build import QUANTIZERS, constructor_settings
+from pixelprior.models import MODELS
 from pixelprior.progress import Message
 from pixelprior.runs.evaluate import evaluate
 from pixelprior.runs.load import load_trained
@@ -31,6 +33,7 @@ from pixelprior.runs.tokenizer import make_codes, open_tokenizer_run
 from pixelprior.runs.train import claimed, open_task, plan_run, train_run
 from pixelprior.sampling import sample
 from pixelprior.system.devices import data_mesh
+from pixelprior.tokenizers import TOKENIZERS
 from pixelprior.training.run_folder import RunFolder
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -254,6 +257,15 @@ def test_a_fingerprint_outlives_new_keys(copy, monkeypatch):
 def test_neutral_settings_of_networks(settings, where, kept):
     neutral = {"quantizer.new": 0, "model.wide": False}
     assert schema.without_neutral(settings, neutral, where) == kept
+
+
+@pytest.mark.parametrize("key", [key for key in schema.NEUTRAL if "." in key])
+def test_the_neutral_value_of_a_network_is_the_default_of_its_constructor(key):
+    part, name = key.split(".")
+    makers = {"quantizer": QUANTIZERS, "tokenizer": TOKENIZERS, "model": MODELS}[part].values()
+    # VQVAE2 passes its settings on to VQVAE.
+    found = [settings[name] for make in makers if name in (settings := constructor_settings(make))]
+    assert found and all(value == schema.NEUTRAL[key] for value in found)
 
 
 @pytest.mark.parametrize(

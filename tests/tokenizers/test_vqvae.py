@@ -35,12 +35,15 @@ CASES = {
     "two levels": (Grid(8, 12, 3, 5), (2, 2), vector(num_codebooks=2), "discretized_logistic"),
     "3 then 2": (Grid(12, 18, 1, 5), (3, 2), vector(), "gaussian"),
     "finite scalars": (Grid(8, 12, 1, 5), (2, 2), finite_scalar, "gaussian"),
+    "residuals": (Grid(8, 12, 1, 5), (2, 2), vector(depth=2, gradient="rotation"), "gaussian"),
 }
+DEPTHS = {"residuals": 2}
 CODE_GRIDS = {
     "one level": [(4, 6, 1, 6)],
     "two levels": [(2, 3, 2, 6), (4, 6, 2, 6)],
     "3 then 2": [(2, 3, 1, 6), (4, 6, 1, 6)],
     "finite scalars": [(2, 3, 2, 6), (4, 6, 2, 6)],
+    "residuals": [(2, 3, 2, 6), (4, 6, 2, 6)],
 }
 every_case = pytest.mark.parametrize("case", CASES)
 BATCH = 3
@@ -143,7 +146,8 @@ def test_shapes_and_order_of_codes(case):
         assert codes.dtype == jnp.int32
         grid.check(codes)
         assert codes.shape[0] == BATCH
-        assert codebook.shape == (grid.channels, grid.levels, 4 // grid.channels)
+        pieces = grid.channels // DEPTHS.get(case, 1)
+        assert codebook.shape == (grid.channels, grid.levels, 4 // pieces)
         # Codes that say something: of every codebook more than one.
         assert all(len(np.unique(codes[..., g])) > 1 for g in range(grid.channels))
     assert results["reconstructed"].shape == (BATCH, *CASES[case][0].shape)
@@ -170,7 +174,7 @@ def test_all_ways_agree(case):
     assert ((mean > 0) & (mean < 1)).any()
 
 
-@every_case
+@pytest.mark.parametrize("case", [case for case in CASES if case not in DEPTHS])
 def test_the_vectors_of_codes_are_their_own_codes(case):
     results, _ = run(case)
     for vectors, codes, codebook in zip(

@@ -1,6 +1,7 @@
 """Train a tokenizer: images to codes, and back."""
 
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -11,6 +12,8 @@ from jaxtyping import Array, Float, Key
 
 from pixelprior.data import START, Dataset, Position, Symbols, evaluation_batches, to_pixels
 from pixelprior.data.manifest import Manifest
+from pixelprior.evaluation.code_use import code_use, metrics_of_levels, words_of_levels
+from pixelprior.evaluation.lpips import load_lpips
 from pixelprior.evaluation.reconstruction import evaluate_reconstruction
 from pixelprior.experiment import build_tokenizer
 from pixelprior.figures.sheets import above
@@ -18,7 +21,8 @@ from pixelprior.progress import Check, go_on
 from pixelprior.system.prng import named_key
 from pixelprior.tokenizers import VQVAE
 from pixelprior.tokenizers.quantizer import merge_statistics
-from pixelprior.training.task import Evaluation, Loss, Task
+from pixelprior.tokenizers.vqvae import Distance
+from pixelprior.training.task import Counted, Evaluation, Loss, Task
 from pixelprior.training.tasks.images import Images
 
 VARIANCE_IMAGES = 2048
@@ -35,7 +39,8 @@ class TokenizerTask(Task):
         model: tokenizer with the initial weights; by default a fresh tokenizer from the config.
 
     Raises:
-        InputError: if the data and the config do not fit each other.
+        InputError: if the data and the config do not fit each other, or a perceptual loss lacks its
+            network.
     """
 
     headline, unit = "squared_error", "MSE"
@@ -49,6 +54,8 @@ class TokenizerTask(Task):
         model: VQVAE | None = None,
     ):
         self.config = config
+        # Constants of the step. They are no part of the model, so no checkpoint has them.
+        self._distance = _perceptual_distance(config["tokenizer"])
         self.images = Images(config, mesh, opened)
         self._model = model
         self.variance = self._variance()
@@ -96,7 +103,9 @@ class TokenizerTask(Task):
 
     def loss(self, model: VQVAE, batch: Mapping[str, Any], keys: Key[Array, " b"]) -> Loss:
         """See `Task.loss`."""
-        losses = model.loss(batch["image"], variance=self.variance, key=keys)
+        losses = model.loss(
+            batch["image"], variance=self.variance, key=keys, distance=self._distance
+        )
         metrics = {
             "loss": losses.total,
             "reconstruction_loss": losses.reconstruction,
@@ -104,7 +113,15 @@ class TokenizerTask(Task):
             "codebook_loss": losses.codebook,
             "squared_error": losses.squared_error,
         }
-        return Loss(losses.total, metrics, losses.statistics)
+        if self._distance is not None:
+            metrics["perceptual_loss"] = losses.perceptual
+        counts = [level.counts for level in losses.statistics]
+        return Loss(losses.total, metrics, losses.statistics, counts)
+
+    def counted(self, counts: Sequence[Float[np.ndarray, "g k"]]) -> Counted:
+        """See `Task.counted`: the use of the codebooks."""
+        use = [code_use(level.astype(np.int64)) for level in counts]
+        return Counted(metrics_of_levels(use), words_of_levels(use))
 
     def after_step(self, model: VQVAE, statistics: Any) -> None:
         """See `Task.after_step`: the codebooks move."""
@@ -145,3 +162,11 @@ class TokenizerTask(Task):
         pixels = to_pixels(batch["image"], self.images.grid.levels).astype(np.float64)
         # Identical images have no variance. The minimum avoids a division by zero.
         return max(float(pixels.var(axis=0).mean()), 1e-6)
+
+
+def _perceptual_distance(tokenizer: Mapping[str, Any]) -> Distance | None:
+    """Return the distance of a tokenizer's perceptual loss, or None if it has no such loss."""
+    if not tokenizer.get("perceptual_weight"):
+        return None
+    weights, distance = load_lpips()
+    return functools.partial(distance, weights)
