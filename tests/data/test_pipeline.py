@@ -155,6 +155,19 @@ def test_evaluation_sees_every_image_once_in_order(count, batch_size, batches):
     assert labels[mask].tolist() == list(range(count))
 
 
+def test_the_first_images_of_a_split():
+    split = _split(10, "test")
+    first = split.first(6)
+    assert len(first) == 6 and first.name == "test"
+    assert first.description == "the first 6 of counting"
+    for symbols in (BYTES, Symbols(2, "static")):
+        whole, part = (
+            next(evaluation_batches(images, symbols, batch_size=6)) for images in (split, first)
+        )
+        _assert_equal(part, whole)
+    assert split.first(10) is split and split.first(11) is split
+
+
 def test_images_are_decoded_once():
     source = Counting(10)
     split = Split("test", DecodeOnce(source, SHAPE), 256, "counting")
