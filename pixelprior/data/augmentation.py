@@ -107,8 +107,9 @@ class Augmentation:
                 f"crop_padding={self.crop_padding} must be below the height and the width of the "
                 f"images, which are {height}x{width}; reduce crop_padding"
             )
-        jitters = {name: getattr(self, name) for name in JITTERS}
-        for name in [name for name, strength in jitters.items() if strength]:
+        for name in JITTERS:
+            if not getattr(self, name):
+                continue
             if levels == 2:
                 raise DataError(
                     f"{name} changes shades, but images with levels=2 have none; set {name} to 0"

@@ -132,6 +132,15 @@ def test_the_default_changes_nothing():
     np.testing.assert_array_equal(batch["image"], COLOURS[batch["label"]])
 
 
+def test_runs_of_earlier_versions_resume_with_the_same_mirror_images():
+    batch = batch_of(COLOURS, Augmentation(flip=True))
+    mirrored = np.random.default_rng([3, 1, 2]).random(5) < 0.5
+    expected = COLOURS[batch["label"]]
+    expected[mirrored] = expected[mirrored, :, ::-1]
+    assert 0 < mirrored.sum() < 5
+    np.testing.assert_array_equal(batch["image"], expected)
+
+
 def test_crops_of_a_batch_take_all_shifts_equally_often():
     image = np.arange(81, dtype=np.uint8).reshape(1, 9, 9, 1)
     crops = batch_of(image, Augmentation(crop_padding=2), batch_size=5000)["image"]
