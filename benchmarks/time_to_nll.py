@@ -109,9 +109,7 @@ def train(name: str, seconds: float, every: float) -> Iterator[Point]:
         ]
     )
     # All trainings use the same batches.
-    batches = training_batches(
-        dataset.splits["train"], symbols, batch_size=BATCH, seed=0, flip=False
-    )
+    batches = training_batches(dataset.splits["train"], symbols, batch_size=BATCH, seed=0)
     model = GatedPixelCNN(
         Grid(28, 28, 1, 2),
         features=FEATURES,

@@ -17,6 +17,11 @@ IMAGES: Config = {
     "levels": 256,
     "binarisation": "none",
     "flip": False,
+    "crop_padding": 0,
+    "brightness_jitter": 0.0,
+    "contrast_jitter": 0.0,
+    "saturation_jitter": 0.0,
+    "hue_jitter": 0.0,
 }
 
 TRAINING: Config = {

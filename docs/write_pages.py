@@ -9,7 +9,7 @@ from typing import Any
 import jax
 from flax import nnx
 
-from pixelprior.experiment import build_model, build_prior, build_tokenizer
+from pixelprior.experiment import augmentation_of, build_model, build_prior, build_tokenizer
 from pixelprior.experiment.recipes import Variant, all_variants, load_recipe, recipes
 from pixelprior.grid import Grid
 
@@ -183,10 +183,12 @@ def _facts(name: str, variant: Variant) -> list[str]:
     claims = " ".join(filter(None, sentences))
     if config["task"] == "compare":
         return [f"Runs: {', '.join(config['runs'])}.", "", claims]
+    changes = augmentation_of(config).describe()
     return [
         f"- Parameters: {_num_parameters(name, config):,}",
         f"- Training: {config['num_steps']:,} steps of {config['batch_size']} images, "
         f"{config['optimizer']}, learning rate {config['learning_rate']:g}",
+        *([f"- Augmentation: {changes}"] if changes else []),
         "",
         claims,
     ]

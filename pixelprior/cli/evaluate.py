@@ -1,6 +1,6 @@
 """Measure a trained model on a whole split, with baselines; or compare several runs.
 
-python evaluate.py --workdir=runs/digits [--split=test] [--json=results.json]
+python evaluate.py --workdir=runs/digits [--split=test] [--limit=1000] [--json=results.json]
 python evaluate.py --workdir=runs/digits --num_samples=1000 [--features=inception]
 python evaluate.py --workdir=runs/digits --samples=samples.npz
 python evaluate.py --workdir=runs/digits --cost
@@ -27,6 +27,9 @@ _WORKDIR = FLAGS.run(
 _DATA = FLAGS.path("data", None, "Folder or .npz file of the data set, if it has moved.")
 _DATA_DIR = FLAGS.path("data_dir", None, "Folder of TensorFlow Datasets, if it has moved.")
 _SPLIT = FLAGS.choice("split", "test", ["test", "validation"], "Split to measure.")
+_LIMIT = FLAGS.integer(
+    "limit", 0, "Number of images to measure, the first of the split; 0 for all."
+)
 _JSON = FLAGS.path("json", None, "File for the results, as JSON.")
 _PER_IMAGE = FLAGS.path("per_image", None, "An .npz file for the values of each image.")
 _BATCH_SIZE = FLAGS.integer("batch_size", 64, "Number of images to score at once.")
@@ -65,6 +68,7 @@ FLAG_GROUPS: FlagGroups = {
     "One run": {
         "workdir": "runs/digits",
         "split": "validation",
+        "limit": "1000",
         "checkpoint": "latest",
         "averaged": "",
         "baselines": "",
@@ -88,7 +92,8 @@ _ACCEPTED = {
     "--cost": ("cost", "workdir", "json", "data", "data_dir"),
     "--receptive_field": ("receptive_field", "workdir", "checkpoint", "averaged"),
     "an evaluation of one run": (
-        *("workdir", "split", "json", "batch_size", "baselines", "checkpoint", "averaged"),
+        *("workdir", "split", "limit", "json", "batch_size", "baselines"),
+        *("checkpoint", "averaged"),
         *("num_samples", "samples", "features", "inception_weights", "per_image"),
         *("data", "data_dir"),
     ),
@@ -159,6 +164,7 @@ def main(folders: Sequence[str]) -> None:
     evaluate_run(
         workdir,
         split=_SPLIT.value,
+        limit=_LIMIT.value,
         json_file=_JSON.value,
         batch_size=_BATCH_SIZE.value,
         baselines=_BASELINES.value,

@@ -19,6 +19,7 @@ def evaluate_run(
     workdir: str | Path,
     *,
     split: str = "test",
+    limit: int = 0,
     json_file: str | Path | None = None,
     batch_size: int = 64,
     baselines: bool = True,
@@ -36,6 +37,7 @@ def evaluate_run(
     Args:
         workdir: the run folder, or another place of a run that `load_trained` accepts.
         split: "test" or "validation".
+        limit: measure only so many images, the first of the split, and keep no results; 0 for all.
         json_file: the file for the results as JSON, or None.
         batch_size: the number of images to measure at once.
         baselines: fit and measure the baselines too.
@@ -64,6 +66,7 @@ def evaluate_run(
     evaluation = prepare(
         run,
         split=split,
+        limit=limit,
         batch_size=batch_size,
         baselines=baselines,
         num_samples=num_samples,
@@ -73,7 +76,7 @@ def evaluate_run(
         report=report,
     )
     result, values = evaluation.on_split()
-    if folder is not None:
+    if folder is not None and not evaluation.held.is_limited:
         folder.keep_evaluation(split, result, report)
     if per_image is not None:
         save_arrays(Path(per_image), values)

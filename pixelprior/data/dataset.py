@@ -7,7 +7,7 @@ from types import MappingProxyType
 from pixelprior.data.decode_once import DecodeOnce
 from pixelprior.data.errors import DataError
 from pixelprior.data.manifest import Changes, Manifest
-from pixelprior.data.source import Source
+from pixelprior.data.source import Example, Source
 
 SPLITS = ("train", "validation", "test")
 
@@ -34,6 +34,28 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.source)
+
+    def first(self, count: int) -> "Split":
+        """Return a split of the first ``count`` images, or of all if there are fewer."""
+        if count >= len(self):
+            return self
+        source = DecodeOnce(_First(self.source, count), self.source.shape)
+        description = f"the first {count:,} of {self.description}"
+        return dataclasses.replace(self, source=source, description=description)
+
+
+@dataclasses.dataclass(frozen=True)
+class _First:
+    """The first images of a source."""
+
+    source: Source
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Example:
+        return self.source[range(self.count)[index]]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Int, Int64
 
 from pixelprior.data.errors import DataError
 
-ORDER, FLIPS = 0, 1  # purposes of the random streams of a seed
+ORDER, FLIPS, CROPS, COLOURS = 0, 1, 2, 3  # purposes of the random streams of a seed
 
 Rows = slice | Int[np.ndarray, " r"]
 """Rows of a batch to return. Each of several processes needs only its own rows."""

@@ -14,10 +14,10 @@ from typing import Any, NotRequired, TypedDict
 import numpy as np
 from jaxtyping import Bool, Float32, Int, Int32
 
+from pixelprior.data.augmentation import NONE, Augmentation, BatchDraws
 from pixelprior.data.dataset import Split
 from pixelprior.data.order import (
     ALL_ROWS,
-    FLIPS,
     START,
     Position,
     Rows,
@@ -61,8 +61,8 @@ def training_batch(
     *,
     batch_size: int,
     seed: int,
-    flip: bool,
     step: int,
+    augmentation: Augmentation = NONE,
     start: Position = START,
     rows: Rows = ALL_ROWS,
 ) -> Batch:
@@ -74,33 +74,33 @@ def training_batch(
         split: the images.
         symbols: the conversion from pixels to symbols.
         batch_size: the number of images, at least 1.
-        seed: any integer of at least 0; determines the order, the flips and the dynamic draws.
-        flip: mirror images left to right, each with probability 1/2.
+        seed: any integer of at least 0; determines the order, the augmentation and the dynamic
+            draws.
         step: the number of the batch, from 0.
+        augmentation: random changes of the images.
         start: an earlier position, from which on all batches have this size.
         rows: the rows of the batch to return.
 
     Raises:
-        DataError: if a number is out of range, or an image cannot be read.
+        DataError: if a number is out of range, an image cannot be read, or the images cannot be
+            augmented so.
     """
-    _check(split, symbols, batch_size)
+    _check(split, symbols, batch_size, augmentation)
     check_training(batch_size, seed, step)
     first = first_example(step, batch_size, start)
     indices = training_indices(len(split), batch_size, seed, first)[rows]
+    draws = BatchDraws(seed, step, batch_size, rows)
     pixels, labels = split.source.read(indices)
     image = symbols.to_symbols(
-        pixels,
+        augmentation.change_colours(pixels, split.native_levels, draws),
         split.native_levels,
         split=split.name,
         indices=indices,
         fresh=(seed, step),
         places=np.arange(batch_size)[rows],
     )
-    if flip:
-        # Flip after binarising, so that a statically binarised image stays the same when mirrored.
-        mirrored = np.random.default_rng([seed, FLIPS, step]).random(batch_size)[rows] < 0.5
-        image[mirrored] = image[mirrored, :, ::-1]
-    return _with_attributes({"image": image, "label": labels}, split, indices)
+    batch = {"image": augmentation.change_positions(image, draws), "label": labels}
+    return _with_attributes(batch, split, indices)
 
 
 def training_batches(
@@ -109,7 +109,7 @@ def training_batches(
     *,
     batch_size: int,
     seed: int,
-    flip: bool,
+    augmentation: Augmentation = NONE,
     start: Position = START,
     rows: Rows = ALL_ROWS,
 ) -> Iterator[Batch]:
@@ -118,11 +118,11 @@ def training_batches(
     Each batch is the `training_batch` of its step.
 
     Raises:
-        DataError: if ``batch_size`` is below 1 or the symbols have more values than the pixels. An
-            image that cannot be read, or a negative seed or step, raises it when the caller takes
-            the batch.
+        DataError: if ``batch_size`` is below 1, the symbols have more values than the pixels, or
+            the images cannot be augmented so. An image that cannot be read, or a negative seed or
+            step, raises it when the caller takes the batch.
     """
-    _check(split, symbols, batch_size)
+    _check(split, symbols, batch_size, augmentation)
 
     def batch(step: int) -> Batch:
         return training_batch(
@@ -130,8 +130,8 @@ def training_batches(
             symbols,
             batch_size=batch_size,
             seed=seed,
-            flip=flip,
             step=step,
+            augmentation=augmentation,
             start=start,
             rows=rows,
         )
@@ -169,6 +169,9 @@ def _with_attributes(batch: Any, split: Split, indices: Int[np.ndarray, " b"]) -
     return {**batch, "attributes": split.source.attributes(indices)}
 
 
-def _check(split: Split, symbols: Symbols, batch_size: int) -> None:
+def _check(
+    split: Split, symbols: Symbols, batch_size: int, augmentation: Augmentation = NONE
+) -> None:
     check_batch_size(batch_size)
     symbols.check(split.native_levels)
+    augmentation.check(split.source.shape, symbols.levels)

@@ -1,16 +1,27 @@
 """Data of an experiment."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pixelprior.data import Dataset, Symbols, open_dataset
+from pixelprior.data.augmentation import Augmentation
 from pixelprior.data.dataset import READING
 from pixelprior.data.manifest import Manifest
 from pixelprior.data.place import absolute, kind_of, moved
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
 from pixelprior.progress import Message, Report, only_warnings
+
+
+def augmentation_of(config: Mapping[str, Any]) -> Augmentation:
+    """Return the augmentation of the training images of an experiment.
+
+    A prior has none, because its tokenizer encodes the images as they are.
+    """
+    names = [field.name for field in dataclasses.fields(Augmentation)]
+    return Augmentation(**{name: config[name] for name in names if name in config})
 
 
 def open_data(

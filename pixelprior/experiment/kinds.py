@@ -33,7 +33,9 @@ _NAMES: dict[Kind, tuple[str, ...]] = {
         "runs",
     ),
     Kind.SCHEDULE: (
-        *("num_steps", "batch_size", "accumulate_steps", "flip", "label_dropout"),
+        *("num_steps", "batch_size", "accumulate_steps", "label_dropout"),
+        *("flip", "crop_padding"),
+        *("brightness_jitter", "contrast_jitter", "saturation_jitter", "hue_jitter"),
         *("optimizer", "schedule", "learning_rate", "warmup_steps", "weight_decay"),
         *("plateau_factor", "plateau_patience", "clip_norm", "skip_norm", "ema_decay"),
         # Early stopping and the plateau schedule count by checkpoints.

@@ -26,6 +26,11 @@ _IMAGES: dict[str, type] = {
     "levels": int,  # 2 to 256 values per symbol
     "binarisation": str,  # "none"; with levels=2 also "threshold", "static", "dynamic"
     "flip": bool,  # mirror training images at random
+    "crop_padding": int,  # shift training images by up to so many pixels; 0 for never
+    "brightness_jitter": float,  # 0 to 1: the largest random change of training images
+    "contrast_jitter": float,  # 0 to 1
+    "saturation_jitter": float,  # 0 to 1
+    "hue_jitter": float,  # 0 to 0.5
 }
 
 _TRAINING: dict[str, type] = {
@@ -104,6 +109,11 @@ NEUTRAL: dict[str, Any] = {
     "quantizer.depth": 1,
     "quantizer.gradient": "straight_through",
     "tokenizer.perceptual_weight": 0.0,
+    "crop_padding": 0,
+    "brightness_jitter": 0.0,
+    "contrast_jitter": 0.0,
+    "saturation_jitter": 0.0,
+    "hue_jitter": 0.0,
 }
 """Neutral values of keys that older configs lack, in the form that JSON returns.
 
@@ -153,6 +163,13 @@ _COMPARED = ("dataset", "image_size", "validation_fraction", "levels", "binarisa
 _ACCEPTED: dict[type, Any] = {float: (int, float), tuple: (tuple, list), dict: Mapping}
 
 _CHOICES = {"mesh": MESHES, "optimizer": OPTIMIZERS, "schedule": SCHEDULES}
+
+_LARGEST_JITTER = {
+    "brightness_jitter": 1,
+    "contrast_jitter": 1,
+    "saturation_jitter": 1,
+    "hue_jitter": 0.5,
+}
 
 _POSITIVE = (
     "batch_size",
@@ -301,12 +318,16 @@ def _check_ranges(config: Mapping[str, Any]) -> None:
             f"config.class_depth must be 0, for no classes, or above, got {config['class_depth']}"
         )
     for key, zero in (
+        ("crop_padding", "for no crops"),
         ("accumulate_steps", "for an automatic choice"),
         ("skip_norm", "for never"),
         ("patience", "for never"),
     ):
-        if config[key] < 0:
+        if config.get(key, 0) < 0:
             raise InputError(f"config.{key} must be 0, {zero}, or above, got {config[key]}")
+    for key, largest in _LARGEST_JITTER.items():
+        if not 0 <= config.get(key, 0) <= largest:
+            raise InputError(f"config.{key} must be in [0, {largest}], got {config[key]}")
     if config["weight_decay"] < 0:
         raise InputError(f"config.weight_decay must be 0 or above, got {config['weight_decay']}")
     for key in ("ema_decay", "label_dropout"):

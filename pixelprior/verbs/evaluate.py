@@ -14,6 +14,7 @@ def evaluate(
     run: Run | str | Path,
     *,
     split: str = "test",
+    limit: int = 0,
     batch_size: int = 64,
     baselines: bool = True,
     num_samples: int = 0,
@@ -27,6 +28,7 @@ def evaluate(
     Args:
         run: a run, as from `fit` or `load_trained`, or a place that `load_trained` accepts.
         split: "test" or "validation".
+        limit: measure only so many images, the first of the split; 0 for all.
         batch_size: the number of images in a batch, over all devices.
         baselines: fit and measure the baselines too.
         num_samples: the number of samples to draw and compare with real images; 0 for none.
@@ -44,6 +46,7 @@ def evaluate(
     return measure(
         loaded(run, report),
         split=split,
+        limit=limit,
         batch_size=batch_size,
         baselines=baselines,
         num_samples=num_samples,

@@ -19,6 +19,7 @@ from pixelprior.runs.load import load_trained
 from pixelprior.runs.train import train_run
 from pixelprior.sampling.strategies import strategies_from
 from tests.cli.calls import draw_files
+from tests.cli.conftest import copied
 from tests.plain_training import PLAIN_TRAINING
 
 
@@ -173,6 +174,30 @@ def test_evaluation_by_the_script(digits, tmp_path, script):
         *(row["description"] for row in values["baselines"].values()),
     ):
         assert words in table, (words, table)
+
+
+def test_the_first_images_of_a_split(digits, tmp_path, capsys):
+    run = copied(digits, tmp_path)
+    settings = {"split": "validation", "batch_size": 64, "baselines": False}
+    values = evaluate_run(run, limit=70, **settings)
+    assert values["num_images"] == values["limit"] == 70
+    nats = reference(digits, "validation")
+    np.testing.assert_allclose(values["nats"], nats[:70].mean(), rtol=1e-5)
+    table = capsys.readouterr().out
+    assert "validation split (the first 70 of 144 of 1,797, fixed permutation), 70 images" in table
+    # Reports must not take a part for the whole.
+    assert not (run / "evaluation").exists()
+    for limit in (144, 1000, 0):
+        values = evaluate_run(run, limit=limit, **settings)
+        assert values["num_images"] == 144 and "limit" not in values
+        assert (run / "evaluation").exists()
+    for wrong, message in (
+        ({"limit": -1}, "limit must be a number of images, or 0 for all, got -1"),
+        ({"limit": 2.5}, "got 2.5"),
+        ({"limit": 10, "num_samples": 100}, "leave out limit, or the samples"),
+    ):
+        with pytest.raises(InputError, match=message):
+            evaluate_run(run, **settings | wrong)
 
 
 def test_the_validation_split_and_other_batches(digits, capsys):

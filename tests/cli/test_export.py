@@ -77,6 +77,20 @@ def test_a_file_is_exported_again_with_a_card(file, script, tmp_path):
     assert script("export", *flags, "--overwrite", cwd=tmp_path).status == 0
 
 
+def test_a_card_says_the_augmentation(tmp_path):
+    def card_of(**changes):
+        path = tmp_path / "card.md"
+        file = path.with_suffix(".safetensors")
+        run = untrained("pixels", **changes)
+        export_run(run, file, card=path, measured=False, overwrite=True)
+        return path.read_text()
+
+    assert "Augmentation of the training images: flip, crop_padding=1." in card_of(
+        flip=True, crop_padding=1
+    )
+    assert "Augmentation" not in card_of()
+
+
 def test_a_run_and_its_file_are_compared(digits, tmp_path, capsys):
     run, file = copied(digits, tmp_path), tmp_path / "rounded.safetensors"
     pp.export(run, file, dtype="int8")

@@ -116,6 +116,13 @@ def test_each_run_says_how_it_was_trained_and_older_runs_that_it_is_not_recorded
     assert {old[name] for name in names} == {"not recorded"}
 
 
+def test_a_run_says_its_augmentation():
+    run = pixel_run()
+    augmented = run._replace(config=run.config | {"flip": True, "crop_padding": 1})
+    assert "flip, crop_padding=1" in page_of([augmented])
+    assert "augmentation" not in page_of([run])
+
+
 def test_a_single_line_has_no_legend():
     assert 'class="key' not in page_of([pixel_run()])
     assert page_of([pixel_run("a"), pixel_run("b", 95.0)]).count('<p class="keys">') == 2

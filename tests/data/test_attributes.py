@@ -61,12 +61,12 @@ def test_batches_have_the_attributes_of_their_images(tmp_path):
     values = numbers(20)
     name, images = npz(tmp_path, attributes=values, labels=np.arange(20))
     split = open_dataset(name, attributes=True).splits["train"]
-    batch = training_batch(split, BYTES, batch_size=30, seed=0, flip=False, step=0)
+    batch = training_batch(split, BYTES, batch_size=30, seed=0, step=0)
     assert batch["attributes"].dtype == np.float32
     np.testing.assert_array_equal(batch["attributes"], values[batch["label"]])
     np.testing.assert_array_equal(batch["image"], images[batch["label"]])
     rows = np.array([3, 1])
-    part = training_batch(split, BYTES, batch_size=30, seed=0, flip=False, step=0, rows=rows)
+    part = training_batch(split, BYTES, batch_size=30, seed=0, step=0, rows=rows)
     np.testing.assert_array_equal(part["attributes"], batch["attributes"][rows])
     for one in evaluation_batches(split, BYTES, batch_size=4):
         np.testing.assert_array_equal(one["attributes"], values[one["label"]])

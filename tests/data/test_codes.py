@@ -517,9 +517,7 @@ def test_codes_come_in_the_order_of_their_images(tmp_path):
     images = Split("train", DecodeOnce(Blank(), (1, 1, 1)), 256, "blank")
     split = _train(tmp_path)
     for step in range(5):
-        theirs = training_batch(
-            images, Symbols(256, "none"), batch_size=3, seed=2, flip=False, step=step
-        )
+        theirs = training_batch(images, Symbols(256, "none"), batch_size=3, seed=2, step=step)
         ours = training_code_batch(split, batch_size=3, seed=2, step=step)
         np.testing.assert_array_equal(ours["label"], theirs["label"])
 

@@ -16,10 +16,12 @@ from pixelprior.data import (
     training_batch,
     training_batches,
 )
+from pixelprior.data.augmentation import Augmentation
 from pixelprior.data.decode_once import DecodeOnce
 
 SHAPE = (3, 4, 2)
 BYTES = Symbols(256, "none")
+MIRRORED = Augmentation(flip=True)
 
 
 class Counting:
@@ -43,7 +45,7 @@ def _split(count, name="train"):
 
 
 def _batch(count=10, **changed):
-    arguments = {"batch_size": 4, "seed": 1, "flip": False, "step": 0} | changed
+    arguments = {"batch_size": 4, "seed": 1, "step": 0} | changed
     symbols = arguments.pop("symbols", BYTES)
     return training_batch(_split(count), symbols, **arguments)
 
@@ -64,9 +66,7 @@ def test_a_batch_holds_the_images_of_its_labels():
 
 
 def test_every_epoch_sees_every_image_once_in_an_order_of_its_own():
-    batches = itertools.islice(
-        training_batches(_split(12), BYTES, batch_size=4, seed=5, flip=False), 9
-    )
+    batches = itertools.islice(training_batches(_split(12), BYTES, batch_size=4, seed=5), 9)
     epochs = np.concatenate([batch["label"] for batch in batches]).reshape(3, 12)
     np.testing.assert_array_equal(np.sort(epochs), np.tile(np.arange(12), (3, 1)))
     assert len({tuple(epoch) for epoch in epochs}) == 3
@@ -81,7 +81,7 @@ def test_batches_run_on_across_epochs():
 @pytest.mark.parametrize("symbols", [BYTES, Symbols(2, "static"), Symbols(2, "dynamic")])
 @pytest.mark.parametrize("start", [START, Position(5, 20)])
 def test_batches_are_pure_functions_of_seed_and_step(symbols, start):
-    arguments = {"batch_size": 4, "seed": 7, "flip": True}
+    arguments = {"batch_size": 4, "seed": 7, "augmentation": MIRRORED}
     resumed = training_batches(_split(10), symbols, start=start, **arguments)
     for step in range(start.step, start.step + 20):
         alone = training_batch(_split(10), symbols, step=step, **arguments)
@@ -93,7 +93,7 @@ ROWS = np.array([1, 2, 5])
 
 @pytest.mark.parametrize("symbols", [BYTES, Symbols(2, "static"), Symbols(2, "dynamic")])
 def test_some_rows_are_those_of_the_whole_batch_and_no_others_are_read(symbols):
-    arguments = {"batch_size": 6, "seed": 7, "flip": True, "step": 3}
+    arguments = {"batch_size": 6, "seed": 7, "augmentation": MIRRORED, "step": 3}
     whole = training_batch(_split(50), symbols, **arguments)
     source = Counting(50)
     split = Split("train", DecodeOnce(source, SHAPE), 256, "counting")
@@ -113,13 +113,15 @@ def test_some_rows_of_every_evaluation_batch():
 def test_seeds_change_order_and_flips():
     assert (_batch(count=100)["label"] != _batch(count=100, seed=2)["label"]).any()
     # One image, so all that can differ is which of its copies are flipped.
-    one, other = (_batch(count=1, batch_size=64, seed=s, flip=True)["image"] for s in (1, 2))
+    one, other = (
+        _batch(count=1, batch_size=64, seed=s, augmentation=MIRRORED)["image"] for s in (1, 2)
+    )
     assert (one != other).any()
 
 
 def test_flips_are_horizontal_and_half_of_all():
     plain = _batch(count=1, batch_size=400)["image"]
-    flipped = _batch(count=1, batch_size=400, flip=True)["image"]
+    flipped = _batch(count=1, batch_size=400, augmentation=MIRRORED)["image"]
     mirrored = (flipped == plain[:, :, ::-1]).all((1, 2, 3))
     unchanged = (flipped == plain).all((1, 2, 3))
     np.testing.assert_array_equal(mirrored, ~unchanged)
@@ -151,6 +153,19 @@ def test_evaluation_sees_every_image_once_in_order(count, batch_size, batches):
         np.testing.assert_array_equal(batch["image"][:, 0, 0, 0], batch["label"])
     labels, mask = (np.concatenate([batch[name] for batch in seen]) for name in ("label", "mask"))
     assert labels[mask].tolist() == list(range(count))
+
+
+def test_the_first_images_of_a_split():
+    split = _split(10, "test")
+    first = split.first(6)
+    assert len(first) == 6 and first.name == "test"
+    assert first.description == "the first 6 of counting"
+    for symbols in (BYTES, Symbols(2, "static")):
+        whole, part = (
+            next(evaluation_batches(images, symbols, batch_size=6)) for images in (split, first)
+        )
+        _assert_equal(part, whole)
+    assert split.first(10) is split and split.first(11) is split
 
 
 def test_images_are_decoded_once():
@@ -226,11 +241,11 @@ def test_too_many_levels_fail_before_the_first_batch():
     with pytest.raises(DataError, match="at most the 17 levels"):
         evaluation_batches(split, BYTES, batch_size=2)
     with pytest.raises(DataError, match="at most the 17 levels"):
-        training_batches(split, BYTES, batch_size=2, seed=0, flip=False)
+        training_batches(split, BYTES, batch_size=2, seed=0)
 
 
 def test_an_error_in_a_reading_thread_reaches_the_caller():
     split = Split("train", DecodeOnce(Counting(3, shape=(3, 4, 1)), SHAPE), 256, "counting")
-    batches = training_batches(split, BYTES, batch_size=2, seed=0, flip=False)
+    batches = training_batches(split, BYTES, batch_size=2, seed=0)
     with pytest.raises(DataError, match="has shape"):
         next(batches)

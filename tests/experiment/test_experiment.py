@@ -79,6 +79,23 @@ def prior_config():
         ),
         ({"ema_decay": 1.0}, r"config.ema_decay must be in \[0, 1\), got 1.0"),
         ({"ema_decay": -0.1}, r"config.ema_decay must be in \[0, 1\), got -0.1"),
+        ({"crop_padding": -1}, "config.crop_padding must be 0, for no crops, or above, got -1"),
+        ({"crop_padding": 1.0}, "config.crop_padding must be of type int, got 1.0"),
+        ({"crop_padding": True}, "config.crop_padding must be of type int, got True"),
+        *(
+            ({f"{name}_jitter": value}, rf"config.{name}_jitter must be {words}, got {value!r}")
+            for name, largest in (
+                *(("brightness", 1), ("contrast", 1), ("saturation", 1)),
+                ("hue", 0.5),
+            )
+            for value, words in (
+                (-0.1, rf"in \[0, {largest}\]"),
+                (largest + 0.01, rf"in \[0, {largest}\]"),
+                (float("nan"), "a finite number"),
+                ("0.1", "of type float"),
+                (True, "of type float"),
+            )
+        ),
         ({"skip_norm": -1.0}, "config.skip_norm must be 0, for never, or above, got -1.0"),
         ({"patience": -1}, "config.patience must be 0, for never, or above, got -1"),
         ({"weight_decay": -0.1}, "config.weight_decay must be 0 or above, got -0.1"),

@@ -13,6 +13,12 @@ DATA = {
     "binarisation": "none",
     "flip": False,
 }
+AUGMENTED = {
+    "flip": True,
+    "crop_padding": 1,
+    "brightness_jitter": 0.2,
+    "contrast_jitter": 0.2,
+}
 TRAINING = {
     "batch_size": 16,
     "num_steps": 12,
@@ -45,10 +51,11 @@ CONFIG = {
     **TRAINING,
     "learning_rate": 1e-2,
 }
-# Two levels, and codes that die and start again at every step.
+# Two levels, codes that die and start again at every step, and all that can change grey images.
 TOKENIZER = {
     "task": "tokenizer",
     **DATA,
+    **AUGMENTED,
     "tokenizer": {
         "name": "vqvae2",
         "strides": (2, 2),

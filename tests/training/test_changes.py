@@ -74,7 +74,6 @@ def test_every_image_is_seen_once_in_an_epoch_of_two_batch_sizes(workdir):
             Symbols(17, "none"),
             batch_size=size,
             seed=0,
-            flip=False,
             start=history.position(start, 8),
         )
         for batch in itertools.islice(batches, stop - start):

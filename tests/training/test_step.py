@@ -267,7 +267,7 @@ def test_a_batch_that_cannot_be_split_over_the_devices():
 
 def test_batches_have_the_keys_that_the_step_reads():
     split = open_dataset("digits").splits["train"]
-    batch = training_batch(split, Symbols(17, "none"), batch_size=2, seed=0, flip=False, step=0)
+    batch = training_batch(split, Symbols(17, "none"), batch_size=2, seed=0, step=0)
     assert {key: (x.shape, x.dtype.name) for key, x in batch.items()} == {
         "image": ((2, 8, 8, 1), "int32"),
         "label": ((2,), "int32"),

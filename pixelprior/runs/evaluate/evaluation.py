@@ -30,6 +30,7 @@ def evaluate(
     run: Run,
     *,
     split: str = "test",
+    limit: int = 0,
     batch_size: int = 64,
     baselines: bool = True,
     num_samples: int = 0,
@@ -43,6 +44,7 @@ def evaluate(
     Args:
         run: the run.
         split: "test" or "validation".
+        limit: measure only so many images, the first of the split; 0 for all.
         batch_size: the number of images to measure at once.
         baselines: fit and measure the baselines too.
         num_samples: the number of samples to draw and judge.
@@ -61,6 +63,7 @@ def evaluate(
     evaluation = prepare(
         run,
         split=split,
+        limit=limit,
         batch_size=batch_size,
         baselines=baselines,
         num_samples=num_samples,
@@ -114,6 +117,7 @@ def prepare(
     run: Run,
     *,
     split: str,
+    limit: int = 0,
     batch_size: int,
     baselines: bool,
     num_samples: int = 0,
@@ -134,13 +138,18 @@ def prepare(
         raise InputError(
             "--features and --inception_weights are for samples; give --num_samples or --samples"
         )
+    if judged and limit:
+        raise InputError(
+            "limit is for the results on a split, but samples are compared with all its images; "
+            "leave out limit, or the samples"
+        )
     if inception_weights is not None and features != "inception":
         raise InputError("--inception_weights is for --features=inception; give both or none")
     if judged and run.task == "tokenizer":
         raise InputError("a tokenizer has no samples to be judged; train a prior on its codes")
     if num_samples and run.task == "prior":
         check_learned(run)
-    held = hold(run, split, batch_size, report, compared=baselines or judged)
+    held = hold(run, split, batch_size, report, limit=limit, compared=baselines or judged)
     if judged and len(held.images) < FEWEST_SAMPLES:
         raise InputError(
             f"samples are compared with at least {FEWEST_SAMPLES} {split} images, but there are "
@@ -160,6 +169,7 @@ def hold(
     batch_size: int,
     report: Report = only_warnings,
     *,
+    limit: int = 0,
     compared: bool = False,
 ) -> Held:
     """Open the images of one split of the data of a run.
@@ -170,12 +180,15 @@ def hold(
         batch_size: the number of images to measure at once, rounded up to a multiple of the
             devices.
         report: receives remarks about the data.
+        limit: hold only so many images, the first of the split; 0 for all.
         compared: also check the other splits, which baselines and comparisons use.
 
     Raises:
         InputError: if there is no such split, its files are no longer those of the run, or
-            ``batch_size`` is not a number of images.
+            ``batch_size`` or ``limit`` is not a number of images.
     """
+    if type(limit) is not int or limit < 0:
+        raise InputError(f"limit must be a number of images, or 0 for all, got {limit!r}")
     mesh = data_mesh()
     batch_size = even_batch_size(batch_size, mesh)
     dataset, symbols = run.open_data(report)
@@ -189,7 +202,8 @@ def hold(
                 "and comparisons use the others"
             )
         )
-    return Held(dataset, symbols, images, batch_size, mesh, report)
+    chosen = images.first(limit) if limit else images
+    return Held(dataset, symbols, chosen, batch_size, mesh, report)
 
 
 def measure(run: Run, held: Held, *, baselines: bool) -> Measured:
@@ -208,6 +222,7 @@ def measure(run: Run, held: Held, *, baselines: bool) -> Measured:
         "dataset": dataset.name,
         "split": held.images.name,
         "split_description": held.images.description,
+        **({"limit": len(held.images)} if held.is_limited else {}),
         "shape": list(dataset.shape),
         "symbols": held.symbols.describe(held.images.name),
         **({"note": dataset.note} if dataset.note else {}),

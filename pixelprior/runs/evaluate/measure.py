@@ -25,7 +25,7 @@ class Held(NamedTuple):
     Attributes:
         dataset: the data set of the run.
         symbols: the conversion from pixels to symbols.
-        images: the split of the data set to measure on.
+        images: the split of the data set to measure on, or its first images.
         batch_size: the number of images to measure at once.
         mesh: the devices.
         report: receives the progress.
@@ -37,6 +37,11 @@ class Held(NamedTuple):
     batch_size: int
     mesh: jax.sharding.Mesh
     report: Report = only_warnings
+
+    @property
+    def is_limited(self) -> bool:
+        """True if the split has more images than these."""
+        return len(self.images) < len(self.dataset.splits[self.images.name])
 
     def progress(self, job: str) -> Check:
         """Return a function to call before each batch, which reports the images done so far."""

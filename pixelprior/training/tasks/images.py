@@ -18,7 +18,7 @@ from pixelprior.data import (
 )
 from pixelprior.data.place import kind_of
 from pixelprior.errors import InputError
-from pixelprior.experiment import open_data
+from pixelprior.experiment import augmentation_of, open_data
 from pixelprior.grid import Grid
 from pixelprior.progress import Caution, Report
 from pixelprior.system.devices import check_batch_size, rows_here
@@ -37,7 +37,8 @@ class Images:
         opened: the data set and its symbols; by default those that the config names.
 
     Raises:
-        InputError: if there is no such data, or the batches cannot be split over the devices.
+        InputError: if there is no such data, the images cannot be augmented as the config says, or
+            the batches cannot be split over the devices.
     """
 
     def __init__(
@@ -51,13 +52,17 @@ class Images:
         self.mesh = mesh
         self.dataset, self.symbols = opened or open_data(config)[:2]
         self.grid = Grid(*self.dataset.shape, levels=self.symbols.levels)
+        self.augmentation = augmentation_of(config)
+        self.augmentation.check(self.dataset.shape, self.symbols.levels)
 
     @property
     def title(self) -> str:
         """Description of the data and their symbols, for people."""
         # Conversions of files are worth a look before the training.
         note = f", {self.dataset.note}" if kind_of(self.dataset.name) and self.dataset.note else ""
-        return f"{self.dataset.name}, {self.symbols.describe('train')}{note}"
+        changes = self.augmentation.describe()
+        augmented = f", augmented in training ({changes})" if changes else ""
+        return f"{self.dataset.name}, {self.symbols.describe('train')}{note}{augmented}"
 
     def batches(self, start: Position = START) -> Iterator[Batch]:
         """Yield training batches without end, each with the rows of this process."""
@@ -66,7 +71,7 @@ class Images:
             self.symbols,
             batch_size=self.config["batch_size"],
             seed=self.config["seed"],
-            flip=self.config["flip"],
+            augmentation=self.augmentation,
             start=start,
             rows=rows_here(self.config["batch_size"], self.mesh),
         )
@@ -78,8 +83,8 @@ class Images:
             self.symbols,
             batch_size=self.config["batch_size"],
             seed=self.config["seed"],
-            flip=self.config["flip"],
             step=0,
+            augmentation=self.augmentation,
         )
 
     def describe(self) -> dict[str, Any]:
