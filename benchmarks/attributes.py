@@ -1,6 +1,6 @@
 """Two real numbers as a condition: NLL with and without them, and the measured slant of samples.
 
-python -m benchmarks.attributes [--steps=600] [--out=attributes.png]
+python -m benchmarks.attributes [--steps=1500] [--out=attributes.png]
 
 The slant and the ink of scikit-learn's digits are computed from their pixels, and standardised. A
 small Gated PixelCNN is given class, slant and ink. A second one is given only the class. The
@@ -27,7 +27,7 @@ def main() -> None:
     from sklearn.datasets import load_digits
 
     parser = argparse.ArgumentParser(description="Compares models with and without attributes.")
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--out", default="attributes.png", help="The picture of samples.")
     arguments = parser.parse_args()
     digits = load_digits()

@@ -313,14 +313,15 @@ def test_the_number_of_devices_changes_nothing():
     np.testing.assert_allclose(np.ravel(ours), pixels, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("guidance", [None, 3.0])
-def test_each_level_is_drawn_by_its_model_given_the_coarser_codes(guidance):
+@pytest.mark.parametrize(("guidance", "schedule"), [(None, "constant"), (3.0, "linear")])
+def test_each_level_is_drawn_by_its_model_given_the_coarser_codes(guidance, schedule):
     prior = make(GRIDS)
-    top, bottom = draw(prior, guidance=guidance)
+    top, bottom = draw(prior, guidance=guidance, guidance_schedule=schedule)
     for number, (known, level) in enumerate([([], top), ([top], bottom)]):
         map_ = prior.contexts[0](known) if known else None
+        level_model = prior.levels[number]
         own = sample(
-            prior.levels[number] if guidance is None else Guided(prior.levels[number], guidance),
+            level_model if guidance is None else Guided(level_model, guidance, schedule),
             jax.random.fold_in(KEY, number),
             NUM,
             context=Context(label=labels(NUM), map=map_),

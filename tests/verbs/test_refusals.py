@@ -162,7 +162,7 @@ WRONG = {
     ),
     "guidance of a model without": (
         lambda m: pp.sample(m.plain, KEY, 2, guidance=2.0),
-        "guidance needs a class-conditional model",
+        "guidance needs a model conditioned on classes or vectors",
     ),
     "guidance in words": (
         lambda m: pp.sample(m.model, KEY, 2, label=1, guidance="2"),
