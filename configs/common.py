@@ -85,6 +85,8 @@ _ARCHITECTURES: dict[str, Config] = {
     "transformer": {"first_kernel_size": 7, "window_rows": 64},
     "multi_scale": _KERNELS | {"num_scales": 2, "factor": 2, "context_num_blocks": 2},
     "any_order_transformer": {"first_kernel_size": 7},
+    "made": {"num_layers": 1},
+    "nade": {},
 }
 
 
@@ -146,6 +148,8 @@ SOURCES = {
     "transformer": "Vaswani et al. 2017; Parmar et al. 2018",
     "multi_scale": "van den Oord et al. 2016a, section 3.6",
     "any_order_transformer": "Hoogeboom et al. 2022; Pannatier et al. 2024; Pang et al. 2025",
+    "made": "Germain et al. 2015",
+    "nade": "Larochelle and Murray 2011",
 }
 
 TITLES = {
@@ -158,4 +162,6 @@ TITLES = {
     "transformer": "Transformer",
     "multi_scale": "Multi-scale Gated PixelCNN",
     "any_order_transformer": "Any-order transformer",
+    "made": "MADE",
+    "nade": "NADE",
 }

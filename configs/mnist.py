@@ -46,6 +46,23 @@ def _small(name: str, nats: str, minutes: int, num_steps: int, **settings: Any) 
     return Variant(common.TITLES[name], config, measured, common.SOURCES[name])
 
 
+def _baseline(
+    name: str, measured: str, num_steps: int, learning_rate: float, **settings: Any
+) -> Variant:
+    """A fully connected network, trained on large batches for a few minutes on 2 CPU cores."""
+    network = {"embedding_features": 1, "head_features": 16} | settings
+    config = common.pixels(
+        common.network(name, **network),
+        **IMAGES,
+        batch_size=100,
+        num_steps=num_steps,
+        learning_rate=learning_rate,
+        checkpoint_every=num_steps // 4,
+        sample_every=num_steps,
+    )
+    return Variant(common.TITLES[name], config, measured, common.SOURCES[name])
+
+
 VARIANTS = {
     "": Variant(
         "Gated PixelCNN",
@@ -110,6 +127,23 @@ VARIANTS = {
         ),
         "",
         common.SOURCES["any_order_transformer"],
+    ),
+    "made": _baseline(
+        "made",
+        "",
+        features=4,
+        output_features=4,
+        num_steps=2000,
+        learning_rate=1e-3,
+    ),
+    "nade": _baseline(
+        "nade",
+        "",
+        features=500,
+        output_features=4,
+        remat=True,
+        num_steps=2000,
+        learning_rate=1e-3,
     ),
     "vqvae": Variant(
         "VQ-VAE: 28x28 images to 7x7 codes, as fashion_mnist:vqvae",
