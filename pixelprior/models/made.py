@@ -1,30 +1,30 @@
-"""MADE: a fully connected network whose masks make it autoregressive.
+"""MADE: a fully connected network with masks that make it autoregressive.
 
 Legend: b batch, h height, w width, c channels, d features, k columns of a step.
 
-Every pixel has some units in each hidden layer. The units of a pixel in the first layer see all
-earlier pixels. Those of a deeper layer, and the pixel's output, see the units of all earlier pixels
-and of their own. The masks of the kernels are therefore those of [1, equations 12 and 13], with
-degrees that are the same for all units of a pixel. The receptive field is all earlier pixels.
+Each pixel has some units in every hidden layer. Its units in the first layer depend on all earlier
+pixels. Its units in deeper layers, and its output, depend on the units of all earlier pixels and of
+the pixel itself. These are the masks of [1, sections 4.1 and 4.2], if the degree of a unit is the
+number of pixels before its own. The receptive field is all earlier pixels.
 
-The model is a baseline: weights are not shared between positions, so it learns no translation. Its
-kernels grow with the square of the number of pixels, and the masked half of them has no effect.
+The model is a baseline. Every pair of pixels has its own weights, so it does not learn that a
+stroke looks the same everywhere. The kernels grow with the square of the number of pixels. A mask
+removes half of each (see `MaskedLinear`).
 
-Sampling keeps the hidden features of all pixels. A unit is computed once, at its own pixel. All
-weights for the rows above are used once per row, in one product. Those within a row are used twice,
-so an image costs ``1 + 1 / h`` evaluations.
+Sampling computes each unit once, at its own pixel, and keeps the units of all pixels. The weights
+for the rows above are used once per row, in one product. Those within a row are used a second time.
+A sample therefore costs 1 + 1/h evaluations.
 
 Where we deviate from [1]:
 
-- One fixed mask, in raster order. The paper draws degrees at random, and trains with several masks
-  and orders.
-- Each output is a vector for the head, which is the same at all positions. It also chains channels
-  (see `SoftmaxHead`). There are no direct connections from inputs to outputs.
-- Context enters the first hidden layer without a mask, as the conditions of [2, section 2.3] do.
+- Degrees are not random. There is one mask and one order, the raster order.
+- There are no direct connections from inputs to outputs.
+- Each output is a vector for the head, which all pixels share. Only the head conditions channels on
+  each other (see `SoftmaxHead`).
+- Context, which [1] does not have, enters all units of the first hidden layer, without a mask.
 - Symbols enter as learned embeddings, which suit codes as well as intensities.
 
 [1] Germain et al. 2015, MADE: Masked Autoencoder for Distribution Estimation.
-[2] van den Oord et al. 2016b, Conditional Image Generation with PixelCNN Decoders.
 """
 
 from typing import Any, NamedTuple, Unpack
@@ -48,7 +48,7 @@ from pixelprior.sizes import check_sizes
 class _Cache(NamedTuple):
     condition: Float[Array, "b h w d"] | None
     row: Int[Array, ""]
-    inputs: list[Float[Array, "b h w d"]]  # each layer's, in the rows above; the last is the output
+    inputs: list[Float[Array, "b h w d"]]  # of each layer, in the rows above
 
 
 class MADE(AutoregressiveModel):

@@ -1,27 +1,29 @@
-"""NADE: one hidden layer per pixel; the hidden layers share their weights.
+"""NADE: one hidden layer for each pixel, with shared weights.
 
 Legend: b batch, h height, w width, c channels, e features of an embedding, d hidden units, f output
-features, k columns of a step.
+features, m and n: features in and out, k columns of a step.
 
-Each pixel n has a hidden layer, which depends on all earlier pixels [1, equations 8 and 9]:
+Pixel i has a hidden layer, which depends on all earlier pixels [1, section 3]:
 
-    sum of n    = bias + sum over m < n of x[m] W[m]
-    hidden of n = sigmoid(sum of n)
-    output of n = hidden of n V[n] + output bias[n]
+    sum of i    = bias + sum over j < i of x[j] W[j]
+    hidden of i = tanh(sum of i)
+    output of i = hidden of i V[i] + output bias[i]
 
-All hidden layers share the weights W[m] of pixel m. The sum of a pixel is therefore that of the
+All hidden layers share the weights W[j] of pixel j. The sum of a pixel is therefore the sum of the
 pixel before it, plus one term. Training and sampling carry the sum from pixel to pixel. An image
 costs as much as one hidden layer of d units. A training step takes h * w sequential steps.
 
-The model is a baseline. Pixels do not share their output weights, so it does not learn that a
-stroke is the same everywhere.
+The model is a baseline. Every pixel has its own weights, so it does not learn that a stroke looks
+the same everywhere.
 
 Where we deviate from [1]:
 
-- Symbols have any number of values and channels. They enter as learned embeddings, which replace
-  the columns of W for each value in [2, section 3].
-- Each output is a vector for the head, which all pixels share. The head also chains the channels
-  (see `SoftmaxHead`).
+- Hidden units are tanh, and not sigmoid. With other weights, both give the same distributions.
+  Training is faster with values around zero.
+- Symbols have any number of values and channels. They enter as learned embeddings, where [2] has a
+  column of W for each value.
+- Each output is a vector for the head, which all pixels share. Only the head conditions channels on
+  each other (see `SoftmaxHead`).
 - Context, which [1] does not have, is added to the sums.
 
 [1] Larochelle and Murray 2011, The Neural Autoregressive Distribution Estimator.
@@ -161,13 +163,13 @@ class NADE(AutoregressiveModel):
             (x, context), (inputs, outputs, bias), keys = of_column
             # In float32: a bfloat16 sum of hundreds of terms would soon ignore the next one.
             total = total + (x @ inputs).astype(jnp.float32)
-            hidden = jax.nn.sigmoid(total if context is None else total + context)
+            hidden = jnp.tanh(total if context is None else total + context)
             hidden = self.dropout(hidden.astype(outputs.dtype), keys)
             return total, (hidden @ outputs + bias, total)
 
         parts = by_column, (inputs, outputs, weights.bias), dropout_keys
-        total, results = lax.scan(column, total, parts)
-        return total, *(jnp.moveaxis(y, 0, 1) for y in results)
+        total, (features, totals) = lax.scan(column, total, parts)
+        return total, jnp.moveaxis(features, 0, 1), jnp.moveaxis(totals, 0, 1)
 
     def init_cache(self, batch: int, context: Context | None = None) -> _Cache:
         """See `AutoregressiveModel.init_cache`."""

@@ -16,7 +16,7 @@ from pixelprior.nn.products import product
 
 
 class MaskedLinear(nnx.Module):
-    """Linear function of the features of all earlier pixels, with own weights for every pixel.
+    """Linear function of the features of all earlier pixels; every pair of pixels has its weights.
 
     Kind ``"A"`` excludes the own pixel, kind ``"B"`` includes it. This is the only layer of the
     package whose kernel is multiplied by a mask. The masked half is wasted, but a whole grid is one

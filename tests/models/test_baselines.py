@@ -68,6 +68,7 @@ def log_prob_of(model, image, features):
 
 
 def nade_features(model, image, context):
+    """With the sigmoid of the paper: tanh(t) is 2 sigmoid(2 t) - 1."""
     x, inputs, outputs = embedded(model, image), f64(model.inputs.kernel), f64(model.outputs.kernel)
     features = []
     for n in range(PIXELS):
@@ -75,8 +76,9 @@ def nade_features(model, image, context):
         for m in range(n):
             # The weights of a pixel are stored with the pixel after it.
             total = total + x[m] @ inputs[m + 1]
-        hidden = 1 / (1 + np.exp(-total))
-        features.append(hidden @ outputs[n] + f64(model.output_bias)[n])
+        hidden = 1 / (1 + np.exp(-2 * total))
+        bias = f64(model.output_bias)[n] - outputs[n].sum(axis=0)
+        features.append(hidden @ (2 * outputs[n]) + bias)
     return features
 
 
