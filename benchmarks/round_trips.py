@@ -15,7 +15,7 @@ import numpy as np
 
 import pixelprior as pp
 from pixelprior.coding.codec import Codec, DamagedStreamError
-from pixelprior.configs.common import SMALL, network
+from pixelprior.configs.common import BASELINES, SMALL, network
 from pixelprior.experiment.build import build_model
 from pixelprior.grid import Grid
 
@@ -33,13 +33,15 @@ SIZES = {
     "embedding_features": 4,
     "head_features": 8,
     "num_mixtures": 3,
+    "output_features": 8,
 }
+NETWORKS = SMALL | BASELINES
 
 
 def main() -> None:
     """Print a row for each model, head and type, and end with status 1 after any difference."""
     parser = argparse.ArgumentParser(description="Checks that compression restores every symbol.")
-    parser.add_argument("--models", nargs="+", choices=SMALL, default=list(SMALL))
+    parser.add_argument("--models", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--num", type=int, default=1000)
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 7, 64])
     arguments = parser.parse_args()
@@ -62,7 +64,7 @@ def main() -> None:
 
 
 def _model(name: str, head: str, dtype: str) -> Any:
-    settings = network(name, **SMALL[name])
+    settings = network(name, **NETWORKS[name])
     own = {key: value for key, value in SIZES.items() if key in settings}
     settings |= own | {"head": head, "dtype": dtype}
     return build_model(settings, GRID, num_classes=0, seed=0)

@@ -94,6 +94,8 @@ _ARCHITECTURES: dict[str, Config] = {
     "transformer": {"first_kernel_size": 7, "window_rows": 64},
     "multi_scale": _KERNELS | {"num_scales": 2, "factor": 2, "context_num_blocks": 2},
     "any_order_transformer": {"first_kernel_size": 7},
+    "made": {"num_layers": 1},
+    "nade": {},
 }
 
 
@@ -147,6 +149,13 @@ SMALL: dict[str, Config] = {
     "multi_scale": {"features": 32, "num_layers": 4},
 }
 
+# Fully connected networks, for 28x28 grids and a few minutes on 2 CPU cores. They have 11 and 3.5
+# million parameters, because no weight is used at two pixels.
+BASELINES: dict[str, Config] = {
+    "made": {"features": 2, "output_features": 8},
+    "nade": {"features": 500, "output_features": 8, "remat": True},
+}
+
 SOURCES = {
     "pixel_cnn": "van den Oord et al. 2016a, figure 5",
     "gated_pixel_cnn": "van den Oord et al. 2016b",
@@ -157,6 +166,8 @@ SOURCES = {
     "transformer": "Vaswani et al. 2017; Parmar et al. 2018",
     "multi_scale": "van den Oord et al. 2016a, section 3.6",
     "any_order_transformer": "Hoogeboom et al. 2022; Pannatier et al. 2024; Pang et al. 2025",
+    "made": "Germain et al. 2015",
+    "nade": "Larochelle and Murray 2011",
 }
 
 TITLES = {
@@ -169,4 +180,6 @@ TITLES = {
     "transformer": "Transformer",
     "multi_scale": "Multi-scale Gated PixelCNN",
     "any_order_transformer": "Any-order transformer",
+    "made": "MADE",
+    "nade": "NADE",
 }

@@ -61,11 +61,13 @@ NUM_STEPS = {
 # The model of configs/mnist.py, but with the size and the training time of the others.
 _GATED = {"gated_pixel_cnn": mnist.small("gated_pixel_cnn", 1200)}
 _OTHERS = {name: mnist.VARIANTS[name].config for name in common.SMALL if name not in _GATED}
+_BASELINES = {name: mnist.VARIANTS[name].config for name in common.BASELINES}
 
 VARIANTS = {
     "": Variant(
-        "Every architecture on dynamically binarised MNIST, at about 300,000 parameters each",
-        {"task": "compare", "runs": _GATED | _OTHERS},
+        "Every architecture on dynamically binarised MNIST, at about 300,000 parameters each, and "
+        "two fully connected baselines",
+        {"task": "compare", "runs": _GATED | _OTHERS | _BASELINES},
         "a table in the README, after about ten minutes each on 2 CPU cores",
     ),
     "cifar10": Variant(

@@ -46,6 +46,21 @@ def _small(name: str, nats: str, minutes: int, num_steps: int, **settings: Any) 
     return Variant(common.TITLES[name], config, measured, common.SOURCES[name])
 
 
+def _baseline(name: str, measured: str, batch_size: int, num_steps: int) -> Variant:
+    """A fully connected network; a binary symbol is one number to it."""
+    few_levels = {"embedding_features": 1, "head_features": 16}
+    config = common.pixels(
+        common.network(name, **few_levels | common.BASELINES[name]),
+        **IMAGES,
+        batch_size=batch_size,
+        num_steps=num_steps,
+        learning_rate=3e-3,
+        checkpoint_every=num_steps // 4,
+        sample_every=num_steps,
+    )
+    return Variant(common.TITLES[name], config, measured, common.SOURCES[name])
+
+
 VARIANTS = {
     "": Variant(
         "Gated PixelCNN",
@@ -111,6 +126,8 @@ VARIANTS = {
         "",
         common.SOURCES["any_order_transformer"],
     ),
+    "made": _baseline("made", "", 128, 600),
+    "nade": _baseline("nade", "", 32, 2000),
     "vqvae": Variant(
         "VQ-VAE: 28x28 images to 7x7 codes, as fashion_mnist:vqvae",
         fashion_mnist.VQVAE | {"dataset": "mnist"},

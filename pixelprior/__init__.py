@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pixelprior.errors import InputError
     from pixelprior.grid import Grid
     from pixelprior.models import (
+        MADE,
+        NADE,
         AnyOrderTransformer,
         DiagonalBiLSTM,
         GatedPixelCNN,
@@ -52,8 +54,10 @@ _MODULES = {
     "Grid": "pixelprior.grid",
     "Guided": "pixelprior.models.guided",
     "InputError": "pixelprior.errors",
+    "MADE": "pixelprior.models",
     "MinP": "pixelprior.sampling.strategies",
     "MultiScale": "pixelprior.models",
+    "NADE": "pixelprior.models",
     "PixelCNN": "pixelprior.models",
     "PixelCNNPP": "pixelprior.models",
     "PixelSNAIL": "pixelprior.models",
@@ -94,8 +98,10 @@ __all__ = [
     "Grid",
     "Guided",
     "InputError",
+    "MADE",
     "MinP",
     "MultiScale",
+    "NADE",
     "PixelCNN",
     "PixelCNNPP",
     "PixelSNAIL",

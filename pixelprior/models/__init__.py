@@ -4,7 +4,9 @@ from pixelprior.models.any_order_transformer import AnyOrderTransformer
 from pixelprior.models.base import AutoregressiveModel, GridModel
 from pixelprior.models.diagonal_bilstm import DiagonalBiLSTM
 from pixelprior.models.gated_pixel_cnn import GatedPixelCNN
+from pixelprior.models.made import MADE
 from pixelprior.models.multi_scale import MultiScale
+from pixelprior.models.nade import NADE
 from pixelprior.models.pixel_cnn import PixelCNN
 from pixelprior.models.pixel_cnn_pp import PixelCNNPP
 from pixelprior.models.pixel_snail import PixelSNAIL
@@ -21,10 +23,14 @@ MODELS: dict[str, type[GridModel]] = {
     "transformer": Transformer,
     "multi_scale": MultiScale,
     "any_order_transformer": AnyOrderTransformer,
+    "made": MADE,
+    "nade": NADE,
 }
 
 __all__ = [
+    "MADE",
     "MODELS",
+    "NADE",
     "AnyOrderTransformer",
     "AutoregressiveModel",
     "DiagonalBiLSTM",

@@ -10,6 +10,8 @@ import pytest
 
 import pixelprior.models
 from pixelprior import (
+    MADE,
+    NADE,
     AnyOrderTransformer,
     DiagonalBiLSTM,
     GatedPixelCNN,
@@ -53,6 +55,8 @@ STRIDED_SIZES = dict(
 ATTENTION_COST = (1.0, 1.2)
 # Coarse layers are counted for every row and column, but are computed for every second one only.
 STRIDED_COST = (1.0, 1.7)
+
+FULLY_CONNECTED_SIZES = dict(features=4, output_features=4, embedding_features=3, head_features=6)
 
 
 def seen_by_masked_convolutions(height, width):
@@ -184,7 +188,7 @@ class Model(NamedTuple):
     make: Callable  # grid, settings of its own or of all models, rngs -> the model
     claims: Callable  # height, width -> [i, j, m, n]: the pixels that it says it sees
     kinds: tuple = ("none", "class", "map", "all")  # of context; all: class, map and vector
-    depth: str = "num_layers"  # what its depth is called
+    depth: str | None = "num_layers"  # what its depth is called; None without one
     order: Callable = raster  # height, width -> [i, j]; another one than raster has no two ways
     # Whether it is no model in raster order itself, but draws a sequence with such a model.
     sequence: bool = False
@@ -192,6 +196,12 @@ class Model(NamedTuple):
     remembers_rows: bool = True
     # Products of a cached sample, as a multiple of those of one evaluation.
     cached_cost: tuple = (1.0, 1.0)  # from, to
+    stacked: bool = True  # whether its layers are a `Stack`
+    rematerialises: bool = True  # whether `remat` has an effect
+
+    def deep(self, layers):
+        """The setting of so many layers, of a model that has layers."""
+        return {} if self.depth is None else {self.depth: layers}
 
 
 GUIDANCE = 1.7
@@ -267,6 +277,25 @@ MODELS = {
         sequence=True,
         remembers_rows=False,
         cached_cost=ATTENTION_COST,
+    ),
+    "made": Model(
+        functools.partial(MADE, num_layers=2, **FULLY_CONNECTED_SIZES),
+        everything_before,
+        remembers_rows=False,
+        # The weights within a row are used twice, and the grid has four rows.
+        cached_cost=(1.0, 1.25),
+        stacked=False,
+        # It has few features beside its kernels.
+        rematerialises=False,
+    ),
+    "nade": Model(
+        # Its units belong to all pixels, and the head is to be the smaller part of the work.
+        functools.partial(NADE, **FULLY_CONNECTED_SIZES | {"features": 32}),
+        everything_before,
+        depth=None,
+        # The last pixel of a row is added at the start of the next row of three columns.
+        cached_cost=(1.0, 1.3),
+        stacked=False,
     ),
     "guided": Model(guided, seen_without_blind_spot, kinds=("class", "all")),
 }

@@ -179,7 +179,7 @@ def test_a_sampler_remembers_rows_not_the_image_times_the_depth(name):
     batch, width, depth = 4, 6, 6
 
     def temporary_bytes(method, height):
-        deep = {MODELS[name].depth: depth}
+        deep = MODELS[name].deep(depth)
         graph, weights = graph_and_weights(name, Grid(height, width, 1, 5), **deep)
         noise = jax.ShapeDtypeStruct((batch, height, width, 1), jnp.float32)
 
@@ -200,11 +200,11 @@ def test_a_sampler_remembers_rows_not_the_image_times_the_depth(name):
     assert whole > 8 * one_number_per_pixel
 
 
-@every_model
+@pytest.mark.parametrize("name", [name for name, model in MODELS.items() if model.stacked])
 def test_the_loop_of_steps_does_not_cut_stacked_weights(name):
     # XLA does not move the cut out of the loop. It would copy all weights in every step.
     depth = 5
-    deep = {MODELS[name].depth: depth}
+    deep = MODELS[name].deep(depth)
     graph, weights = graph_and_weights(name, Grid(4, 4, 1, 5), **deep)
     noise = jax.ShapeDtypeStruct((2, 4, 4, 1), jnp.float32)
 

@@ -99,12 +99,12 @@ def test_a_bfloat16_model_is_drawn_from(name):
     assert (cached == naive).mean() > 0.6
 
 
-@every_model
+@pytest.mark.parametrize("name", [name for name in SHIPPED if SHIPPED[name].rematerialises])
 @pytest.mark.slow
 def test_remat_changes_memory_and_nothing_else(name):
     # Large enough for what layers hold to outweigh all else.
     grid = Grid(12, 12, 1, 2)
-    sizes = {SHIPPED[name].depth: 6, "features": 32, "dropout_rate": 0.3}
+    sizes = {**SHIPPED[name].deep(6), "features": 32, "dropout_rate": 0.3}
     x = some_grids(grid)
     kept, weights = random_model(name, grid, scale=0.1, **sizes)
     computed_anew, _ = random_model(name, grid, **sizes, remat=True)

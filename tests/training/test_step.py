@@ -27,7 +27,7 @@ SMALL = {"features": 4, "num_layers": 1, "embedding_features": 4, "head_features
 
 def small_model(name="gated_pixel_cnn", *, num_classes=0, **settings):
     small = dict(SMALL)
-    small[SHIPPED[name].depth] = small.pop("num_layers")
+    small |= SHIPPED[name].deep(small.pop("num_layers"))
     return build_model(
         {"name": name} | small | settings, Grid(4, 3, 1, 5), num_classes=num_classes, seed=0
     )
@@ -142,8 +142,9 @@ def test_a_batch_in_parts_takes_the_same_step(name, parts):
         state, metrics = step(state, batch)
         other, metrics_in_parts = step_in_parts(other, batch)
         chex.assert_trees_all_close(metrics_in_parts, metrics, rtol=1e-5)
-    # Sums in another order, through three steps of Adam.
-    chex.assert_trees_all_close(other, state, rtol=1e-4, atol=1e-5)
+    # Sums in another order, through three steps of Adam, which turns the rounding errors of the
+    # smallest gradients into parts of its learning rate of 0.1.
+    chex.assert_trees_all_close(other, state, rtol=1e-4, atol=5e-5)
     assert step_in_parts._cache_size() == 1
 
 

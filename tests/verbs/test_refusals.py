@@ -287,6 +287,8 @@ def test_what_does_not_fit_is_refused_in_words(name, model, plain, prior, tokeni
         pp.PixelSNAIL,
         pp.Transformer,
         pp.MultiScale,
+        pp.MADE,
+        pp.NADE,
     ],
 )
 def test_sizes_of_every_model_are_checked(kind, setting, value):
