@@ -23,6 +23,8 @@ DATA = {
     "note": "",
     "reading": 1,
     "contents": "",
+    "attribute_names": [],
+    "attribute_contents": "",
 }
 OF_CODES = {
     "pixel_variance": 0.1,
