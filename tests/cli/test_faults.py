@@ -68,7 +68,7 @@ def outcome(call):
     try:
         call()
     except InputError as error:
-        assert "\n" not in str(error) and len(str(error)) < 700
+        assert "\n" not in str(error) and len(str(error)) < 800
         return str(error)
     return None
 

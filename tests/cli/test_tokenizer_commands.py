@@ -67,7 +67,9 @@ def test_what_a_run_folder_holds(name, request):
     assert {"train_commitment_loss", "validation_squared_error", "test_psnr"} <= known
     perplexities = {key for key in known if key.endswith("_perplexity")}
     assert perplexities == {
-        f"{split}_{level}_perplexity" for split in ("validation", "test") for level in levels
+        f"{split}_{level}_perplexity"
+        for split in ("train", "validation", "test")
+        for level in levels
     }
     first, *_, last = [r["train_squared_error"] for r in records if "train_squared_error" in r]
     assert last < first

@@ -95,6 +95,8 @@ def test_other_images_have_another_one(quick, dataset, cache):
 class Altered:
     """The same images, but for some pixels of one, or for one label."""
 
+    num_attributes = 0
+
     def __init__(self, source, what):
         self._source, self._what = source, what
 

@@ -99,7 +99,7 @@ def test_labels_that_the_model_does_not_have(model):
 @pytest.mark.parametrize("batch_size", [3, 7])
 def test_orders_are_averaged_image_by_image(batch_size):
     model = AnyOrderTransformer(
-        GRID, features=4, num_layers=1, num_heads=2, first_kernel_size=3, rngs=nnx.Rngs(0)
+        GRID, features=8, num_layers=1, num_heads=2, first_kernel_size=3, rngs=nnx.Rngs(0)
     )
     graph, weights = nnx.split(model)
     model = nnx.merge(graph, jax.tree.map(lambda x: 5 * x, weights))

@@ -1,5 +1,6 @@
 """The any-order model beside the laws: orders of each image, known pixels, random orders."""
 
+import dataclasses
 import functools
 import itertools
 
@@ -32,7 +33,7 @@ KEY = jax.random.key(3)
 
 
 def in_order(context, order):
-    return Context(label=context.label, map=context.map, order=order)
+    return dataclasses.replace(context, order=order)
 
 
 def orders_of(batch, grid=GRID, seed=0):
@@ -41,12 +42,13 @@ def orders_of(batch, grid=GRID, seed=0):
 
 @pytest.mark.parametrize("columns", [1, 2, 5])
 def test_two_ways_agree_in_an_order_of_each_image(columns):
-    model = random_model(NAME, GRID, "both")
+    model = random_model(NAME, GRID, "all")
     order = orders_of(6)
     positions = inverse(order)
-    context = random_context(GRID, "both", 6)
+    context = random_context(GRID, "all", 6)
     x = rearrange(jnp.asarray(random_grids(GRID, 6)), positions)
-    here = Context(label=context.label, map=rearrange(context.map, positions), order=order)
+    map_ = rearrange(context.map, positions)
+    here = dataclasses.replace(context, map=map_, order=order)
     whole = model.sequence.features(x, here)
     graph, weights = nnx.split(model.sequence)
     incremental = incremental_features(graph, weights, x, here, columns)
@@ -54,8 +56,8 @@ def test_two_ways_agree_in_an_order_of_each_image(columns):
 
 
 def test_each_image_has_its_own_order():
-    model, x = random_model(NAME, GRID, "both"), random_grids(GRID, 4)
-    context, order = random_context(GRID, "both", 4), orders_of(4)
+    model, x = random_model(NAME, GRID, "all"), random_grids(GRID, 4)
+    context, order = random_context(GRID, "all", 4), orders_of(4)
     together = model.log_prob(x, in_order(context, order))
     for n in range(4):
         one = jax.tree.map(lambda y, n=n: y[n : n + 1], in_order(context, order))
@@ -68,8 +70,8 @@ def test_each_image_has_its_own_order():
 
 
 def test_pixels_add_up_in_their_places():
-    model, x = random_model(NAME, GRID, "both"), random_grids(GRID, 4)
-    context = in_order(random_context(GRID, "both", 4), orders_of(4))
+    model, x = random_model(NAME, GRID, "all"), random_grids(GRID, 4)
+    context = in_order(random_context(GRID, "all", 4), orders_of(4))
     of_pixels = model.pixel_log_prob(x, context)
     np.testing.assert_allclose(of_pixels.sum(axis=(1, 2)), model.log_prob(x, context), rtol=1e-5)
     log_p = jax.nn.log_softmax(model.logits(x, context))
@@ -90,8 +92,8 @@ def test_every_order_of_a_tiny_grid_is_normalised():
 
 
 def test_samplers_agree_in_any_order_and_an_image_depends_on_its_number_alone():
-    model, num = random_model(NAME, GRID, "both"), 4
-    context = in_order(random_context(GRID, "both", num), orders_of(num))
+    model, num = random_model(NAME, GRID, "all"), 4
+    context = in_order(random_context(GRID, "all", num), orders_of(num))
     cached = np.asarray(sample(model, KEY, num, context=context))
     for method in ("naive", "fixed_point", "whole_grids", InColumns(2)):
         np.testing.assert_array_equal(
@@ -102,14 +104,14 @@ def test_samplers_agree_in_any_order_and_an_image_depends_on_its_number_alone():
         alone = sample(model, KEY, 1, context=own, first_image=n)
         np.testing.assert_array_equal(alone[0], cached[n])
     # The noise belongs to the pixels, not to the places in the order.
-    raster = sample(model, KEY, num, context=random_context(GRID, "both", num))
+    raster = sample(model, KEY, num, context=random_context(GRID, "all", num))
     assert (np.asarray(raster) != cached).any()
     assert len(np.unique(cached, axis=0)) == num
 
 
 def test_known_pixels_condition_all_others():
-    model, num = random_model(NAME, GRID, "both"), 4
-    context, order = random_context(GRID, "both", num), orders_of(num)
+    model, num = random_model(NAME, GRID, "all"), 4
+    context, order = random_context(GRID, "all", num), orders_of(num)
     x = random_grids(GRID, num)
     hole = np.zeros((num, 3, 5), bool)
     for n in range(num):
@@ -150,8 +152,8 @@ def test_known_rows_of_the_sequence_take_one_step_each():
 
 
 def test_training_takes_a_random_order_for_each_image():
-    model, x = random_model(NAME, GRID, "both"), random_grids(GRID, 4)
-    context = random_context(GRID, "both", 4)
+    model, x = random_model(NAME, GRID, "all"), random_grids(GRID, 4)
+    context = random_context(GRID, "all", 4)
     keys = jax.random.split(KEY, 4)
     first, again = (model.log_prob(x, context, dropout_key=keys) for _ in range(2))
     np.testing.assert_array_equal(first, again)

@@ -36,7 +36,7 @@ def test_a_new_folder_is_made_and_can_be_claimed_again(tmp_path):
     folder = RunFolder(tmp_path / "some" / "run")
     folder.claim(CONFIG, DATA)
     assert folder.config() == json.loads(json.dumps(CONFIG))
-    added = {"reading": 1, "contents": ""}
+    added = {"reading": 1, "contents": "", "attribute_contents": "", "attribute_names": []}
     assert folder.data() == DATA | {"shape": [2, 2, 1], "class_names": ["a", "b"]} | added
     before = contents(tmp_path)
     # As it is written, or as it is read back.

@@ -148,6 +148,7 @@ def test_an_evaluation_reports_its_images(monkeypatch):
     assert [event for event in events if isinstance(event, Advance | Finished)] == [
         *(Advance("evaluate", done, 359, "image") for done in (0, 100, 200, 300)),
         Finished("evaluate"),
+        Finished("evaluate in raster order"),
         Finished("reconstruct"),
     ]
 
