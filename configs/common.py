@@ -149,8 +149,8 @@ SMALL: dict[str, Config] = {
     "multi_scale": {"features": 32, "num_layers": 4},
 }
 
-# Fully connected networks, for 28x28 grids and a few minutes on 2 CPU cores. They have 11 and 3.5
-# million parameters, because no weight is used at two pixels.
+# Fully connected networks for 28x28 grids. They have 11 and 3.5 million parameters, because no two
+# pixels share weights.
 BASELINES: dict[str, Config] = {
     "made": {"features": 2, "output_features": 8},
     "nade": {"features": 500, "output_features": 8, "remat": True},
