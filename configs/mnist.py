@@ -123,7 +123,8 @@ VARIANTS = {
             checkpoint_every=150,
             sample_every=600,
         ),
-        "",
+        "98.19 nats on the test split (a random order for each image) after about 11 minutes on 2 "
+        "CPU cores",
         common.SOURCES["any_order_transformer"],
     ),
     "made": _baseline("made", "", 128, 3000),
