@@ -165,7 +165,7 @@ SOURCES = {
     "pixel_snail": "Chen et al. 2018",
     "transformer": "Vaswani et al. 2017; Parmar et al. 2018",
     "multi_scale": "van den Oord et al. 2016a, section 3.6",
-    "any_order_transformer": "Hoogeboom et al. 2022; Pannatier et al. 2024; Pang et al. 2025",
+    "any_order_transformer": "Hoogeboom et al. 2022, Pannatier et al. 2024, Pang et al. 2025",
     "made": "Germain et al. 2015",
     "nade": "Larochelle and Murray 2011",
 }

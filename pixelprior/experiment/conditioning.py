@@ -1,4 +1,4 @@
-"""The kinds of conditions of a config in words."""
+"""Names of the conditions of a config."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -353,8 +353,8 @@ def _check_ranges(config: Mapping[str, Any]) -> None:
     if hides_nothing and config["label_dropout"]:
         raise InputError(
             f"config.label_dropout={config['label_dropout']} hides labels, but this model has "
-            "none; set config.class_conditional=True or attribute_conditional=True, or "
-            "label_dropout to 0"
+            "none; set label_dropout to 0, or config.class_conditional or "
+            "attribute_conditional to True"
         )
     dataset = config.get("dataset", "")
     if config.get("data_dir") and (dataset == "digits" or kind_of(dataset)):

@@ -1,10 +1,10 @@
 """Transformer over the pixels of a grid in any order: exact completion of any region.
 
-Legend: b batch, h height, w width, c channels, d features, e features of an embedding, v values per
-symbol, k columns of a step, m neighbours of a position, s slots.
+Legend: b batch, h height, w width, c channels, d features, e embedded features, v values, k columns
+of a step, m neighbours, s slots.
 
 A model in raster order can condition a pixel only on earlier pixels. This model is trained on
-random orders [1; 2; 3]. For every order of the pixels it is an exact distribution:
+random orders, as in [1], [2] and [3]. For every order of the pixels it is an exact distribution:
 
     log p(x | order) = sum over t of log p(pixel t of the order | the pixels before it)
 
@@ -14,19 +14,19 @@ all of them.
 
 The pixels in their order form a sequence, which has the shape of the grid. On this sequence the
 network is a causal transformer with the blocks of `Transformer`. It therefore runs in both ways of
-`AutoregressiveModel`, with every sampler. The input at a place of the sequence is the sum of
+`AutoregressiveModel`, with every sampler. The input at a place of the sequence is a sum:
 
-- the embedded pixel before it in the sequence, and an embedding of that pixel's position;
-- an embedding of the position of the pixel to predict, as in [2] and [3];
-- a convolution over the neighbours of that position that come before it in the order.
+- The pixel before it in the sequence is embedded, and so is the position of that pixel.
+- The position of the pixel to predict is embedded, as in [2] and [3].
+- A convolution reads the neighbours of that position that come earlier in the order.
 
 Where we deviate from them:
 
 - Positions are pixels, not channels. The head applies the chain rule to the channels of a pixel.
 - The convolution over the known neighbours. Without it, a short training mostly learns that
   neighbours matter.
-- Some of the training's orders end in raster order, as completions do (`training_orders`). In the
-  sources, all orders are equally likely.
+- Some of the training's orders end in raster order, as completions do (`training_orders`). All
+  orders are equally likely in the sources.
 - Queries and keys are rotated by the positions of their pixels (`pixelprior.nn.rotary`).
 - In [3], every pixel has a second token that holds its position. In [2], as here, it has none.
 

@@ -8,11 +8,11 @@ none. Guidance moves the logits from the second distribution towards the first, 
 scales above 1. With scale s, the logits are ``null + s * (given - null)``, renormalised symbol by
 symbol [1]. Scale 1 is the model itself. Scale 0 is the model without a condition.
 
-The scale may grow over the image. Pixel t of n, in raster order, then has the scale
-``1 + (s - 1) * share(t / (n - 1))``, from no guidance at the first pixel to s at the last:
+The scale may grow over the image, from no guidance at the first pixel to s at the last. Pixel t
+of n in raster order then has the scale ``1 + (s - 1) * share(t / (n - 1))``:
 
 - "linear": ``share(u) = u``. Early symbols vary freely, and the condition decides later ones [2].
-- "cosine": ``share(u) = (1 - cos(pi * u)) / 2``, with slow changes at both ends [3; 4].
+- "cosine": ``share(u) = (1 - cos(pi * u)) / 2``, with slow changes at both ends [3, 4].
 
 The result is again an exact distribution over grids, and therefore a model like any other. Scoring
 and every sampler and strategy work on it. The given network runs once for each condition. The

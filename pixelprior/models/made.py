@@ -17,8 +17,8 @@ A sample therefore costs 1 + 1/h evaluations.
 
 Where we deviate from [1]:
 
-- Degrees are not random. There is one mask and one order, the raster order.
-- There are no direct connections from inputs to outputs.
+- Degrees are not random. There is one mask, and one order: the raster order.
+- No input is directly connected to an output.
 - Each output is a vector for the head, which all pixels share. Only the head conditions channels on
   each other (see `SoftmaxHead`).
 - Context, which [1] does not have, enters all units of the first hidden layer, without a mask.

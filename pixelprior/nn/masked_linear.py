@@ -58,8 +58,8 @@ class MaskedLinear(nnx.Module):
         """Start a row, given the features of the rows above it; those of later rows are zero.
 
         Returns:
-            The contribution of the rows above to each position, with the weights of each position
-            for its own row; and the features of this row so far: zeros.
+            The first part is the contribution of the rows above to each position, with the weights
+            of each position for its own row. The second part is the features of this row: zeros.
         """
         batch, h, w, d = x.shape
         to_row = lax.dynamic_index_in_dim(

@@ -63,7 +63,7 @@ def order_around(order: Order, known: Bool[Array, "b h w"]) -> Order:
 def inverse(order: Order) -> Positions:
     """Return the positions of an order, or the order of positions.
 
-    Of other distinct numbers, it returns the positions in their increasing order.
+    Distinct numbers that are no order give the positions by increasing number.
     """
     return jnp.argsort(order.reshape(len(order), -1), axis=-1).reshape(order.shape)
 

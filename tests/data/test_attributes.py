@@ -238,7 +238,7 @@ def test_attributes_of_a_run_are_those_of_its_files(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (None, "there is no file .*attributes.csv; write one line for each image, after a first"),
+        (None, "there is no file .*attributes.csv; write it with a first line"),
         ([], "the first line of .* must name the columns"),
         (["file", *SMALL], "the first line of .* must name the columns, .* got 'file'"),
         (["file,a,a", *rows(SMALL)], "two attributes have the name a"),

@@ -58,8 +58,8 @@ def _rows(path: Path) -> tuple[tuple[str, ...], Mapping[str, list[float]]]:
             lines = list(csv.reader(file, strict=True))
     except FileNotFoundError:
         raise DataError(
-            f"there is no file {path}; write one line for each image, after a first line like "
-            "file,smiling,age, or set config.attribute_conditional=False"
+            f"there is no file {path}; write it with a first line like file,smiling,age and a line "
+            "for each image, or set config.attribute_conditional=False"
         ) from None
     except (OSError, ValueError, csv.Error) as error:
         raise DataError(
