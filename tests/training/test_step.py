@@ -28,6 +28,8 @@ SMALL = {"features": 4, "num_layers": 1, "embedding_features": 4, "head_features
 def small_model(name="gated_pixel_cnn", *, num_classes=0, **settings):
     small = dict(SMALL)
     small |= SHIPPED[name].deep(small.pop("num_layers"))
+    if name == "any_order_transformer":
+        small["num_heads"] = 1  # each head rotates four features together
     return build_model(
         {"name": name} | small | settings, Grid(4, 3, 1, 5), num_classes=num_classes, seed=0
     )
@@ -144,7 +146,8 @@ def test_a_batch_in_parts_takes_the_same_step(name, parts):
         chex.assert_trees_all_close(metrics_in_parts, metrics, rtol=1e-5)
     # Sums in another order, through three steps of Adam, which turns the rounding errors of the
     # smallest gradients into parts of its learning rate of 0.1.
-    chex.assert_trees_all_close(other, state, rtol=1e-4, atol=5e-5)
+    # MADE has the most weights, and many are masked, so their gradients are small.
+    chex.assert_trees_all_close(other, state, rtol=1e-4, atol=5e-5 if name == "made" else 1e-5)
     assert step_in_parts._cache_size() == 1
 
 
