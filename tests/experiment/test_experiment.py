@@ -109,7 +109,8 @@ def prior_config():
         ),
         (
             {"label_dropout": 0.1, "class_conditional": False},
-            "label_dropout=0.1 hides labels, but this model has none; set .*class_conditional=True",
+            "label_dropout=0.1 hides labels, but this model has none; set .*class_conditional or "
+            "attribute_conditional to True",
         ),
         *(
             (
