@@ -99,6 +99,13 @@ VARIANTS = {
         num_layers=4,
         num_heads=4,
     ),
+    "any_order": _pixels(
+        "any_order_transformer",
+        "",
+        features=64,
+        num_layers=4,
+        num_heads=4,
+    ),
     "multi_scale": _pixels(
         "multi_scale",
         "1.804 bits/dim (80.03 nats) on the test split after 0.6 minutes on 2 CPU cores",

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         RowLSTM,
         Transformer,
     )
-    from pixelprior.models.guided import Guided
+    from pixelprior.models.guided import guided
     from pixelprior.prior import Prior
     from pixelprior.runs.fit import fit
     from pixelprior.runs.load import load, load_trained
@@ -52,7 +52,6 @@ _MODULES = {
     "GatedPixelCNN": "pixelprior.models",
     "Greedy": "pixelprior.sampling.strategies",
     "Grid": "pixelprior.grid",
-    "Guided": "pixelprior.models.guided",
     "InputError": "pixelprior.errors",
     "MADE": "pixelprior.models",
     "MinP": "pixelprior.sampling.strategies",
@@ -79,6 +78,7 @@ _MODULES = {
     "evaluate": "pixelprior.verbs.evaluate",
     "export": "pixelprior.verbs.export",
     "fit": "pixelprior.runs.fit",
+    "guided": "pixelprior.models.guided",
     "load": "pixelprior.runs.load",
     "load_trained": "pixelprior.runs.load",
     "log_prob": "pixelprior.verbs.distribution",
@@ -96,7 +96,6 @@ __all__ = [
     "GatedPixelCNN",
     "Greedy",
     "Grid",
-    "Guided",
     "InputError",
     "MADE",
     "MinP",
@@ -123,6 +122,7 @@ __all__ = [
     "evaluate",
     "export",
     "fit",
+    "guided",
     "load",
     "load_trained",
     "log_prob",

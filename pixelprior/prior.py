@@ -23,7 +23,7 @@ from pixelprior.context import Context, hide_condition
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid, check_grid
 from pixelprior.models.base import GridModel
-from pixelprior.models.guided import Guided, check_schedule
+from pixelprior.models.guided import check_schedule, guided
 from pixelprior.nn.code_context import CodeContext
 from pixelprior.nn.compiled import compiled
 from pixelprior.nn.constructed import Constructed
@@ -250,8 +250,8 @@ class Prior(Constructed, nnx.Module):
                 ``label_dropout`` above 0.
             strategy: strategies for every level, see `pixelprior.sample`; or one such sequence for
                 each level, the coarsest first.
-            guidance: see `Guided`; None for none.
-            guidance_schedule: see `Guided`; the scale grows on each level anew.
+            guidance: see `guided`; None for none.
+            guidance_schedule: see `guided`; the scale grows on each level anew.
             known: for each level, codes that are not drawn, see `pixelprior.sample`.
             method: see `pixelprior.sample`.
             first_image: number n of the first image.
@@ -328,8 +328,7 @@ class Prior(Constructed, nnx.Module):
     def _guided(
         self, number: int, guidance: float | Float[Array, ""] | None, schedule: str
     ) -> GridModel:
-        model = self.levels[number]
-        return model if guidance is None else Guided(model, guidance, schedule)
+        return guided(self.levels[number], guidance, schedule)
 
     def _check_wanted(
         self,

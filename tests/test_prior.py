@@ -19,7 +19,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from pixelprior import GatedPixelCNN, Grid, PixelCNN, sample
 from pixelprior.context import Context
 from pixelprior.errors import InputError
-from pixelprior.models.guided import Guided
+from pixelprior.models.guided import guided
 from pixelprior.prior import Prior
 from pixelprior.sampling import UNKNOWN, Temperature, TopK
 from pixelprior.tokenizers import VQVAE
@@ -321,7 +321,7 @@ def test_each_level_is_drawn_by_its_model_given_the_coarser_codes(guidance, sche
         map_ = prior.contexts[0](known) if known else None
         level_model = prior.levels[number]
         own = sample(
-            level_model if guidance is None else Guided(level_model, guidance, schedule),
+            guided(level_model, guidance, schedule),
             jax.random.fold_in(KEY, number),
             NUM,
             context=Context(label=labels(NUM), map=map_),

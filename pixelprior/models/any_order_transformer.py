@@ -25,8 +25,9 @@ Where we deviate from them:
 - Positions are pixels, not channels. The head applies the chain rule to the channels of a pixel.
 - The convolution over the known neighbours. Without it, a short training mostly learns that
   neighbours matter.
-- Some of the training's orders end in raster order, as completions do (`training_orders`). All
-  orders are equally likely in the sources.
+- In two thirds of the training's orders, some pixels come first in raster order. The rest follows
+  in raster order, as in completions (`training_orders`). All orders are equally likely in the
+  sources.
 - Queries and keys are rotated by the positions of their pixels (`pixelprior.nn.rotary`).
 - In [3], every pixel has a second token that holds its position. In [2], as here, it has none.
 
@@ -36,7 +37,7 @@ Where we deviate from them:
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Unpack
 
 import jax
@@ -119,7 +120,7 @@ class AnyOrderTransformer(GridModel):
         rngs: nnx.Rngs,
         **common: Unpack[CommonSettings],
     ):
-        self.sequence = _Sequence(
+        self.sequence: AutoregressiveModel = _Sequence(
             grid,
             features=features,
             num_layers=num_layers,
@@ -140,6 +141,14 @@ class AnyOrderTransformer(GridModel):
                 lambda context, batch, _: self._of_sequence(context, batch),
             )
         ]
+
+    def with_networks(
+        self, change: Callable[[AutoregressiveModel], AutoregressiveModel]
+    ) -> GridModel:
+        """See `GridModel.with_networks`; the only network is the one over sequences."""
+        model = nnx.clone(self)
+        model.sequence = change(self.sequence)
+        return model
 
     def around(self, context: Context | None, known: Bool[Array, "b h w"]) -> Context:
         """See `GridModel.around`; the known pixels come first."""

@@ -101,6 +101,15 @@ class GridModel(Constructed, nnx.Module, metaclass=abc.ABCMeta):
         suits small numbers of grids. Arguments and errors are those of `log_prob`.
         """
 
+    @abc.abstractmethod
+    def with_networks(
+        self, change: Callable[["AutoregressiveModel"], "AutoregressiveModel"]
+    ) -> "GridModel":
+        """Return a model like this one, with ``change`` of each of its networks.
+
+        A network is a model in raster order: the model of a stage.
+        """
+
     def around(self, context: Context | None, known: Bool[Array, "b h w"]) -> Context | None:
         """Return the context for drawing the other pixels around known ones.
 
@@ -255,6 +264,12 @@ class AutoregressiveModel(GridModel):
     def stages(self) -> Sequence[Stage]:
         """See `GridModel.stages`; the only stage is the model itself."""
         return [Stage(self, lambda *_: None, lambda context, *_: context)]
+
+    def with_networks(
+        self, change: Callable[["AutoregressiveModel"], "AutoregressiveModel"]
+    ) -> "GridModel":
+        """See `GridModel.with_networks`; the only network is the model itself."""
+        return change(self)
 
     # The whole grid.
 

@@ -1,4 +1,4 @@
-"""Classifier-free guidance, as a separate model.
+"""Classifier-free guidance: a model with a null class becomes another model.
 
 Legend: b batch, h height, w width, c channels, d features, k columns, v values per symbol.
 
@@ -9,10 +9,13 @@ scales above 1. With scale s, the logits are ``null + s * (given - null)``, reno
 symbol [1]. Scale 1 is the model itself. Scale 0 is the model without a condition.
 
 The scale may grow over the image, from no guidance at the first pixel to s at the last. Pixel t
-of n in raster order then has the scale ``1 + (s - 1) * share(t / (n - 1))``:
+of n then has the scale ``1 + (s - 1) * share(t / (n - 1))``:
 
 - "linear": ``share(u) = u``. Early symbols vary freely, and the condition decides later ones [2].
 - "cosine": ``share(u) = (1 - cos(pi * u)) / 2``, with slow changes at both ends [3, 4].
+
+Pixels are counted in the order of the model: of the raster, or of an any-order model. With several
+scales, the pixels of each scale are counted anew.
 
 The result is again an exact distribution over grids, and therefore a model like any other. Scoring
 and every sampler and strategy work on it. The given network runs once for each condition. The
@@ -61,31 +64,47 @@ def check_schedule(schedule: Any, scale: Any) -> None:
         )
 
 
-class Guided(AutoregressiveModel):
-    """A conditional model with guidance; it shares the weights of the given model.
+def guided(
+    model: GridModel, scale: float | Float[Array, ""] | None, schedule: str = "constant"
+) -> GridModel:
+    """Return a model with guidance; it has the weights of the given model.
 
     Args:
         model: model conditioned on classes, vectors or both, with a null class.
-        scale: guidance scale; may be a traced value.
+        scale: guidance scale; may be a traced value. None returns the model itself.
         schedule: "constant" for one scale, "linear" or "cosine" for a scale that grows from 1 at
             the first pixel to ``scale`` at the last.
 
+    Example:
+        >>> towards = pp.guided(model, 1.5)
+        >>> nats = -pp.log_prob(towards, images, label=3)
+
     Raises:
-        InputError: if the model has neither classes nor vectors, or no null class, or is not in
-            raster order (`MultiScale`). Also if there is no such schedule.
+        InputError: if the model has neither classes nor vectors, or no null class. Also if there is
+            no such schedule.
     """
+    if not isinstance(model, GridModel):
+        raise InputError(
+            f"guidance needs a model of pixels or codes, got {type(model).__name__}; the model of "
+            "a run is run.model"
+        )
+    check_schedule(schedule, scale)
+    if scale is None:
+        return model
+    return model.with_networks(lambda network: Guided(network, scale, schedule))
+
+
+class Guided(AutoregressiveModel):
+    """A network with guidance; see `guided`."""
 
     context_encoder: "_BothConditions"
 
     def __init__(
         self,
-        model: GridModel,
+        model: AutoregressiveModel,
         scale: float | Float[Array, ""],
         schedule: str = "constant",
     ):
-        if not isinstance(model, AutoregressiveModel):
-            raise InputError(f"guidance needs a model in raster order, got {type(model).__name__}")
-        check_schedule(schedule, scale)
         if not model.context_shape.has_condition:
             raise InputError(
                 "guidance needs a model conditioned on classes or vectors; this one is "
@@ -107,13 +126,11 @@ class Guided(AutoregressiveModel):
     def network(
         self,
         x: Float[Array, "b h w e"],
-        context: Float[Array, "b #h #w 2*f"] | None,
+        context: Any,
         dropout_key: Array | None,
     ) -> Float[Array, "b h w _"]:
         """See `AutoregressiveModel.network`; features with the condition, then without it."""
-        assert context is not None  # there is a condition
-        halves = jnp.split(context, 2, axis=-1)
-        features = [self.model.network(x, half, dropout_key) for half in halves]
+        features = [self.model.network(x, encoded, dropout_key) for encoded in context]
         return self._joined(features, self._shares())
 
     def _shares(self) -> Float[Array, "1 h w 1"] | None:
@@ -171,16 +188,15 @@ class Guided(AutoregressiveModel):
 
 
 class _BothConditions(ContextEncoder):
-    """Encoder that concatenates the encoded context and the same one without its condition."""
+    """Encoder that returns the encoded context, and the same one without its condition."""
 
     def __init__(self, encoder: ContextEncoder):
         self.encoder = encoder
         self.shape = encoder.shape
 
-    def __call__(self, context: Context | None, batch: int) -> Float[Array, "b #h #w 2*d"]:
-        given, null = (self.encoder(here, batch) for here in self.conditions(context, batch))
-        assert given is not None and null is not None  # there is a condition
-        return jnp.concatenate([given, null], axis=-1)
+    def __call__(self, context: Context | None, batch: int) -> Any:
+        given, null = self.conditions(context, batch)
+        return self.encoder(given, batch), self.encoder(null, batch)
 
     def conditions(self, context: Context | None, batch: int) -> tuple[Context, Context]:
         """Return the context, and the same context without label and vector."""

@@ -23,7 +23,7 @@ Where we deviate from [1]:
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Unpack
 
 import jax.numpy as jnp
@@ -34,6 +34,7 @@ from pixelprior.context import Context
 from pixelprior.grid import Grid
 from pixelprior.models.base import (
     COMMON_DEFAULTS,
+    AutoregressiveModel,
     CommonSettings,
     GridModel,
     Stage,
@@ -117,7 +118,9 @@ class MultiScale(GridModel):
         self.small_map = CodeContext(
             [small], whole, features=features, num_blocks=context_num_blocks, rngs=rngs
         )
-        self.fine = GatedPixelCNN(grid, map_features=features + map_features, rngs=rngs, **sizes)
+        self.fine: AutoregressiveModel = GatedPixelCNN(
+            grid, map_features=features + map_features, rngs=rngs, **sizes
+        )
 
     @compiled(check_grids)
     def log_prob(
@@ -150,6 +153,14 @@ class MultiScale(GridModel):
             for stage in self.coarse.stages()
         ]
         return [*small, Stage(self.fine, lambda *_: None, self._fine_stage_context)]
+
+    def with_networks(
+        self, change: Callable[[AutoregressiveModel], AutoregressiveModel]
+    ) -> GridModel:
+        """See `GridModel.with_networks`; the networks of all scales."""
+        model = nnx.clone(self)
+        model.coarse, model.fine = self.coarse.with_networks(change), change(self.fine)
+        return model
 
     def _small_stage_positions(self, stage: Stage, context: Context | None, batch: int) -> Any:
         coarse = self.coarse_part(raster_order(1, self.grid))

@@ -34,13 +34,14 @@ def random_orders(keys: Key[Array, " b"], grid: Grid) -> Order:
 def training_orders(keys: Key[Array, " b"], grid: Grid) -> Order:
     """Draw orders of three kinds, one for each key, for training.
 
-    A third of the orders are uniformly random. In the others, some pixels come first in random
-    order, and the rest follows in raster order, as completions are drawn. The rest is a random
-    rectangle in one half of them, and a random share of all pixels in the other half.
+    A third of the orders are uniformly random. In the others, some pixels come first, and the rest
+    follows. Both parts are in raster order, as in completions. The rest is a random rectangle in
+    one half of them, and a random share of all pixels in the other half.
     """
     rows, columns = jnp.arange(grid.height)[:, None], jnp.arange(grid.width)
 
-    def draw_first(key: Array) -> Bool[Array, "h w"]:
+    def draw(key: Array) -> tuple[Bool[Array, ""], Bool[Array, "h w"]]:
+        """Draw whether the order is uniformly random, and the pixels that come first if not."""
         kind_key, rows_key, columns_key, share_key, pixels_key = jax.random.split(key, 5)
         top, bottom = jnp.sort(jax.random.randint(rows_key, (2,), 0, grid.height))
         left, right = jnp.sort(jax.random.randint(columns_key, (2,), 0, grid.width))
@@ -48,11 +49,11 @@ def training_orders(keys: Key[Array, " b"], grid: Grid) -> Order:
         share = jax.random.uniform(share_key)
         chosen = jax.random.uniform(pixels_key, grid.shape[:2]) < share
         kind = jax.random.randint(kind_key, (), 0, 3)
-        return jnp.select([kind == 0, kind == 1], [outside, chosen], jnp.full_like(chosen, True))
+        return kind == 2, jnp.where(kind == 0, outside, chosen)
 
-    first = jax.vmap(lambda key: draw_first(jax.random.fold_in(key, 1)))(keys)
-    raster = raster_order(len(keys), grid)
-    return inverse(inverse(jnp.where(first, random_orders(keys, grid), raster + raster[0].size)))
+    uniform, first = jax.vmap(lambda key: draw(jax.random.fold_in(key, 1)))(keys)
+    around = order_around(raster_order(len(keys), grid), first)
+    return jnp.where(uniform[:, None, None], random_orders(keys, grid), around)
 
 
 def order_around(order: Order, known: Bool[Array, "b h w"]) -> Order:

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int
 from pixelprior.data import to_pixels
 from pixelprior.errors import InputError
 from pixelprior.models.base import GridModel
-from pixelprior.models.guided import Guided, check_schedule
+from pixelprior.models.guided import check_schedule, guided
 from pixelprior.runs.conditions import Conditions, Numbers
 from pixelprior.runs.parts import (
     codes_filling_up,
@@ -46,7 +46,7 @@ class Request(NamedTuple):
         label: the index of a class, or None.
         guidance: the scale of guidance, see `pixelprior.models.guided`; or None.
         method: the name of a sampler.
-        guidance_schedule: the course of the scale over the image, see `Guided`.
+        guidance_schedule: the course of the scale over the image, see `guided`.
         attributes: attributes of all images, by name, see `Conditions`; or None.
     """
 
@@ -162,9 +162,7 @@ def check_learned(run: Run) -> None:
 
 
 def _of_pixels(run: Run, request: Request, known: Known | None) -> Samples:
-    model: GridModel = run.model
-    if request.guidance is not None:
-        model = Guided(model, request.guidance, request.guidance_schedule)
+    model = guided(run.model, request.guidance, request.guidance_schedule)
     if len(request.strategies) != 1:
         raise InputError(
             f"a pixel model takes one temperature, got {len(request.strategies)}; several are "

@@ -19,7 +19,7 @@ from pixelprior.context import Context
 from pixelprior.data import to_pixels
 from pixelprior.errors import InputError
 from pixelprior.models.base import GridModel
-from pixelprior.models.guided import Guided, check_schedule
+from pixelprior.models.guided import check_schedule
 from pixelprior.prior import Prior
 from pixelprior.progress import Report
 from pixelprior.runs.load import load_trained
@@ -325,15 +325,6 @@ def prior_labels(
     found = labels(subject, label, num, prior.num_classes)
     prior.check_label(found, num)
     return found
-
-
-def guided(model: GridModel, guidance: Any, schedule: str) -> GridModel:
-    """Return a pixel model with classifier-free guidance; None returns the model itself.
-
-    Raises:
-        InputError: if the model has no null class.
-    """
-    return model if guidance is None else Guided(model, guidance, schedule)
 
 
 def pixels_of(tokenizer: VQVAE, images: Any) -> Float[Array, "b h w c"]:

@@ -12,6 +12,7 @@ from pixelprior import jitted
 from pixelprior.context import Context
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
+from pixelprior.models.guided import guided
 from pixelprior.prior import Prior
 from pixelprior.runs.run import Run
 from pixelprior.runs.samples import check_learned
@@ -26,7 +27,6 @@ from pixelprior.verbs.arguments import (
     check_request,
     context_of,
     distribution_of,
-    guided,
     prior_labels,
     tokenizer_of,
 )

@@ -26,7 +26,7 @@ from pixelprior.coding.codec import Codec
 from pixelprior.coding.intervals import TOTAL
 from pixelprior.errors import InputError
 from pixelprior.models.base import AutoregressiveModel, side_by_side
-from pixelprior.models.guided import Guided
+from pixelprior.models.guided import Guided, guided
 from pixelprior.sampling import UNKNOWN, Temperature, TopP, sample_rows
 from pixelprior.sampling.in_columns import columns_of
 from pixelprior.sampling.rows import num_rows
@@ -644,7 +644,40 @@ def test_a_schedule_keeps_the_laws(kind):
 def test_a_schedule_must_have_a_name_that_is_known():
     model = random_model("guided", *TINY_CASES[0]).model
     with pytest.raises(InputError, match="one of constant, linear, cosine, got 'square'"):
-        Guided(model, 2.0, "square")
+        guided(model, 2.0, "square")
+
+
+@pytest.mark.parametrize("name", ["multi_scale", "any_order_transformer_shuffled"])
+def test_models_of_several_stages_and_of_other_orders_can_be_guided(name):
+    grid, scale = Grid(2, 2, 1, 3), 2.5
+    shapes = jax.eval_shape(
+        lambda: nnx.state(MODELS[name].make(grid, num_classes=2, null_class=True, rngs=nnx.Rngs(0)))
+    )
+    model = MODELS[name].make(grid, num_classes=2, null_class=True, rngs=nnx.Rngs(0))
+    nnx.update(model, random_weights(shapes, 0))
+    everything = all_grids(grid)
+    label = jnp.ones(len(everything), jnp.int32)
+    given, null = (
+        np.asarray(jax.nn.log_softmax(model.logits(everything, context)), np.float64)
+        for context in (Context(label=label), None)
+    )
+    assert np.abs(given - null).max() > 0.1
+    towards = guided(model, scale)
+    log_prob = np.asarray(towards.log_prob(everything, Context(label=label)), np.float64)
+    expected = null + scale * (given - null)
+    expected -= np.log(np.exp(expected).sum(axis=-1, keepdims=True))
+    of_symbols = np.take_along_axis(expected, everything[..., None], axis=-1)
+    np.testing.assert_allclose(log_prob, of_symbols.sum(axis=(1, 2, 3, 4)), rtol=1e-5)
+    np.testing.assert_allclose(np.exp(log_prob).sum(), 1.0, rtol=1e-5)
+    # The given model is as it was, and both ways to run are the same distribution.
+    np.testing.assert_allclose(
+        jax.nn.log_softmax(model.logits(everything, Context(label=label))), given, atol=1e-6
+    )
+    growing, context = guided(model, scale, "cosine"), Context(label=label[:NUM])
+    drawn = sample(growing, KEY, NUM, context=context, method="cached")
+    np.testing.assert_array_equal(
+        drawn, sample(growing, KEY, NUM, context=context, method="whole_grids")
+    )
 
 
 def test_guidance_of_the_null_class_is_the_model_without_a_class():

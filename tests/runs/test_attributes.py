@@ -95,7 +95,7 @@ def test_vectors_that_do_not_fit_are_refused(in_memory, given, message):
 def test_guidance_with_a_schedule_from_python(in_memory):
     given = {"label": 1, "vector": [0.5, -1.0], "guidance": 3.0}
     images, linear = arrays()[0][:4].astype(np.int32), {"guidance_schedule": "linear"}
-    model = pp.models.guided.Guided(in_memory.model, 3.0, "linear")
+    model = pp.guided(in_memory.model, 3.0, "linear")
     context = pp.Context(label=jnp.ones(4, int), vector=jnp.tile(jnp.array([0.5, -1.0]), (4, 1)))
     scored = pp.log_prob(in_memory, images, **given, **linear)
     np.testing.assert_allclose(scored, model.log_prob(images, context), rtol=1e-6)
