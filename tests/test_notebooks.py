@@ -15,7 +15,7 @@ from tests.test_documents import imported
 FOLDER = Path(__file__).parents[1] / "notebooks"
 SHORTENED = {
     "causal_layers": 2,
-    "inpainting_and_compression": 3,
+    "inpainting_and_compression": 50,
     "quickstart": 50,
     "sampling": 20,
     "several_devices": 10,
