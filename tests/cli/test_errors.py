@@ -33,7 +33,11 @@ def contents(folder):
         ("train", ["--config.learning_rate=nan"], "learning_rate must be a finite number, got nan"),
         ("train", ["--config.model.dropout_rate=nan"], r"dropout_rate .* in \[0, 1\), got nan"),
         ("train", ["--config.data_dir=x"], "data_dir is for data sets of TensorFlow Datasets"),
-        ("train", ["--config.label_dropout=0.1"], "this model has none; set label_dropout to 0, or"),
+        (
+            "train",
+            ["--config.label_dropout=0.1"],
+            "this model has none; set label_dropout to 0, or",
+        ),
         ("train", ["--config=missing.py"], "config file .*missing.py"),
         ("train", ["--config.dataset=mnits"], "no data set is called 'mnits'"),
         ("sample", ["--num=0", "--out=x.png"], r"num must be in \[1, 2\*\*31\), got 0"),
