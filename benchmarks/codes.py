@@ -5,12 +5,13 @@ python -m benchmarks.codes --workdir=runs/fashion_mnist_prior [--batches 1 64]
 
 import argparse
 import time
+from typing import Any
 
 import jax
 
 from benchmarks.machine import best_time, matrix_product_rate
 from pixelprior.runs.load import load_trained
-from pixelprior.sampling.labels import labels_in_turn
+from pixelprior.sampling.labels import label_context
 
 
 def main() -> None:
@@ -26,10 +27,10 @@ def main() -> None:
     print(f"images of {trained.data['name']} from codes {maps}")
     print(f"{'batch':>6} {'seconds':>8} {'images/s':>9} {'first s':>8} {'product':>8}")
     for batch in arguments.batches:
-        label = labels_in_turn(prior.num_classes, None, batch)
+        given = {"context": label_context(prior, None, batch), "tokenizer": trained.tokenizer}
 
-        def draw(batch: int = batch, label: jax.Array | None = label) -> object:
-            return prior.sample(jax.random.key(0), batch, label=label, tokenizer=trained.tokenizer)
+        def draw(batch: int = batch, given: dict[str, Any] = given) -> object:
+            return prior.sample(jax.random.key(0), batch, **given)
 
         start = time.perf_counter()
         jax.block_until_ready(draw())

@@ -123,11 +123,9 @@ def _nats(model: Any, block: Any, batch_size: int) -> float:
     for first in range(0, len(block.maps[0]), batch_size):
         maps = [jax.numpy.asarray(level[first : first + batch_size]) for level in block.maps]
         labels = None if block.labels is None else block.labels[first : first + batch_size]
-        if isinstance(model, pp.Prior):
-            total -= float(jitted.log_prob(model, maps, labels).sum())
-        else:
-            context = None if labels is None else pp.Context(label=jax.numpy.asarray(labels))
-            total -= float(jitted.log_prob(model, maps[0], context).sum())
+        context = None if labels is None else pp.Context(label=jax.numpy.asarray(labels))
+        x = maps if isinstance(model, pp.Prior) else maps[0]
+        total -= float(jitted.log_prob(model, x, context).sum())
     return total
 
 
@@ -137,7 +135,7 @@ def _sampling(run: Any, num: int, batch_size: int) -> float:
 
     def draw() -> Any:
         if isinstance(model, pp.Prior):
-            return model.sample(jax.random.key(0), batch_size, label=None, method="cached")
+            return model.sample(jax.random.key(0), batch_size, method="cached")
         context = label_context(model, None, batch_size)
         return pp.sample(model, jax.random.key(0), batch_size, context=context, method="cached")
 

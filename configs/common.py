@@ -63,7 +63,12 @@ def tokenizer(network: Config, quantizer: Config, **differences: Any) -> Config:
 
 def prior(top: Config, context: Config, **differences: Any) -> Config:
     """Make the config of a class-conditional model of the codes of a VQ-VAE."""
-    conditioning = {"data_dir": "", "class_conditional": True, "label_dropout": 0.1}
+    conditioning = {
+        "data_dir": "",
+        "class_conditional": True,
+        "attribute_conditional": False,
+        "label_dropout": 0.1,
+    }
     models = {"models": {"top": top}, "context": context, "trained_levels": ("top",)}
     start = {"task": "prior", "seed": 0}
     return start | conditioning | models | TRAINING | {"weight_decay": 1e-2} | differences

@@ -27,13 +27,15 @@ Pixels = Float[Array | np.ndarray, "b h w c"]
 Codes = Sequence[Int[Array, "b _ _ g"]]
 
 
-def log_prob(model: GridModel | Prior, x: Any, context: Any = None) -> Float[Array, " b"]:
+def log_prob(
+    model: GridModel | Prior, x: Any, context: Context | None = None
+) -> Float[Array, " b"]:
     """Compute the log-probability of each grid, or of the codes of each image, in nats.
 
     Args:
         model: a pixel model, or a prior.
         x: symbols ``[b, h, w, c]``; for a prior the maps of codes, the coarsest first.
-        context: a `Context`, or None; for a prior the labels, or None.
+        context: a `Context`, or None.
     """
     return call(_log_prob, model, _as_list(x), context)
 
@@ -41,11 +43,11 @@ def log_prob(model: GridModel | Prior, x: Any, context: Any = None) -> Float[Arr
 def level_log_probs(
     prior: Prior,
     codes: Codes,
-    label: Int[Array, " b"] | None = None,
+    context: Context | None = None,
     orders: "ImageOrders | None" = None,
 ) -> list[Float[Array, " b"]]:
     """Compute the log-probability of the codes of each level, given the coarser ones, in nats."""
-    return call(_level_log_probs, prior, _as_list(codes), label, orders)
+    return call(_level_log_probs, prior, _as_list(codes), context, orders)
 
 
 class ImageOrders(NamedTuple):
@@ -115,10 +117,13 @@ def _log_prob(model: Any, x: Any, context: Any) -> Any:
     return model.log_prob(x, context)
 
 
-def _level_log_probs(prior: Prior, codes: Codes, label: Any, orders: ImageOrders | None) -> Any:
+def _level_log_probs(
+    prior: Prior, codes: Codes, context: Context | None, orders: ImageOrders | None
+) -> Any:
     keys = None if orders is None else _order_keys(orders, len(codes[0]))
     return [
-        prior.level_log_prob(number, codes, label, order_keys=keys) for number in range(len(codes))
+        prior.level_log_prob(number, codes, context, order_keys=keys)
+        for number in range(len(codes))
     ]
 
 

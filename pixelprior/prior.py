@@ -2,15 +2,17 @@
 
 Legend: b batch, l levels, h height, w width, g codebooks (the channels of a code grid).
 
-A level of codes is a grid of symbols, so its model is any `GridModel`. The model is given the
-class. Below the top it is also given a map that carries all coarser codes up to the level's grid.
-The product over the levels is exact, and each factor is learned separately. See Razavi et al. 2019,
-section 3.2. With one level this is the prior of van den Oord et al. 2017, section 3.3.
+A level of codes is a grid of symbols, so its model is any `GridModel`. The model is given the class
+and the vector of the image. Below the top it is also given a map that carries all coarser codes up
+to the level's grid. The product over the levels is exact, and each factor is learned separately.
+See Razavi et al. 2019, section 3.2. With one level this is the prior of van den Oord et al. 2017,
+section 3.3.
 
-For classifier-free guidance (Ho and Salimans 2021) the models have one more class, the null class.
-It replaces some labels in training.
+For classifier-free guidance (Ho and Salimans 2021) the models have a null class. Training hides
+class and vector of some images, and the null class stands for them.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -19,7 +21,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int, Key
 
-from pixelprior.context import Context, hide_condition
+from pixelprior.context import Context, ContextShape, hide_condition
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid, check_grid
 from pixelprior.models.base import GridModel
@@ -41,18 +43,18 @@ from pixelprior.tokenizers.vqvae import VQVAE
 Codes = Sequence[Int[Array, "b _ _ _"]]
 
 
-def _check_codes(prior: "Prior", codes: Codes, label: Int[Array, " b"] | None = None) -> None:
-    """Raise an InputError unless codes are maps of all levels, and labels are their classes."""
+def _check_codes(prior: "Prior", codes: Codes, context: Context | None = None) -> None:
+    """Raise an InputError unless codes are maps of all levels, and the context fits them."""
     Grid.check_maps(codes, prior.grids)
-    prior.check_label(label, len(codes[0]))
+    prior.context_shape.check(context, len(codes[0]))
 
 
 def _check_level(
-    prior: "Prior", number: int, codes: Codes, label: Int[Array, " b"] | None = None, **_: Any
+    prior: "Prior", number: int, codes: Codes, context: Context | None = None, **_: Any
 ) -> None:
     """Check the codes down to a level, as `_check_codes` does."""
     Grid.check_maps(codes[: number + 1], prior.grids[: number + 1])
-    prior.check_label(label, len(codes[0]))
+    prior.context_shape.check(context, len(codes[0]))
 
 
 class Prior(Constructed, nnx.Module):
@@ -61,11 +63,12 @@ class Prior(Constructed, nnx.Module):
     Args:
         grids: grids of the codes, the coarsest first: a tokenizer's ``code_grids``.
         models: constructors of the levels' models, called with a grid, ``num_classes``,
-            ``null_class``, ``map_features`` and ``rngs``. A model's class works, or a
-            `functools.partial` of it.
+            ``vector_features``, ``null_class``, ``map_features`` and ``rngs``. A model's class
+            works, or a `functools.partial` of it.
         num_classes: number of classes, without the null class; 0 if unconditional.
-        label_dropout: share of the labels hidden in training. At 0 the null class stays
-            untrained, and guidance is refused.
+        vector_features: size of the vectors, for example of attributes; 0 for no vectors.
+        label_dropout: share of the images whose class and vector are hidden in training. At 0 the
+            null class stays untrained, and guidance is refused.
         context_features: width of the networks that carry coarser codes up.
         context_num_blocks: number of their residual blocks, on every grid on the way.
         rngs: source of the initial weights.
@@ -80,6 +83,7 @@ class Prior(Constructed, nnx.Module):
         models: Sequence[Callable[..., GridModel]],
         *,
         num_classes: int = 0,
+        vector_features: int = 0,
         label_dropout: float = 0.1,
         context_features: int = 64,
         context_num_blocks: int = 2,
@@ -101,18 +105,21 @@ class Prior(Constructed, nnx.Module):
             raise InputError(
                 f"expected one model for each of {len(grids)} grids, got {len(models)}"
             )
-        check_sizes(0, num_classes=num_classes)
+        check_sizes(0, num_classes=num_classes, vector_features=vector_features)
         check_sizes(context_features=context_features)
         check_shares(label_dropout=label_dropout)
         self.grids = tuple(grids)
         self.num_classes = num_classes
-        self.label_dropout = label_dropout if num_classes else 0.0
+        self.vector_features = vector_features
+        conditional = bool(num_classes or vector_features)
+        self.label_dropout = label_dropout if conditional else 0.0
         self.levels = nnx.List(
             [
                 make(
                     grid,
                     num_classes=num_classes,
-                    null_class=bool(num_classes),
+                    vector_features=vector_features,
+                    null_class=conditional,
                     map_features=context_features if number else 0,
                     rngs=rngs,
                 )
@@ -138,49 +145,47 @@ class Prior(Constructed, nnx.Module):
         """Number of codes of an image, on all levels together."""
         return sum(grid.size for grid in self.grids)
 
+    @property
+    def context_shape(self) -> ContextShape:
+        """Kinds of context that the prior takes: the class and the vector, which all levels share.
+
+        Its grid is that of the coarsest level.
+        """
+        return dataclasses.replace(self.levels[0].context_shape, any_order=False)
+
     def check_guidance(self, guidance: float | None) -> None:
         """Raise an InputError if guidance is requested, but no null class was learned."""
         if guidance is not None and not self.label_dropout:
             raise InputError(
-                "guidance needs a class-conditional prior that was trained with label_dropout "
-                "above 0; this one was not"
+                "guidance needs a prior with classes or vectors that was trained with "
+                "label_dropout above 0; this one was not"
             )
-
-    def check_label(self, label: Int[Array, " b"] | None, num: int) -> None:
-        """Raise an InputError unless the labels are classes of ``num`` images, or None."""
-        if label is None:
-            return
-        if not self.num_classes:
-            raise InputError("labels were given, but this prior is unconditional")
-        self.levels[0].context_shape.check_label(label, num)
 
     @compiled(static=["number"])
     def context(
-        self, number: int, coarser: Codes, label: Int[Array, " b"] | None
+        self, number: int, coarser: Codes, context: Context | None = None
     ) -> Context | None:
-        """Build the condition of a level's model.
+        """Return the context of a level's model: that of the prior, and below the top the map.
 
         Args:
             number: number of the level, 0 for the coarsest.
             coarser: codes of the coarser levels.
-            label: classes, with ``num_classes`` as the null class. None means no class: the null
-                class of every image if the prior is class-conditional.
+            context: classes and vectors of the images, as `context_shape` describes them. Without
+                them all images have the null class.
 
         Raises:
-            InputError: if labels are given to a prior without classes, or the codes do not have the
-                shapes of the coarser grids.
+            InputError: if the codes do not have the shapes of the coarser grids.
         """
-        if label is not None and not self.num_classes:
-            raise InputError("labels were given, but this prior is unconditional")
-        map_ = self.contexts[number - 1](coarser) if number else None
-        return None if label is None and map_ is None else Context(label=label, map=map_)
+        if not number:
+            return context
+        return dataclasses.replace(context or Context(), map=self.contexts[number - 1](coarser))
 
     @compiled(_check_level, static=["number"])
     def level_log_prob(
         self,
         number: int,
         codes: Codes,
-        label: Int[Array, " b"] | None = None,
+        context: Context | None = None,
         *,
         dropout_key: Array | None = None,
         order_keys: Key[Array, " b"] | None = None,
@@ -190,36 +195,36 @@ class Prior(Constructed, nnx.Module):
         Args:
             number: number of the level, 0 for the coarsest.
             codes: maps of all levels, the coarsest first; levels finer than ``number`` are ignored.
-            label: see `context`.
-            dropout_key: in training, key for the dropout of features and of whole labels, or one
-                key for each image, ``[b]``.
+            context: see `context`.
+            dropout_key: in training, key for the dropout of features and of whole conditions, or
+                one key for each image, ``[b]``.
             order_keys: keys for the random order of each image, for any-order models. Without them
                 the order is the model's own, and in training random.
 
         Raises:
-            InputError: as `context` does.
+            InputError: if the codes are not maps of these levels, or the context does not fit.
         """
-        context = self.context(number, codes[:number], label)
+        context = self.context(number, codes[:number], context)
         if dropout_key is not None:
             keys = fold_keys(image_keys(dropout_key, len(codes[number])), number)
-            label_keys, dropout_key = split_keys(keys, 2)
-            context = hide_condition(context, self.label_dropout, label_keys)
+            hiding_keys, dropout_key = split_keys(keys, 2)
+            context = hide_condition(context, self.label_dropout, hiding_keys)
         if order_keys is not None:
             keys = fold_keys(order_keys, number)
             context = self.levels[number].in_random_order(context, keys)
         return self.levels[number].log_prob(codes[number], context, dropout_key=dropout_key)
 
     @compiled(_check_codes)
-    def log_prob(self, codes: Codes, label: Int[Array, " b"] | None = None) -> Float[Array, " b"]:
+    def log_prob(self, codes: Codes, context: Context | None = None) -> Float[Array, " b"]:
         """Compute the log-probability of the codes of all levels together, in nats.
 
-        Any-order models take the raster order.
+        Any-order models take the raster order. The context is described at `context`.
 
         Raises:
-            InputError: if there is not one map for each level, or as `context` does.
+            InputError: if there is not one map for each level, or the context does not fit.
         """
         return sum(
-            (self.level_log_prob(number, codes, label) for number in range(len(codes))),
+            (self.level_log_prob(number, codes, context) for number in range(len(codes))),
             start=jnp.zeros(codes[0].shape[0]),
         )
 
@@ -228,7 +233,7 @@ class Prior(Constructed, nnx.Module):
         key: Array,
         num: int,
         *,
-        label: Int[Array, " num"] | None = None,
+        context: Context | None = None,
         strategy: Strategy | Sequence[Strategy | Sequence[Strategy]] = (),
         guidance: float | None = None,
         guidance_schedule: str = "constant",
@@ -239,15 +244,15 @@ class Prior(Constructed, nnx.Module):
     ) -> list[Int[Array, "num _ _ g"]] | Float[Array, "num h w c"]:
         """Draw the codes of images or, with a tokenizer, the images.
 
-        Image n depends only on ``(key, n)``, its own class and its own known codes, as for
+        Image n depends only on ``(key, n)``, its own context and its own known codes, as for
         `pixelprior.sample`. Sampling compiles once per structure, number, method and kind of
         strategies. It may be called inside other jitted code.
 
         Args:
             key: a typed JAX key.
             num: number of images.
-            label: classes of the images; None for the null class, which is trained only with
-                ``label_dropout`` above 0.
+            context: classes and vectors of the images; None for the null class, which is trained
+                only with ``label_dropout`` above 0.
             strategy: strategies for every level, see `pixelprior.sample`; or one such sequence for
                 each level, the coarsest first.
             guidance: see `guided`; None for none.
@@ -264,7 +269,7 @@ class Prior(Constructed, nnx.Module):
             InputError: if a setting does not fit the prior.
         """
         by_level, given = self._check_wanted(
-            num, label, strategy, guidance, guidance_schedule, known
+            num, context, strategy, guidance, guidance_schedule, known
         )
         if tokenizer is not None and tokenizer.code_grids != self.grids:
             raise InputError(
@@ -272,7 +277,7 @@ class Prior(Constructed, nnx.Module):
             )
         graph, weights = nnx.split(self)
         everyones = weights, key, by_level, guidance
-        each_ones = first_image + jnp.arange(num), label, given
+        each_ones = first_image + jnp.arange(num), context, given
         mesh = mesh_for(num, everyones, each_ones)
         inputs = put_on(mesh, everyones, each_ones)
         codes = _sample_codes(
@@ -286,7 +291,7 @@ class Prior(Constructed, nnx.Module):
         key: Array,
         num: int,
         *,
-        label: Int[Array, " num"] | None = None,
+        context: Context | None = None,
         strategy: Strategy | Sequence[Strategy | Sequence[Strategy]] = (),
         guidance: float | None = None,
         guidance_schedule: str = "constant",
@@ -302,7 +307,7 @@ class Prior(Constructed, nnx.Module):
             InputError: as `sample` does, at the call and not at the first row.
         """
         by_level, given = self._check_wanted(
-            num, label, strategy, guidance, guidance_schedule, known
+            num, context, strategy, guidance, guidance_schedule, known
         )
 
         def fill() -> Iterator[list[Int[Array, "num _ _ g"]]]:
@@ -315,7 +320,7 @@ class Prior(Constructed, nnx.Module):
                     self._guided(number, guidance, guidance_schedule),
                     jax.random.fold_in(key, number),
                     num,
-                    context=self.context(number, maps[:number], label),
+                    context=self.context(number, maps[:number], context),
                     strategy=by_level[number],
                     known=given[number],
                     first_image=first_image,
@@ -333,7 +338,7 @@ class Prior(Constructed, nnx.Module):
     def _check_wanted(
         self,
         num: int,
-        label: Any,
+        context: Context | None,
         strategy: Any,
         guidance: float | None,
         guidance_schedule: str,
@@ -344,7 +349,7 @@ class Prior(Constructed, nnx.Module):
             raise InputError(f"num must be at least 1, got {num}")
         self.check_guidance(guidance)
         check_schedule(guidance_schedule, guidance)
-        self.check_label(label, num)
+        self.context_shape.check(context, num)
         by_level = _by_level(strategy, len(self.grids))
         if known is None:
             return by_level, [None] * len(self.grids)
@@ -360,7 +365,7 @@ class Prior(Constructed, nnx.Module):
 @jit_by_structure()
 def _sample_codes(everyones, each_ones, *, graph, schedule, method, mesh):
     def draw(everyones, each_ones):
-        (weights, key, strategies, guidance), (images, label, known) = everyones, each_ones
+        (weights, key, strategies, guidance), (images, context, known) = everyones, each_ones
         prior, num = nnx.merge(graph, weights), len(images)
         codes: list[Array] = []
         for number in range(len(prior.levels)):
@@ -368,7 +373,7 @@ def _sample_codes(everyones, each_ones, *, graph, schedule, method, mesh):
                 prior._guided(number, guidance, schedule),
                 jax.random.fold_in(key, number),
                 num,
-                context=prior.context(number, codes, label),
+                context=prior.context(number, codes, context),
                 strategy=strategies[number],
                 known=known[number],
                 method=method,

@@ -5,6 +5,7 @@ over the levels together: a grid there is a tuple of maps here, the coarsest fir
 weights are random numbers, and what is compiled takes them as arguments.
 """
 
+import dataclasses
 import functools
 import itertools
 import math
@@ -37,8 +38,23 @@ NUM_CLASSES, LABEL_DROPOUT = 2, 0.25
 KEY = jax.random.key(7)
 
 
+# Settings of priors with each kind of condition, and the vectors of the conditions.
+KINDS = {
+    "class": dict(),
+    "vector": dict(num_classes=0, vector_features=3),
+    "both": dict(vector_features=3),
+}
+VECTORS = np.array([[3.0, 0.0, -2.0], [-2.0, 3.0, 1.0]], np.float32)
+
+
 @functools.cache
-def graph_and_shapes(grids, num_classes=NUM_CLASSES, label_dropout=LABEL_DROPOUT, models=None):
+def graph_and_shapes(
+    grids,
+    num_classes=NUM_CLASSES,
+    vector_features=0,
+    label_dropout=LABEL_DROPOUT,
+    models=None,
+):
     # Only traced: drawing real initial weights would compile every distinct shape.
     return nnx.split(
         nnx.eval_shape(
@@ -46,6 +62,7 @@ def graph_and_shapes(grids, num_classes=NUM_CLASSES, label_dropout=LABEL_DROPOUT
                 grids,
                 models or (MODEL,) * len(grids),
                 num_classes=num_classes,
+                vector_features=vector_features,
                 label_dropout=label_dropout,
                 context_features=4,
                 context_num_blocks=1,
@@ -83,40 +100,44 @@ def all_codes(grids):
     return [level[at] for level, at in zip(maps, places, strict=True)]
 
 
-def labels(batch, label=None):
-    """All of one class, or all classes in turn."""
-    return (
-        jnp.arange(batch, dtype=jnp.int32) % NUM_CLASSES
-        if label is None
-        else jnp.full(batch, label, jnp.int32)
+def given(kind, batch, number=None):
+    """Conditions of a kind: one for all images by its number, or all in turn."""
+    in_turn = jnp.arange(batch, dtype=jnp.int32) % NUM_CLASSES
+    numbers = in_turn if number is None else jnp.full(batch, number, jnp.int32)
+    return Context(
+        label=None if kind == "vector" else numbers,
+        vector=None if kind == "class" else jnp.asarray(VECTORS)[numbers],
     )
 
 
+classes = functools.partial(given, "class")
+
+
 @functools.partial(jax.jit, static_argnames="graph")
-def score(graph, weights, codes, label, dropout_key=None):
+def score(graph, weights, codes, context, dropout_key=None):
     """The log-probabilities of all levels, [l, b]."""
     prior = nnx.merge(graph, weights)
     levels = [
-        prior.level_log_prob(number, codes, label, dropout_key=dropout_key)
+        prior.level_log_prob(number, codes, context, dropout_key=dropout_key)
         for number in range(len(codes))
     ]
     return jnp.stack(levels)
 
 
-def scores(prior, codes, label, dropout_key=None):
-    return np.asarray(score(*nnx.split(prior), codes, label, dropout_key), np.float64)
+def scores(prior, codes, context, dropout_key=None):
+    return np.asarray(score(*nnx.split(prior), codes, context, dropout_key), np.float64)
 
 
 # Law 1: causal, the levels in their order.
 
 
 @functools.partial(jax.jit, static_argnames="graph")
-def conditional_logits(graph, weights, codes, label):
+def conditional_logits(graph, weights, codes, given):
     """The logits of every code of an image given those before it, [b, positions, v]."""
     prior = nnx.merge(graph, weights)
     logits = []
     for number, (model, x) in enumerate(zip(prior.levels, codes, strict=True)):
-        context = prior.context(number, codes[:number], label)
+        context = prior.context(number, codes[:number], given)
         features = model.features(x, context)
         chain = [model.head.logits(features, x[..., :c]) for c in range(model.grid.channels)]
         logits.append(jnp.stack(chain, axis=-2).reshape(x.shape[0], model.grid.size, -1))
@@ -135,7 +156,7 @@ def test_every_code_sees_all_codes_before_it_and_no_other(grids):
         after = before ^ np.eye(len(flat), dtype=np.int32)  # two codes of each, 0 and 1
         logits = [
             # Compared bit for bit: both are computed as batches of one size, in the same places.
-            np.asarray(conditional_logits(graph, weights, as_maps(x, grids), labels(len(flat), 0)))
+            np.asarray(conditional_logits(graph, weights, as_maps(x, grids), classes(len(flat), 0)))
             for x in (before, after)
         ]
         changed |= (logits[0] != logits[1]).any(axis=-1)
@@ -165,7 +186,7 @@ def test_gradients_are_zero_where_nothing_is_seen_and_nowhere_else():
             prior = nnx.merge(graph, weights)
             for embedding, value in zip(tables(prior), values, strict=True):
                 embedding.table = nnx.Param(value)
-            context = prior.context(1, codes[:1], labels(1))
+            context = prior.context(1, codes[:1], classes(1))
             return prior.levels[1].features(codes[1], context)[0]
 
         return jax.jacrev(features)([t.table[...] for t in tables(nnx.merge(graph, weights))])
@@ -192,7 +213,7 @@ GRIDS = (Grid(2, 2, 1, 5), Grid(4, 4, 2, 17))
 
 
 def draw(prior, key=KEY, **options):
-    return [np.asarray(level) for level in prior.sample(key, NUM, label=labels(NUM), **options)]
+    return [np.asarray(level) for level in prior.sample(key, NUM, context=classes(NUM), **options)]
 
 
 def assert_same_codes(ours, theirs):
@@ -223,7 +244,7 @@ def test_rows_fill_up_to_the_same_codes_level_by_level(guidance):
     whole = draw(prior, **options)
     drawn = [
         [np.asarray(level) for level in maps]
-        for maps in prior.sample_rows(KEY, NUM, label=labels(NUM), **options)
+        for maps in prior.sample_rows(KEY, NUM, context=classes(NUM), **options)
     ]
     assert len(drawn) == sum(grid.height for grid in GRIDS)
     assert_same_codes(drawn[-1], whole)
@@ -233,18 +254,19 @@ def test_rows_fill_up_to_the_same_codes_level_by_level(guidance):
         rows = max(0, number - 2)
         np.testing.assert_array_equal(bottom[:, :rows], whole[1][:, :rows])
         np.testing.assert_array_equal(bottom[:, rows:], known[1][:, rows:])
-    with pytest.raises(InputError, match="labels were given"):
-        make(GRIDS, num_classes=0).sample_rows(KEY, NUM, label=labels(NUM))
+    with pytest.raises(InputError, match="this model is unconditional"):
+        make(GRIDS, num_classes=0).sample_rows(KEY, NUM, context=classes(NUM))
 
 
 def test_an_image_depends_on_its_number_alone():
     prior = make(GRIDS)
     together = draw(prior)
     for n in range(NUM):
-        alone = prior.sample(KEY, 1, label=labels(NUM)[n : n + 1], first_image=n)
+        alone = prior.sample(KEY, 1, context=classes(1, n % NUM_CLASSES), first_image=n)
         assert_same_codes(alone, [level[n : n + 1] for level in together])
-    pixels = prior.sample(KEY, NUM, label=labels(NUM), tokenizer=tokenizer())
-    alone = prior.sample(KEY, 1, label=labels(NUM)[5:6], first_image=5, tokenizer=tokenizer())
+    pixels = prior.sample(KEY, NUM, context=classes(NUM), tokenizer=tokenizer())
+    context = classes(1, 5 % NUM_CLASSES)
+    alone = prior.sample(KEY, 1, context=context, first_image=5, tokenizer=tokenizer())
     # Convolutions of another batch size.
     np.testing.assert_allclose(alone, pixels[5:6], rtol=0, atol=1e-5)
 
@@ -271,7 +293,7 @@ def tokenizer(seed=0):
 def test_with_a_tokenizer_the_codes_become_its_images():
     prior = make(GRIDS)
     assert tokenizer().code_grids == GRIDS
-    pixels = prior.sample(KEY, NUM, label=labels(NUM), tokenizer=tokenizer())
+    pixels = prior.sample(KEY, NUM, context=classes(NUM), tokenizer=tokenizer())
     assert pixels.shape == (NUM, 8, 8, 1)
     expected = tokenizer().decode(draw(prior))
     # The same convolutions, compiled as one and one by one.
@@ -290,13 +312,13 @@ def draw_on_several_devices():
     graph, weights = nnx.split(make(GRIDS))
 
     @functools.partial(jax.jit, out_shardings=spread)
-    def draw_spread(weights, label):
+    def draw_spread(weights, context):
         prior = nnx.merge(graph, weights)
-        codes = prior.sample(KEY, NUM, label=label)
+        codes = prior.sample(KEY, NUM, context=context)
         return codes, tokenizer().decode(codes)
 
-    weights, label = jax.device_put(weights, everywhere), jax.device_put(labels(NUM), spread)
-    codes, pixels = draw_spread(weights, label)
+    weights, context = jax.device_put(weights, everywhere), jax.device_put(classes(NUM), spread)
+    codes, pixels = draw_spread(weights, context)
     for x in (*codes, pixels):
         assert {shard.data.shape[0] for shard in x.addressable_shards} == {NUM // DEVICES}
         print(*np.asarray(x).ravel())
@@ -309,7 +331,7 @@ def test_the_number_of_devices_changes_nothing():
     prior = make(GRIDS)
     for ours, theirs in zip(draw(prior), codes, strict=True):
         np.testing.assert_array_equal(ours.ravel(), theirs)
-    ours = prior.sample(KEY, NUM, label=labels(NUM), tokenizer=tokenizer())
+    ours = prior.sample(KEY, NUM, context=classes(NUM), tokenizer=tokenizer())
     np.testing.assert_allclose(np.ravel(ours), pixels, rtol=0, atol=1e-5)
 
 
@@ -324,7 +346,7 @@ def test_each_level_is_drawn_by_its_model_given_the_coarser_codes(guidance, sche
             guided(level_model, guidance, schedule),
             jax.random.fold_in(KEY, number),
             NUM,
-            context=Context(label=labels(NUM), map=map_),
+            context=dataclasses.replace(classes(NUM), map=map_),
         )
         # The map is compiled as one and one by one: a code may fall on another side, hardly any do.
         assert np.mean(np.asarray(own) != level) < 0.02
@@ -334,15 +356,15 @@ def test_each_level_is_drawn_by_its_model_given_the_coarser_codes(guidance, sche
 
 def test_inside_a_jit_the_codes_are_the_same_and_weights_are_arguments():
     @functools.partial(jax.jit, static_argnames="graph")
-    def inside(graph, weights, key, label, temperature, first):
+    def inside(graph, weights, key, context, temperature, first):
         return nnx.merge(graph, weights).sample(
-            key, NUM, label=label, strategy=[Temperature(temperature)], first_image=first
+            key, NUM, context=context, strategy=[Temperature(temperature)], first_image=first
         )
 
     drawn = []
     for seed, temperature, first in [(0, 0.7, 0), (1, 0.7, 0), (0, 1.5, 0), (0, 0.7, 8)]:
         prior = make(GRIDS, seed=seed)
-        codes = inside(*nnx.split(prior), KEY, labels(NUM), temperature, first)
+        codes = inside(*nnx.split(prior), KEY, classes(NUM), temperature, first)
         assert_same_codes(
             codes, draw(prior, strategy=[Temperature(temperature)], first_image=first)
         )
@@ -356,8 +378,8 @@ def test_inside_a_jit_the_codes_are_the_same_and_weights_are_arguments():
 
 
 @functools.partial(jax.jit, static_argnames="graph")
-def log_prob(graph, weights, codes, label):
-    return nnx.merge(graph, weights).log_prob(codes, label)
+def log_prob(graph, weights, codes, context):
+    return nnx.merge(graph, weights).log_prob(codes, context)
 
 
 def test_the_log_probability_is_the_sum_of_the_levels():
@@ -368,14 +390,17 @@ def test_the_log_probability_is_the_sum_of_the_levels():
     assert levels.std(axis=1).min() > 0.01
 
 
-@pytest.mark.parametrize("grids", [ONE, TWO, THREE])
-def test_normalised(grids):
-    prior, everything = make(grids), all_codes(grids)
+@pytest.mark.parametrize(
+    ("grids", "kind"),
+    [(ONE, "class"), (TWO, "class"), (THREE, "class"), (TWO, "vector"), (TWO, "both")],
+)
+def test_normalised(grids, kind):
+    prior, everything = make(grids, **KINDS[kind]), all_codes(grids)
     distributions = []
-    # Class by class, and the null class.
-    for label in (0, 1, None):
-        given = None if label is None else labels(len(everything[0]), label)
-        levels = scores(prior, everything, given)
+    # Condition by condition, and without one.
+    for number in (0, 1, None):
+        context = None if number is None else given(kind, len(everything[0]), number)
+        levels = scores(prior, everything, context)
         distributions.append(np.exp(levels.sum(axis=0)))
         # Each term is right to about a float32 rounding per code.
         np.testing.assert_allclose(distributions[-1].sum(), 1.0, rtol=1e-5)
@@ -409,21 +434,20 @@ def p_value_of(codes, grids, probabilities):
 
 
 @pytest.mark.slow
-def test_samples_are_distributed_as_the_prior():
-    prior, num = make(TWO), 20_000
-    drawn = {
-        label: prior.sample(KEY, num, label=labels(num, label)) for label in range(NUM_CLASSES)
-    }
+@pytest.mark.parametrize("kind", ["class", "vector"])
+def test_samples_are_distributed_as_the_prior(kind):
+    prior, num = make(TWO, **KINDS[kind]), 20_000
+    drawn = {n: prior.sample(KEY, num, context=given(kind, num, n)) for n in range(NUM_CLASSES)}
     drawn["null"] = prior.sample(KEY, num)
     everything = all_codes(TWO)
     exact = {
-        label: np.exp(scores(prior, everything, labels(len(everything[0]), label)).sum(axis=0))
-        for label in range(NUM_CLASSES)
+        n: np.exp(scores(prior, everything, given(kind, len(everything[0]), n)).sum(axis=0))
+        for n in range(NUM_CLASSES)
     }
     exact["null"] = np.exp(scores(prior, everything, None).sum(axis=0))
     for one, codes in drawn.items():
         for other, probabilities in exact.items():
-            # And the check can tell: samples of another class are refused.
+            # And the check can tell: samples of another condition are refused.
             p_value = p_value_of(codes, TWO, probabilities)
             assert p_value > 1e-3 if one == other else p_value < 1e-9, (one, other)
 
@@ -431,6 +455,16 @@ def test_samples_are_distributed_as_the_prior():
 def test_guidance_by_one_is_none():
     prior = make(GRIDS)
     assert_same_codes(draw(prior, guidance=1.0), draw(prior))
+
+
+def test_vectors_condition_the_codes():
+    prior, context = make(TWO, **KINDS["both"]), given("both", NUM)
+    codes = prior.sample(KEY, NUM, context=context)
+    *_, rows = prior.sample_rows(KEY, NUM, context=context)
+    assert_same_codes(codes, rows)
+    # With the classes as they were, other vectors give other codes.
+    others = prior.sample(KEY, NUM, context=dataclasses.replace(context, vector=-context.vector))
+    assert any((level != other).any() for level, other in zip(codes, others, strict=True))
 
 
 # Strategies.
@@ -462,32 +496,44 @@ def test_strategies_for_all_levels_or_for_each():
     assert_same_codes(draw(prior, strategy=[TopK(1), [TopK(1)]]), sharp)
 
 
-# Labels.
+# Conditions.
 
 
 def test_no_label_is_the_null_class():
     prior, codes = make(TWO), all_codes(TWO)
     null = scores(prior, codes, None)
-    given = scores(prior, codes, labels(len(codes[0]), NUM_CLASSES))
+    given = scores(prior, codes, classes(len(codes[0]), NUM_CLASSES))
     np.testing.assert_allclose(null, given, rtol=1e-5)
-    assert np.abs(null - scores(prior, codes, labels(len(codes[0]), 0))).max() > 0.01
+    assert np.abs(null - scores(prior, codes, classes(len(codes[0]), 0))).max() > 0.01
 
 
-def test_some_labels_are_hidden_in_training_and_none_otherwise():
-    prior, codes = make(TWO), all_codes(TWO)
+@pytest.mark.parametrize("kind", KINDS)
+def test_hidden_conditions_are_none(kind):
+    prior, codes = make(TWO, **KINDS[kind]), all_codes(TWO)
     batch = len(codes[0])
-    label = labels(batch)
-    given, null = scores(prior, codes, label), scores(prior, codes, None)
-    apart = np.abs(given - null) > 1e-3
+    context, hidden = given(kind, batch), jnp.arange(batch) % 3 == 0
+    found = scores(prior, codes, dataclasses.replace(context, hidden=hidden))
+    with_, without = scores(prior, codes, context), scores(prior, codes, None)
+    np.testing.assert_allclose(found, np.where(hidden, without, with_), rtol=1e-5)
+    assert np.abs(with_ - without).max() > 0.01
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_some_conditions_are_hidden_in_training_and_none_otherwise(kind):
+    prior, codes = make(TWO, **KINDS[kind]), all_codes(TWO)
+    batch = len(codes[0])
+    context = given(kind, batch)
+    shown, null = scores(prior, codes, context), scores(prior, codes, None)
+    apart = np.abs(shown - null) > 1e-3
     assert apart.mean() > 0.9
     hidden = []
     for seed in range(2):
-        dropped = scores(prior, codes, label, jax.random.key(seed))
+        dropped = scores(prior, codes, context, jax.random.key(seed))
         is_null = np.isclose(dropped, null, rtol=0, atol=1e-5)
-        is_given = np.isclose(dropped, given, rtol=0, atol=1e-5)
-        # Each image of each level is scored either with its label or without.
-        assert (is_null | is_given).all()
-        assert (is_null ^ is_given)[apart].all()
+        is_shown = np.isclose(dropped, shown, rtol=0, atol=1e-5)
+        # Each image of each level is scored either with its condition or without.
+        assert (is_null | is_shown).all()
+        assert (is_null ^ is_shown)[apart].all()
         hidden.append(is_null & apart)
     for shares in hidden:
         for level, distinct in zip(shares, apart, strict=True):
@@ -502,10 +548,11 @@ def test_some_labels_are_hidden_in_training_and_none_otherwise():
     np.testing.assert_allclose(scores(prior, codes, None, KEY), null, rtol=0, atol=1e-5)
 
 
-def test_without_label_dropout_no_label_is_hidden():
-    prior, codes = make(ONE, label_dropout=0.0), random_codes(ONE, 64)
-    dropped, given = (scores(prior, codes, labels(64), key) for key in (KEY, None))
-    np.testing.assert_allclose(dropped, given, rtol=0, atol=1e-5)
+@pytest.mark.parametrize("kind", ["class", "vector"])
+def test_without_label_dropout_no_condition_is_hidden(kind):
+    prior, codes = make(ONE, label_dropout=0.0, **KINDS[kind]), random_codes(ONE, 64)
+    dropped, shown = (scores(prior, codes, given(kind, 64), key) for key in (KEY, None))
+    np.testing.assert_allclose(dropped, shown, rtol=0, atol=1e-5)
 
 
 def test_the_key_drops_features_too():
@@ -526,7 +573,7 @@ def test_a_levels_probability_depends_on_its_own_weights_alone():
     @jax.jit
     def gradients(weights):
         def level(weights, number):
-            return nnx.merge(graph, weights).level_log_prob(number, codes, labels(16)).sum()
+            return nnx.merge(graph, weights).level_log_prob(number, codes, classes(16)).sum()
 
         return [jax.grad(functools.partial(level, number=n))(weights) for n in range(2)]
 
@@ -598,33 +645,42 @@ def test_codes_that_do_not_fit():
         ([codes[0] * 1.0, codes[1]], "integer symbols"),
     ]:
         with pytest.raises(InputError, match=message):
-            prior.log_prob(given, labels(4))
+            prior.log_prob(given, classes(4))
     # A level sees that of the coarser codes too.
     with pytest.raises(InputError, match=f"{out_of_range} 2 to"):
-        prior.level_log_prob(1, [codes[0] + 2, codes[1]], labels(4))
+        prior.level_log_prob(1, [codes[0] + 2, codes[1]], classes(4))
 
 
-def test_labels_that_do_not_fit():
+def test_conditions_that_do_not_fit():
     codes = random_codes(TWO, 4)
     unconditional = make(TWO, num_classes=0)
     for refuse in (
-        lambda: unconditional.log_prob(codes, labels(4)),
-        lambda: unconditional.level_log_prob(1, codes, labels(4), dropout_key=KEY),
-        lambda: unconditional.sample(KEY, 4, label=labels(4)),
+        lambda: unconditional.log_prob(codes, classes(4)),
+        lambda: unconditional.level_log_prob(1, codes, classes(4), dropout_key=KEY),
+        lambda: unconditional.sample(KEY, 4, context=classes(4)),
     ):
-        with pytest.raises(InputError, match="labels were given, but this prior is unconditional"):
+        with pytest.raises(InputError, match="a label was given, but this model is unconditional"):
             refuse()
-    prior = make(TWO)
-    for label, message in [
-        (labels(4, -1), r"labels in \[0, [23]\), got -1 to -1"),
-        (labels(4, NUM_CLASSES + 1), r"labels in \[0, [23]\), got 3 to 3"),
-        (labels(3), r"one integer label per grid, shape \(4,\), got int32 \(3,\)"),
-        (labels(4) * 1.0, r"one integer label per grid, shape \(4,\), got float32"),
+    of_classes, of_both = make(TWO), make(TWO, **KINDS["both"])
+    context, map_ = given("both", 4), jnp.zeros((4, 1, 2, 4))
+    for prior, wrong, message in [
+        (of_classes, classes(4, -1), r"labels in \[0, [23]\), got -1 to -1"),
+        (of_classes, classes(4, NUM_CLASSES + 1), r"labels in \[0, [23]\), got 3 to 3"),
+        (of_classes, classes(3), r"one integer label per grid, shape \(4,\), got int32 \(3,\)"),
+        (of_classes, Context(label=jnp.zeros(4)), r"shape \(4,\), got float32"),
+        (of_classes, jnp.zeros(4, int), "expected a Context, got"),
+        (of_classes, context, "a vector was given, but this model was built without"),
+        (of_both, Context(label=context.label), "no vector was given, and it takes both"),
+        (of_both, Context(vector=context.vector), "no label was given, and it takes both"),
+        (of_both, given("both", 3), r"one integer label per grid, shape \(4,\)"),
+        (of_both, dataclasses.replace(context, vector=jnp.zeros((4, 2))), r"of shape \(4, 3\)"),
+        (of_both, dataclasses.replace(context, map=map_), "a map was given"),
+        (of_both, dataclasses.replace(context, order=map_), "an order was given"),
     ]:
         with pytest.raises(InputError, match=message):
-            prior.log_prob(codes, label)
+            prior.log_prob(codes, wrong)
         with pytest.raises(InputError, match=message):
-            prior.sample(KEY, 4, label=label)
+            prior.sample(KEY, 4, context=wrong)
 
 
 @pytest.mark.parametrize("settings", [dict(num_classes=0), dict(label_dropout=0.0)])

@@ -92,19 +92,14 @@ class Codec:
         self.name = type(model).__name__
         self.batch_size = batch_size
         self.lanes = num_lanes(batch_size)
-        if isinstance(model, Prior):
-            self.grids: tuple[Grid, ...] = model.grids
-            self.num_classes = model.num_classes
-            self.has_null_class = bool(model.num_classes)
-        else:
-            if model.context_shape.vector_features:
-                raise InputError(
-                    "a model with vectors cannot compress, since a .ppz file has no place for "
-                    "them; use a model without attributes"
-                )
-            self.grids = (model.grid,)
-            self.num_classes = model.context_shape.num_classes
-            self.has_null_class = model.context_shape.null_class
+        shape = model.context_shape
+        if shape.vector_features:
+            raise InputError(
+                "a model with vectors cannot compress, since a .ppz file has no place for them; "
+                "use a model without attributes"
+            )
+        self.num_classes, self.has_null_class = shape.num_classes, shape.null_class
+        self.grids: tuple[Grid, ...] = model.grids if isinstance(model, Prior) else (model.grid,)
         if (levels := max(grid.levels for grid in self.grids)) > MOST_LEVELS:
             raise InputError(
                 f"symbols of at most {MOST_LEVELS:,} values can be compressed, got {levels:,}"
@@ -260,11 +255,11 @@ def _code(weights, given, labels, counts, words, place, *, graph):
     model = nnx.merge(graph, weights)
     maps: list[Any] = []
     parts: list[Interval] = []
+    condition = None if labels is None else Context(label=labels)
     for number, symbols in enumerate(given):
+        level, context = model, condition
         if isinstance(model, Prior):
-            level, context = model.levels[number], model.context(number, maps, labels)
-        else:
-            level, context = model, None if labels is None else Context(label=labels)
+            level, context = model.levels[number], model.context(number, maps, condition)
         coded = code_grids(level, context, Batch(symbols, counts, words), place)
         maps.append(coded.grids)
         parts.append(coded.intervals)

@@ -39,7 +39,11 @@ class Split:
         """Return a split of the first ``count`` images, or of all if there are fewer."""
         if count >= len(self):
             return self
-        source = DecodeOnce(_First(self.source, count), self.source.shape)
+        source = DecodeOnce(
+            _First(self.source, count),
+            self.source.shape,
+            num_attributes=self.source.num_attributes,
+        )
         description = f"the first {count:,} of {self.description}"
         return dataclasses.replace(self, source=source, description=description)
 

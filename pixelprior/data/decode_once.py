@@ -53,9 +53,13 @@ class DecodeOnce:
         return len(self._source)
 
     def __getitem__(self, index: int) -> Example:
-        """The image and label at ``index``, as in any `Source`."""
-        images, labels = self.read([range(len(self))[index]])
-        return {"image": images[0], "label": int(labels[0])}
+        """The image, label and attributes at ``index``, as in any `Source`."""
+        indices = [range(len(self))[index]]
+        images, labels = self.read(indices)
+        example: Example = {"image": images[0], "label": int(labels[0])}
+        if not self.num_attributes:
+            return example
+        return {**example, "attributes": self.attributes(indices)[0]}
 
     def read(
         self, indices: Sequence[int] | Int[np.ndarray, " b"]

@@ -1,9 +1,10 @@
 """Completion: the user gives or draws part of an image, and the model draws the rest.
 
-Legend: h height, w width, c channels.
+Legend: h height, w width, c channels, k attributes.
 """
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,6 +42,7 @@ class _Part(NamedTuple):
     mask: Bool[np.ndarray, "h w"]
     label: int | None
     name: str
+    vector: Float[np.ndarray, "1 k"] | None = None
 
     @property
     def digest(self) -> str:
@@ -80,10 +82,7 @@ def complete(root: Path, run: str, trained: pp.Run) -> None:
         codes = known_codes(trained.tokenizer, pixels, part.mask)
         return [np.repeat(np.asarray(level), len(numbers), axis=0) for level in codes]
 
-    # If the class is unknown, the completions use all classes in turn.
-    own = None if part.label is None else Known(given, lambda n: np.full(len(n), part.label))
-    in_turn = Known(given, lambda numbers: numbers % max(1, len(trained.data["class_names"])))
-    samples = samples_of(trained, request, own or in_turn)
+    samples = samples_of(trained, request, _known(trained, part, given))
     with picture:
         drawn = picture_and_button(
             f"{run}/complete",
@@ -99,6 +98,20 @@ def complete(root: Path, run: str, trained: pp.Run) -> None:
         )
     if drawn:
         st.rerun()
+
+
+def _known(trained: pp.Run, part: _Part, given: Callable[[Numbers], Any]) -> Known:
+    """Known part of the completions, with the class and the attributes of its image.
+
+    If the class is unknown, the completions use all classes in turn.
+    """
+    label, vector = part.label, part.vector
+    num_classes = max(1, len(trained.data["class_names"]))
+    return Known(
+        given,
+        lambda n: n % num_classes if label is None else np.full(len(n), label),
+        None if vector is None else lambda n: np.repeat(vector, len(n), axis=0),
+    )
 
 
 def _dependence(trained: pp.Run, one: str) -> str:
@@ -124,7 +137,7 @@ def _of_an_image(root: Path, run: str, trained: pp.Run, kind: str) -> _Part | No
             return None
     else:
         mask = known_mask(kind.split()[0], height, width)
-    return _Part(subject.symbols, mask, subject.label, subject.name)
+    return _Part(subject.symbols, mask, subject.label, subject.name, subject.vector)
 
 
 def _by_hand(run: str, trained: pp.Run) -> _Part | None:

@@ -23,11 +23,10 @@ def likelihood(root: Path, run: str, trained: pp.Run) -> None:
     subject = choose_subject(root, run, trained, "Score")
     if subject is None:
         return
-    label = _class_of(run, trained, subject)
+    context = _context_of(run, trained, subject)
     settings = {"run": run, "weights": trained.provenance, "image": subject.name}
     if trained.task == "pixels":
         model = trained.model
-        context = None if label is None else pp.Context(label=label)
         bits = np.asarray(jitted.pixel_bits(model, subject.symbols, context))
         original = np.broadcast_to(subject.pixels, (*bits.shape, 3))
         show(
@@ -39,14 +38,14 @@ def likelihood(root: Path, run: str, trained: pp.Run) -> None:
         )
         # Models with vectors do not compress.
         if not model.context_shape.vector_features:
-            _show_sizes(trained, subject, label)
+            _show_sizes(trained, subject, None if context is None else context.label)
         return
     prior, tokenizer = trained.model, trained.tokenizer
     assert tokenizer is not None  # every prior has one in its folder
     codes = pp.encode(trained, subject.pixels)
     for number, name in enumerate(level_names(len(codes))):
-        context = prior.context(number, codes[:number], label)
-        bits = np.asarray(jitted.pixel_bits(prior.levels[number], codes[number], context))
+        of_level = prior.context(number, codes[:number], context)
+        bits = np.asarray(jitted.pixel_bits(prior.levels[number], codes[number], of_level))
         grid = prior.grids[number]
         maps = _enlarged(shaded(bits, grid), *subject.pixels.shape[1:3])
         original = np.broadcast_to(subject.pixels, maps.shape)
@@ -91,6 +90,17 @@ def _scale(grid: pp.Grid) -> str:
     return (
         f"Black: 0 bits. Brightest: {uniform_bits(grid):.1f} bits, a uniform distribution, or more."
     )
+
+
+def _context_of(run: str, trained: pp.Run, subject: Subject) -> pp.Context | None:
+    """Ask for the class, and take the attributes of the image; None for no condition."""
+    if not trained.model.context_shape.vector_features:
+        label = _class_of(run, trained, subject)
+        return None if label is None else pp.Context(label=label)
+    if subject.vector is None:
+        st.caption("The attributes of this image are not known, so it is scored without them.")
+        return None
+    return pp.Context(label=_class_of(run, trained, subject), vector=jnp.asarray(subject.vector))
 
 
 def _class_of(run: str, trained: pp.Run, subject: Subject) -> Int[Array, " 1"] | None:

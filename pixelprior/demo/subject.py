@@ -1,6 +1,6 @@
 """Choice of an image: a test image, one that the run draws, or an upload of the user.
 
-Legend: h height, w width, c channels.
+Legend: h height, w width, c channels, k attributes.
 """
 
 from pathlib import Path
@@ -31,12 +31,14 @@ class Subject(NamedTuple):
         levels: the number of values per symbol.
         label: the class of the image; None if it is not known.
         name: a name to show.
+        vector: the attributes of the image; None if they are not known, or the run takes none.
     """
 
     symbols: Int[np.ndarray, "1 h w c"]
     levels: int
     label: int | None
     name: str
+    vector: Float[np.ndarray, "1 k"] | None = None
 
     @property
     def pixels(self) -> Float[np.ndarray, "1 h w c"]:
@@ -86,10 +88,16 @@ def choose_subject(
 
 
 def _test_image(trained: pp.Run, images: TestImages, number: int) -> Subject:
-    label = int(images.labels(np.array([number]))[0])
-    symbols = images.symbols(np.array([number]))
-    levels = trained.data["levels"]
-    return Subject(symbols, levels, None if label < 0 else label, f"test image {number}")
+    one = np.array([number])
+    label = int(images.labels(one)[0])
+    takes_vector = trained.config.get("attribute_conditional", False)
+    return Subject(
+        images.symbols(one),
+        trained.data["levels"],
+        None if label < 0 else label,
+        f"test image {number}",
+        images.attributes(one) if takes_vector else None,
+    )
 
 
 def _drawn_image(trained: pp.Run, number: int) -> Subject:

@@ -63,13 +63,15 @@ def evaluate_codes(
 ) -> CodeLikelihood:
     """Score every image's codes.
 
-    A class-conditional prior is given each image's class. Means are taken in float64 on the host.
-    With any-order models, each seed scores all codes in random orders, see `evaluate_likelihood`.
+    A conditional prior is given each image's class and attributes. Means are taken in float64 on
+    the host. With any-order models, each seed scores all codes in random orders, see
+    `evaluate_likelihood`.
 
     Args:
         prior: prior to evaluate.
-        batches: "codes", a map for each level, "label", and "mask", which is False for rows that do
-            not count. Each batch has the rows of this process, see `rows_here`.
+        batches: "codes", a map for each level, "label", "attributes" if there are any, and "mask",
+            which is False for rows that do not count. Each batch has the rows of this process, see
+            `rows_here`.
         what: description of the images.
         mesh: the devices.
         order_seeds: seeds of the random orders.
@@ -84,11 +86,12 @@ def evaluate_codes(
         check()
         check_labels(prior.num_classes, batch["label"], what)
         inputs = put_batch({**batch, "codes": list(batch["codes"])}, mesh)
-        label = inputs["label"] if prior.num_classes else None
+        context = prior.context_shape.of_batch(inputs)
         seeds = order_seeds if any_order else ()
         orders: list[Any] = [jitted.ImageOrders(seed, done) for seed in seeds] or [None]
         found = [
-            jitted.level_log_probs(prior, inputs["codes"], label, of_images) for of_images in orders
+            jitted.level_log_probs(prior, inputs["codes"], context, of_images)
+            for of_images in orders
         ]
         done += len(inputs["mask"])
         log_probs, mask = to_host((found, inputs["mask"]))

@@ -83,6 +83,7 @@ def build_prior(
     grids: Sequence[Grid],
     *,
     num_classes: int,
+    vector_features: int = 0,
     label_dropout: float,
     seed: int,
 ) -> Prior:
@@ -103,7 +104,7 @@ def build_prior(
         {f"context_{key}": value for key, value in context.items()},
         "config.context",
         "the context",
-        elsewhere=("grids", "models", "num_classes", "label_dropout"),
+        elsewhere=("grids", "models", "num_classes", "vector_features", "label_dropout"),
         prefix="context_",
         least=1,
     )
@@ -111,6 +112,7 @@ def build_prior(
         grids,
         makers,
         num_classes=num_classes,
+        vector_features=vector_features,
         label_dropout=label_dropout,
         rngs=_weights(seed),
         **{f"context_{key}": value for key, value in context.items()},

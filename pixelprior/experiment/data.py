@@ -51,7 +51,7 @@ def open_data(
         data_dir=config["data_dir"] or None,
         class_depth=config["class_depth"],
         skip_unreadable=config["skip_unreadable"],
-        # Tokenizers have no conditions.
+        # Tokenizers have no conditions, but their priors may have.
         attributes=config.get("attribute_conditional", False),
         manifest=manifest,
         reading=reading,
@@ -68,6 +68,7 @@ def reopen_data(
     report: Report = only_warnings,
     *,
     has_manifest: bool = True,
+    new_attributes: bool = False,
 ) -> tuple[Dataset, Symbols]:
     """Open the images of a run again, by the rules and from the files of its training.
 
@@ -80,6 +81,7 @@ def reopen_data(
         report: receives the progress, and remarks about the data.
         has_manifest: True if a run on image files must have a manifest. Otherwise the hash of all
             images must be that of the run.
+        new_attributes: open the attributes of the images, too, which the run was trained without.
 
     Raises:
         InputError: if there is no such data, or it is not the data of the run.
@@ -95,11 +97,13 @@ def reopen_data(
             raise InputError(
                 f"the images of the run are not in {folder}; give their folder with --data=..."
             )
+    if new_attributes:
+        config = {**config, "attribute_conditional": True}
     dataset, symbols, grid = open_data(
         config, manifest=manifest, reading=facts["reading"], report=report
     )
     files = manifest.splits if manifest else dataset.splits
-    for what, now, then in (
+    compared = [
         ("shape of the images", list(grid.shape), list(facts["shape"])),
         ("number of levels", grid.levels, facts["levels"]),
         ("list of classes", list(dataset.class_names), list(facts["class_names"])),
@@ -109,13 +113,14 @@ def reopen_data(
             {split: about["images"] for split, about in facts["splits"].items()},
         ),
         ("content", dataset.contents, facts["contents"]),
-        (
-            "list of attributes",
-            list(dataset.attribute_names),
-            list(facts["attribute_names"]),
-        ),
-        ("content of the attributes", dataset.attribute_contents, facts["attribute_contents"]),
-    ):
+    ]
+    if not new_attributes:
+        names, contents = facts["attribute_names"], facts["attribute_contents"]
+        compared += [
+            ("list of attributes", list(dataset.attribute_names), list(names)),
+            ("content of the attributes", dataset.attribute_contents, contents),
+        ]
+    for what, now, then in compared:
         if now != then:
             raise InputError(
                 f"{dataset.name} is not the data set of the run: the {what} was {then!r:.200}, "

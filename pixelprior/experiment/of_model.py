@@ -71,6 +71,7 @@ def _prior_settings(prior: Prior) -> dict[str, Any]:
         "models": {name: _named(maker, MODELS) for name, maker in zip(names, makers, strict=True)},
         "context": context,
         "class_conditional": bool(prior.num_classes),
+        "attribute_conditional": bool(prior.vector_features),
         "label_dropout": prior.label_dropout,
         "trained_levels": names,
     }

@@ -88,7 +88,8 @@ TASKS: dict[str, dict[str, type]] = {
     | {
         "data_dir": str,  # data folder of TFDS; "" for that of the tokenizer
         "class_conditional": bool,  # condition the models on the labels
-        "label_dropout": float,  # share of labels hidden in training, for guidance
+        "attribute_conditional": bool,  # condition the models on the attributes of the images
+        "label_dropout": float,  # share of labels and attributes hidden in training, for guidance
         "models": dict,  # for each level by name, a dict like "model" above
         "context": dict,  # {"features": channels of the coarser map, "num_blocks": per level}
         "trained_levels": tuple,  # names of the levels to train; --prior has the others

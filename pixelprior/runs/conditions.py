@@ -1,4 +1,4 @@
-"""Conditions of the samples of a pixel model: a class and attributes for each image.
+"""Conditions of samples: a class and attributes for each image.
 
 Legend: n images, k attributes.
 """
@@ -29,7 +29,7 @@ class Conditions:
     images in turn, and other models take all classes in turn.
 
     Args:
-        run: a run of a pixel model.
+        run: a run of a pixel model or of a prior.
         label: the class of all samples; None for no given class.
         attributes: given attributes of all samples, by name.
         labels: classes of the real images; None if samples have no real image.

@@ -14,7 +14,7 @@ from pixelprior.runs.run import Run
 from pixelprior.runs.samples import has_learned_all
 from pixelprior.runs.train import open_task
 from pixelprior.sampling import sample_and_count
-from pixelprior.sampling.labels import label_context, labels_in_turn
+from pixelprior.sampling.labels import label_context
 from pixelprior.system.devices import data_mesh, even_batch_size, put_batch
 from pixelprior.system.timing import Timing, time_calls, timed
 from pixelprior.training.flops import product_flops
@@ -95,18 +95,19 @@ def _sampling(run: Run) -> dict[str, Any]:
         pixels = np.zeros((DRAWN, *model.grid.shape), np.float32)
         timing = time_calls(lambda: jitted.reconstruct(model, pixels), REPETITIONS)
         return _in_batches(timing, "reconstruction")
+    context = label_context(model, None, DRAWN)
     if run.task == "pixels":
-        timing = time_sampling(model, label_context(model, None, DRAWN))
+        timing = time_sampling(model, context)
         steps = float(np.mean(timing.result.evaluations))
         return {**_in_batches(timing, "sampling"), "sequential_steps_per_image": steps}
-    label = labels_in_turn(model.num_classes, None, DRAWN)
     timing = time_calls(
-        lambda: model.sample(key, DRAWN, label=label, tokenizer=run.tokenizer), REPETITIONS
+        lambda: model.sample(key, DRAWN, context=context, tokenizer=run.tokenizer), REPETITIONS
     )
     codes: list[Any] = []
     total = 0.0
     for number, level in enumerate(model.levels):
-        drawn = sample_and_count(level, key, DRAWN, context=model.context(number, codes, label))
+        of_level = model.context(number, codes, context)
+        drawn = sample_and_count(level, key, DRAWN, context=of_level)
         codes.append(drawn.grids)
         total += float(np.mean(drawn.evaluations))
     return {**_in_batches(timing, "sampling"), "sequential_steps_per_image": total}

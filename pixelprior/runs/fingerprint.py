@@ -10,7 +10,7 @@ from pixelprior.runs.run import Run
 NETWORK: dict[str, tuple[str, ...]] = {
     "pixels": ("model", "class_conditional", "attribute_conditional", "label_dropout"),
     "tokenizer": ("tokenizer", "quantizer"),
-    "prior": ("models", "context", "class_conditional", "label_dropout"),
+    "prior": ("models", "context", "class_conditional", "attribute_conditional", "label_dropout"),
 }
 """Keys of the config that describe the network of each task."""
 

@@ -90,7 +90,8 @@ def fit(
             default a tenth, becomes the validation split.
         labels: the class of each image, integers from 0.
         attributes: real numbers ``[n, k]``, or a mapping from names to numbers ``[n]``. A model
-            with ``vector_features`` and a config with ``attribute_conditional=True`` need them.
+            with ``vector_features`` and a config with ``attribute_conditional=True`` need them. A
+            tokenizer does not use them, but a prior over its codes may.
         workdir: the run folder, new or to resume; by default everything stays in memory.
         tokenizer: the run of the tokenizer of a prior, or its folder. For the recipe of a
             tokenizer: settings of its network, as in ``settings``.
@@ -236,7 +237,10 @@ def _attributes(
     config: Mapping[str, Any], attributes: Any, model: Any, count: int
 ) -> Attributes | None:
     """Check the attributes of arrays, as far as the config or the model takes them."""
-    if not config.get("attribute_conditional"):
+    if config["task"] == "tokenizer":
+        # A prior over its codes may take them.
+        return None if attributes is None else as_attributes(attributes, None, count)
+    if not config["attribute_conditional"]:
         if attributes is None:
             return None
         raise InputError(

@@ -81,7 +81,7 @@ def initial_weights(task: Task, source: Source, report: Report) -> InitialWeight
         parts = [Part("", (), ())]
     facts = task.describe()
     classes = isinstance(task, PixelTask | PriorTask) and task.num_classes
-    attributes = isinstance(task, PixelTask) and task.num_attributes
+    attributes = isinstance(task, PixelTask | PriorTask) and task.num_attributes
     model, groups = take_weights(
         fresh,
         origin.model,
@@ -130,11 +130,9 @@ def _open(source: Source, report: Report) -> _Origin:
     if isinstance(source, GridModel | VQVAE | Prior):
         levels = level_names(len(source.grids)) if isinstance(source, Prior) else ()
         classes = attributes = 0
-        if isinstance(source, GridModel):
+        if isinstance(source, GridModel | Prior):
             classes = source.context_shape.num_classes
             attributes = source.context_shape.vector_features
-        elif isinstance(source, Prior):
-            classes = source.num_classes
         kind = type(source).__name__
         names = Names(*(tuple(map(str, range(num))) for num in (classes, attributes)))
         return _Origin(source, f"a {kind}", _task_name(source), "", None, names, levels, None)

@@ -1,5 +1,6 @@
 """Inputs for training a prior: a tokenizer, its codes, and levels trained by another run."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import jax
 
 from pixelprior.errors import InputError
 from pixelprior.evaluation.code_use import CodeUse, code_use, is_collapsed
-from pixelprior.experiment import SAME_PLACE, Place
+from pixelprior.experiment import SAME_PLACE, Place, count_attributes
 from pixelprior.experiment.differences import differences
 from pixelprior.experiment.schema import NEUTRAL
 from pixelprior.prior import Prior
@@ -20,6 +21,9 @@ from pixelprior.system.processes import first_then_others
 from pixelprior.tokenizers.code_maps import level_names
 from pixelprior.training.run_folder import RunFolder
 from pixelprior.training.tasks import PriorTask
+
+_ATTRIBUTES = ("attribute_names", "attribute_contents")
+"""Facts about the attributes of the images."""
 
 
 def open_prior_task(
@@ -59,17 +63,45 @@ def open_prior_task(
     names = level_names(run.tokenizer.num_levels)
     if prior is None and folder is not None:
         _check_begun_without(folder, config)
+    encoded = run
+    if config["attribute_conditional"]:
+        with first_then_others():
+            encoded = _with_attributes(run, config, folder, report)
+    data = encoded.run.data
+    count_attributes(config, data["attribute_names"], data["name"])  # raises if there are none
     # Check this first, because making codes may take long.
-    others = _other_levels(config, names, prior, run, report)
+    others = _other_levels(config, names, prior, run, data, report)
     with first_then_others():
-        codes = make_codes(run, in_memory=in_memory, report=report)
+        codes = make_codes(encoded, in_memory=in_memory, report=report)
     for name, counts in zip(names, codes.counts, strict=True):
         for codebook in range(len(counts)):
             # Check each codebook, because a mean would hide one that has collapsed.
             use = code_use(counts[codebook : codebook + 1])
             if is_collapsed(use, counts.shape[1]):
                 report(Caution(_collapsed(name, use, counts.shape[1], run)))
-    return PriorTask(config, run.tokenizer, codes, run.run.data, others, mesh, model=model), run
+    return PriorTask(config, run.tokenizer, codes, data, others, mesh, model=model), run
+
+
+def _with_attributes(
+    run: TokenizerRun, config: Mapping[str, Any], folder: RunFolder | None, report: Report
+) -> TokenizerRun:
+    """Return the run of a tokenizer with the attributes of its images, for a prior.
+
+    A new prior takes the attributes that the images have now. A resumed one keeps its own.
+    """
+    trained = run.run
+    if folder is None or not folder.has_checkpoint or trained.images is not None:
+        return run._replace(run=trained.with_attributes(report))
+    folder.check_identity(config)
+    facts = folder.data()
+    own = {key: facts[key] for key in _ATTRIBUTES}
+    return run._replace(
+        run=dataclasses.replace(
+            trained,
+            config={**trained.config, "attribute_conditional": True},
+            data={**trained.data, **own},
+        )
+    )
 
 
 def _collapsed(level: str, use: CodeUse, codebook_size: int, run: TokenizerRun) -> str:
@@ -122,6 +154,7 @@ def _other_levels(
     names: Sequence[str],
     prior: str | Path | None,
     run: TokenizerRun,
+    data: Mapping[str, Any],
     report: Report,
 ) -> tuple[Prior, Sequence[str]] | None:
     """Load the prior that trained the other levels, and the names of all levels it trained."""
@@ -142,11 +175,16 @@ def _other_levels(
             f"--prior gives the levels that this run does not train ({', '.join(others) or 'none'})"
             f", but {prior} has learned {', '.join(trained.data['learned_levels'])}"
         )
-    for key in ("context", "class_conditional", "label_dropout"):
+    for key in ("context", "class_conditional", "attribute_conditional", "label_dropout"):
         if differences({key: trained.config[key]}, {key: config[key]}, NEUTRAL):
             raise InputError(
                 f"config.{key} must be as in {prior}, {trained.config[key]!r}, got {config[key]!r}"
             )
+    if config["attribute_conditional"] and any(trained.data[x] != data[x] for x in _ATTRIBUTES):
+        raise InputError(
+            f"the prior in {prior} was trained with other attributes of the images; train both on "
+            "the same"
+        )
     for name in others:
         theirs, wanted = (
             {"models": {name: c["models"].get(name)}} for c in (trained.config, config)

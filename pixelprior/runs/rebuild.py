@@ -20,7 +20,7 @@ def rebuild(config: Mapping[str, Any], data: Mapping[str, Any]) -> GridModel | V
             config["models"],
             config["context"],
             [Grid(*sizes) for sizes in data["code_grids"]],
-            num_classes=len(data["class_names"]) if config["class_conditional"] else 0,
+            **_conditions(config, data),
             label_dropout=config["label_dropout"],
             seed=config["seed"],
         )
@@ -32,8 +32,7 @@ def rebuild(config: Mapping[str, Any], data: Mapping[str, Any]) -> GridModel | V
         return build_model(
             config["model"],
             grid,
-            num_classes=len(data["class_names"]) if config["class_conditional"] else 0,
-            vector_features=len(data["attribute_names"]) if config["attribute_conditional"] else 0,
+            **_conditions(config, data),
             # A model without a condition has no null class.
             null_class=config["label_dropout"] > 0,
             seed=config["seed"],
@@ -41,3 +40,11 @@ def rebuild(config: Mapping[str, Any], data: Mapping[str, Any]) -> GridModel | V
     raise InputError(
         f"the run's config.json names the task {task!r}, which this version does not support"
     )
+
+
+def _conditions(config: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, int]:
+    """Numbers of classes and of attributes that a model takes."""
+    return {
+        "num_classes": len(data["class_names"]) if config["class_conditional"] else 0,
+        "vector_features": len(data["attribute_names"]) if config["attribute_conditional"] else 0,
+    }

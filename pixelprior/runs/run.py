@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Int32
 
 from pixelprior.data import Dataset, Symbols
+from pixelprior.data.dataset import SPLITS
 from pixelprior.data.manifest import Manifest
 from pixelprior.data.pictures.pixel_range import PixelRange
 from pixelprior.data.place import kind_of
@@ -93,8 +94,10 @@ class Run:
         Raises:
             InputError: if there is no such data, or it is another data set.
         """
-        if self.images is not None:
-            return self.images
+        return self.images or self._reopened(report)
+
+    def _reopened(self, report: Report, *, new_attributes: bool = False) -> tuple[Dataset, Symbols]:
+        """Open the data set of the run again; see `reopen_data`."""
 
         def once(event: Event) -> None:
             # A command may open the data several times.
@@ -110,6 +113,23 @@ class Run:
             self.manifest,
             once,
             has_manifest=self._image_folder is not None,
+            new_attributes=new_attributes,
+        )
+
+    def with_attributes(self, report: Report = only_warnings) -> "Run":
+        """Return the same run with the attributes of its images, which it was trained without.
+
+        Raises:
+            InputError: if the images have no attributes, or are not those of the run.
+        """
+        dataset, symbols = self.images or self._reopened(report, new_attributes=True)
+        dataset.check_unchanged(*SPLITS)
+        attributes = {
+            "attribute_names": list(dataset.attribute_names),
+            "attribute_contents": dataset.attribute_contents,
+        }
+        return dataclasses.replace(
+            self, data={**self.data, **attributes}, images=(dataset, symbols)
         )
 
     def check_images(self, *splits: str, report: Report = only_warnings) -> None:
@@ -160,8 +180,14 @@ class Run:
 
     @property
     def _image_config(self) -> Mapping[str, Any]:
-        """Config of the run that trained on images: this one, or that of its tokenizer."""
-        return self.tokenizer_config or self.config
+        """Config of the run that trained on images: this one, or that of its tokenizer.
+
+        Tokenizers have no conditions. Their priors may take the attributes of the images.
+        """
+        if self.tokenizer_config is None:
+            return self.config
+        takes_attributes = self.config.get("attribute_conditional", False)
+        return {**self.tokenizer_config, "attribute_conditional": takes_attributes}
 
     def read(
         self, split: str = "test", *, limit: int | None = None

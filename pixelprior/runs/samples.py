@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
 
+from pixelprior.context import ContextShape
 from pixelprior.data import to_pixels
 from pixelprior.errors import InputError
 from pixelprior.models.base import GridModel
@@ -23,7 +23,6 @@ from pixelprior.runs.parts import (
     pixels_so_far,
 )
 from pixelprior.runs.run import Run
-from pixelprior.sampling.labels import labels_in_turn
 from pixelprior.sampling.methods import check_method, name_of, sampler_of
 from pixelprior.sampling.rows import num_rows, sample_rows
 from pixelprior.sampling.sample import sample
@@ -169,13 +168,7 @@ def _of_pixels(run: Run, request: Request, known: Known | None) -> Samples:
             "for the levels of priors"
         )
     levels = model.grid.levels
-    conditions = Conditions(
-        run,
-        request.label,
-        request.attributes or {},
-        labels=known and known.labels,
-        vectors=known and known.attributes,
-    )
+    conditions = _conditions(run, request, known)
 
     def wanted(numbers: Numbers) -> dict[str, Any]:
         return dict(
@@ -198,7 +191,7 @@ def _of_pixels(run: Run, request: Request, known: Known | None) -> Samples:
         lambda symbols, num_frames: pixels_filling_up(model, symbols, num_frames),
         rows,
         num_rows(model),
-        0 if model.context_shape.vector_features else model.context_shape.num_classes,
+        _classes_in_turn(model.context_shape),
     )
 
 
@@ -214,15 +207,13 @@ def _of_codes(run: Run, request: Request, known: Known | None) -> Samples:
         )
     by_level = list(request.strategies) * (len(names) if len(request.strategies) == 1 else 1)
     prior.check_guidance(request.guidance)
-    if request.attributes:
-        raise InputError("a prior takes no attributes; leave them out")
-    labels_in_turn(prior.num_classes, request.label, 1)  # raises if there is no such class
+    conditions = _conditions(run, request, known)
 
     def wanted(numbers: Numbers) -> dict[str, Any]:
         return dict(
             key=jax.random.key(request.seed),
             num=len(numbers),
-            label=_labels(prior.num_classes, request, known, numbers),
+            context=conditions(numbers),
             strategy=by_level,
             known=known and known.given(numbers),
             guidance=request.guidance,
@@ -240,15 +231,20 @@ def _of_codes(run: Run, request: Request, known: Known | None) -> Samples:
         lambda codes, num_frames: codes_filling_up(prior, tokenizer, codes, num_frames),
         rows,
         sum(map(num_rows, prior.levels)),
-        prior.num_classes,
+        _classes_in_turn(prior.context_shape),
     )
 
 
-def _labels(
-    num_classes: int, request: Request, known: Known | None, numbers: Numbers
-) -> Int[Array, " n"] | None:
-    """Labels: the requested class, or those of the known images, or all classes in turn."""
-    if known is None or request.label is not None or not num_classes:
-        first = int(numbers[0])
-        return labels_in_turn(num_classes, request.label, len(numbers), first_image=first)
-    return jnp.asarray(known.labels(numbers))
+def _conditions(run: Run, request: Request, known: Known | None) -> Conditions:
+    return Conditions(
+        run,
+        request.label,
+        request.attributes or {},
+        labels=known and known.labels,
+        vectors=known and known.attributes,
+    )
+
+
+def _classes_in_turn(shape: ContextShape) -> int:
+    """Number of classes that samples take in turn. With attributes they are those of images."""
+    return 0 if shape.vector_features else shape.num_classes

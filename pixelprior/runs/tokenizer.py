@@ -18,6 +18,7 @@ from pixelprior.data import (
     codes_of,
     evaluation_batches,
 )
+from pixelprior.data.codes.records import Coded
 from pixelprior.data.dataset import SPLITS
 from pixelprior.errors import InputError
 from pixelprior.experiment import SAME_PLACE, Place
@@ -141,7 +142,7 @@ def make_codes(
 
 
 def code_facts(run: TokenizerRun) -> CodeFacts:
-    """Facts about the codes that a tokenizer makes from its training data."""
+    """Facts about the codes that a tokenizer makes from its training data, and their attributes."""
     data = run.run.data
     return CodeFacts(
         fingerprint=run.fingerprint,
@@ -149,6 +150,8 @@ def code_facts(run: TokenizerRun) -> CodeFacts:
         name=data["name"],
         class_names=tuple(data["class_names"]),
         note=data["note"],
+        attribute_names=tuple(data["attribute_names"]),
+        attribute_contents=data["attribute_contents"],
     )
 
 
@@ -181,16 +184,20 @@ def carry(run: TokenizerRun, into: Path) -> None:
 
 def _encode(
     tokenizer: VQVAE, split: Split, symbols: Symbols, mesh: jax.sharding.Mesh, report: Report
-) -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
-    """Yield the codes and labels of a split, batch by batch."""
+) -> Iterator[Coded]:
+    """Yield the codes, labels and attributes of a split, batch by batch."""
     done = 0
     report(Advance(split.name, done, len(split), "image"))
     try:
         for batch in evaluation_batches(split, symbols, batch_size=mesh.size * ENCODED_AT_ONCE):
             symbols_here = put_batch(batch["image"], mesh)
             codes = jitted.encode(tokenizer, as_pixels(symbols_here, tokenizer.grid))
-            mask = batch["mask"]
-            yield [np.asarray(level)[mask] for level in codes], batch["label"][mask]
+            mask, attributes = batch["mask"], batch.get("attributes")
+            yield Coded(
+                [np.asarray(level)[mask] for level in codes],
+                batch["label"][mask],
+                None if attributes is None else attributes[mask],
+            )
             done += int(mask.sum())
             report(Advance(split.name, done, len(split), "image"))
     finally:

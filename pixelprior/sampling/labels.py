@@ -1,11 +1,21 @@
 """Labels for samples: the class requested for each image."""
 
+from typing import Protocol
+
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
-from pixelprior.context import Context
+from pixelprior.context import Context, ContextShape
 from pixelprior.errors import InputError
-from pixelprior.models.base import GridModel
+
+
+class Conditional(Protocol):
+    """A pixel model or a prior."""
+
+    @property
+    def context_shape(self) -> ContextShape:
+        """Kinds of context that the model takes."""
+        ...
 
 
 def labels_in_turn(
@@ -39,9 +49,9 @@ def labels_in_turn(
 
 
 def label_context(
-    model: GridModel, label: int | None, num: int, *, first_image: int = 0
+    model: Conditional, label: int | None, num: int, *, first_image: int = 0
 ) -> Context | None:
-    """Return the context of ``num`` samples of a pixel model.
+    """Return the context of ``num`` samples.
 
     All vectors are zero if the model takes vectors. The arguments are those of `labels_in_turn`.
     """

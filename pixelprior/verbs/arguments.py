@@ -274,13 +274,21 @@ def vectors(vector: Any, num: int, vector_features: int) -> Float[Array, "b k"]:
 
 
 def context_of(
-    subject: Any, model: GridModel, label: Any, vector: Any, context: Any, order: Any, num: int
+    subject: Any,
+    model: GridModel | Prior,
+    label: Any,
+    vector: Any,
+    context: Any,
+    order: Any,
+    num: int,
 ) -> Context | None:
-    """Return the context of a pixel model, from a label and a vector or a context, and an order.
+    """Return the context of a model, from a label and a vector or a context, and an order.
 
     Raises:
-        InputError: if both are given, or the argument does not fit the model.
+        InputError: if both are given, or an argument does not fit the model.
     """
+    if order is not None and isinstance(model, Prior):
+        raise InputError("order is for pixel models; an any-order prior draws known codes first")
     if context is not None:
         for name, given in (("label", label), ("vector", vector)):
             if given is not None:
@@ -306,25 +314,6 @@ def context_of(
     context = dataclasses.replace(context, order=jnp.asarray(order))
     model.context_shape.check(context, num)
     return context
-
-
-def prior_labels(
-    subject: Any, prior: Prior, label: Any, vector: Any, context: Any, order: Any, num: int
-) -> Int[Array, " b"] | None:
-    """Return the labels that condition a prior.
-
-    Raises:
-        InputError: if a context is given, or the labels do not fit the prior.
-    """
-    if context is not None or vector is not None:
-        raise InputError(
-            "a prior is conditioned on classes alone; give label=..., no context and no vector"
-        )
-    if order is not None:
-        raise InputError("order is for pixel models; an any-order prior draws known codes first")
-    found = labels(subject, label, num, prior.num_classes)
-    prior.check_label(found, num)
-    return found
 
 
 def pixels_of(tokenizer: VQVAE, images: Any) -> Float[Array, "b h w c"]:

@@ -27,7 +27,6 @@ from pixelprior.verbs.arguments import (
     check_request,
     context_of,
     distribution_of,
-    prior_labels,
     tokenizer_of,
 )
 
@@ -104,14 +103,14 @@ def sample(
     settings: dict[str, Any] = dict(
         strategy=strategy, known=known, method=method, first_image=first_image
     )
+    given = context_of(model, distribution, label, vector, context, order, num)
     if isinstance(distribution, Prior):
         _check_learned(model)
         decoder = None if tokenizer is None else tokenizer_of(tokenizer)
-        given = prior_labels(model, distribution, label, vector, context, order, num)
         return distribution.sample(
             key,
             num,
-            label=given,
+            context=given,
             guidance=guidance,
             guidance_schedule=guidance_schedule,
             tokenizer=decoder,
@@ -119,9 +118,8 @@ def sample(
         )
     if tokenizer is not None:
         raise InputError("tokenizer is for the codes of a prior; this is a pixel model")
-    here = context_of(model, distribution, label, vector, context, order, num)
     return sample_grids(
-        guided(distribution, guidance, guidance_schedule), key, num, context=here, **settings
+        guided(distribution, guidance, guidance_schedule), key, num, context=given, **settings
     )
 
 
@@ -169,20 +167,19 @@ def sample_rows(
     distribution = distribution_of(model)
     check_request(distribution, key, num, strategy, first_image, guidance, guidance_schedule)
     settings: dict[str, Any] = dict(strategy=strategy, known=known, first_image=first_image)
+    given = context_of(model, distribution, label, vector, context, order, num)
     if isinstance(distribution, Prior):
         _check_learned(model)
-        given = prior_labels(model, distribution, label, vector, context, order, num)
         return distribution.sample_rows(
             key,
             num,
-            label=given,
+            context=given,
             guidance=guidance,
             guidance_schedule=guidance_schedule,
             **settings,
         )
-    here = context_of(model, distribution, label, vector, context, order, num)
     return sample_grid_rows(
-        guided(distribution, guidance, guidance_schedule), key, num, context=here, **settings
+        guided(distribution, guidance, guidance_schedule), key, num, context=given, **settings
     )
 
 
@@ -227,11 +224,11 @@ def log_prob(
         if guidance is not None:
             raise InputError("log_prob takes guidance for pixel models alone; leave it out")
         Grid.check_maps(x, distribution.grids)
-        given = prior_labels(model, distribution, label, vector, context, order, len(x[0]))
+        given = context_of(model, distribution, label, vector, context, order, len(x[0]))
         return jitted.log_prob(distribution, x, given)
     distribution.grid.check(x)
-    here = context_of(model, distribution, label, vector, context, order, len(x))
-    return jitted.log_prob(guided(distribution, guidance, guidance_schedule), x, here)
+    given = context_of(model, distribution, label, vector, context, order, len(x))
+    return jitted.log_prob(guided(distribution, guidance, guidance_schedule), x, given)
 
 
 def _check_learned(subject: Any) -> None:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from pixelprior.cli.evaluate_run import evaluate_run
 from pixelprior.data import DataError, open_codes, write_codes
+from pixelprior.data.codes.records import Coded
 from pixelprior.errors import InputError
 from pixelprior.progress import Caution
 from pixelprior.runs.tokenizer import code_facts, open_tokenizer_run
@@ -274,7 +275,7 @@ COLD = strategies_from(temperature=0.8)
         ("digits", {"guidance": 2.0}, "guidance needs a model with a null class"),
         ("vqvae", {}, "this run is a tokenizer, which has nothing to sample from"),
         ("prior", {"label": "3"}, "label 3 was given, but this model is unconditional"),
-        ("prior", {"guidance": 2.0}, "guidance needs a class-conditional prior"),
+        ("prior", {"guidance": 2.0}, "guidance needs a prior with classes or vectors"),
         ("prior", {"strategies": [COLD, COLD]}, r"one for each level \(top\), got 2"),
         ("prior2", {"strategies": [COLD] * 3}, r"\(top, bottom\), got 3"),
         ("prior2", {"label": "10"}, "there is no class '10'; the classes are 0, 1, 2"),
@@ -354,7 +355,7 @@ def test_each_codebook_of_a_level_is_judged_alone(prior2, vqvae2, tmp_path):
     def codes(count):
         levels = [rng.integers(0, 8, (count, *grid.shape)) for grid in run.tokenizer.code_grids]
         levels[1][..., 0] = 5
-        return [(levels, np.zeros(count, int))]
+        return [Coded(levels, np.zeros(count, int))]
 
     write_codes(
         tokenizer / "codes" / run.fingerprint[:16],

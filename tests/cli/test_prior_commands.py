@@ -12,10 +12,12 @@ from flax import nnx
 from PIL import Image
 
 from pixelprior.cli.evaluate_run import evaluate_run
+from pixelprior.context import Context
 from pixelprior.experiment import open_data
 from pixelprior.runs.load import load_trained
 from pixelprior.sampling.strategies import strategies_from
-from tests.cli.calls import RUN_FILES, draw_files, jitted
+from tests.cli.calls import RUN_FILES, assert_one_sentence, draw_files, jitted
+from tests.cli.conftest import TINY_TOKENIZER, tiny_prior
 
 # Real runs, that take minutes to prepare.
 pytestmark = pytest.mark.slow
@@ -180,7 +182,7 @@ def test_the_samples_of_the_script(prior2, tmp_path, script):
     expected = trained.model.sample(
         jax.random.key(3),
         4,
-        label=np.full(4, 7),
+        context=Context(label=np.full(4, 7)),
         strategy=[strategies_from(temperature=0.8), strategies_from(temperature=1.2)],
         guidance=2.0,
         tokenizer=trained.tokenizer,
@@ -256,13 +258,13 @@ def reference(trained, split):
     """Nats of every level of every image of a split, one level after the other."""
     pixels, labels = images_of(trained, split)
     codes = jitted(trained.tokenizer, "encode", pixels)
-    label = labels if trained.model.num_classes else None
+    context = Context(label=labels) if trained.model.num_classes else None
     graph, weights = nnx.split(trained.model)
 
     @jax.jit
     def score(weights):
         model = nnx.merge(graph, weights)
-        return [model.level_log_prob(n, codes, label) for n in range(len(codes))]
+        return [model.level_log_prob(n, codes, context) for n in range(len(codes))]
 
     return -np.asarray(score(weights), np.float64), [np.asarray(level) for level in codes]
 
@@ -338,3 +340,37 @@ def test_what_was_not_learned_is_marked(top_prior, capsys):
     assert [level["learned"] for level in values["levels"].values()] == [True, False]
     (line,) = re.findall(r"(.*)\(not learned in this run\)", capsys.readouterr().out)
     assert line.startswith("bottom")
+
+
+# Attributes.
+
+
+def test_attributes_from_training_to_an_exported_file(trained, script, tmp_path):
+    rng, file = np.random.default_rng(0), tmp_path / "prior.safetensors"
+    np.savez(
+        tmp_path / "data.npz",
+        images=rng.integers(0, 256, (60, 8, 8, 1), np.uint8),
+        attributes=rng.normal(size=(60, 2)),
+        attribute_names=["slant", "ink"],
+    )
+    data = f"--config.dataset=npz:{tmp_path / 'data.npz'}"
+    tokenizer = trained("digits:vqvae", data, *TINY_TOKENIZER)
+    conditions = ("--config.attribute_conditional=True", "--config.class_conditional=False")
+    run = trained("digits:prior", f"--tokenizer={tokenizer}", *conditions, *tiny_prior("top"))
+    assert json.loads((run / "data.json").read_text())["attribute_names"] == ["slant", "ink"]
+    assert any((run / "samples").iterdir())
+    result = script("evaluate", f"--workdir={run}")
+    assert result.status == 0, result.errors
+    assert "given each image's attributes" in result.output
+    result = script("export", f"--workdir={run}", f"--out={file}")
+    assert result.status == 0, result.errors
+    drawn = []
+    for number, place in enumerate((run, file)):
+        out = tmp_path / f"{number}.png"
+        settings = ("--num=4", "--attributes=slant=1,ink=-0.5", "--guidance=2")
+        result = script("sample", f"--workdir={place}", f"--out={out}", *settings)
+        assert result.status == 0, result.errors
+        drawn.append(read(out))
+    np.testing.assert_array_equal(*drawn)
+    result = script("sample", f"--workdir={run}", f"--out={out}", "--attributes=slent=1")
+    assert_one_sentence(result, "the model has no attribute 'slent'; did you mean slant")

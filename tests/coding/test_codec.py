@@ -135,7 +135,7 @@ def test_a_prior_of_two_levels():
     stream = codec.write(maps, labels)
     for again, level in zip(codec.read(stream, 9, labels), maps, strict=True):
         np.testing.assert_array_equal(again, level)
-    bits = -float(prior.log_prob([jnp.asarray(m) for m in maps], jnp.asarray(labels)).sum())
+    bits = -float(prior.log_prob([jnp.asarray(m) for m in maps], pp.Context(label=labels)).sum())
     assert 8 * len(stream) <= bits / np.log(2) * 1.001 + 48 * codec.lanes + 16
 
 

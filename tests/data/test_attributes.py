@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from pixelprior.data import DataError, Symbols, evaluation_batches, open_dataset, training_batch
+from pixelprior.data import (
+    DataError,
+    Split,
+    Symbols,
+    evaluation_batches,
+    open_dataset,
+    training_batch,
+)
 from pixelprior.data.attributes import as_attributes
 from pixelprior.data.decode_once import DecodeOnce
 from pixelprior.experiment import open_data, reopen_data
@@ -153,7 +160,12 @@ def test_a_run_finds_its_attributes_again_and_refuses_others(tmp_path):
         reopen_data(config, facts, None)
     # A run without attributes on the same images does not look at them.
     plain = {"attribute_names": [], "attribute_contents": ""}
-    reopen_data(config | {"attribute_conditional": False}, facts | plain, None)
+    config["attribute_conditional"] = False
+    reopen_data(config, facts | plain, None)
+    # Its prior may take them.
+    opened, _ = reopen_data(config, facts | plain, None, new_attributes=True)
+    assert opened.attribute_names == ("a", "b")
+    assert found(opened) == found(dataset)
 
 
 class Counted:
@@ -181,6 +193,12 @@ def test_attributes_are_kept_beyond_the_memory_for_images():
     assert source.reads.tolist() == [1, 0, 0, 1, 1, 0]
     with pytest.raises(DataError, match="image 5 has an attribute that is no finite number"):
         once.read([5])
+
+
+def test_the_first_images_of_a_split_have_their_attributes():
+    split = Split("test", DecodeOnce(Counted(6), (2, 2, 1), num_attributes=1), 256, "counted")
+    [batch] = evaluation_batches(split.first(3), Symbols(256, "none"), batch_size=4)
+    np.testing.assert_array_equal(batch["attributes"], [[0], [1], [2], [0]])
 
 
 def test_digits_have_none():

@@ -22,6 +22,7 @@ from pixelprior.data import (
     Position,
     Split,
     Symbols,
+    codes_in_memory,
     codes_of,
     evaluation_code_batches,
     open_codes,
@@ -30,8 +31,9 @@ from pixelprior.data import (
     training_code_batches,
     write_codes,
 )
+from pixelprior.data.codes.code_set import write_description
 from pixelprior.data.codes.file import CodeFile, write_code_file
-from pixelprior.data.codes.records import record_type
+from pixelprior.data.codes.records import Coded, record_type
 from pixelprior.data.decode_once import DecodeOnce
 from pixelprior.grid import Grid
 from pixelprior.system.leftovers import mark
@@ -54,7 +56,7 @@ def _codes(split, grids=GRIDS, count=None):
 def _batches(codes, labels, batch_size=4):
     for start in range(0, len(labels), batch_size):
         part = slice(start, start + batch_size)
-        yield [level[part] for level in codes], labels[part]
+        yield Coded([level[part] for level in codes], labels[part])
 
 
 def _splits(grids=GRIDS):
@@ -82,7 +84,8 @@ def _train(folder):
 def _assert_whole(codes, grids=GRIDS):
     for split, count in SIZES.items():
         assert len(codes.splits[split]) == count
-        levels, labels = codes.splits[split].read(range(count))
+        levels, labels, attributes = codes.splits[split].read(range(count))
+        assert attributes is None
         expected, expected_labels = _codes(split, grids)
         np.testing.assert_array_equal(labels, expected_labels)
         assert len(levels) == len(grids)
@@ -120,7 +123,7 @@ def test_reading_at_random(tmp_path):
     split = _train(tmp_path)
     expected, _ = _codes("train")
     for indices in ([7], [9, 0, 0, 3], [], np.array([8, 7, 7])):
-        codes, labels = split.read(indices)
+        codes, labels, _ = split.read(indices)
         np.testing.assert_array_equal(labels, indices)
         assert labels.dtype == np.int32
         for level, wanted in zip(codes, expected, strict=True):
@@ -139,8 +142,8 @@ def test_codes_take_the_fewest_bytes_that_hold_them(tmp_path, levels, size):
 def test_labels_of_no_class_come_back(tmp_path):
     path, grid = tmp_path / "codes", Grid(1, 1, 1, 2)
     labels = np.array([-1, 2**31 - 1])
-    write_code_file(path, [grid], [([np.zeros((2, 1, 1, 1), int)], labels)])
-    np.testing.assert_array_equal(CodeFile(path, [grid], 2).read([0, 1])[1], labels)
+    write_code_file(path, [grid], [Coded([np.zeros((2, 1, 1, 1), int)], labels)])
+    np.testing.assert_array_equal(CodeFile(path, [grid], 2).read([0, 1]).labels, labels)
 
 
 def test_each_codes_uses_in_training_are_counted(tmp_path):
@@ -159,7 +162,7 @@ def test_what_does_not_fit_in_memory_is_read_again(tmp_path):
     for kept in (0, 3, 100):
         file = CodeFile(path, GRIDS, 10, kept_bytes=kept * size + size - 1)
         for _ in range(2):
-            codes, labels = file.read([9, 2, 3, 2])
+            codes, labels, _ = file.read([9, 2, 3, 2])
             np.testing.assert_array_equal(labels, [9, 2, 3, 2])
             for level, wanted in zip(codes, expected, strict=True):
                 np.testing.assert_array_equal(level, wanted[[9, 2, 3, 2]])
@@ -176,7 +179,7 @@ def test_reading_from_many_threads(tmp_path):
 
     def read(seed):
         for indices in np.random.default_rng(seed).integers(0, 200, (30, 16)):
-            [level], found = file.read(indices)
+            [level], found, _ = file.read(indices)
             right.append((level == codes[0][indices]).all() and (found == indices).all())
 
     threads = [threading.Thread(target=read, args=(seed,)) for seed in range(8)]
@@ -203,7 +206,7 @@ def test_reading_from_many_threads(tmp_path):
     ],
 )
 def test_codes_that_do_not_fit_are_refused(tmp_path, change, message):
-    splits = _splits() | {"validation": ("bad", [change(*_codes("train"))])}
+    splits = _splits() | {"validation": ("bad", [Coded(*change(*_codes("train")))])}
     with pytest.raises(DataError, match=message):
         _write(tmp_path / "codes", splits=splits)
     assert not os.listdir(tmp_path)
@@ -217,7 +220,7 @@ def test_an_empty_split_is_refused(tmp_path):
 
 def test_an_error_of_the_tokenizer_stays_its_own_and_leaves_nothing(tmp_path):
     def broken():
-        yield _codes("train")
+        yield Coded(*_codes("train"))
         raise RuntimeError("out of memory")
 
     with pytest.raises(RuntimeError, match="^out of memory$"):
@@ -345,7 +348,7 @@ def test_no_flipped_bit_goes_unnoticed(tmp_path):
             except DataError:
                 noticed += 1
                 continue
-            levels, labels = read
+            levels, labels, _ = read
             np.testing.assert_array_equal(labels, range(3))
             for ours, theirs in zip(levels, _codes("test")[0], strict=True):
                 np.testing.assert_array_equal(ours, theirs)
@@ -357,7 +360,7 @@ def test_no_flipped_bit_goes_unnoticed(tmp_path):
 
 def test_codes_out_of_range_are_noticed_in_reading(tmp_path):
     path = tmp_path / "codes"
-    write_code_file(path, [Grid(2, 2, 1, 256)], [([np.full((3, 2, 2, 1), 200)], np.arange(3))])
+    write_code_file(path, [Grid(2, 2, 1, 256)], [Coded([np.full((3, 2, 2, 1), 200)], np.arange(3))])
     with pytest.raises(DataError, match="level 0 do not fit.* 200 .*delete"):
         CodeFile(path, [Grid(2, 2, 1, 200)], 3).read([0])
     with pytest.raises(DataError, match="expected records of 16 bytes, got one of 8"):
@@ -373,6 +376,100 @@ def test_codes_of_another_version_are_refused(tmp_path, monkeypatch):
         open_codes(tmp_path / "codes", fingerprint=OURS)
 
 
+# Attributes.
+
+NAMES = ("slant", "ink", "age")
+OF_IMAGES = {"attribute_names": NAMES, "attribute_contents": "ab12"}
+
+
+def _attributes(split, seed=0):
+    """Random numbers, and numbers that other types or text would change."""
+    rng = np.random.default_rng([seed, len(split)])
+    numbers = rng.normal(size=(SIZES[split], len(NAMES))).astype(np.float32)
+    numbers[0] = [-0.0, 1e-45, np.finfo(np.float32).max]
+    return numbers
+
+
+def _with_attributes(seed=0):
+    return {split: (split, [Coded(*_codes(split), _attributes(split, seed))]) for split in SIZES}
+
+
+def test_attributes_come_back_bit_for_bit(tmp_path):
+    facts = dataclasses.replace(FACTS, **OF_IMAGES)
+    _write(tmp_path / "codes", splits=_with_attributes(), **OF_IMAGES)
+    for codes in (
+        open_codes(tmp_path / "codes", fingerprint=OURS),
+        codes_in_memory(facts, _with_attributes()),
+    ):
+        assert codes.facts == facts
+        for split, count in SIZES.items():
+            levels, labels, attributes = codes.splits[split].read(range(count))
+            assert attributes.dtype == np.float32 and attributes.flags.writeable
+            assert attributes.tobytes() == _attributes(split).tobytes()
+            np.testing.assert_array_equal(labels, np.arange(count))
+            for ours, theirs in zip(levels, _codes(split)[0], strict=True):
+                np.testing.assert_array_equal(ours, theirs)
+    path, of_train = tmp_path / "codes" / "train.array_record", _attributes("train")
+    again = CodeFile(path, GRIDS, 10, kept_bytes=0, num_attributes=len(NAMES))
+    for _ in range(2):
+        np.testing.assert_array_equal(again.read([9, 0]).attributes, of_train[[9, 0]])
+
+
+def test_batches_hold_the_attributes_of_their_images(tmp_path):
+    _write(tmp_path / "codes", splits=_with_attributes(), **OF_IMAGES)
+    split = open_codes(tmp_path / "codes", fingerprint=OURS).splits["train"]
+    batches = [
+        training_code_batch(split, batch_size=4, seed=1, step=0, rows=np.array([3, 1])),
+        *itertools.islice(training_code_batches(split, batch_size=4, seed=1), 3),
+        *evaluation_code_batches(split, batch_size=4),
+    ]
+    for batch in batches:
+        # Label n is that of image n.
+        np.testing.assert_array_equal(batch["attributes"], _attributes("train")[batch["label"]])
+    plain = _train(tmp_path / "plain")
+    assert "attributes" not in training_code_batch(plain, batch_size=4, seed=1, step=0)
+
+
+@pytest.mark.parametrize(
+    "attributes", [None, np.zeros((10, 2)), np.zeros((9, 3)), np.zeros((10, 1)), np.zeros(3)]
+)
+def test_attributes_that_do_not_fit_are_refused(tmp_path, attributes):
+    splits = _with_attributes() | {"train": ("bad", [Coded(*_codes("train"), attributes)])}
+    with pytest.raises(DataError, match=r"expected attributes of shape \[10, 3\], got \["):
+        _write(tmp_path / "codes", splits=splits, **OF_IMAGES)
+    assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"attribute_contents": "cd34"}, {"attribute_names": ("ink", "slant", "age")}]
+)
+def test_other_attributes_are_written_anew_and_unwanted_ones_stay(tmp_path, changed):
+    assert _codes_of(tmp_path)[1]
+    assert _codes_of(tmp_path, _with_attributes, **OF_IMAGES)[1]
+    assert not _codes_of(tmp_path, None, **OF_IMAGES)[1]
+    codes, written = _codes_of(tmp_path, lambda: _with_attributes(1), **OF_IMAGES | changed)
+    assert written
+    attributes = codes.splits["test"].read([0, 2]).attributes
+    np.testing.assert_array_equal(attributes, _attributes("test", 1)[[0, 2]])
+    # A prior without attributes reads the same codes.
+    codes, written = _codes_of(tmp_path, None)
+    assert not written and codes.facts.attribute_names == (OF_IMAGES | changed)["attribute_names"]
+    assert os.listdir(tmp_path) == [OURS[:16]]
+
+
+def test_code_sets_from_before_there_were_attributes_are_read(tmp_path):
+    folder = tmp_path / OURS[:16]
+    _write(folder)
+    about = json.loads((folder / "codes.json").read_text())
+    added = ("format", "checksum", "attribute_names", "attribute_contents")
+    write_description(folder, {key: about[key] for key in about if key not in added})
+    assert "attribute" not in (folder / "codes.json").read_text()
+    codes, written = _codes_of(tmp_path, None)
+    assert not written and codes.facts == FACTS
+    _assert_whole(codes)
+    assert _codes_of(tmp_path, _with_attributes, **OF_IMAGES)[1]
+
+
 # Killed and simultaneous writers.
 
 SLOW_WRITER = """
@@ -380,12 +477,13 @@ SLOW_WRITER = """
     from pathlib import Path
     import numpy as np
     from pixelprior.data import CodeFacts, codes_of
+    from pixelprior.data.codes.records import Coded
     from pixelprior.grid import Grid
 
     def slow():
         for step in range(10_000):
             print(step, flush=True)
-            yield [np.zeros((100, 32, 32, 1), int)], np.zeros(100, int)
+            yield Coded([np.zeros((100, 32, 32, 1), int)], np.zeros(100, int))
             time.sleep(0.01)
 
     splits = {split: (split, slow()) for split in ("train", "validation", "test")}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from pixelprior.context import Context
 from pixelprior.errors import InputError
 from pixelprior.evaluation.code_likelihood import evaluate_codes
 from pixelprior.grid import Grid
@@ -16,7 +17,7 @@ from pixelprior.prior import Prior
 from pixelprior.system.devices import data_mesh
 
 GRIDS = (Grid(1, 2, 1, 4), Grid(2, 4, 2, 3))  # 2 codes and 16
-NUM_CLASSES, BATCH = 3, 4
+NUM_CLASSES, NUM_ATTRIBUTES, BATCH = 3, 2, 4
 
 
 def make(grid, **settings):
@@ -25,14 +26,19 @@ def make(grid, **settings):
     )
 
 
-@pytest.fixture(scope="module", params=[0, NUM_CLASSES], ids=["unconditional", "conditional"])
+@pytest.fixture(
+    scope="module",
+    params=[(0, 0), (NUM_CLASSES, 0), (NUM_CLASSES, NUM_ATTRIBUTES)],
+    ids=["unconditional", "conditional", "attributes"],
+)
 def prior(request):
     graph, shapes = nnx.split(
         nnx.eval_shape(
             lambda: Prior(
                 GRIDS,
                 [make, make],
-                num_classes=request.param,
+                num_classes=request.param[0],
+                vector_features=request.param[1],
                 context_features=4,
                 context_num_blocks=1,
                 rngs=nnx.Rngs(0),
@@ -47,40 +53,49 @@ def prior(request):
 
 
 def images(count):
-    """Codes and labels of so many images."""
+    """Codes of so many images, and their labels and attributes."""
     rng = np.random.default_rng(1)
     codes = [rng.integers(0, g.levels, (count, *g.shape)).astype(np.int32) for g in GRIDS]
-    return codes, rng.integers(0, NUM_CLASSES, count).astype(np.int32)
+    labels = rng.integers(0, NUM_CLASSES, count).astype(np.int32)
+    return codes, labels, rng.normal(size=(count, NUM_ATTRIBUTES)).astype(np.float32)
 
 
-def batches(codes, labels):
+def batches(codes, labels, attributes):
     """As a code set's, the last one filled up with what must not count."""
     for start in range(0, len(labels), BATCH):
         places = np.arange(start, start + BATCH)
         mask = places < len(labels)
         places = np.where(mask, places, 0)
-        yield {"codes": [level[places] for level in codes], "label": labels[places], "mask": mask}
+        yield {
+            "codes": [level[places] for level in codes],
+            "label": labels[places],
+            "attributes": attributes[places],
+            "mask": mask,
+        }
 
 
-def scores(prior, codes, labels):
+def scores(prior, codes, labels, attributes):
     """Nats of each level of each image, [l, n]."""
     graph, weights = nnx.split(prior)
 
     @jax.jit
     def log_probs(weights):
         model = nnx.merge(graph, weights)
-        label = labels if model.num_classes else None
-        return [model.level_log_prob(number, codes, label) for number in range(len(codes))]
+        context = Context(
+            label=labels if model.num_classes else None,
+            vector=attributes if model.vector_features else None,
+        )
+        return [model.level_log_prob(number, codes, context) for number in range(len(codes))]
 
     return -np.array([np.asarray(level, np.float64) for level in log_probs(weights)])
 
 
 def test_every_image_counts_once_on_every_level(prior):
-    codes, labels = images(10)  # batches of 4, 4 and 2
-    nats = scores(prior, codes, labels)
+    given = images(10)  # batches of 4, 4 and 2
+    nats = scores(prior, *given)
     # An image counted twice, or left out, would be seen; and so would a level in another's place.
     assert nats.std(axis=1).min() > 0.1 and nats[1].mean() > 2 * nats[0].mean()
-    result = evaluate_codes(prior, batches(codes, labels), "all of it", mesh=data_mesh())
+    result = evaluate_codes(prior, batches(*given), "all of it", mesh=data_mesh())
     assert result.num_images == 10
 
     def error(values):
@@ -101,9 +116,9 @@ def test_every_image_counts_once_on_every_level(prior):
 
 
 def test_one_image_has_no_standard_error(prior):
-    codes, labels = images(1)
-    result = evaluate_codes(prior, batches(codes, labels), "all of it", mesh=data_mesh())
-    nats = scores(prior, codes, labels)[:, 0]
+    given = images(1)
+    result = evaluate_codes(prior, batches(*given), "all of it", mesh=data_mesh())
+    nats = scores(prior, *given)[:, 0]
     np.testing.assert_allclose([level.nats for level in result.levels], nats, rtol=1e-6)
     assert result.num_images == 1
     assert all(math.isnan(x.nats_error) for x in (result, *result.levels))
@@ -111,10 +126,10 @@ def test_one_image_has_no_standard_error(prior):
 
 @pytest.mark.parametrize("label", [-1, NUM_CLASSES])
 def test_labels_of_no_class(prior, label):
-    codes, labels = images(6)
+    codes, labels, attributes = images(6)
     labels[5] = label
     # The null class is none of an image's either.
-    given = batches(codes, labels)
+    given = batches(codes, labels, attributes)
     if not prior.num_classes:
         assert evaluate_codes(prior, given, "all of it", mesh=data_mesh()).num_images == 6
         return

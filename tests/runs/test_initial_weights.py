@@ -9,6 +9,7 @@ from flax import nnx
 
 import pixelprior as pp
 from pixelprior.data import CodeFacts, Symbols, codes_in_memory
+from pixelprior.data.codes.records import Coded
 from pixelprior.data.sources.arrays import as_images, open_arrays
 from pixelprior.experiment.recipes import load_recipe
 from pixelprior.progress import Caution, Message
@@ -153,22 +154,29 @@ CLASSES = ("cat", "dog", "owl")
 MODEL = {"name": "pixel_cnn"} | TINY
 
 
-def prior_task(*trained, classes=CLASSES, fingerprint="ab" * 32, others=None, **models):
+def prior_task(
+    *trained, classes=CLASSES, attributes=(), fingerprint="ab" * 32, others=None, **models
+):
     rng = np.random.default_rng(0)
     maps = [rng.integers(0, grid.levels, (6, *grid.shape), np.int32) for grid in GRIDS]
-    facts = CodeFacts(fingerprint=fingerprint, grids=GRIDS, name="pets", class_names=classes)
-    splits = {
-        name: (name, [(maps, np.arange(6) % len(classes))])
-        for name in ("train", "validation", "test")
-    }
+    facts = CodeFacts(
+        fingerprint=fingerprint,
+        grids=GRIDS,
+        name="pets",
+        class_names=classes,
+        attribute_names=attributes,
+    )
+    images = Coded(maps, np.arange(6) % len(classes), np.zeros((6, len(attributes)), np.float32))
+    splits = {name: (name, [images]) for name in ("train", "validation", "test")}
     config = load_recipe("digits:prior2") | {
         "class_conditional": True,
+        "attribute_conditional": bool(attributes),
         "models": {"top": MODEL, "bottom": MODEL} | models,
         "context": {"features": 4, "num_blocks": 1},
         "trained_levels": trained,
         "batch_size": 2,
     }
-    described = {"class_names": list(classes)}
+    described = {"class_names": list(classes), "attribute_names": list(attributes)}
     codes = codes_in_memory(facts, splits)
     return PriorTask(config, None, codes, described, others, data_mesh())
 
@@ -253,6 +261,19 @@ def test_codes_of_another_tokenizer_are_warned_of(prior):
     path = ("levels", 1, "context_encoder", "label", "embedding")
     there = arrays(prior.model)[path]
     np.testing.assert_array_equal(arrays(task.make())[path], there[[2, 0, 3]])
+
+
+def test_attributes_of_a_prior_are_taken_by_name():
+    source_task = prior_task("top", "bottom", attributes=("slant", "ink"))
+    source = as_run(source_task, random_model(source_task.build, 0))
+    task = prior_task("top", "bottom", attributes=("ink", "age"))
+    task.initial = initial_weights(task, source, lambda event: None)
+    made, theirs, fresh = (arrays(x) for x in (task.make(), source.model, task.build()))
+    for number in range(2):
+        path = ("levels", number, "context_encoder", "vector", "kernel")
+        np.testing.assert_array_equal(made[path], [theirs[path][1], fresh[path][1]])
+        path = ("levels", number, "context_encoder", "null_vector", "embedding")
+        np.testing.assert_array_equal(made[path], theirs[path])
 
 
 def test_a_level_of_another_kind_stays_fresh(prior):

@@ -118,9 +118,9 @@ def test_a_prior(runs, images):
     run = load_trained(runs / "prior")
     codes = jnp.asarray(EXPECTED["tokenizer"]["codes"]).reshape(8, 4, 4, 1)
     expected, labels = EXPECTED["prior"], images[1]
-    nats = -run.model.log_prob([codes], label=labels)
+    nats = -run.model.log_prob([codes], Context(label=labels))
     np.testing.assert_allclose(nats, expected["nats"], **NATS)
-    (drawn,) = run.model.sample(jax.random.key(7), 4, label=jnp.arange(4))
+    (drawn,) = run.model.sample(jax.random.key(7), 4, context=Context(label=jnp.arange(4)))
     np.testing.assert_array_equal(drawn.reshape(4, -1), expected["samples"])
     assert run.tokenizer is not None and run.step == 6
     # Codes of another tokenizer would mean something else.

@@ -204,7 +204,7 @@ def test_codes_are_those_of_all_images_in_order(images, workdir):
     for name, split in dataset.splits.items():
         pixels, labels = split.source.read(range(len(split)))
         expected = jitted(tokenizer, "encode", pixels.astype(np.float32) / 255)
-        found, found_labels = codes.splits[name].read(range(len(split)))
+        found, found_labels, _ = codes.splits[name].read(range(len(split)))
         assert len(codes.splits[name]) == len(split)
         assert codes.splits[name].description == split.description
         np.testing.assert_array_equal(found_labels, labels)

@@ -79,6 +79,7 @@ PRIOR = {
     "seed": 0,
     "data_dir": "",
     "class_conditional": True,
+    "attribute_conditional": False,
     "label_dropout": 0.2,
     "models": {"top": MODEL, "bottom": MODEL},
     "context": {"features": 4, "num_blocks": 1},

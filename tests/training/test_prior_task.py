@@ -11,9 +11,13 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from pixelprior.data import CodeFacts, write_codes
+from pixelprior.context import Context, hide_condition
+from pixelprior.data import CodeFacts, codes_in_memory, write_codes
+from pixelprior.data.codes.records import Coded
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
+from pixelprior.nn.image_keys import fold_keys, split_keys
+from pixelprior.prior import Prior
 from pixelprior.runs.rebuild import rebuild
 from pixelprior.system.devices import data_mesh, put_batch, replicated
 from pixelprior.tokenizers import VQVAE
@@ -38,6 +42,7 @@ CONFIG = {
     "task": "prior",
     "seed": 0,
     "class_conditional": True,
+    "attribute_conditional": False,
     "label_dropout": 0.0,
     "models": {"top": MODEL, "bottom": MODEL},
     "context": {"features": 4, "num_blocks": 1},
@@ -89,7 +94,7 @@ def codes(tmp_path_factory):
     return write_codes(
         tmp_path_factory.mktemp("codes") / "codes",
         FACTS,
-        {name: (f"{name}[:]", [codes_of(name)]) for name in SIZES},
+        {name: (f"{name}[:]", [Coded(*codes_of(name))]) for name in SIZES},
     )
 
 
@@ -141,7 +146,8 @@ def level_nats(prior, batch):
     @jax.jit
     def log_probs(weights):
         model = nnx.merge(graph, weights)
-        return [model.level_log_prob(n, batch["codes"], batch["label"]) for n in range(2)]
+        context = model.context_shape.of_batch(batch)
+        return [model.level_log_prob(n, batch["codes"], context) for n in range(2)]
 
     return -np.array([np.asarray(level, np.float64) for level in log_probs(weights)])
 
@@ -294,7 +300,7 @@ def test_what_does_not_fit_is_refused(codes, changed, message):
 
 def test_labels_of_no_class_are_refused(tmp_path):
     maps, labels = codes_of("train")
-    splits = {name: (f"{name}[:]", [(maps, labels + 1)]) for name in SIZES}
+    splits = {name: (f"{name}[:]", [Coded(maps, labels + 1)]) for name in SIZES}
     labelled = write_codes(tmp_path / "labelled", FACTS, splits)
     with pytest.raises(InputError, match=r"labels in \[0, 3\), but train\[:\] has labels from"):
         for _, _ in zip(range(3), task_of(labelled).batches(), strict=False):
@@ -306,3 +312,67 @@ def test_labels_of_no_class_are_refused(tmp_path):
     unlabelled = write_codes(tmp_path / "unlabelled", nameless, splits)
     with pytest.raises(InputError, match="class_conditional needs labels, but .* 'pictures'"):
         task_of(unlabelled)
+
+
+# Attributes.
+
+
+def vectors_of(split):
+    return np.random.default_rng(3).normal(size=(SIZES[split], 2)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def with_attributes():
+    facts = dataclasses.replace(FACTS, attribute_names=("slant", "ink"))
+    images = {name: Coded(*codes_of(name), vectors_of(name)) for name in SIZES}
+    return codes_in_memory(facts, {name: (name, [one]) for name, one in images.items()})
+
+
+def test_training_hides_class_and_attributes_together(with_attributes, monkeypatch):
+    task = task_of(with_attributes, attribute_conditional=True, label_dropout=0.5)
+    graph, shapes = nnx.split(nnx.eval_shape(task.make))
+    prior = nnx.merge(graph, random_weights(shapes, 1))
+    assert prior.vector_features == 2 and prior.label_dropout == 0.5
+    codes, labels, vectors = with_attributes.splits["train"].read(range(12))
+    batch = {"codes": codes, "label": labels, "attributes": vectors}
+    keys = jax.random.split(jax.random.key(3), 12)
+    loss = task.loss(prior, batch, keys)
+    nats, all_hidden = 0.0, []
+    for number in range(2):
+        # By hand: each image alone, without any condition if its key says so.
+        hiding, _ = split_keys(fold_keys(keys, number), 2)
+        hidden = hide_condition(Context(label=jnp.zeros(12, int)), 0.5, hiding).hidden
+        shown, null = (
+            prior.level_log_prob(number, codes, context)
+            for context in (Context(label=labels, vector=vectors), None)
+        )
+        nats -= jnp.where(hidden, null, shown).mean()
+        all_hidden.append(hidden)
+        assert 1 < hidden.sum() < 11 and abs(float(shown.mean() - null.mean())) > 1e-3
+    np.testing.assert_allclose(loss.value, nats / 10 / math.log(2), rtol=1e-5)
+    assert (all_hidden[0] != all_hidden[1]).any()
+    # Pictures have the conditions of validation images.
+    asked = []
+
+    def sample_rows(prior, key, num, *, context):
+        asked.append(context)
+        return [[np.zeros((num, *grid.shape), int) for grid in GRIDS]]
+
+    monkeypatch.setattr(Prior, "sample_rows", sample_rows)
+    assert task.picture(prior).shape == (2, 4, 8, 1)
+    np.testing.assert_array_equal(asked[0].label, codes_of("validation")[1][:2])
+    np.testing.assert_array_equal(asked[0].vector, vectors_of("validation")[:2])
+
+
+def test_attributes_that_are_not_wanted_change_nothing(codes, with_attributes):
+    prior = random_prior(codes, 6)
+    plain, other = (task_of(x) for x in (codes, with_attributes))
+    assert other.num_attributes == 0
+    keys = jax.random.split(jax.random.key(0), 4)
+    losses = [task.loss(prior, next(task.batches()), keys).value for task in (plain, other)]
+    np.testing.assert_array_equal(*losses)
+
+
+def test_attributes_that_are_missing_are_refused(codes):
+    with pytest.raises(InputError, match="attribute_conditional needs attributes, but .* 'pic"):
+        task_of(codes, attribute_conditional=True)

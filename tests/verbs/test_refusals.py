@@ -52,12 +52,20 @@ WRONG = {
         "this model is unconditional",
     ),
     "a number to a prior's method": (
-        lambda m: m.prior.sample(KEY, 2, label=3),
+        lambda m: m.prior.sample(KEY, 2, context=pp.Context(label=3)),
         "expected an array of one integer label per grid",
     ),
-    "a context for a prior": (
-        lambda m: pp.sample(m.prior, KEY, 2, context=pp.Context()),
-        "a prior is conditioned on classes alone",
+    "a vector for a prior without vectors": (
+        lambda m: pp.sample(m.prior, KEY, 2, label=1, vector=[0.0]),
+        "a vector was given, but this model was built without vector_features",
+    ),
+    "a map for a prior": (
+        lambda m: pp.sample(m.prior, KEY, 2, context=pp.Context(map=np.zeros((2, 2, 2, 4)))),
+        "a map was given, but this model was built without map_features",
+    ),
+    "an order for a prior": (
+        lambda m: pp.sample(m.prior, KEY, 2, label=1, order=np.arange(4).reshape(2, 2)),
+        "order is for pixel models",
     ),
     "a tokenizer": (lambda m: pp.sample(m.tokenizer, KEY, 2), "a tokenizer has no distribution"),
     "a path": (lambda m: pp.sample("runs/x", KEY, 2), r"got a path; use pp.load\('runs/x'\)"),

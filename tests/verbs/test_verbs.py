@@ -49,10 +49,10 @@ def test_log_prob_is_that_of_the_model(model, prior, tokenizer):
         pp.log_prob(model, x, label=2, guidance=1.0),
     ):
         np.testing.assert_allclose(found, expected, rtol=1e-5)
-    codes = pp.sample(prior, KEY, 3, label=2)
-    np.testing.assert_allclose(
-        pp.log_prob(prior, codes, label=2), prior.log_prob(codes, label), rtol=1e-5
-    )
+    codes, context = pp.sample(prior, KEY, 3, label=2), pp.Context(label=label)
+    expected = prior.log_prob(codes, context)
+    for given in ({"label": 2}, {"context": context}):
+        np.testing.assert_allclose(pp.log_prob(prior, codes, **given), expected, rtol=1e-5)
 
 
 def test_samples_are_those_of_the_methods(model, prior, tokenizer):
@@ -60,7 +60,7 @@ def test_samples_are_those_of_the_methods(model, prior, tokenizer):
     rows = list(pp.sample_rows(model, KEY, 4, label=label))
     np.testing.assert_array_equal(rows[-1], pp.sample(model, KEY, 4, label=label))
     assert len(rows) == GRID.height
-    codes = prior.sample(KEY, 4, label=label)
+    codes = prior.sample(KEY, 4, context=pp.Context(label=label))
     chex.assert_trees_all_equal(list(pp.sample(prior, KEY, 4, label=label)), list(codes))
     *_, last = pp.sample_rows(prior, KEY, 4, label=label)
     chex.assert_trees_all_equal(list(last), list(codes))

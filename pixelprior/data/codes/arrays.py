@@ -1,16 +1,16 @@
 """Code sets in memory, for priors that keep nothing on disk.
 
-Legend: b batch, h height, w width, c codebooks per position. Every level has its own h, w and c.
+Legend: b batch.
 """
 
 from collections.abc import Sequence
 from types import MappingProxyType
 
 import numpy as np
-from jaxtyping import Int, Int32
+from jaxtyping import Int
 
 from pixelprior.data.codes.code_set import CodeFacts, CodeSet, CodeSplit
-from pixelprior.data.codes.records import add_counts, no_counts, pack, unpack
+from pixelprior.data.codes.records import Coded, add_counts, no_counts, pack, unpack
 from pixelprior.data.codes.writer import CodeSplits
 
 
@@ -27,10 +27,8 @@ class CodeArrays:
     def __len__(self) -> int:
         return len(self._records)
 
-    def read(
-        self, indices: Sequence[int] | Int[np.ndarray, " b"]
-    ) -> tuple[list[Int32[np.ndarray, "b h w c"]], Int32[np.ndarray, " b"]]:
-        """Codes of each level and labels at ``indices`` in ``[0, len(self))``, as new arrays."""
+    def read(self, indices: Sequence[int] | Int[np.ndarray, " b"]) -> Coded:
+        """Codes, labels and attributes at ``indices`` in ``[0, len(self))``, as new arrays."""
         return unpack(self._records[np.asarray(indices, np.int64)])
 
 
@@ -39,14 +37,14 @@ def codes_in_memory(facts: CodeFacts, splits: CodeSplits) -> CodeSet:
 
     Args:
         facts: facts about the tokenizer that makes the codes, and about the images.
-        splits: the codes and labels of every split, read once.
+        splits: the codes, labels and attributes of every split, read once.
 
     Raises:
-        DataError: if codes do not fit their grids.
+        DataError: if codes or attributes do not fit the facts.
     """
     counts, found = no_counts(facts.grids), {}
     for split, (description, batches) in splits.items():
-        parts = [pack(codes, labels, facts.grids) for codes, labels in batches]
+        parts = [pack(batch, facts.grids, len(facts.attribute_names)) for batch in batches]
         records = np.concatenate(parts)
         if split == "train":
             add_counts(counts, records)

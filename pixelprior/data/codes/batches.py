@@ -1,17 +1,18 @@
 """Batches of code maps to train and evaluate a prior; `pipeline` does the same for images.
 
-Legend: b batch, or the selected rows of it, h height, w width, c codebooks per position.
-Every level has its own h, w and c.
+Legend: b batch, or the selected rows of it, h height, w width, c codebooks per position, k
+attributes. Every level has its own h, w and c.
 """
 
 import sys
 from collections.abc import Iterator
-from typing import TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
-from jaxtyping import Bool, Int32
+from jaxtyping import Bool, Float32, Int32
 
 from pixelprior.data.codes.code_set import CodeSplit
+from pixelprior.data.codes.records import Coded
 from pixelprior.data.order import (
     ALL_ROWS,
     START,
@@ -32,10 +33,12 @@ class CodeBatch(TypedDict):
     Attributes:
         codes: the codes of each level, coarsest first, int32 ``[b, h, w, c]``.
         label: the class index of each image, int32 ``[b]``.
+        attributes: the attributes of each image, float32 ``[b, k]``; missing if there are none.
     """
 
     codes: list[Int32[np.ndarray, "b h w c"]]
     label: Int32[np.ndarray, " b"]
+    attributes: NotRequired[Float32[np.ndarray, "b k"]]
 
 
 class EvaluationCodeBatch(CodeBatch):
@@ -72,8 +75,7 @@ def training_code_batch(
     """
     check_training(batch_size, seed, step)
     first = first_example(step, batch_size, start)
-    codes, labels = split.read(training_indices(len(split), batch_size, seed, first)[rows])
-    return {"codes": codes, "label": labels}
+    return _as_batch(split.read(training_indices(len(split), batch_size, seed, first)[rows]))
 
 
 def training_code_batches(
@@ -117,7 +119,11 @@ def evaluation_code_batches(
 
     def batch(start: int) -> EvaluationCodeBatch:
         indices, mask = (x[rows] for x in evaluation_indices(len(split), batch_size, start))
-        codes, labels = split.read(indices)
-        return {"codes": codes, "label": labels, "mask": mask}
+        return _as_batch(split.read(indices), mask=mask)
 
     return read_ahead(batch, range(0, len(split), batch_size))
+
+
+def _as_batch(images: Coded, **more: Any) -> Any:
+    batch = {"codes": images.codes, "label": images.labels, **more}
+    return batch if images.attributes is None else {**batch, "attributes": images.attributes}

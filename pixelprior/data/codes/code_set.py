@@ -1,6 +1,6 @@
 """Code sets: a data set as codes of a tokenizer, kept on disk for the prior.
 
-Legend: b batch, h height, w width, c codebooks per position, k codes. Every level has its own.
+Legend: b batch, c codebooks per position, v codes of a codebook. Every level has its own c and v.
 
 The files of a folder:
 
@@ -19,9 +19,10 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
-from jaxtyping import Int, Int32, Int64
+from jaxtyping import Int, Int64
 
 from pixelprior.data.codes.file import CodeFile
+from pixelprior.data.codes.records import Coded
 from pixelprior.data.errors import DataError
 from pixelprior.grid import Grid
 from pixelprior.system.atomic import write_atomically
@@ -31,14 +32,12 @@ FORMAT = 1  # version of the folder; increase it when older folders become unrea
 
 
 class CodeReader(Protocol):
-    """Random access to maps and labels: a `CodeFile`, or arrays in memory."""
+    """Random access to coded images: a `CodeFile`, or arrays in memory."""
 
     def __len__(self) -> int: ...
 
-    def read(
-        self, indices: Sequence[int] | Int[np.ndarray, " b"]
-    ) -> tuple[list[Int32[np.ndarray, "b h w c"]], Int32[np.ndarray, " b"]]:
-        """Codes of each level and labels, as new arrays."""
+    def read(self, indices: Sequence[int] | Int[np.ndarray, " b"]) -> Coded:
+        """Codes, labels and attributes, as new arrays."""
         ...
 
 
@@ -48,7 +47,7 @@ class CodeSplit:
 
     Attributes:
         name: "train", "validation" or "test".
-        file: the maps and labels, on disk or in memory.
+        file: the coded images, on disk or in memory.
         description: the images of the split, like "train[54000:]"; printed with every result.
     """
 
@@ -59,10 +58,8 @@ class CodeSplit:
     def __len__(self) -> int:
         return len(self.file)
 
-    def read(
-        self, indices: Sequence[int] | Int[np.ndarray, " b"]
-    ) -> tuple[list[Int32[np.ndarray, "b h w c"]], Int32[np.ndarray, " b"]]:
-        """Codes of each level, coarsest first, and labels, as new arrays.
+    def read(self, indices: Sequence[int] | Int[np.ndarray, " b"]) -> Coded:
+        """Codes, labels and attributes, as new arrays.
 
         Args:
             indices: the numbers of the maps, each in ``[0, len(self))``.
@@ -84,6 +81,8 @@ class CodeFacts:
         name: the name of the data set of the images.
         class_names: the name of each label, in order; empty if there are no labels.
         note: a remark about the data, printed with results; often empty.
+        attribute_names: the name of each attribute of an image; empty if the set has none.
+        attribute_contents: identifies the attributes; empty without them.
     """
 
     fingerprint: str
@@ -91,6 +90,16 @@ class CodeFacts:
     name: str
     class_names: tuple[str, ...] = ()
     note: str = ""
+    attribute_names: tuple[str, ...] = ()
+    attribute_contents: str = ""
+
+    def serve(self, wanted: "CodeFacts") -> bool:
+        """Return True if a code set with these facts can be used for the wanted one.
+
+        Attributes that are not wanted do no harm.
+        """
+        without = dataclasses.replace(self, attribute_names=(), attribute_contents="")
+        return wanted in (self, without)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -105,7 +114,7 @@ class CodeSet:
 
     facts: CodeFacts
     splits: Mapping[str, CodeSplit]
-    counts: tuple[Int64[np.ndarray, "c k"], ...]
+    counts: tuple[Int64[np.ndarray, "c v"], ...]
 
 
 def split_path(folder: Path, split: str) -> Path:
@@ -134,6 +143,7 @@ def open_codes(folder: Path, *, fingerprint: str) -> CodeSet:
             "or delete the folder to have them made again"
         )
     grids = tuple(Grid(**grid) for grid in about["grids"])
+    names = tuple(about.get("attribute_names", ()))  # older code sets have none
     return CodeSet(
         facts=CodeFacts(
             fingerprint=fingerprint,
@@ -141,16 +151,28 @@ def open_codes(folder: Path, *, fingerprint: str) -> CodeSet:
             name=about["name"],
             class_names=tuple(about["class_names"]),
             note=about["note"],
+            attribute_names=names,
+            attribute_contents=about.get("attribute_contents", ""),
         ),
         splits=MappingProxyType(
-            {name: _open_split(folder, name, grids, **of) for name, of in about["splits"].items()}
+            {
+                split: _open_split(folder, split, grids, len(names), **of)
+                for split, of in about["splits"].items()
+            }
         ),
         counts=tuple(np.asarray(level, np.int64) for level in about["counts"]),
     )
 
 
 def _open_split(
-    folder: Path, name: str, grids: tuple[Grid, ...], *, description: str, count: int, bytes: int
+    folder: Path,
+    name: str,
+    grids: tuple[Grid, ...],
+    num_attributes: int,
+    *,
+    description: str,
+    count: int,
+    bytes: int,
 ) -> CodeSplit:
     path = split_path(folder, name)
     size = path.stat().st_size if path.is_file() else None
@@ -160,7 +182,7 @@ def _open_split(
             f"expected {path} to have {bytes:,} bytes, got {came}; "
             f"delete {folder} to have its codes made again"
         )
-    return CodeSplit(name, CodeFile(path, grids, count), description)
+    return CodeSplit(name, CodeFile(path, grids, count, num_attributes=num_attributes), description)
 
 
 def write_description(folder: Path, about: Mapping[str, Any]) -> None:

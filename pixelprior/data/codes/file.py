@@ -1,6 +1,6 @@
 """Files of code records: written once from start to end, read in any order.
 
-Legend: b batch, h height, w width, c codebooks per position, k codes. Every level has its own.
+Legend: b batch, c codebooks per position, v codes of a codebook. Every level has its own c and v.
 
 Files of array_record contain hashes of their records, so damage is found when they are read.
 """
@@ -9,9 +9,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int, Int32, Int64, UInt8
+from jaxtyping import Int, Int64, UInt8
 
 from pixelprior.data.codes.records import (
+    Coded,
     add_counts,
     check_codes,
     no_counts,
@@ -25,32 +26,32 @@ from pixelprior.data.errors import DataError
 from pixelprior.grid import Grid
 from pixelprior.system.atomic import sync
 
-CodeBatches = Iterable[tuple[Sequence[Int[np.ndarray, "b h w c"]], Int[np.ndarray, " b"]]]
-"""Batches of maps, of any sizes: the codes of each level and the labels."""
+CodeBatches = Iterable[Coded]
+"""Batches of images, of any sizes."""
 
 _DAMAGE = (RuntimeError, ValueError, IndexError)  # errors of array_record for a damaged file
 
 
 def write_code_file(
-    path: Path, grids: Sequence[Grid], batches: CodeBatches
-) -> tuple[int, list[Int64[np.ndarray, "c k"]]]:
+    path: Path, grids: Sequence[Grid], batches: CodeBatches, num_attributes: int = 0
+) -> tuple[int, list[Int64[np.ndarray, "c v"]]]:
     """Write a new file of records, in the order of the batches.
 
     Returns:
         The number of records, and for each level how often each code occurs.
 
     Raises:
-        DataError: if codes do not fit their grids, or the file cannot be written.
+        DataError: if codes or attributes do not fit the records, or the file cannot be written.
     """
     from array_record.python.array_record_module import ArrayRecordWriter
 
-    count, size = 0, record_type(grids).itemsize
+    count, size = 0, record_type(grids, num_attributes).itemsize
     counts = no_counts(grids)
     # A writer that is abandoned half-way does not need to be closed.
     with writing(path):
         writer = ArrayRecordWriter(str(path), "group_size:1")  # for random access
-    for codes, labels in batches:
-        records = pack(codes, labels, grids)
+    for batch in batches:
+        records = pack(batch, grids, num_attributes)
         count += len(records)
         add_counts(counts, records)
         with writing(path):
@@ -74,17 +75,25 @@ class CodeFile:
         grids: the grid of each level.
         count: the number of records that were written.
         kept_bytes: the number of bytes of records to keep.
+        num_attributes: the number of attributes of every image.
 
     Raises:
         DataError: if it is not such a file, or has another number of records.
     """
 
-    def __init__(self, path: Path, grids: Sequence[Grid], count: int, kept_bytes: int = KEPT_BYTES):
+    def __init__(
+        self,
+        path: Path,
+        grids: Sequence[Grid],
+        count: int,
+        kept_bytes: int = KEPT_BYTES,
+        num_attributes: int = 0,
+    ):
         from array_record.python.array_record_data_source import ArrayRecordDataSource
 
         self._path = path
         self._grids = tuple(grids)
-        self._type = record_type(grids)
+        self._type = record_type(grids, num_attributes)
         try:
             self._source = ArrayRecordDataSource(str(path))
         except _DAMAGE as error:
@@ -99,10 +108,8 @@ class CodeFile:
     def __len__(self) -> int:
         return len(self._filled)
 
-    def read(
-        self, indices: Sequence[int] | Int[np.ndarray, " b"]
-    ) -> tuple[list[Int32[np.ndarray, "b h w c"]], Int32[np.ndarray, " b"]]:
-        """Codes of each level and labels at ``indices`` in ``[0, len(self))``, as new arrays.
+    def read(self, indices: Sequence[int] | Int[np.ndarray, " b"]) -> Coded:
+        """Codes, labels and attributes at ``indices`` in ``[0, len(self))``, as new arrays.
 
         Raises:
             DataError: if a record is damaged, or holds codes that do not fit their grids.

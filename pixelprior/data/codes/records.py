@@ -1,24 +1,46 @@
-"""Records of code maps: one for each image, with the codes of its levels and its label.
+"""Records of code maps: one for each image, with the codes of its levels, its label and attributes.
 
-Legend: b batch, h height, w width, c codebooks per position, k codes. Every level has its own.
+Legend: b batch, h height, w width, c codebooks per position, k attributes, v codes of a codebook.
+Every level has its own h, w, c and v.
 
-A record is the bytes of a little-endian NumPy structure. The grids of the levels alone determine
-the structure. Reading therefore only reinterprets bytes, and nothing is ever unpickled.
+A record is the bytes of a little-endian NumPy structure. The grids of the levels and the number of
+attributes alone determine the structure. Reading therefore only reinterprets bytes, and nothing is
+ever unpickled.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int, Int32, Int64
+from jaxtyping import Float32, Int, Int64
 
 from pixelprior.data.errors import DataError
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
 
 
-def record_type(grids: Sequence[Grid]) -> np.dtype:
-    """Structure of a record: ``label``, and each level in the smallest type that fits its codes."""
-    return np.dtype([("label", "<i4"), *(_level(n, grid) for n, grid in enumerate(grids))])
+class Coded(NamedTuple):
+    """Codes of some images, with the labels and the attributes of the images.
+
+    Attributes:
+        codes: the codes of each level, coarsest first, integers in ``[0, levels)`` of its grid.
+        labels: the label of each image.
+        attributes: the attributes of each image; None if there are none.
+    """
+
+    codes: Sequence[Int[np.ndarray, "b h w c"]]
+    labels: Int[np.ndarray, " b"]
+    attributes: Float32[np.ndarray, "b k"] | None = None
+
+
+def record_type(grids: Sequence[Grid], num_attributes: int = 0) -> np.dtype:
+    """Structure of a record: ``label``, and each level in the smallest type that fits its codes.
+
+    With attributes, ``attributes`` follow in float32.
+    """
+    attributes = [("attributes", "<f4", (num_attributes,))] if num_attributes else []
+    levels = [_level(n, grid) for n, grid in enumerate(grids)]
+    return np.dtype([("label", "<i4"), *levels, *attributes])
 
 
 def _level(number: int, grid: Grid) -> tuple[str, np.dtype, tuple[int, int, int]]:
@@ -26,27 +48,24 @@ def _level(number: int, grid: Grid) -> tuple[str, np.dtype, tuple[int, int, int]
     return f"level{number}", codes, grid.shape
 
 
-def pack(
-    codes: Sequence[Int[np.ndarray, "b h w c"]],
-    labels: Int[np.ndarray, " b"],
-    grids: Sequence[Grid],
-) -> np.ndarray:
-    """Convert a batch of maps to records.
+def pack(images: Coded, grids: Sequence[Grid], num_attributes: int = 0) -> np.ndarray:
+    """Convert a batch of images to records.
 
     Args:
-        codes: the codes of each level, integers in ``[0, levels)`` of its grid.
-        labels: the label of each image.
+        images: the codes, the labels and the attributes.
         grids: the grid of each level.
+        num_attributes: the number of attributes of every image.
 
     Returns:
         An array ``[b]`` of `record_type`.
 
     Raises:
-        DataError: if the codes do not fit their grids, or the numbers of maps and labels differ.
+        DataError: if the codes do not fit their grids, or the numbers of maps, labels and
+            attributes differ.
     """
-    if len(codes) != len(grids):
-        raise DataError(f"expected codes of {len(grids)} levels, got {len(codes)}")
-    codes, labels = [np.asarray(level) for level in codes], np.asarray(labels)
+    if len(images.codes) != len(grids):
+        raise DataError(f"expected codes of {len(grids)} levels, got {len(images.codes)}")
+    codes, labels = [np.asarray(level) for level in images.codes], np.asarray(images.labels)
     check_codes(codes, grids)
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         raise DataError(
@@ -55,19 +74,27 @@ def pack(
     sizes = [len(labels), *(len(level) for level in codes)]
     if len(set(sizes)) > 1:
         raise DataError(f"expected as many maps of every level as labels, got {sizes}")
-    records = np.empty(len(labels), record_type(grids))
+    records = np.empty(len(labels), record_type(grids, num_attributes))
     records["label"] = labels
     for number, level in enumerate(codes):
         records[f"level{number}"] = level
+    if num_attributes:
+        shape = () if images.attributes is None else images.attributes.shape
+        # NumPy would broadcast one attribute to all.
+        if shape != (len(labels), num_attributes):
+            raise DataError(
+                f"expected attributes of shape {[len(labels), num_attributes]}, got {list(shape)}"
+            )
+        records["attributes"] = images.attributes
     return records
 
 
-def unpack(
-    records: np.ndarray,
-) -> tuple[list[Int32[np.ndarray, "b h w c"]], Int32[np.ndarray, " b"]]:
-    """Convert an array ``[b]`` of records to the codes of each level and the labels."""
-    label, *levels = records.dtype.names or ()
-    return [records[level].astype(np.int32) for level in levels], records[label].astype(np.int32)
+def unpack(records: np.ndarray) -> Coded:
+    """Convert an array ``[b]`` of records to codes and labels of int32, and attributes."""
+    names = records.dtype.names or ()
+    levels = [records[name].astype(np.int32) for name in names if name.startswith("level")]
+    attributes = records["attributes"].astype(np.float32) if "attributes" in names else None
+    return Coded(levels, records["label"].astype(np.int32), attributes)
 
 
 def check_codes(codes: Sequence[Int[np.ndarray, "b h w c"]], grids: Sequence[Grid]) -> None:
@@ -79,13 +106,13 @@ def check_codes(codes: Sequence[Int[np.ndarray, "b h w c"]], grids: Sequence[Gri
             raise DataError(f"codes of level {number} do not fit their grid: {error}") from error
 
 
-def no_counts(grids: Sequence[Grid]) -> list[Int64[np.ndarray, "c k"]]:
+def no_counts(grids: Sequence[Grid]) -> list[Int64[np.ndarray, "c v"]]:
     """Arrays of zeros in which to count the codes of each level."""
     return [np.zeros((grid.channels, grid.levels), np.int64) for grid in grids]
 
 
-def add_counts(counts: Sequence[Int64[np.ndarray, "c k"]], records: np.ndarray) -> None:
+def add_counts(counts: Sequence[Int64[np.ndarray, "c v"]], records: np.ndarray) -> None:
     """Add to ``counts`` how often each code occurs in an array of records."""
-    for level, total in zip(unpack(records)[0], counts, strict=True):
+    for level, total in zip(unpack(records).codes, counts, strict=True):
         for channel, uses in enumerate(total):
             uses += np.bincount(level[..., channel].ravel(), minlength=len(uses))

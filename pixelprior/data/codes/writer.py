@@ -19,7 +19,7 @@ from pixelprior.data.errors import DataError
 from pixelprior.system.atomic import sync
 
 CodeSplits = Mapping[str, tuple[str, CodeBatches]]
-"""For "train", "validation" and "test": a description, and batches of codes and labels."""
+"""For "train", "validation" and "test": a description, and batches of coded images."""
 
 
 def codes_of(
@@ -28,8 +28,9 @@ def codes_of(
     """Open the code set of a tokenizer, or write it if it is missing.
 
     The name of its folder is the first 16 characters of the fingerprint. An existing set is
-    replaced if it is damaged or its facts differ: another tokenizer, other grids or another data
-    set. It is replaced only once the new set is complete.
+    replaced if it is damaged or its facts differ: another tokenizer, other grids, another data set
+    or other attributes. It is replaced only once the new set is complete. A set with attributes is
+    kept if none are wanted.
 
     Args:
         root: the folder of all code sets.
@@ -61,8 +62,8 @@ def write_codes(folder: Path, facts: CodeFacts, splits: CodeSplits) -> CodeSet:
         splits: the codes to write. They are read once, batch by batch.
 
     Raises:
-        DataError: if codes do not fit their grids, if a split is empty, if the folder cannot be
-            written, or if it holds other files than codes.
+        DataError: if codes or attributes do not fit the facts, if a split is empty, if the folder
+            cannot be written, or if it holds other files than codes.
     """
     _check_replaceable(folder)
     with workplace(folder) as work:
@@ -73,7 +74,7 @@ def write_codes(folder: Path, facts: CodeFacts, splits: CodeSplits) -> CodeSet:
         for split in SPLITS:
             description, batches = splits[split]
             path = split_path(new, split)
-            count, counts = write_code_file(path, facts.grids, batches)
+            count, counts = write_code_file(path, facts.grids, batches, len(facts.attribute_names))
             if not count:
                 raise DataError(f"the {split} split ({description}) is empty: no codes to write")
             about_splits[split] = {
@@ -96,12 +97,12 @@ def write_codes(folder: Path, facts: CodeFacts, splits: CodeSplits) -> CodeSet:
 
 
 def _open_fitting(folder: Path, facts: CodeFacts) -> CodeSet | None:
-    """Open the code set in a folder; None if it is missing, damaged or has other facts."""
+    """Open the code set in a folder; None if it is missing, damaged or does not fit."""
     try:
         found = open_codes(folder, fingerprint=facts.fingerprint)
     except DataError:
         return None
-    return found if found.facts == facts else None
+    return found if found.facts.serve(facts) else None
 
 
 def _check_replaceable(folder: Path) -> None:

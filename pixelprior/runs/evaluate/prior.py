@@ -40,6 +40,7 @@ def measure_prior(run: Run, held: Held, *, baselines: bool) -> Measured:
     result: dict[str, Any] = {
         "model": "prior",
         "class_conditional": run.config["class_conditional"],
+        "attribute_conditional": run.config["attribute_conditional"],
         "num_images": found.num_images,
         "nats": found.nats,
         "nats_error": found.nats_error,
@@ -87,4 +88,5 @@ def _encoded(tokenizer: VQVAE, held: Held, counts: list[np.ndarray]) -> Iterator
         codes = [np.asarray(level) for level in jitted.encode(tokenizer, pixels)]
         for total, level in zip(counts, codes, strict=True):
             total += code_counts(level[batch["mask"]], total.shape[1])
-        yield {"codes": codes, "label": batch["label"], "mask": batch["mask"]}
+        others = {key: values for key, values in batch.items() if key != "image"}
+        yield {**others, "codes": codes}

@@ -109,7 +109,7 @@ def _kind(about: Mapping[str, Any]) -> str:
             return f"A {config['tokenizer']['name']} tokenizer"
         case _:
             names = " and ".join(model["name"] for model in config["models"].values())
-            return f"A {given}{names} prior with its tokenizer"
+            return f"{article} {given}{names} prior with its tokenizer"
 
 
 def _attributes(names: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
+from pixelprior.context import Context
 from pixelprior.data import (
     START,
     CodeSet,
@@ -20,10 +21,10 @@ from pixelprior.data import (
 from pixelprior.errors import InputError
 from pixelprior.evaluation.code_likelihood import evaluate_codes
 from pixelprior.evaluation.likelihood import check_labels
-from pixelprior.experiment import build_prior, count_classes
+from pixelprior.experiment import build_prior, count_attributes, count_classes
 from pixelprior.prior import Prior
 from pixelprior.progress import Check, go_on, last_of
-from pixelprior.sampling.labels import labels_in_turn
+from pixelprior.sampling.labels import label_context
 from pixelprior.system.devices import check_batch_size, rows_here
 from pixelprior.system.prng import named_key
 from pixelprior.tokenizers import VQVAE
@@ -38,7 +39,7 @@ class PriorTask(Task):
         config: config of the experiment.
         tokenizer: tokenizer of the codes.
         codes: codes of the images that the tokenizer was trained on.
-        described: facts about those images, from the tokenizer's run.
+        described: facts about those images and their attributes, for the run folder.
         others: a prior that supplies the weights of the untrained levels, and the names of its
             learned levels; None for no such prior.
         mesh: the devices.
@@ -67,11 +68,18 @@ class PriorTask(Task):
         self._model = model
         self.codes = codes
         self.mesh = mesh
-        self.num_classes = count_classes(config, codes.facts.class_names, codes.facts.name)
+        facts = codes.facts
+        self.num_classes = count_classes(config, facts.class_names, facts.name)
+        self.num_attributes = count_attributes(config, facts.attribute_names, facts.name)
+        if model is not None and model.vector_features != self.num_attributes:
+            raise InputError(
+                f"the model takes vectors of {model.vector_features} numbers, got "
+                f"{self.num_attributes} attributes"
+            )
         self._described = described
         self._others = None if others is None else others[0]
         learned = () if others is None else others[1]
-        self.names = level_names(len(codes.facts.grids))
+        self.names = level_names(len(facts.grids))
         trained = tuple(config["trained_levels"])
         if not trained or not set(trained) <= set(self.names):
             raise InputError(
@@ -114,6 +122,7 @@ class PriorTask(Task):
             config["context"],
             self.codes.facts.grids,
             num_classes=self.num_classes,
+            vector_features=self.num_attributes,
             label_dropout=config["label_dropout"],
             seed=config["seed"],
         )
@@ -143,10 +152,10 @@ class PriorTask(Task):
 
     def loss(self, model: Prior, batch: Mapping[str, Any], keys: Key[Array, " b"]) -> Loss:
         """See `Task.loss`: bits per code of the trained levels."""
-        label = batch["label"] if self.num_classes else None
+        context = model.context_shape.of_batch(batch)
         nats, num_codes, metrics = jnp.zeros(()), 0, {}
         for number in self.trained:
-            log_prob = model.level_log_prob(number, batch["codes"], label, dropout_key=keys)
+            log_prob = model.level_log_prob(number, batch["codes"], context, dropout_key=keys)
             level = -log_prob.mean()
             size = self.codes.facts.grids[number].size
             metrics[f"{self.names[number]}_nats"] = level
@@ -186,11 +195,18 @@ class PriorTask(Task):
         if len(self.learned) < len(self.names):
             return None
         num = self.config["num_samples"]
+        context = label_context(model, None, num)
+        if self.num_attributes:
+            context = self._conditions(model, num)
         # By rows, so that a signal need not wait for the whole picture.
-        rows = model.sample_rows(
-            named_key(self.config["seed"], "samples"),
-            num,
-            label=labels_in_turn(self.num_classes, None, num),
-        )
+        rows = model.sample_rows(named_key(self.config["seed"], "samples"), num, context=context)
         codes = last_of(rows, check)
         return np.asarray(self.tokenizer.decode(codes))
+
+    def _conditions(self, model: Prior, num: int) -> Context | None:
+        """Return the conditions of the first validation images, in turn if there are fewer."""
+        images = self.codes.splits["validation"]
+        _, labels, attributes = images.read(np.arange(num) % len(images))
+        return model.context_shape.of_batch(
+            {"label": jnp.asarray(labels), "attributes": jnp.asarray(attributes)}
+        )
