@@ -81,6 +81,7 @@ def test_a_hole_is_filled_given_everything_around_it(run, tmp_path, capsys):
     np.testing.assert_allclose(completed, np.asarray(drawn) / 16, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_other_models_say_that_they_see_only_earlier_pixels(digits, tmp_path, capsys):
     complete(digits, tmp_path / "filled.png", "left")
     said = capsys.readouterr().err

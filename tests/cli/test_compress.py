@@ -96,6 +96,7 @@ def test_folders_come_back_with_their_names_and_classes(command, model, tmp_path
         np.testing.assert_array_equal(arrays["images"], expected)
 
 
+@pytest.mark.slow
 def test_a_split_and_arrays(command, model, tmp_path):
     compress(command, model, tmp_path, "--split=test", "--limit=40")
     decompress(command, tmp_path, "-o", "first.npz")
@@ -109,6 +110,7 @@ def test_a_split_and_arrays(command, model, tmp_path):
     assert (tmp_path / "x.ppz").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_codes_of_a_prior(command, prior, tmp_path):
     said = compress(command, prior, tmp_path, "--codes", "--split=test", "--limit=5", "--label=2")
     decompress(command, tmp_path, "-o", "out.npz")
@@ -151,6 +153,7 @@ def test_images_that_do_not_fit(command, model, tmp_path, kind):
         assert (read(tmp_path / "out" / "a.png") == 0).all()
 
 
+@pytest.mark.slow
 def test_requests_that_are_refused(command, model, prior, tmp_path):
     save(tmp_path / "in" / "a.png", shades(1)[0])
     (tmp_path / "text.png").write_text("no image")

@@ -52,6 +52,7 @@ def test_what_cannot_be_exported(flags, message, file, script, tmp_path):
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_file_is_exported_again_with_a_card(file, script, tmp_path):
     said = script("export", str(file), "-o", "b.safetensors", "--card", cwd=tmp_path)
     assert said.status == 0 and not said.output
@@ -91,6 +92,7 @@ def test_a_card_says_the_augmentation(tmp_path):
     assert "Augmentation" not in card_of()
 
 
+@pytest.mark.slow
 def test_a_run_and_its_file_are_compared(digits, tmp_path, capsys):
     run, file = copied(digits, tmp_path), tmp_path / "rounded.safetensors"
     pp.export(run, file, dtype="int8")

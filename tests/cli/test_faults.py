@@ -274,6 +274,7 @@ KEPT_FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault",
     [

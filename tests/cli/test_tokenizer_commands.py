@@ -48,6 +48,7 @@ measured = functools.partial(evaluate_run, baselines=False)
 # What training leaves behind.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vqvae", "vqvae2"])
 def test_what_a_run_folder_holds(name, request):
     workdir = request.getfixturevalue(name)
@@ -164,6 +165,7 @@ def test_a_sheet_of_walks_by_the_script(vqvae2, tmp_path, script):
 # Measured.
 
 
+@pytest.mark.slow
 def test_evaluation_by_the_script(vqvae2, tmp_path, script):
     file = tmp_path / "results.json"
     result = script("evaluate", f"--workdir={vqvae2}", f"--json={file}", "--batch_size=100")
@@ -218,6 +220,7 @@ def test_evaluation_by_the_script(vqvae2, tmp_path, script):
     np.testing.assert_allclose(end["test_squared_error"], values["squared_error"], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_bits_per_dimension_of_a_decoder_that_gives_probabilities(vqvae, capsys):
     values = measured(vqvae)
     test = images_of(vqvae, "test")

@@ -35,6 +35,7 @@ def trained():
     return train_classifier(*bright_quarters(0, 200), 4, num_steps=30, batch_size=32)
 
 
+@pytest.mark.slow
 def test_separable_classes_are_told_apart_without_an_error(trained):
     assert trained.shape == (8, 8, 1)
     assert accuracy(trained, *bright_quarters(2, 300)) == 1.0

@@ -397,6 +397,7 @@ SIZES = {
 BASELINES = {"made": 11e6, "nade": 3.5e6}
 
 
+@pytest.mark.slow
 @every_list
 def test_runs_that_are_compared_are_about_as_large(name):
     low, high = SIZES[name]

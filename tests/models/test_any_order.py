@@ -91,6 +91,7 @@ def test_every_order_of_a_tiny_grid_is_normalised():
     assert all(np.abs(a - b).max() > 1e-3 for a, b in itertools.combinations(found, 2))
 
 
+@pytest.mark.slow
 def test_samplers_agree_in_any_order_and_an_image_depends_on_its_number_alone():
     model, num = random_model(NAME, GRID, "all"), 4
     context = in_order(random_context(GRID, "all", num), orders_of(num))
@@ -229,6 +230,7 @@ def test_kernels_that_are_not_odd_are_refused(size):
         pp.AnyOrderTransformer(GRID, first_kernel_size=size, rngs=nnx.Rngs(0))
 
 
+@pytest.mark.slow
 def test_a_prior_of_any_order_conditions_on_all_known_codes():
     grids = [Grid(3, 3, 1, 7), Grid(6, 6, 1, 7)]
     make = functools.partial(pp.AnyOrderTransformer, **ANY_ORDER_SIZES)

@@ -49,6 +49,7 @@ def uses(model, x, context):
     }
 
 
+@pytest.mark.slow
 @one_fast_others_slow(MODELS)
 def test_a_second_call_compiles_nothing_and_keeps_nothing(name):
     model = MODELS[name].make(GRID, num_classes=3, dropout_rate=0.1, rngs=nnx.Rngs(0))

@@ -223,7 +223,7 @@ def test_claims_have_the_known_blind_spot_and_none(size):
     assert not (masked & ~earlier).any()
 
 
-@pytest.mark.parametrize("name", [name for name in IN_RASTER_ORDER if name in SHIPPED])
+@one_fast_others_slow([name for name in IN_RASTER_ORDER if name in SHIPPED])
 def test_gradients_are_exactly_zero_where_nothing_is_seen(name):
     # Each position holds a level of its own, so the gradient with respect to one row of the table
     # is the gradient with respect to one position's embedding.
@@ -368,7 +368,7 @@ def p_value_of(x, grid, probabilities):
     return chi_square_p_value(counts, probabilities)
 
 
-@every_tiny_case
+@every_model_and(TINY_CASES, fast=(ONE,))
 def test_samples_are_distributed_as_the_model(name, grid, kind):
     model = random_model(name, grid, kind)
     num, cells = 20_000, grid.levels**grid.size
@@ -466,7 +466,7 @@ def test_rows_fill_up_to_the_same_images(name):
         np.testing.assert_array_equal(before, whole)
 
 
-@every_model
+@one_fast_others_slow(MODELS)
 def test_an_image_depends_on_its_number_alone(name):
     grid, kind = ONE_CASE
     together, context = draw(name, grid, kind), random_context(grid, kind, NUM)
@@ -585,7 +585,10 @@ def test_guidance_is_a_line_through_both_distributions_symbol_by_symbol(scale):
         assert same == (scale == at)
 
 
-@pytest.mark.parametrize(("schedule", "dtype"), [("linear", "bfloat16"), ("cosine", "float32")])
+@pytest.mark.parametrize(
+    ("schedule", "dtype"),
+    [("linear", "bfloat16"), pytest.param("cosine", "float32", marks=pytest.mark.slow)],
+)
 def test_a_schedule_gives_each_pixel_a_scale_of_its_own(schedule, dtype):
     grid = Grid(2, 3, 1, 2)
     plain = GatedPixelCNN(
@@ -647,6 +650,7 @@ def test_a_schedule_must_have_a_name_that_is_known():
         guided(model, 2.0, "square")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["multi_scale", "any_order_transformer_shuffled"])
 def test_models_of_several_stages_and_of_other_orders_can_be_guided(name):
     grid, scale = Grid(2, 2, 1, 3), 2.5

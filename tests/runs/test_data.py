@@ -233,6 +233,7 @@ def test_files_that_identify_the_data_are_needed(folder):
         train_run(config_of("folder", folder / "images"), folder / "run")
 
 
+@pytest.mark.slow
 def test_codes_are_of_these_images(tmp_path_factory, tmp_path):
     def both(folder):
         make(folder, "folder:vqvae")
@@ -275,6 +276,7 @@ def test_images_of_one_symbol_are_refused(tmp_path, pixels, message):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_images_of_nearly_one_symbol_are_warned_of(tmp_path):
     pixels = np.zeros((32, 32), np.uint8)
     pixels[0, :4] = 255

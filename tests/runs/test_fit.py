@@ -236,6 +236,7 @@ def test_eight_bit_pixels_become_symbols_and_jax_arrays_do(in_memory, stripes):
     np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_labels(stripes):
     run = pp.fit(tiny(num_classes=2), *stripes, **QUICK)
     assert run.config["class_conditional"] and run.data["class_names"] == ["0", "1"]
@@ -243,6 +244,7 @@ def test_labels(stripes):
     np.testing.assert_array_equal(images, pp.sample(run, jax.random.key(0), 2, label=[1, 1]))
 
 
+@pytest.mark.slow
 def test_a_recipe_with_other_settings_then_a_prior_of_its_codes():
     network = {"features": 4, "residual_features": 2}
     quantizer = {"features": 4, "codebook_size": 8, "k_means_iterations": 2}

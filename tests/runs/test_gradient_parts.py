@@ -52,6 +52,7 @@ def test_a_new_run_records_the_choice_and_a_resumed_run_keeps_it(tmp_path, chose
     assert recorded(tmp_path) == 1
 
 
+@pytest.mark.slow
 def test_a_number_given_by_hand_is_kept(chosen):
     plan_run(config(accumulate_steps=2))
     assert not chosen

@@ -42,6 +42,7 @@ def texts(events, kind=Message):
     return [event.text for event in events if isinstance(event, kind)]
 
 
+@pytest.mark.slow
 def test_the_first_loss_is_that_of_the_source(source, stripes):
     events = []
     settings = QUICK | STILL | {"progress": events.append}

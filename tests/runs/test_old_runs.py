@@ -145,6 +145,7 @@ def state(folder, *, averaged):
     return nnx.to_pure_dict(nnx.state(run.model))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_they_go_on(runs, copy, task):
     folder, events = copy(task), []

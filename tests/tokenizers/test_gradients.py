@@ -108,6 +108,7 @@ def quantizer(p, k, d, **settings):
     return made
 
 
+@pytest.mark.slow
 def test_every_piece_of_a_vector_turns_to_its_own_code():
     p, d = 3, 2
     made, z = quantizer(p, 5, d), normal(0, p * d)
@@ -122,6 +123,7 @@ def test_every_piece_of_a_vector_turns_to_its_own_code():
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_with_cosine_the_vector_at_unit_length_turns():
     made, z = quantizer(1, 5, 3, cosine=True), normal(0, 3)
     code = np.asarray(made.codebook)[0, int(made(jnp.asarray(z)).indices[0])]

@@ -719,6 +719,7 @@ def test_updates_are_compiled_once_and_codes_do_restart():
     assert restarted[3:].any(axis=(0, 2)).all()
 
 
+@pytest.mark.slow
 def test_all_devices_have_the_codebook_of_one_device(tmp_path):
     run_on_devices(DEVICES, __file__, tmp_path / "results.npz")
     with np.load(tmp_path / "results.npz") as several:

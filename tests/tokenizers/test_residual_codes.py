@@ -83,6 +83,7 @@ def test_codes_of_a_depth_are_those_of_a_quantizer_with_less_depth():
         np.testing.assert_array_equal(shallow(z).indices, deep(z).indices[:, : depth * P])
 
 
+@pytest.mark.slow
 def test_every_code_lowers_the_error_of_data_that_it_started_from():
     z = jnp.asarray(normal(1, 4000, D))
     errors = []
@@ -157,6 +158,7 @@ def test_gradients(learning):
     np.testing.assert_array_equal(jacobian.reshape(2 * P * D, -1), np.eye(2 * P * D))
 
 
+@pytest.mark.slow
 def test_moving_averages_and_restarts_of_every_depth():
     quantizer, z = make(decay=0.5, dead_share=0.7, epsilon=0.0), jnp.asarray(normal(1, 80, P * D))
     counts = np.random.default_rng(2).uniform(0, 30, (R * P, K)).astype(np.float32)

@@ -43,6 +43,7 @@ def train(workdir, **changes):
     return result, [event.text for event in events if isinstance(event, Message)]
 
 
+@pytest.mark.slow
 def test_a_complete_run_is_trained_longer(workdir):
     result, said = train(workdir, num_steps=16, log_every=2)
     assert result.step == 16 and result.test is not None
@@ -112,6 +113,7 @@ def test_a_run_without_a_checkpoint_becomes_another(workdir, finished):
     assert RunFolder(workdir).config()["seed"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{"optimizer": "adamax"}, {"schedule": "plateau"}])
 def test_another_optimizer_starts_fresh(workdir, changes):
     result, said = train(workdir, num_steps=13, **changes)

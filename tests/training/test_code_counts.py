@@ -31,6 +31,7 @@ def config_of(quantizer):
     return config | {"quantizer": QUANTIZERS[quantizer], "batch_size": BATCH}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quantizer", QUANTIZERS)
 def test_a_step_counts_the_codes_of_its_batch(quantizer):
     task = TokenizerTask(config_of(quantizer), data_mesh())

@@ -62,6 +62,7 @@ def plans():
     return [json.loads(line) for line in ran.stdout.splitlines()]
 
 
+@pytest.mark.slow
 def test_whole_states_exchange_the_gradient_once(plans):
     parameters, exchanged, words = plans[0]
     assert exchanged.keys() == {"all-reduce"}

@@ -34,6 +34,7 @@ def test_operations_are_those_of_the_images(config):
     assert 0.5 < one.flops_per_image / (3 * 2 * 64 * one.num_parameters) < 1
 
 
+@pytest.mark.slow
 def test_a_batch_in_parts_is_planned_with_less_memory(config):
     config["model"]["features"] = 16
     whole, parts = (plan_run(config | {"batch_size": 64, "accumulate_steps": n}) for n in (1, 8))
@@ -41,6 +42,7 @@ def test_a_batch_in_parts_is_planned_with_less_memory(config):
     assert parts.flops_per_image == whole.flops_per_image
 
 
+@pytest.mark.slow
 def test_plans_of_a_list(config):
     runs = {"wide": config | {"model": config["model"] | {"features": 8}}, "narrow": config}
     plans = dict(plan_list({"task": "compare", "runs": runs}, only=["narrow", "wide"]))

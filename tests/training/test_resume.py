@@ -155,6 +155,7 @@ def test_when_all_are_damaged_nothing_is_touched(finished, tmp_path, start):
 # A loss that is not finite.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("checkpoint_every", "message"),
     [

@@ -126,6 +126,7 @@ def test_a_step_moves_nothing_between_host_and_device(parts):
 # Batches in parts.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "parts"),
     [
@@ -182,6 +183,7 @@ def test_a_batch_in_parts_needs_less_memory():
 # Steps that are skipped.
 
 
+@pytest.mark.slow
 def test_a_gradient_that_is_too_large_changes_nothing_but_the_step():
     batch = one_batch()
     state, step = setup(small_model())

@@ -222,6 +222,7 @@ def test_codebooks_that_are_parameters_learn_by_their_loss_and_are_not_decayed()
         np.testing.assert_allclose(told["codebook_loss"], 4 * told["commitment_loss"], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_one_batch_is_learned_by_heart():
     task, (graph, weights) = small_task(), fresh()
     optimizer, step = make_step(task, graph, learning_rate=1e-2, num_steps=150)
@@ -257,6 +258,7 @@ def test_a_fresh_model_is_a_function_of_the_seed_and_starts_on_the_first_batch()
     assert first["_levels.0.quantizer.counts"].sum() == 16 * 16
 
 
+@pytest.mark.slow
 def test_evaluation_and_pictures(tmp_path):
     task, model = small_task(), nnx.merge(*fresh())
     result = task.evaluate(model, "validation")

@@ -95,6 +95,7 @@ def test_pictures(model, prior, tokenizer):
 # Compilations.
 
 
+@pytest.mark.slow
 def test_each_verb_compiles_once_for_a_shape(model, prior, tokenizer):
     images = pp.sample(model, KEY, 2, label=1)
     codes = pp.sample(prior, KEY, 2, label=1)
@@ -116,6 +117,7 @@ def test_each_verb_compiles_once_for_a_shape(model, prior, tokenizer):
     assert not compiled
 
 
+@pytest.mark.slow
 def test_models_of_one_structure_share_a_program(plain):
     other = pp.PixelCNN(GRID, **SMALL, rngs=nnx.Rngs(7))
     x = jnp.zeros((2, *GRID.shape), jnp.int32)
