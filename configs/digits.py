@@ -23,16 +23,25 @@ TRAINING = {"warmup_steps": 50, "log_every": 20, "ema_decay": 0.995}
 CODES = TRAINING | {"num_steps": 1000, "checkpoint_every": 250, "sample_every": 500}
 
 
-def _pixels(name: str, measured: str, **settings: Any) -> Variant:
-    config = common.pixels(
-        common.network(name, **{"dropout_rate": 0.3} | settings),
-        **IMAGES,
-        **TRAINING,
-        weight_decay=1e-2,
-        num_steps=600,
-        checkpoint_every=150,
-        sample_every=300,
-    )
+PIXELS = TRAINING | {
+    "weight_decay": 1e-2,
+    "num_steps": 600,
+    "checkpoint_every": 150,
+    "sample_every": 300,
+}
+# Many orders take more steps than one.
+ANY_ORDER = PIXELS | {
+    "optimizer": "muon",
+    "learning_rate": 3e-3,
+    "num_steps": 1000,
+    "checkpoint_every": 250,
+    "sample_every": 500,
+}
+
+
+def _pixels(name: str, measured: str, training: common.Config = PIXELS, **settings: Any) -> Variant:
+    network = common.network(name, **{"dropout_rate": 0.3} | settings)
+    config = common.pixels(network, **IMAGES, **training)
     return Variant(common.TITLES[name], config, measured, common.SOURCES[name])
 
 
@@ -102,6 +111,8 @@ VARIANTS = {
     "any_order": _pixels(
         "any_order_transformer",
         "",
+        ANY_ORDER,
+        dropout_rate=0.1,
         features=64,
         num_layers=4,
         num_heads=4,

@@ -23,6 +23,13 @@ from pixelprior.experiment.recipes import Variant, resolve
 
 IMAGES = {"dataset": "mnist", "levels": 2, "binarisation": "dynamic"}
 _FEW_LEVELS = {"embedding_features": 4, "head_features": 64}
+_HALF_AN_HOUR: common.Config = {
+    "batch_size": 16,
+    "optimizer": "muon",
+    "learning_rate": 3e-3,
+    "warmup_steps": 200,
+    "ema_decay": 0.999,
+}
 
 
 def small(name: str, num_steps: int, learning_rate: float = 3e-3) -> common.Config:
@@ -78,21 +85,28 @@ VARIANTS = {
         "reach 81.50 on dynamically binarised MNIST",
     ),
     "best": Variant(
-        "The Gated PixelCNN with the lowest NLL after half an hour on 2 CPU cores",
+        "The PixelCNN++ with the lowest NLL after half an hour on 2 CPU cores",
         common.pixels(
             common.network(
-                "gated_pixel_cnn",
-                features=48,
-                num_layers=8,
-                embedding_features=4,
+                "pixel_cnn_pp", **_FEW_LEVELS, **common.SMALL["pixel_cnn_pp"] | {"features": 32}
             ),
             **IMAGES,
-            batch_size=16,
+            **_HALF_AN_HOUR,
+            num_steps=4800,
+            checkpoint_every=800,
+            sample_every=4800,
+        ),
+        "80.07 nats on the test split (one fixed draw) after about 30 minutes on 2 CPU cores",
+        "Salimans et al. 2017. A far larger Gated PixelCNN, trained for longer, is known to reach "
+        "81.50",
+    ),
+    "bundled": Variant(
+        "The Gated PixelCNN of the bundled model mnist",
+        common.pixels(
+            common.network("gated_pixel_cnn", features=48, num_layers=8, embedding_features=4),
+            **IMAGES,
+            **_HALF_AN_HOUR,
             num_steps=6000,
-            optimizer="muon",
-            learning_rate=3e-3,
-            warmup_steps=200,
-            ema_decay=0.999,
             checkpoint_every=1000,
             sample_every=3000,
         ),
