@@ -96,7 +96,7 @@ VARIANTS = {
             checkpoint_every=800,
             sample_every=4800,
         ),
-        "80.07 nats on the test split (one fixed draw) after about 30 minutes on 2 CPU cores",
+        "80.07 nats on the test split (one fixed draw), estimated 30 minutes on 2 CPU cores",
         "Salimans et al. 2017. A far larger Gated PixelCNN, trained for longer, is known to reach "
         "81.50",
     ),

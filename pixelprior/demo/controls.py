@@ -38,7 +38,7 @@ def request_controls(trained: pp.Run) -> Request:
                 4.0,
                 1.0,
                 0.1,
-                help="1: the model itself. Above 1: more typical of the class. 0: no class.",
+                help="1: the model itself. Above 1: nearer to the condition. 0: no condition.",
                 key="guidance",
                 bind=LINKED,
             )

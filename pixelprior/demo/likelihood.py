@@ -98,6 +98,11 @@ def _context_of(run: str, trained: pp.Run, subject: Subject) -> pp.Context | Non
         label = _class_of(run, trained, subject)
         return None if label is None else pp.Context(label=label)
     if subject.vector is None:
+        if not trained.config["label_dropout"]:
+            raise pp.InputError(
+                "the attributes of this image are not known, and this model needs them; choose a "
+                "test image"
+            )
         st.caption("The attributes of this image are not known, so it is scored without them.")
         return None
     return pp.Context(label=_class_of(run, trained, subject), vector=jnp.asarray(subject.vector))

@@ -3,8 +3,8 @@
 Legend: b batch, h height, w width, c channels, d features, e embedded features, v values, k columns
 of a step, m neighbours, s slots.
 
-A model in raster order can condition a pixel only on earlier pixels. This model is trained on
-random orders, as in [1], [2] and [3]. For every order of the pixels it is an exact distribution:
+A model in raster order can condition a pixel only on earlier pixels. This model is trained on many
+orders, as in [1], [2] and [3]. For every order of the pixels it is an exact distribution:
 
     log p(x | order) = sum over t of log p(pixel t of the order | the pixels before it)
 
@@ -93,7 +93,7 @@ class AnyOrderTransformer(GridModel):
     """A distribution over grids for every order of the pixels.
 
     The context holds the order, see `Context`. Without one, the order is the raster order. In
-    training without one, each image has a random order.
+    training without one, each image has one of the `training_orders`.
 
     Args:
         grid: size, channels and values per symbol of the grids.

@@ -14,8 +14,7 @@ of n then has the scale ``1 + (s - 1) * share(t / (n - 1))``:
 - "linear": ``share(u) = u``. Early symbols vary freely, and the condition decides later ones [2].
 - "cosine": ``share(u) = (1 - cos(pi * u)) / 2``, with slow changes at both ends [3, 4].
 
-Pixels are counted in the order of the model: of the raster, or of an any-order model. With several
-scales, the pixels of each scale are counted anew.
+Pixels are counted in the order of drawing. `MultiScale` counts those of each grid separately.
 
 The result is again an exact distribution over grids, and therefore a model like any other. Scoring
 and every sampler and strategy work on it. The given network runs once for each condition. The
@@ -85,8 +84,8 @@ def guided(
     """
     if not isinstance(model, GridModel):
         raise InputError(
-            f"guidance needs a model of pixels or codes, got {type(model).__name__}; the model of "
-            "a run is run.model"
+            f"guidance needs a pixel model or the model of one level, got {type(model).__name__}; "
+            "give run.model, or guidance=... to pp.sample"
         )
     check_schedule(schedule, scale)
     if scale is None:

@@ -79,7 +79,11 @@ def open_prior_task(
             use = code_use(counts[codebook : codebook + 1])
             if is_collapsed(use, counts.shape[1]):
                 report(Caution(_collapsed(name, use, counts.shape[1], run)))
-    return PriorTask(config, run.tokenizer, codes, data, others, mesh, model=model), run
+    task = PriorTask(config, run.tokenizer, codes, data, others, mesh, model=model)
+    if run.run.images is not None:
+        # The run of the prior has no folder either, and reads these images.
+        run = run._replace(run=dataclasses.replace(run.run, images=encoded.run.images))
+    return task, run
 
 
 def _with_attributes(

@@ -14,6 +14,7 @@ from pixelprior.data.dataset import SPLITS
 from pixelprior.data.manifest import Manifest
 from pixelprior.data.pictures.pixel_range import PixelRange
 from pixelprior.data.place import kind_of
+from pixelprior.data.sources.arrays import PREFIX as ARRAYS
 from pixelprior.errors import InputError
 from pixelprior.evaluation.read import read_symbols
 from pixelprior.experiment import Place, at_place, reopen_data
@@ -122,7 +123,12 @@ class Run:
         Raises:
             InputError: if the images have no attributes, or are not those of the run.
         """
-        dataset, symbols = self.images or self._reopened(report, new_attributes=True)
+        if self.data["attribute_names"]:  # of arrays, which cannot be opened again
+            return self
+        opened = self.images
+        if opened is None or not self.data["name"].startswith(ARRAYS):
+            opened = self._reopened(report, new_attributes=True)
+        dataset, symbols = opened
         dataset.check_unchanged(*SPLITS)
         attributes = {
             "attribute_names": list(dataset.attribute_names),

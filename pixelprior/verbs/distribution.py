@@ -52,8 +52,8 @@ def sample(
 ) -> Any:
     """Draw images from a pixel model, or codes from a prior.
 
-    Image n depends only on ``(key, n)``, its own class and its own known symbols. One call with 64
-    images gives the same images as four calls with 16 and ``first_image`` 0, 16, 32 and 48. This
+    Image n depends only on ``(key, n)``, its own condition and its own known symbols. One call with
+    64 images gives the same images as four calls with 16 and ``first_image`` 0, 16, 32 and 48. This
     holds for every ``method`` and number of devices. The function compiles once for each shape, and
     can be called inside other jitted code.
 
@@ -72,7 +72,7 @@ def sample(
             for each image. None draws without a class, if the model has a null class.
         vector: for models with ``vector_features``, one vector ``[k]`` for all images, or one for
             each image ``[num, k]``.
-        context: a `Context` instead of a label and a vector, for models that accept a map.
+        context: a `Context` instead of a label and a vector; pixel models also take a map in it.
         order: for any-order models, the number of pixels before each pixel: one order ``[h, w]``
             for all images, or one for each. None is the raster order. The known pixels come first.
         strategy: a change of the distribution of every symbol, such as `Temperature`, or several

@@ -360,6 +360,35 @@ def save_npz(path, attributes):
     np.savez(path, images=images * np.uint8(36), attributes=attributes, attribute_names=NAMES)
 
 
+@pytest.mark.slow
+def test_a_tokenizer_in_memory_opens_a_file_again_for_the_attributes(tmp_path):
+    save_npz(tmp_path / "data.npz", arrays()[2])
+    sizes = CODES | {"tokenizer": CODES["tokenizer"] | {"strides": (2,)}}
+    settings = {"dataset": f"npz:{tmp_path / 'data.npz'}", "levels": 8} | sizes
+    tokenizer = pp.fit("digits:vqvae", **settings | QUICK)
+    settings = {"models": {"top": TINY}, "class_conditional": False}
+    run = pp.fit("digits:prior", tokenizer=tokenizer, **settings | QUICK_PRIOR)
+    assert run.data["attribute_names"] == NAMES
+    # The run has the attributes too, for measures and for samples.
+    assert pp.evaluate(run)["attribute_conditional"]
+    samples_of(run, Request(0, [()], None, None, "auto")).draw(np.arange(3))
+
+
+@pytest.mark.slow
+def test_a_tokenizer_of_arrays_keeps_their_attributes_in_its_folder(tmp_path):
+    images, labels, attributes = arrays()
+    sizes = CODES | {"tokenizer": CODES["tokenizer"] | {"strides": (2,)}}
+    folder = tmp_path / "tokenizer"
+    settings = {"models": {"top": TINY}} | QUICK_PRIOR
+    given = {"attributes": attributes, "levels": 8, "workdir": folder}
+    tokenizer = pp.fit("digits:vqvae", images, labels, **given, **sizes | QUICK)
+    first = pp.fit("digits:prior", tokenizer=tokenizer, workdir=tmp_path / "a", **settings)
+    # The codes are there, so the arrays are not needed again.
+    second = pp.fit("digits:prior", tokenizer=folder, workdir=tmp_path / "b", **settings)
+    weights = (nnx.state(run.model) for run in (first, second))
+    jax.tree.map(np.testing.assert_array_equal, *weights)
+
+
 @pytest.fixture(scope="module")
 def prior_folder(tmp_path_factory):
     """A tokenizer of two levels, and a prior with attributes over its codes."""
