@@ -120,10 +120,11 @@ class PixelTask(Task):
             return None
         key = named_key(self.config["seed"], "samples")
         # By rows, so that a signal need not wait for the whole picture.
-        context = label_context(model, None, num)
         if self.num_attributes:
             validation = self.images.dataset.splits["validation"]
             context = conditions_of(model.context_shape, validation, np.arange(num))
+        else:
+            context = label_context(model, None, num)
         rows = sample_rows(model, key, num, context=context)
         symbols = last_of(rows, check)
         return to_pixels(np.asarray(symbols), model.grid.levels)

@@ -195,9 +195,9 @@ class PriorTask(Task):
         if len(self.learned) < len(self.names):
             return None
         num = self.config["num_samples"]
-        context = label_context(model, None, num)
-        if self.num_attributes:
-            context = self._conditions(model, num)
+        context = (
+            self._conditions(model, num) if self.num_attributes else label_context(model, None, num)
+        )
         # By rows, so that a signal need not wait for the whole picture.
         rows = model.sample_rows(named_key(self.config["seed"], "samples"), num, context=context)
         codes = last_of(rows, check)
