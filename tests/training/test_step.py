@@ -226,8 +226,11 @@ def test_every_model_learns_one_batch_by_heart(name):
         state, metrics = step(state, batch)
         losses.append(metrics.metrics["bits_per_dim"])
     assert abs(float(losses[0]) - np.log2(5)) < 1
-    # Each image has a class of its own: there is nothing left to guess.
-    assert float(losses[-1]) < 0.03
+    # Each image has a class of its own: there is nothing left to guess. A model that ignores the
+    # class cannot go below the bits that tell three images apart. Steps are averaged because an
+    # any-order model draws another order in each.
+    without_class = np.log2(3) / (4 * 3)
+    assert np.mean(losses[-30:]) < without_class / 3
     assert step._cache_size() == 1
 
 
