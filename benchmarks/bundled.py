@@ -5,7 +5,7 @@ python -m benchmarks.bundled --runs=runs [--only=digits,mnist] [--dtype=int8]
 The runs have the names of the models. They were trained by these commands:
 
     pixelprior train --config=digits --workdir=runs/digits
-    pixelprior train --config=mnist:bundled --workdir=runs/mnist
+    pixelprior train --config=mnist:best --workdir=runs/mnist
     pixelprior train --config=fashion_mnist --workdir=runs/fashion_mnist
     pixelprior train --config=fashion_mnist:vqvae --workdir=runs/fashion_mnist_vqvae
     pixelprior train --config=fashion_mnist:prior --workdir=runs/fashion_mnist_prior \

@@ -15,6 +15,7 @@ from pixelprior.errors import InputError
 from pixelprior.experiment import TASKS, build_model, build_prior, build_tokenizer, check_config
 from pixelprior.experiment.build import QUANTIZERS, constructor_settings
 from pixelprior.experiment.of_model import NOT_FOR_CONFIGS
+from pixelprior.experiment.recipe_of import recipe_of
 from pixelprior.experiment.recipes import (
     UNTRAINED,
     all_variants,
@@ -407,3 +408,14 @@ def test_runs_that_are_compared_are_about_as_large(name):
             assert parameters(config) == pytest.approx(BASELINES[run], rel=0.02)
         else:
             assert low < parameters(config) < high
+
+
+@pytest.mark.parametrize("name", ["digits", "mnist:best", "fashion_mnist:vqvae"])
+def test_the_recipe_of_a_run_is_found_again_in_its_config(name):
+    recipe = load_recipe(name)
+    assert recipe["accumulate_steps"] == 0
+    # A run records the data's folder, and the number of parts that was chosen for its batches.
+    for changes in ({}, {"data_dir": "/data", "accumulate_steps": 4}):
+        assert recipe_of(recipe | changes) == name
+    assert recipe_of(recipe | {"learning_rate": 0.123}) is None
+    assert recipe_of(recipe | {"accumulate_steps": 4, "batch_size": 1}) is None
