@@ -41,6 +41,7 @@ from pixelprior.models.base import AutoregressiveModel, CommonSettings, Embedded
 from pixelprior.nn.conditioning import EncodedContext, context_layer
 from pixelprior.nn.dropout import Dropout
 from pixelprior.nn.image_keys import split_keys
+from pixelprior.nn.initializers import small_biases
 from pixelprior.nn.masked_linear import MaskedLinear
 from pixelprior.sizes import check_sizes
 
@@ -87,7 +88,9 @@ class MADE(AutoregressiveModel):
                 for number, d in enumerate(sizes[:-1])
             ]
         )
-        self.output = MaskedLinear("B", grid, features, output_features, rngs=rngs)
+        self.output = MaskedLinear(
+            "B", grid, features, output_features, rngs=rngs, bias=small_biases
+        )
         self.dropout = Dropout(self.dropout_rate)
         self.head = self.head_settings.make(grid, output_features, rngs=rngs)
 

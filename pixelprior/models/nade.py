@@ -45,7 +45,7 @@ from pixelprior.nn.compiled import compiled
 from pixelprior.nn.conditioning import EncodedContext
 from pixelprior.nn.dropout import Dropout
 from pixelprior.nn.image_keys import split_keys
-from pixelprior.nn.initializers import fan_in, zeros
+from pixelprior.nn.initializers import fan_in, small_biases, zeros
 from pixelprior.nn.stack import fetched
 from pixelprior.sizes import check_sizes
 
@@ -107,7 +107,7 @@ class NADE(AutoregressiveModel):
         self.bias = nnx.Param(zeros(features))
         # `fan_in` counts the inputs of all pixels. An output has those of one pixel.
         self.outputs = PixelKernels(grid, features, output_features, scale=pixels, rngs=rngs)
-        self.output_bias = nnx.Param(zeros(pixels, output_features))
+        self.output_bias = nnx.Param(small_biases(pixels, output_features))
         self.dropout = Dropout(self.dropout_rate)
         self.head = self.head_settings.make(grid, output_features, rngs=rngs)
 

@@ -105,6 +105,15 @@ def zeros(*shape: int) -> Float[Array, "..."]:
     return jnp.asarray(np.zeros(shape), jnp.float32)
 
 
+def small_biases(*shape: int) -> Float[Array, "..."]:
+    """Make biases of 0.1, for values that a ReLU receives.
+
+    A ReLU has no gradient at and below zero. A value that depends on nothing but a bias would never
+    change if the bias started there.
+    """
+    return jnp.asarray(np.full(shape, 0.1), jnp.float32)
+
+
 def _filled(value: float) -> Callable[..., Float[Array, "..."]]:
     def initialize(key: Array, shape: Sequence[int], dtype: Any = jnp.float32) -> Array:
         del key

@@ -3,6 +3,7 @@
 Legend: b batch, h height, w width, d features in, e features out, k columns of a step.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import jax.numpy as jnp
@@ -26,14 +27,31 @@ class MaskedLinear(nnx.Module):
     along a row. It passes all rows above to `start_row`, then some columns to `step`. For kind
     ``"A"`` these are the columns to the left of the wanted positions. For kind ``"B"`` they are the
     wanted positions themselves.
+
+    Args:
+        kind: see above.
+        grid: its height and width are those of the layer's inputs.
+        d: number of features in.
+        e: number of features out.
+        rngs: random number generators for the initial kernel.
+        bias: the initial biases, as a function of their shape.
     """
 
-    def __init__(self, kind: Literal["A", "B"], grid: Grid, d: int, e: int, *, rngs: nnx.Rngs):
+    def __init__(
+        self,
+        kind: Literal["A", "B"],
+        grid: Grid,
+        d: int,
+        e: int,
+        *,
+        rngs: nnx.Rngs,
+        bias: Callable[..., Float[Array, "..."]] = zeros,
+    ):
         self.sees_itself = kind == "B"
         self.height, self.width, _ = grid.shape
         pixels = self.height * self.width
         self.kernel = kernel(pixels * d, pixels * e, rngs=rngs)
-        self.bias = nnx.Param(zeros(self.height, self.width, e))
+        self.bias = nnx.Param(bias(self.height, self.width, e))
 
     def __call__(self, x: Float[Array, "b h w d"]) -> Float[Array, "b h w e"]:
         """Apply the layer to whole grids."""

@@ -195,3 +195,19 @@ def test_every_pixel_of_made_depends_on_the_whole_map():
 def test_sizes_are_checked(make, setting):
     with pytest.raises(InputError, match=f"{setting} must be an integer of at least 1, got 0"):
         make(GRID, rngs=nnx.Rngs(0), **{setting: 0})
+
+
+@pytest.mark.parametrize("make", [NADE, MADE])
+def test_a_pixel_that_never_changes_is_learned(make):
+    """The first pixel has no features but a bias, and zero is where a ReLU has no gradient."""
+    grid = Grid(4, 4, 1, 3)
+    model = make(grid, output_features=8, features=5, rngs=nnx.Rngs(0))
+    same = jnp.zeros((2, *grid.shape), jnp.int32)
+
+    def loss(model):
+        return -model.log_prob(same).mean()
+
+    gradient = nnx.grad(loss)(model)
+    bias = gradient.output.bias if make is MADE else gradient.output_bias
+    learns = np.abs(np.asarray(bias[...]).reshape(16, 8)).max(axis=1) > 1e-3
+    assert learns.all(), np.flatnonzero(~learns)
