@@ -50,6 +50,7 @@ def pixels(model: Config, **differences: Any) -> Config:
         "class_conditional": False,
         "attribute_conditional": False,
         "label_dropout": 0.0,
+        "distribution_augmentation": 0.0,
     }
     start = {"task": "pixels", "seed": 0, "model": model}
     return start | IMAGES | conditioning | TRAINING | differences

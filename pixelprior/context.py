@@ -1,4 +1,4 @@
-"""Conditions of a distribution: a class, a vector, a map of features, an order of the pixels."""
+"""Conditions of a distribution: a class, a vector, a map, an order of the pixels, a turn."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid, check_grid
 from pixelprior.sizes import check_sizes
+from pixelprior.turns import count_turns
 
 
 @jax.tree_util.register_dataclass
@@ -29,6 +30,8 @@ class Context:
         vector: one vector of real numbers per grid, for example attributes or an embedding.
         hidden: True for grids whose label and vector the model must not use. This needs a null
             class. No label and no vector hides those of all grids.
+        turn: how each grid is turned or mirrored, see `pixelprior.turns`. Without it, all grids are
+            upright.
     """
 
     label: Int[Array, " b"] | None = None
@@ -36,6 +39,7 @@ class Context:
     order: Int[Array, "b h w"] | None = None
     vector: Float[Array, "b k"] | None = None
     hidden: Bool[Array, " b"] | None = None
+    turn: Int[Array, " b"] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +54,7 @@ class ContextShape:
             grids, see `hide_condition`.
         any_order: True if the order of the pixels can be given.
         vector_features: size of the vectors; 0 for no vector.
+        turns: True if the turn of a grid can be given.
 
     Raises:
         InputError: if ``grid`` is no `Grid`, or a number is not an integer of at least 0.
@@ -61,6 +66,7 @@ class ContextShape:
     null_class: bool = False
     any_order: bool = False
     vector_features: int = 0
+    turns: bool = False
 
     def __post_init__(self) -> None:
         check_grid(self.grid)
@@ -74,7 +80,7 @@ class ContextShape:
     @property
     def takes_any(self) -> bool:
         """True if the model is conditioned on anything."""
-        return self.has_condition or bool(self.map_features)
+        return self.has_condition or bool(self.map_features) or self.turns
 
     @property
     def has_condition(self) -> bool:
@@ -122,6 +128,8 @@ class ContextShape:
             raise InputError(f"expected a context map of shape {expected}, got {map_.shape}")
         if context.order is not None:
             self._check_order(context.order, batch)
+        if context.turn is not None:
+            self._check_turn(context.turn, batch)
 
     def _check_given(self, context: Context) -> None:
         """Check which of label and vector are given."""
@@ -175,17 +183,7 @@ class ContextShape:
                 f"expected an array of one integer label per grid, shape ({batch},), got "
                 f"{label!r:.80}; jnp.full({batch}, 3) makes one"
             )
-        if label.shape != (batch,) or not jnp.issubdtype(label.dtype, jnp.integer):
-            raise InputError(
-                f"expected one integer label per grid, shape ({batch},), got {label.dtype} "
-                f"{label.shape}"
-            )
-        # Inside a transformation the values are unknown. They were checked before it.
-        if not isinstance(label, jax.core.Tracer) and batch > 0:
-            values = np.asarray(label)
-            low, high = int(values.min()), int(values.max())
-            if low < 0 or high >= self.num_classes + self.null_class:
-                raise InputError(f"expected labels in [0, {self.num_classes}), got {low} to {high}")
+        _check_integers(label, (batch,), "label", self.num_classes, self.null_class)
 
     def _check_order(self, order: Int[Array, "b h w"], batch: int) -> None:
         if not self.any_order:
@@ -206,6 +204,33 @@ class ContextShape:
                     f"an order must hold each number from 0 to {numbers.shape[1] - 1} once: the "
                     "number of pixels before each pixel"
                 )
+
+    def _check_turn(self, turn: Int[Array, " b"], batch: int) -> None:
+        if not self.turns:
+            raise InputError(
+                "a turn was given, but this model knows only upright grids: it was built without "
+                "turns=True"
+            )
+        _check_integers(turn, (batch,), "turn", count_turns(self.grid))
+
+
+def _check_integers(
+    given: Int[Array, " b"], shape: tuple[int], what: str, number: int, more: int = 0
+) -> None:
+    """Check one integer per grid, in ``[0, number)``; ``more`` values above are accepted too."""
+    if not hasattr(given, "dtype") or not jnp.issubdtype(given.dtype, jnp.integer):
+        came = getattr(given, "dtype", type(given).__name__)
+        raise InputError(f"expected one integer {what} per grid, shape {shape}, got {came}")
+    if given.shape != shape:
+        raise InputError(
+            f"expected one integer {what} per grid, shape {shape}, got {given.dtype} {given.shape}"
+        )
+    # Inside a transformation the values are unknown. They were checked before it.
+    if not isinstance(given, jax.core.Tracer) and shape[0] > 0:
+        values = np.asarray(given)
+        low, high = int(values.min()), int(values.max())
+        if low < 0 or high >= number + more:
+            raise InputError(f"expected {what}s in [0, {number}), got {low} to {high}")
 
 
 def hide_condition(context: Context | None, rate: float, keys: Key[Array, " b"]) -> Context | None:

@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "pixelprior"
 # Each line may import what stands in it or above it.
 LAYERS = [
     ["errors", "progress", "sizes", "grid", "json_forms", "lazy_names"],
+    ["turns"],
     ["context"],
     ["system"],
     ["figures"],

@@ -36,6 +36,7 @@ def build_model(
     num_classes: int,
     vector_features: int = 0,
     null_class: bool = False,
+    turns: bool = False,
     seed: int,
 ) -> GridModel:
     """Build the model that ``config.model`` describes, with new weights.
@@ -49,6 +50,7 @@ def build_model(
         num_classes=num_classes,
         vector_features=vector_features,
         null_class=null_class,
+        turns=turns,
         rngs=_weights(seed),
     )
 
@@ -133,7 +135,7 @@ def _model_maker(settings: Mapping[str, Any], where: str) -> Callable[..., GridM
         arguments,
         where,
         settings["name"],
-        elsewhere=("grid", "num_classes", "null_class", "map_features", "vector_features"),
+        elsewhere=("grid", "num_classes", "null_class", "map_features", "vector_features", "turns"),
         least=1,
         rates=True,
     )

@@ -34,6 +34,7 @@ _NAMES: dict[Kind, tuple[str, ...]] = {
     ),
     Kind.SCHEDULE: (
         *("num_steps", "batch_size", "accumulate_steps", "label_dropout"),
+        "distribution_augmentation",
         *("flip", "crop_padding"),
         *("brightness_jitter", "contrast_jitter", "saturation_jitter", "hue_jitter"),
         *("optimizer", "schedule", "learning_rate", "warmup_steps", "weight_decay"),
@@ -71,8 +72,9 @@ def changes_of_kind(changes: ChangedKeys, kind: Kind) -> ChangedKeys:
 
 
 def _kind(key: str, change: Change) -> Kind:
-    # With label dropout, the label table has a null class, which is a part of the architecture.
-    if key == "label_dropout" and bool(change.there) != bool(change.now):
+    # Above 0, the network has weights for a null class or for turns.
+    adds_weights = key in ("label_dropout", "distribution_augmentation")
+    if adds_weights and bool(change.there) != bool(change.now):
         return Kind.IDENTITY
     return kind_of_key(key)
 

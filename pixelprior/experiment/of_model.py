@@ -13,7 +13,7 @@ from pixelprior.prior import Prior
 from pixelprior.tokenizers import VQVAE, VectorQuantizer
 from pixelprior.tokenizers.code_maps import level_names
 
-NOT_FOR_CONFIGS = ("grid", "num_classes", "null_class", "map_features", "vector_features")
+NOT_FOR_CONFIGS = ("grid", "num_classes", "null_class", "map_features", "vector_features", "turns")
 
 
 def model_settings(model: GridModel | VQVAE | Prior) -> dict[str, Any]:
@@ -43,6 +43,7 @@ def model_settings(model: GridModel | VQVAE | Prior) -> dict[str, Any]:
         "class_conditional": bool(shape.num_classes),
         "attribute_conditional": bool(shape.vector_features),
         "label_dropout": 0.1 if shape.null_class else 0.0,
+        "distribution_augmentation": 0.5 if shape.turns else 0.0,
     }
 
 

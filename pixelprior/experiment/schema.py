@@ -72,6 +72,7 @@ TASKS: dict[str, dict[str, type]] = {
         "class_conditional": bool,  # condition the model on the labels
         "attribute_conditional": bool,  # condition the model on the attributes of the images
         "label_dropout": float,  # share of labels and attributes hidden in training, for guidance
+        "distribution_augmentation": float,  # share of training images turned or mirrored; 0: none
         "model": dict,  # {"name": one of MODELS, and keyword arguments of its constructor}
     }
     | _TRAINING,
@@ -105,6 +106,7 @@ TASKS: dict[str, dict[str, type]] = {
 NEUTRAL: dict[str, Any] = {
     "label_dropout": 0.0,  # the first runs hid no labels
     "attribute_conditional": False,
+    "distribution_augmentation": 0.0,
     "class_depth": 1,  # the first runs refused deeper folders
     "skip_unreadable": False,
     "quantizer.depth": 1,
@@ -331,7 +333,7 @@ def _check_ranges(config: Mapping[str, Any]) -> None:
             raise InputError(f"config.{key} must be in [0, {largest}], got {config[key]}")
     if config["weight_decay"] < 0:
         raise InputError(f"config.weight_decay must be 0 or above, got {config['weight_decay']}")
-    for key in ("ema_decay", "label_dropout"):
+    for key in ("ema_decay", "label_dropout", "distribution_augmentation"):
         if not 0 <= config.get(key, 0) < 1:
             raise InputError(f"config.{key} must be in [0, 1), got {config[key]}")
     if not 0 < config["plateau_factor"] < 1:

@@ -160,6 +160,7 @@ class CommonSettings(TypedDict, total=False):
     null_class: bool
     map_features: int
     vector_features: int
+    turns: bool
     dtype: str
     remat: bool
 
@@ -174,6 +175,7 @@ COMMON_DEFAULTS: CommonSettings = {
     "null_class": False,
     "map_features": 0,
     "vector_features": 0,
+    "turns": False,
     "dtype": "float32",
     "remat": False,
 }
@@ -187,6 +189,7 @@ def context_shape(grid: Grid, common: CommonSettings) -> ContextShape:
         num_classes=settings["num_classes"],
         map_features=settings["map_features"],
         vector_features=settings["vector_features"],
+        turns=settings["turns"],
     )
     # Without a label or a vector, there is nothing to hide.
     return dataclasses.replace(shape, null_class=settings["null_class"] and shape.has_condition)
@@ -211,6 +214,8 @@ class AutoregressiveModel(GridModel):
         null_class: add a null class, for grids without label and vector; guidance needs it.
         map_features: size of the vectors of the context's map; 0 for no map.
         vector_features: size of the context's vector; 0 for no vector.
+        turns: also model grids that are turned or mirrored, if the context says so; training with
+            ``distribution_augmentation`` needs it.
         dtype: type that the network computes in, "float32" or "bfloat16". The stored weights and
             the head stay float32.
         remat: recompute the values inside layers in the backward pass, instead of storing them.

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 from pixelprior.context import Context, ContextShape
 from pixelprior.nn.initializers import embed, linear
+from pixelprior.turns import count_turns
 
 
 class ContextEncoder(nnx.Module):
@@ -19,6 +20,7 @@ class ContextEncoder(nnx.Module):
 
     A class and a vector without a map stay one vector per grid, which costs almost nothing. Without
     a condition, the class has a row of its own, and a learned vector replaces the encoded vector.
+    An upright grid adds zeros, and each other turn a learned vector.
     """
 
     def __init__(self, shape: ContextShape, d: int, *, rngs: nnx.Rngs):
@@ -29,6 +31,7 @@ class ContextEncoder(nnx.Module):
         k, null = shape.vector_features, shape.vector_features and shape.null_class
         self.vector = linear(k, d, rngs=rngs) if k else None
         self.null_vector = embed(1, d, rngs=rngs) if null else None
+        self.turn = embed(count_turns(shape.grid) - 1, d, rngs=rngs) if shape.turns else None
 
     def __call__(self, context: Context | None, batch: int) -> Float[Array, "b #h #w d"] | None:
         """Encode the context of ``batch`` grids.
@@ -43,6 +46,8 @@ class ContextEncoder(nnx.Module):
             parts.append(self._encode_label(self.label, context, batch)[:, None, None, :])
         if self.vector is not None:
             parts.append(self._encode_vector(self.vector, context, batch)[:, None, None, :])
+        if self.turn is not None:
+            parts.append(self._encode_turn(self.turn, context, batch)[:, None, None, :])
         if self.map is not None and context.map is not None:
             parts.append(self.map(context.map.astype(self.map.kernel.dtype)))
         return sum(parts[1:], start=parts[0]) if parts else None
@@ -65,3 +70,10 @@ class ContextEncoder(nnx.Module):
         if context.hidden is None:
             return vectors
         return jnp.where(context.hidden[:, None], null, vectors)
+
+    def _encode_turn(self, table: nnx.Embed, context: Context, batch: int) -> Float[Array, "b d"]:
+        rows = table.embedding[...]
+        if context.turn is None:
+            return jnp.zeros((batch, rows.shape[-1]), rows.dtype)
+        upright = context.turn[:, None] == 0
+        return jnp.where(upright, 0, rows[jnp.maximum(context.turn - 1, 0)])

@@ -8,7 +8,10 @@ from pixelprior.nn.weights_hash import hash_weights
 from pixelprior.runs.run import Run
 
 NETWORK: dict[str, tuple[str, ...]] = {
-    "pixels": ("model", "class_conditional", "attribute_conditional", "label_dropout"),
+    "pixels": (
+        *("model", "class_conditional", "attribute_conditional", "label_dropout"),
+        "distribution_augmentation",
+    ),
     "tokenizer": ("tokenizer", "quantizer"),
     "prior": ("models", "context", "class_conditional", "attribute_conditional", "label_dropout"),
 }

@@ -35,6 +35,7 @@ def rebuild(config: Mapping[str, Any], data: Mapping[str, Any]) -> GridModel | V
             **_conditions(config, data),
             # A model without a condition has no null class.
             null_class=config["label_dropout"] > 0,
+            turns=config["distribution_augmentation"] > 0,
             seed=config["seed"],
         )
     raise InputError(

@@ -56,7 +56,7 @@ def prior_config():
         ({"tokenizer": {}}, "the config has unknown keys: tokenizer; the keys are task, seed, "),
         (
             {"task": "tokenizer"},
-            "unknown keys: attribute_conditional, class_conditional, label_dropout, model and no ",
+            "unknown keys: attribute_conditional, class_conditional, distribution_augmentation, ",
         ),
         # True is an int to Python.
         ({"batch_size": True}, "config.batch_size must be of type int, got True"),

@@ -187,7 +187,7 @@ def seen_by_diagonal_bilstm(height, width):
 class Model(NamedTuple):
     make: Callable  # grid, settings of its own or of all models, rngs -> the model
     claims: Callable  # height, width -> [i, j, m, n]: the pixels that it says it sees
-    kinds: tuple = ("none", "class", "map", "all")  # of context; all: class, map and vector
+    kinds: tuple = ("none", "class", "map", "all")  # of context; all: all at once
     depth: str | None = "num_layers"  # what its depth is called; None without one
     order: Callable = raster  # height, width -> [i, j]; another one than raster has no two ways
     # Whether it is no model in raster order itself, but draws a sequence with such a model.

@@ -107,7 +107,7 @@ def graph_and_shapes(name, grid, kind):
     if kind in ("map", "all"):
         context["map_features"] = MAP_FEATURES
     if kind == "all":
-        context["vector_features"] = VECTOR_FEATURES
+        context |= {"vector_features": VECTOR_FEATURES, "turns": True}
     # Only traced: drawing real initial weights would compile every distinct shape.
     return nnx.split(nnx.eval_shape(lambda: MODELS[name].make(grid, **context, rngs=nnx.Rngs(0))))
 
@@ -138,7 +138,7 @@ def random_grids(grid, batch, seed=0):
 
 
 def random_context(grid, kind, batch, seed=0):
-    """Grids of different classes, maps and vectors."""
+    """Grids of different classes, maps, vectors and turns."""
     rng = np.random.default_rng(seed)
     return Context(
         label=jnp.arange(batch) % NUM_CLASSES if kind in ("class", "all") else None,
@@ -148,6 +148,7 @@ def random_context(grid, kind, batch, seed=0):
         vector=jnp.asarray(rng.normal(size=(batch, VECTOR_FEATURES)), "float32")
         if kind == "all"
         else None,
+        turn=(seed + jnp.arange(batch)) % 4 if kind == "all" else None,
     )
 
 

@@ -1,5 +1,6 @@
 """Train a model of the images themselves."""
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -8,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from pixelprior.context import hide_condition
+from pixelprior.context import Context, hide_condition
 from pixelprior.data import START, Dataset, Position, Symbols, to_pixels
 from pixelprior.data.manifest import Manifest
+from pixelprior.errors import InputError
 from pixelprior.evaluation.conditions import conditions_of
 from pixelprior.evaluation.likelihood import check_labels, evaluate_likelihood
 from pixelprior.experiment import build_model, count_attributes, count_classes
@@ -22,6 +24,7 @@ from pixelprior.sampling.labels import label_context
 from pixelprior.system.prng import named_key
 from pixelprior.training.task import Evaluation, Loss, Task
 from pixelprior.training.tasks.images import Images
+from pixelprior.turns import draw_turns, turned
 
 
 class PixelTask(Task):
@@ -50,6 +53,12 @@ class PixelTask(Task):
         self.config = config
         self.images = Images(config, mesh, opened)
         self._model = model
+        self.turned_share = config["distribution_augmentation"]
+        if model is not None and model.context_shape.turns != (self.turned_share > 0):
+            raise InputError(
+                f"distribution_augmentation={self.turned_share} does not fit the model; build it "
+                f"with turns={self.turned_share > 0}"
+            )
         dataset = self.images.dataset
         self.num_classes = count_classes(config, dataset.class_names, dataset.name)
         self.num_attributes = count_attributes(config, dataset.attribute_names, dataset.name)
@@ -59,7 +68,9 @@ class PixelTask(Task):
     @property
     def title(self) -> str:
         """See `Task.title`."""
-        return self.images.title
+        if not self.turned_share:
+            return self.images.title
+        return f"{self.images.title}, {self.turned_share:.0%} turned or mirrored in training"
 
     def describe(self) -> Mapping[str, Any]:
         """See `Task.describe`."""
@@ -80,6 +91,7 @@ class PixelTask(Task):
             num_classes=self.num_classes,
             vector_features=self.num_attributes,
             null_class=self.label_dropout > 0,
+            turns=self.turned_share > 0,
             seed=self.config["seed"],
         )
 
@@ -92,7 +104,13 @@ class PixelTask(Task):
 
     def loss(self, model: GridModel, batch: Mapping[str, Any], keys: Key[Array, " b"]) -> Loss:
         """See `Task.loss`."""
-        return pixel_loss(model, batch, keys, label_dropout=self.label_dropout)
+        return pixel_loss(
+            model,
+            batch,
+            keys,
+            label_dropout=self.label_dropout,
+            turned_share=self.turned_share,
+        )
 
     def evaluate(self, model: GridModel, split: str, check: Check = go_on) -> Evaluation:
         """See `Task.evaluate`: the negative log-likelihood."""
@@ -136,12 +154,27 @@ def pixel_loss(
     keys: Key[Array, " b"],
     *,
     label_dropout: float = 0.0,
+    turned_share: float = 0.0,
 ) -> Loss:
-    """Compute the bits per dimension of a batch, given the conditions that the model takes."""
+    """Compute the bits per dimension of a batch, given the conditions that the model takes.
+
+    Args:
+        model: the model.
+        batch: images and their conditions.
+        keys: one key for each image.
+        label_dropout: share of the images whose label and vector are hidden.
+        turned_share: share of the images that are turned or mirrored, see `pixelprior.turns`.
+    """
+    images = batch["image"]
     context = model.context_shape.of_batch(batch)
     if label_dropout:
         hiding_keys, keys = split_keys(keys, 2)
         context = hide_condition(context, label_dropout, hiding_keys)
-    log_prob = model.log_prob(batch["image"], context, dropout_key=keys)
+    if turned_share:
+        turning_keys, keys = split_keys(keys, 2)
+        turn = draw_turns(turning_keys, turned_share, model.grid)
+        images = turned(images, turn, model.grid)
+        context = dataclasses.replace(context or Context(), turn=turn)
+    log_prob = model.log_prob(images, context, dropout_key=keys)
     bits = -log_prob.mean() / (model.grid.size * jnp.log(2.0))
     return Loss(bits, {"bits_per_dim": bits})
