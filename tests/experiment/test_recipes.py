@@ -412,7 +412,7 @@ def test_runs_that_are_compared_are_about_as_large(name):
 
 @pytest.mark.parametrize("name", ["digits", "mnist:best", "fashion_mnist:vqvae"])
 def test_the_recipe_of_a_run_is_found_again_in_its_config(name):
-    recipe = load_recipe(name)
+    recipe = json.loads(json.dumps(load_recipe(name)))
     assert recipe["accumulate_steps"] == 0
     # A run records the data's folder, and the number of parts that was chosen for its batches.
     for changes in ({}, {"data_dir": "/data", "accumulate_steps": 4}):
