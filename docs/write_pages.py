@@ -9,7 +9,7 @@ from typing import Any
 import jax
 from flax import nnx
 
-from pixelprior.experiment import augmentation_of, build_model, build_prior, build_tokenizer
+from pixelprior.experiment import build_model, build_prior, build_tokenizer, describe_augmentation
 from pixelprior.experiment.recipes import Variant, all_variants, load_recipe, recipes
 from pixelprior.grid import Grid
 
@@ -183,7 +183,7 @@ def _facts(name: str, variant: Variant) -> list[str]:
     claims = " ".join(filter(None, sentences))
     if config["task"] == "compare":
         return [f"Runs: {', '.join(config['runs'])}.", "", claims]
-    changes = augmentation_of(config).describe()
+    changes = describe_augmentation(config)
     return [
         f"- Parameters: {_num_parameters(name, config):,}",
         f"- Training: {config['num_steps']:,} steps of {config['batch_size']} images, "
@@ -217,7 +217,12 @@ def _build(name: str, config: Mapping[str, Any]) -> Any:
     num_classes = CLASSES if config["class_conditional"] else 0
     null_class = bool(num_classes and config["label_dropout"])
     return build_model(
-        config["model"], grid, num_classes=num_classes, null_class=null_class, seed=0
+        config["model"],
+        grid,
+        num_classes=num_classes,
+        null_class=null_class,
+        turns=config["distribution_augmentation"] > 0,
+        seed=0,
     )
 
 

@@ -9,7 +9,7 @@ from flax import nnx
 
 import pixelprior as pp
 from pixelprior.demo.plain import plain
-from pixelprior.experiment import augmentation_of
+from pixelprior.experiment import describe_augmentation
 
 _WORDS = {
     "nats": "NLL {:.2f} nats",
@@ -29,7 +29,7 @@ def show_card(run: str, trained: pp.Run) -> None:
             "images": f"{height} x {width} pixels in {'grey' if channels == 1 else 'colour'}, "
             f"{data['levels']} values",
             "classes": ", ".join(data["class_names"]) if trained.num_classes else "",
-            "augmentation": augmentation_of(trained.config).describe(),
+            "augmentation": describe_augmentation(trained.config),
             "network": ", ".join(_networks(trained.config)),
             "parameters": f"{num_parameters(trained):,}",
             "weights": trained.provenance,

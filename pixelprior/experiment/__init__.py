@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         count_attributes,
         count_classes,
         data_identity,
+        describe_augmentation,
         open_data,
         reopen_data,
     )
@@ -32,6 +33,7 @@ _MODULES = {
     "TASKS": "pixelprior.experiment.schema",
     "at_place": "pixelprior.experiment.data",
     "augmentation_of": "pixelprior.experiment.data",
+    "describe_augmentation": "pixelprior.experiment.data",
     "build_model": "pixelprior.experiment.build",
     "build_prior": "pixelprior.experiment.build",
     "build_tokenizer": "pixelprior.experiment.build",
@@ -54,6 +56,7 @@ __all__ = [
     "Place",
     "at_place",
     "augmentation_of",
+    "describe_augmentation",
     "build_model",
     "build_prior",
     "build_tokenizer",

@@ -24,6 +24,19 @@ def augmentation_of(config: Mapping[str, Any]) -> Augmentation:
     return Augmentation(**{name: config[name] for name in names if name in config})
 
 
+def describe_augmentation(config: Mapping[str, Any]) -> str:
+    """List the settings that change training images, like "flip, crop_padding=4"; empty for none.
+
+    Unlike the others, ``distribution_augmentation`` is a part of the model, see `pixelprior.turns`.
+    """
+    turned = config.get("distribution_augmentation", 0.0)
+    changes = (
+        augmentation_of(config).describe(),
+        f"distribution_augmentation={turned:g}" if turned else "",
+    )
+    return ", ".join(filter(None, changes))
+
+
 def open_data(
     config: Mapping[str, Any],
     *,

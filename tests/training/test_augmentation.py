@@ -54,6 +54,10 @@ def test_validation_images_are_as_they_are():
 def test_a_run_says_what_is_changed():
     task = PixelTask(complete(CONFIG | {"flip": True, "crop_padding": 2}), data_mesh())
     assert task.title == "digits, 17 levels, augmented in training (flip, crop_padding=2)"
+    turned = PixelTask(complete(CONFIG | {"distribution_augmentation": 0.25}), data_mesh())
+    assert (
+        turned.title == "digits, 17 levels, augmented in training (distribution_augmentation=0.25)"
+    )
     assert PixelTask(complete(CONFIG), data_mesh()).title == "digits, 17 levels"
 
 

@@ -15,7 +15,7 @@ from pixelprior.cli.report.elements import (
 )
 from pixelprior.cli.report.sample_quality import quality_of_run, shades
 from pixelprior.cli.tables.cost import cost_lines
-from pixelprior.experiment import augmentation_of
+from pixelprior.experiment import describe_augmentation
 from pixelprior.figures.charts import histogram
 from pixelprior.runs.compared import ComparedRun
 from pixelprior.system.printable import html_text
@@ -69,7 +69,7 @@ def _facts(run: ComparedRun) -> Iterator[tuple[str, str]]:
     for name, figure_of in TRAINING.items():
         if (text := figure_of(run)) != NOTHING:
             yield name, text
-    if changes := augmentation_of(run.config).describe():
+    if changes := describe_augmentation(run.config):
         yield "augmentation", changes
     start = run.start
     for name, key in (("date", "date"), ("command", "command"), ("machine", "machine")):

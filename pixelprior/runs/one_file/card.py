@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pixelprior.data.place import kind_of
-from pixelprior.experiment import augmentation_of
+from pixelprior.experiment import describe_augmentation
 from pixelprior.experiment.conditioning import conditioning_in_words
 from pixelprior.experiment.recipe_of import recipe_of
 from pixelprior.runs.one_file.figures import RESULTS, cost_in_words, cost_of_type
@@ -144,7 +144,7 @@ def _training(about: Mapping[str, Any]) -> list[str]:
         [("Config of the tokenizer", of_tokenizer)] if of_tokenizer else []
     )
     for title, settings in kept:
-        if changes := augmentation_of(settings).describe():
+        if changes := describe_augmentation(settings):
             lines += [f"Augmentation of the training images: {changes}.", ""]
         lines += [f"{title}: `{json.dumps(settings, sort_keys=True)}`", ""]
     return lines[:-1]

@@ -18,7 +18,7 @@ from pixelprior.data import (
 )
 from pixelprior.data.place import kind_of
 from pixelprior.errors import InputError
-from pixelprior.experiment import augmentation_of, open_data
+from pixelprior.experiment import augmentation_of, describe_augmentation, open_data
 from pixelprior.grid import Grid
 from pixelprior.progress import Caution, Report
 from pixelprior.system.devices import check_batch_size, rows_here
@@ -60,7 +60,7 @@ class Images:
         """Description of the data and their symbols, for people."""
         # Conversions of files are worth a look before the training.
         note = f", {self.dataset.note}" if kind_of(self.dataset.name) and self.dataset.note else ""
-        changes = self.augmentation.describe()
+        changes = describe_augmentation(self.config)
         augmented = f", augmented in training ({changes})" if changes else ""
         return f"{self.dataset.name}, {self.symbols.describe('train')}{note}{augmented}"
 

@@ -68,9 +68,7 @@ class PixelTask(Task):
     @property
     def title(self) -> str:
         """See `Task.title`."""
-        if not self.turned_share:
-            return self.images.title
-        return f"{self.images.title}, {self.turned_share:.0%} turned or mirrored in training"
+        return self.images.title
 
     def describe(self) -> Mapping[str, Any]:
         """See `Task.describe`."""
