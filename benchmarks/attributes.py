@@ -19,7 +19,7 @@ SLANTS = (-2.0, -1.0, 0.0, 1.0, 2.0)
 SAMPLES = 200
 """Number of samples that are measured at each slant."""
 
-NETWORK = {"features": 24, "num_layers": 4, "head_features": 48}
+NETWORK = {"features": 24, "num_layers": 4, "head_features": 48, "dropout_rate": 0.3}
 
 
 def main() -> None:
@@ -65,6 +65,9 @@ def train(steps: int, images: np.ndarray, labels: np.ndarray, attributes: object
         class_conditional=True,
         model=NETWORK,
         batch_size=32,
+        weight_decay=1e-2,
+        ema_decay=0.995,
+        distribution_augmentation=0.0,
         num_steps=steps,
         warmup_steps=steps // 10,
         checkpoint_every=steps // 6,

@@ -23,7 +23,7 @@ TRAINING = {"warmup_steps": 50, "log_every": 20, "ema_decay": 0.995}
 CODES = TRAINING | {"num_steps": 1000, "checkpoint_every": 250, "sample_every": 500}
 
 
-# With so few images, everything that works against overfitting pays.
+# With so few images a model overfits. Turned images and weight decay help more than dropout.
 PIXELS = TRAINING | {
     "batch_size": 16,
     "num_steps": 2400,
@@ -68,7 +68,7 @@ PRIOR = common.prior(
 VARIANTS = {
     "": _pixels(
         "gated_pixel_cnn",
-        "1.711 bits/dim (75.91 nats) on the test split after about a minute on one CPU core",
+        "1.711 bits/dim (75.91 nats) on the test split after about a minute on 2 CPU cores",
         features=48,
         num_layers=4,
     ),

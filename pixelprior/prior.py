@@ -126,6 +126,8 @@ class Prior(Constructed, nnx.Module):
                 for number, (make, grid) in enumerate(zip(models, grids, strict=True))
             ]
         )
+        if any(level.context_shape.turns for level in self.levels):
+            raise InputError("a prior cannot turn maps of codes; give models without turns=True")
         # None for the top level: nothing is coarser.
         self.contexts = nnx.List(
             [

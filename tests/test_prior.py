@@ -714,3 +714,9 @@ def test_the_tokenizer_of_other_codes():
 
 if __name__ == "__main__":
     draw_on_several_devices()
+
+
+def test_a_prior_has_no_turned_codes():
+    turning = functools.partial(GatedPixelCNN, features=4, num_layers=1, turns=True)
+    with pytest.raises(InputError, match="give models without turns=True"):
+        Prior([Grid(2, 2, 1, 3)], [turning], rngs=nnx.Rngs(0))

@@ -79,7 +79,7 @@ def _watch(path: Path, started: float) -> None:
         step, steps, bits = 0, 0, None
     if step:
         told = f", {bits:.2f} bits/dim" if bits is not None else ""
-        st.progress(step / steps, f"training digits: step {step} of {steps}{told}")
+        st.progress(step / steps, f"training digits: step {step:,} of {steps:,}{told}")
     else:
         seconds = time.monotonic() - started
         st.progress(0.0, f"training digits: compiling the first step, {seconds:.0f} s so far")

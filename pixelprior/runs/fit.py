@@ -50,6 +50,19 @@ from pixelprior.training.tasks import PixelTask, TokenizerTask
 Opened = tuple[Dataset, Symbols]
 
 
+GIVEN_MODEL = {
+    "batch_size": 64,
+    "num_steps": 600,
+    "weight_decay": 1e-2,
+    "ema_decay": 0.995,
+    "distribution_augmentation": 0.0,
+    "log_every": 20,
+    "checkpoint_every": 150,
+    "sample_every": 300,
+}
+"""Settings for a pixel model that the caller has built, in the place of those of ``digits``."""
+
+
 def fit(
     recipe: str | Config | GridModel | VQVAE | Prior,
     images: Any = None,
@@ -66,8 +79,9 @@ def fit(
     """Train a recipe by name, a whole config, or a model on arrays.
 
     The given model is not changed. The trained weights are in ``run.model``. A model is trained
-    with the settings of a recipe, changed by ``settings``. The recipe is ``digits`` for a pixel
-    model, ``digits:vqvae`` for a tokenizer and ``digits:prior`` for a prior. If only ``num_steps``
+    with the settings of a recipe, changed by ``settings``. The recipe is ``digits:vqvae`` for a
+    tokenizer and ``digits:prior`` for a prior. For a pixel model it is ``digits`` with 600 steps of
+    64 images, and without the settings that suit only a small data set. If only ``num_steps``
     is set, the warm-up and the steps between validations change in proportion.
 
     Ctrl-C ends the training early. The run then has the weights of the best validation so far, or
@@ -179,8 +193,10 @@ def _base_config(recipe: str | Config | GridModel | VQVAE | Prior) -> dict[str, 
         config = complete(load_recipe("digits:prior"))
     elif isinstance(recipe, VQVAE):
         config = complete(load_recipe("digits:vqvae"))
+    elif isinstance(recipe, str):
+        config = complete(load_recipe(recipe))
     else:
-        config = complete(load_recipe(recipe if isinstance(recipe, str) else "digits"))
+        config = complete(load_recipe("digits")) | GIVEN_MODEL
     if config["task"] == "compare":
         raise InputError("this recipe is a list of runs; fit trains one run: train.py takes lists")
     return config

@@ -66,6 +66,10 @@ def test_all_nested_keys_of_the_recipes():
         ({"label_dropout": 0.1}, {"label_dropout": 0.0}, Kind.IDENTITY),
         ({"label_dropout": 0.0}, {"label_dropout": 0.1}, Kind.IDENTITY),
         ({}, {"label_dropout": 0.1}, Kind.IDENTITY),
+        ({"distribution_augmentation": 0.3}, {"distribution_augmentation": 0.4}, Kind.SCHEDULE),
+        # The turns have weights of their own.
+        ({"distribution_augmentation": 0.3}, {"distribution_augmentation": 0.0}, Kind.IDENTITY),
+        ({}, {"distribution_augmentation": 0.4}, Kind.IDENTITY),
         ({"unheard_of": 1}, {}, Kind.IDENTITY),
     ],
 )

@@ -280,7 +280,7 @@ def test_a_config_of_any_kind(in_memory, stripes):
 
 def test_warm_up_follows_the_number_of_steps():
     run = pp.fit("digits", **QUICK | {"model": TINY})
-    # 50 of 600, in proportion; given keys stay as they are.
+    # 50 of 2,400, in proportion; given keys stay as they are.
     assert run.config["warmup_steps"] == 0 and run.config["checkpoint_every"] == 2
     assert run.config["model"]["num_layers"] == 1 and run.config["model"]["kernel_size"] == 3
 

@@ -111,7 +111,8 @@ def test_with_nothing_trained_it_shows_a_bundled_model_and_trains_digits(opened,
         page.get_by_text("Train a model", exact=True).click()
         train.click()
         expect(page.get_by_text("compiling the first step")).to_be_visible()
-        expect(page.get_by_text(re.compile(r"step [1-9]\d* of 600, \d\.\d\d bits"))).to_be_visible()
+        step = re.compile(r"step [1-9][\d,]* of 2,400, \d\.\d\d bits")
+        expect(page.get_by_text(step)).to_be_visible()
         page.get_by_role("button", name="Stop training").click()
         # It has saved its state. The run of the page is still the chosen one.
         settled(page)
