@@ -218,13 +218,10 @@ def _check_integers(
     given: Int[Array, " b"], shape: tuple[int], what: str, number: int, more: int = 0
 ) -> None:
     """Check one integer per grid, in ``[0, number)``; ``more`` values above are accepted too."""
-    if not hasattr(given, "dtype") or not jnp.issubdtype(given.dtype, jnp.integer):
-        came = getattr(given, "dtype", type(given).__name__)
+    is_array = hasattr(given, "dtype") and hasattr(given, "shape")
+    came = f"{given.dtype} {given.shape}" if is_array else type(given).__name__
+    if not is_array or not jnp.issubdtype(given.dtype, jnp.integer) or given.shape != shape:
         raise InputError(f"expected one integer {what} per grid, shape {shape}, got {came}")
-    if given.shape != shape:
-        raise InputError(
-            f"expected one integer {what} per grid, shape {shape}, got {given.dtype} {given.shape}"
-        )
     # Inside a transformation the values are unknown. They were checked before it.
     if not isinstance(given, jax.core.Tracer) and shape[0] > 0:
         values = np.asarray(given)
