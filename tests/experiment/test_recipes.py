@@ -175,7 +175,9 @@ def test_a_variant_has_keys_to_set(config, plan):
 
     sizes = {"features": 8, "num_layers": 1}  # few, since a plan compiles the step
     settings = load("digits:row_lstm")["model"] | sizes
-    model = nnx.eval_shape(lambda: build_model(settings, Grid(8, 8, 1, 17), num_classes=0, seed=0))
+    model = nnx.eval_shape(
+        lambda: build_model(settings, Grid(8, 8, 1, 17), num_classes=0, turns=True, seed=0)
+    )
     wanted = sum(weight.size for weight in jax.tree.leaves(nnx.state(model, nnx.Param)))
     assert parameters(*(f"--config.model.{key}={n}" for key, n in sizes.items())) == wanted
 

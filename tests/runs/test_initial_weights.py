@@ -81,6 +81,7 @@ def pixel_task(stripes, class_names, model, **changes):
         images, labels, native_levels=8, validation_fraction=0.1, class_names=class_names
     )
     config = load_recipe("digits") | {"levels": 8, "class_conditional": True, "batch_size": 16}
+    config["distribution_augmentation"] = 0.0
     symbols = Symbols(8, "none")
     return PixelTask(config | changes, data_mesh(), opened=(opened, symbols), model=model)
 
