@@ -137,7 +137,12 @@ VARIANTS = {
         common.SOURCES["any_order_transformer"],
     ),
     "made": _baseline("made", "", 128, 3000),
-    "nade": _baseline("nade", "", 32, 2000),
+    "nade": _baseline(
+        "nade",
+        "0.1673 bits/dim (90.90 nats) on the test split (one fixed draw) after 2,000 steps",
+        32,
+        2000,
+    ),
     "vqvae": Variant(
         "VQ-VAE: 28x28 images to 7x7 codes, as fashion_mnist:vqvae",
         fashion_mnist.VQVAE | {"dataset": "mnist"},
