@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import re
 import sys
 import threading
 import traceback
@@ -11,10 +12,17 @@ from typing import Any
 _LOGGERS = ("absl", "asyncio")
 
 
+# Every error of TensorStore begins with the name of a status, and those of its threads have no
+# traceback.
+_STATUS = re.compile(r"[A-Z]+(_[A-Z]+)*: ")
+
+
 def _is_of_another(record: logging.LogRecord) -> bool:
-    """Return False for a report of asyncio about an error inside Orbax."""
-    frames = traceback.walk_tb(record.exc_info[2] if record.exc_info else None)
-    modules = (str(frame.f_globals.get("__name__")) for frame, _ in frames)
+    """Return False for a report of asyncio about an error inside Orbax or TensorStore."""
+    _, error, trace = record.exc_info or (None, None, None)
+    if error is not None and trace is None and _STATUS.match(str(error)):
+        return False
+    modules = (str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(trace))
     return not any(module.partition(".")[0] == "orbax" for module in modules)
 
 
@@ -30,7 +38,7 @@ def quiet_writers() -> Iterator[None]:
     Orbax logs every operation. After a failed write, every pending part prints a traceback from its
     own thread, and the cause is lost among hundreds of lines. Bodies in several threads may
     overlap. The silence ends with the last one. Only one thing stays silent for good: asyncio
-    reports the errors of Orbax whenever Python collects them, which may be at the end of the
+    reports the errors of both whenever Python collects them, which may be at the end of the
     process.
     """
     logging.getLogger("asyncio").addFilter(_is_of_another)

@@ -5,6 +5,7 @@ import gc
 import logging
 
 import pytest
+import tensorstore
 
 from pixelprior.training.quiet import quiet_writers
 
@@ -33,6 +34,29 @@ def test_a_failed_part_stays_silent_after_the_body(caplog, module, told):
     leave_a_failed_task(module)
     gc.collect()
     assert caplog.text.count("Task exception was never retrieved") == told
+
+
+def test_a_failed_part_of_tensorstore_stays_silent_after_the_body(caplog, tmp_path):
+    with quiet_writers():
+        pass
+    missing = {"driver": "zarr", "kvstore": {"driver": "file", "path": f"{tmp_path}/none/"}}
+
+    async def main():
+        # The future of asyncio gets the error from a thread of TensorStore, and nobody takes it.
+        future = next(tensorstore.open(missing).__await__())
+        while not future.done():
+            await asyncio.sleep(0.01)
+
+    asyncio.run(main())
+    gc.collect()
+    assert not caplog.text
+
+
+def test_an_error_of_another_without_a_traceback_is_kept(caplog):
+    with quiet_writers():
+        pass
+    logging.getLogger("asyncio").error("lost", exc_info=(ValueError, ValueError("full"), None))
+    assert "lost" in caplog.text
 
 
 def test_a_report_without_an_error_is_kept(caplog):
