@@ -22,7 +22,7 @@ from pixelprior.coding.codec import BATCH_SIZE, Codec
 from pixelprior.coding.compressed import CompressedReader, Images, write_images
 from pixelprior.figures.file_sizes import png_bytes_of, webp_bytes_of
 from pixelprior.runs.compression.blocks import Blocks
-from pixelprior.runs.compression.sources import open_source
+from pixelprior.runs.compression.sources import Given, open_source
 from pixelprior.sampling.labels import label_context
 
 SHEET = 16  # images along each side of a sheet
@@ -69,7 +69,7 @@ class _Case(NamedTuple):
 def _load(name: str, split: str, limit: int | None, batch_size: int) -> _Case:
     run = pp.load_trained(name)
     source = open_source(
-        run, [], split=split, limit=limit, label=None, quantise=False, report=lambda event: None
+        run, [], split=split, limit=limit, given=Given(), quantise=False, report=lambda event: None
     )
     codec = Codec(run.model, batch_size=batch_size)
     return _Case(name, run, codec, list(Blocks(run, codec, source)), len(source))
@@ -92,7 +92,7 @@ def _speed(case: _Case, timed: int) -> str:
     """Row of the speeds, after `_size` has compiled the programs."""
     first = case.blocks[0]
     num = min(timed, len(first.maps[0]))
-    block = Images([level[:num] for level in first.maps], _first(first, num))
+    block = Images([level[:num] for level in first.maps], _part(first.context, slice(num)))
     case = case._replace(blocks=[block], num=num)
     file = io.BytesIO()
     write_images(file, case.codec, case.blocks, num, verify=False)
@@ -114,16 +114,16 @@ def _decompress(case: _Case, file: BinaryIO) -> None:
             np.testing.assert_array_equal(before, after)
 
 
-def _first(block: Any, num: int) -> Any:
-    return None if block.labels is None else block.labels[:num]
+def _part(context: Any, images: slice) -> Any:
+    return jax.tree.map(lambda values: values[images], context)
 
 
 def _nats(model: Any, block: Any, batch_size: int) -> float:
     total = 0.0
     for first in range(0, len(block.maps[0]), batch_size):
-        maps = [jax.numpy.asarray(level[first : first + batch_size]) for level in block.maps]
-        labels = None if block.labels is None else block.labels[first : first + batch_size]
-        context = None if labels is None else pp.Context(label=jax.numpy.asarray(labels))
+        images = slice(first, first + batch_size)
+        maps = [jax.numpy.asarray(level[images]) for level in block.maps]
+        context = jax.tree.map(jax.numpy.asarray, _part(block.context, images))
         x = maps if isinstance(model, pp.Prior) else maps[0]
         total -= float(jitted.log_prob(model, x, context).sum())
     return total

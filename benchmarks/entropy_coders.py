@@ -23,7 +23,7 @@ from benchmarks.machine import matrix_product_rate
 from pixelprior.coding.codec import Codec
 from pixelprior.models.base import side_by_side
 from pixelprior.sampling.in_columns import columns_of
-from pixelprior.sampling.labels import label_context, labels_in_turn
+from pixelprior.sampling.labels import label_context
 
 
 def main() -> None:
@@ -37,20 +37,18 @@ def main() -> None:
     if model.grid.channels != 1:
         raise SystemExit("give a run on grey images")
     context = label_context(model, None, num)
-    labels = labels_in_turn(model.context_shape.num_classes, None, num)
-    classes = None if labels is None else np.asarray(labels)
 
     def draw() -> Any:
         return pp.sample(model, jax.random.key(0), num, context=context, method="cached")
 
     images, codec = np.asarray(draw()), Codec(model, batch_size=num)
-    stream = codec.write([images], classes)
+    stream = codec.write([images], context)
     host = OnHost(model, context, num)
     words = host.write(images)
     sampling = _best(lambda: jax.block_until_ready(draw()), arguments.repetitions)
-    inside = _best(lambda: codec.read(stream, num, classes), arguments.repetitions)
+    inside = _best(lambda: codec.read(stream, num, context), arguments.repetitions)
     outside = _best(lambda: host.read(words), arguments.repetitions)
-    np.testing.assert_array_equal(codec.read(stream, num, classes)[0], images)
+    np.testing.assert_array_equal(codec.read(stream, num, context)[0], images)
     np.testing.assert_array_equal(host.read(words), images)
     print(f"{num} images of {arguments.run}; seconds, and times of sampling")
     print(f"sampling              {sampling:6.2f}")

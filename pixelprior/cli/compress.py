@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from pixelprior.cli import app
+from pixelprior.cli.attributes import read_attributes
 from pixelprior.cli.flags import Flags
 from pixelprior.cli.help import FlagGroups
 from pixelprior.system.home import expand_home
@@ -28,6 +29,11 @@ _SPLIT = FLAGS.choice(
 )
 _LIMIT = FLAGS.integer("limit", None, "Number of images, from the first.")
 _LABEL = FLAGS.string("label", None, "Class of all images, by number or name.")
+_ATTRIBUTES = FLAGS.names(
+    "attributes",
+    [],
+    "Attributes of all images, as NAME=NUMBER with commas between them. All others are their own.",
+)
 _QUANTISE = FLAGS.switch(
     "quantise", False, "Round pixels to the shades of the model first; this loses the rest."
 )
@@ -47,7 +53,13 @@ FLAG_GROUPS: FlagGroups = {
         "data": "/data/faces",
         "data_dir": "/data/tensorflow_datasets",
     },
-    "The images": {"split": "test", "limit": "1000", "label": "7", "quantise": ""},
+    "The images": {
+        "split": "test",
+        "limit": "1000",
+        "label": "7",
+        "attributes": "smiling=1,age=-0.5",
+        "quantise": "",
+    },
     "The file": {"out": "images.ppz", "overwrite": "", "verify": "", "batch_size": "16"},
 }
 
@@ -65,6 +77,7 @@ def main(places: Sequence[str]) -> None:
         split=_SPLIT.value,
         limit=_LIMIT.value,
         label=_LABEL.value,
+        attributes=read_attributes(_ATTRIBUTES.value),
         quantise=_QUANTISE.value,
         codes=_CODES.value,
         batch_size=_BATCH_SIZE.value,

@@ -1,7 +1,7 @@
 """Compression of images to a file for ``pixelprior compress``."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pixelprior.coding.codec import BATCH_SIZE, Codec
@@ -11,7 +11,7 @@ from pixelprior.errors import InputError
 from pixelprior.experiment import Place
 from pixelprior.runs.compression.blocks import Blocks
 from pixelprior.runs.compression.files import check_new_file, written_in_words
-from pixelprior.runs.compression.sources import open_source
+from pixelprior.runs.compression.sources import Given, open_source
 from pixelprior.runs.compression.tokenizer import facts_of_tokenizer
 from pixelprior.runs.load import load_trained
 from pixelprior.runs.samples import check_learned
@@ -29,6 +29,7 @@ def compress_images(
     split: str | None,
     limit: int | None,
     label: str | None,
+    attributes: Mapping[str, float],
     quantise: bool,
     codes: bool,
     batch_size: int | None,
@@ -45,6 +46,7 @@ def compress_images(
         split: the split of the data of the run, or None.
         limit: the number of images, from the first; None for all.
         label: the class of all images, or None.
+        attributes: attributes of all images by name.
         quantise: round pixels to the shades of the model.
         codes: compress the codes of a prior.
         batch_size: the number of images to code at once; None for the default.
@@ -69,7 +71,7 @@ def compress_images(
         places,
         split=split,
         limit=limit,
-        label=run.class_index(label),
+        given=Given(run.class_index(label), attributes),
         quantise=quantise,
         report=report,
     )
@@ -88,7 +90,7 @@ def compress_images(
     say(
         f"{plural(sizes.num_images, 'image')} in {out}: {sizes.num_bytes:,} bytes; "
         f"{sizes.stream_bytes:,} of them are symbols, {bits:.4f} {unit}; the others are header, "
-        "labels and names"
+        "conditions and names"
     )
     if blocks.mean_squared_error is not None:
         error = blocks.mean_squared_error

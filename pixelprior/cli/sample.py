@@ -8,10 +8,10 @@ python sample.py --workdir=runs/digits --mode=progress --num=16 --out=progress.g
 python sample.py --workdir=runs/prior --mode=reconstruct --out=reconstructions.png
 """
 
-import math
 from typing import NoReturn
 
 from pixelprior.cli import app
+from pixelprior.cli.attributes import read_attributes
 from pixelprior.cli.flag_uses import check_flags
 from pixelprior.cli.flags import Flags
 from pixelprior.cli.help import FlagGroups
@@ -182,7 +182,7 @@ def main() -> None:
         mode=_MODE.value,
         guidance=_GUIDANCE.value,
         guidance_schedule=_GUIDANCE_SCHEDULE.value,
-        attributes=_attributes(),
+        attributes=read_attributes(_ATTRIBUTES.value),
         data=_DATA.value,
         data_dir=_DATA_DIR.value,
         known=_KNOWN.value,
@@ -204,24 +204,6 @@ def _temperatures() -> list[float]:
             f"temperature must be a number, or numbers with commas between them, "
             f"got {','.join(_TEMPERATURE.value)!r}"
         ) from None
-
-
-def _attributes() -> dict[str, float]:
-    found: dict[str, float] = {}
-    for entry in _ATTRIBUTES.value:
-        name, equals, value = entry.rpartition("=")
-        try:
-            number = float(value)
-        except ValueError:
-            number = math.nan
-        if not equals or not name or not math.isfinite(number):
-            raise InputError(
-                f"attributes must be like smiling=1,age=-0.5, with finite numbers, got {entry!r}"
-            )
-        if name in found:
-            raise InputError(f"the attribute {name} was given twice; give it once")
-        found[name] = number
-    return found
 
 
 def run() -> NoReturn:

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Int, Int32, UInt32
+from jaxtyping import Array, Int, Int32, Shaped, UInt32
 
 from pixelprior.coding.intervals import MOST_LEVELS, Interval
 from pixelprior.coding.rans import (
@@ -72,13 +72,12 @@ class Codec:
 
     Attributes:
         grids: the grids of an image: one, or one for each level of a prior, the coarsest first.
-        num_classes: the number of classes; 0 if unconditional.
+        context_shape: the kinds of context that the model takes.
         name: the name of the model's class.
         lanes: the number of lanes of a stream.
 
     Raises:
-        InputError: if ``batch_size`` is below 1 or above `LARGEST_BATCH`, or the model takes
-            vectors.
+        InputError: if ``batch_size`` is below 1 or above `LARGEST_BATCH`.
     """
 
     def __init__(self, model: GridModel | Prior, *, batch_size: int = BATCH_SIZE):
@@ -92,13 +91,7 @@ class Codec:
         self.name = type(model).__name__
         self.batch_size = batch_size
         self.lanes = num_lanes(batch_size)
-        shape = model.context_shape
-        if shape.vector_features:
-            raise InputError(
-                "a model with vectors cannot compress, since a .ppz file has no place for them; "
-                "use a model without attributes"
-            )
-        self.num_classes, self.has_null_class = shape.num_classes, shape.null_class
+        self.context_shape = model.context_shape
         self.grids: tuple[Grid, ...] = model.grids if isinstance(model, Prior) else (model.grid,)
         if (levels := max(grid.levels for grid in self.grids)) > MOST_LEVELS:
             raise InputError(
@@ -129,58 +122,39 @@ class Codec:
         batches = BLOCK_SYMBOLS // (self.num_symbols * self.batch_size)
         return max(1, batches) * self.batch_size
 
-    def check_labels(self, labels: Int[np.ndarray, " n"] | None, num: int) -> None:
-        """Raise an InputError unless there is one class for each image, if the model has classes.
-
-        The null class counts as a class, if the model has one.
-        """
-        if not self.num_classes:
-            if labels is not None:
-                raise InputError("labels were given, but this model is unconditional")
-            return
-        most = self.num_classes + self.has_null_class
-        if labels is None:
-            raise InputError("the model is class-conditional; give one label for each image")
-        low, high = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
-        if labels.shape != (num,) or low < 0 or high >= most:
-            raise InputError(
-                f"expected {num} labels in [0, {most}), got {list(labels.shape)} from {low} to "
-                f"{high}"
-            )
-
-    def write(self, maps: Maps, labels: Int[np.ndarray, " n"] | None) -> bytes:
+    def write(self, maps: Maps, context: Context | None) -> bytes:
         """Write the grids of a block.
 
         Args:
             maps: symbols of all images, one array for each of ``grids``.
-            labels: the class of each image; None for an unconditional model.
+            context: the classes and vectors of the images; None for no condition.
 
         Raises:
-            InputError: if the symbols or the labels do not fit the model.
+            InputError: if the symbols or the context do not fit the model.
         """
         Grid.check_maps(list(maps), self.grids)
         if not len(maps[0]):
             raise InputError("expected at least one image to compress, got none")
-        self.check_labels(labels, len(maps[0]))
+        self.context_shape.check(context, len(maps[0]))
         nowhere = start_of(np.zeros(self.lanes, np.uint64))
         no_words = np.zeros(self._window, np.uint32)
         parts = []
         for batch in self._batches(len(maps[0])):
-            given = [self._padded(level[batch]) for level in maps]
-            _, intervals, _ = self._code(given, labels, batch, no_words, nowhere)
+            given = [self._padded(np.asarray(level[batch], np.int32)) for level in maps]
+            _, intervals, _ = self._code(given, context, batch, no_words, nowhere)
             parts.append(jax.tree.map(np.asarray, intervals))
         whole = Interval(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
         stream = write(*(x.astype(np.uint32) for x in whole))
         states = stream.states.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :_STATE_BYTES]
         return states.tobytes() + stream.words.astype("<u2").tobytes()
 
-    def read(self, payload: bytes, num: int, labels: Int[np.ndarray, " n"] | None) -> list[Any]:
+    def read(self, payload: bytes, num: int, context: Context | None) -> list[Any]:
         """Read the grids of a block that `write` has written.
 
         Args:
             payload: the result of `write`.
             num: the number of images.
-            labels: the class of each image; None for an unconditional model.
+            context: the classes and vectors of the images; None for no condition.
 
         Returns:
             The symbols of all images, one int32 array for each of ``grids``.
@@ -189,7 +163,7 @@ class Codec:
             DamagedStreamError: if the payload is damaged, or this program rounds in another way.
                 Some damage stays unseen, so checksums must be compared too.
         """
-        self.check_labels(labels, num)
+        self.context_shape.check(context, num)
         states, words = self._parsed(payload)
         place, position = start_of(states), 0
         levels: list[list[Any]] = [[] for _ in self.grids]
@@ -203,7 +177,7 @@ class Codec:
             window = np.zeros(self._window, np.uint32)
             here = words[position : position + self._window]
             window[: len(here)] = here
-            maps, _, place = self._code(given, labels, batch, window, place)
+            maps, _, place = self._code(given, context, batch, window, place)
             position += int(place.position)
             if position > len(words):
                 raise DamagedStreamError("the stream ends before its last image")
@@ -224,21 +198,20 @@ class Codec:
         for first in range(0, num, self.batch_size):
             yield slice(first, min(first + self.batch_size, num))
 
-    def _padded(self, values: Int[np.ndarray, "_ ..."]) -> Int32[np.ndarray, "b ..."]:
+    def _padded(self, values: Shaped[np.ndarray, "_ ..."]) -> Shaped[np.ndarray, "b ..."]:
         missing = self.batch_size - len(values)
-        padding = [(0, missing), *[(0, 0)] * (values.ndim - 1)]
-        return np.pad(np.asarray(values, np.int32), padding)
+        return np.pad(values, [(0, missing), *[(0, 0)] * (values.ndim - 1)])
 
     def _code(
         self,
         given: Sequence[Int32[np.ndarray, "b _ _ g"]],
-        labels: Int[np.ndarray, " n"] | None,
+        context: Context | None,
         batch: slice,
         words: UInt32[np.ndarray, " w"],
         place: Reader,
     ) -> tuple[list[Int[Array, "b _ _ g"]], Interval, Reader]:
         counts = np.arange(self.batch_size) < batch.stop - batch.start
-        here = None if labels is None else self._padded(labels[batch])
+        here = jax.tree.map(lambda values: self._padded(_in_32_bits(values[batch])), context)
         return _code(self._weights, given, here, counts, words, place, graph=self._graph)
 
     def _parsed(self, payload: bytes) -> tuple[Any, Any]:
@@ -250,12 +223,17 @@ class Codec:
         return states.view("<u8")[:, 0].astype(np.uint64), np.frombuffer(payload[size:], "<u2")
 
 
+def _in_32_bits(values: Any) -> Shaped[np.ndarray, "..."]:
+    """Convert numbers to the types of JAX, so that equal ones run the same program."""
+    array = np.asarray(values)
+    return array.astype(np.float32 if array.dtype.kind == "f" else np.int32)
+
+
 @jit_by_structure()
-def _code(weights, given, labels, counts, words, place, *, graph):
+def _code(weights, given, condition, counts, words, place, *, graph):
     model = nnx.merge(graph, weights)
     maps: list[Any] = []
     parts: list[Interval] = []
-    condition = None if labels is None else Context(label=labels)
     for number, symbols in enumerate(given):
         level, context = model, condition
         if isinstance(model, Prior):

@@ -14,8 +14,9 @@ from pixelprior.coding.codec import LARGEST_BATCH, Codec, DamagedStreamError
 from pixelprior.coding.container import Block, ContainerReader, ContainerWriter, DamagedFileError
 from pixelprior.coding.intervals import PRECISION
 from pixelprior.coding.machine import MACHINE, differences, this_machine
+from pixelprior.context import Context
 from pixelprior.errors import InputError
-from pixelprior.json_forms import ANY, Integer, Items, Keys, Maybe, Text
+from pixelprior.json_forms import ANY, Integer, Items, Keys, Maybe, Number, Text
 from pixelprior.progress import Advance, Finished, Report, only_warnings
 
 FORMAT = 1
@@ -27,12 +28,12 @@ class Images(NamedTuple):
 
     Attributes:
         maps: symbols, one array for each grid of the model.
-        labels: the class of each image; None for an unconditional model.
+        context: the classes and vectors of the images; None for no condition.
         facts: further facts that are kept with them, as JSON values.
     """
 
     maps: Sequence[Int[np.ndarray, "n _ _ g"]]
-    labels: Int[np.ndarray, " n"] | None = None
+    context: Context | None = None
     facts: Mapping[str, Any] = {}
 
 
@@ -42,8 +43,8 @@ class Sizes(NamedTuple):
     Attributes:
         num_images: number of images.
         num_bytes: bytes of the file.
-        stream_bytes: bytes of the entropy-coded symbols. The others are header, labels, facts and
-            digests.
+        stream_bytes: bytes of the entropy-coded symbols. The others are header, classes, vectors,
+            facts and digests.
     """
 
     num_images: int
@@ -64,7 +65,9 @@ HEADER = Keys(
         "bits_of_a_probability": Integer(1),
         "machine": MACHINE,
         "about": ANY,
-    }
+    },
+    # Files of the first version have none.
+    optional={"vector_features": Integer()},
 )
 """Form of the header."""
 
@@ -74,7 +77,8 @@ _BLOCK = Keys(
         "labels": Maybe(Items(Integer(0, 1 << 20))),
         "digest": Text(),
         "about": ANY,
-    }
+    },
+    optional={"vectors": Maybe(Items(Items(Number())))},
 )
 
 
@@ -108,12 +112,12 @@ def write_images(
         for block in images:
             report(Advance("compress", done, total, "image"))
             num = len(block.maps[0])
-            stream = codec.write(block.maps, block.labels)
+            stream = codec.write(block.maps, block.context)
             if verify:
                 _check_read(codec, stream, block)
             facts = {
                 "images": num,
-                "labels": None if block.labels is None else np.asarray(block.labels).tolist(),
+                **_facts_of(block.context),
                 "digest": _digest(block.maps),
                 "about": dict(block.facts),
             }
@@ -167,9 +171,10 @@ class CompressedReader:
         """
         ours = _header(codec, self.header["images"])
         for key, words in _NEVER.items():
-            if ours[key] != self.header[key]:
+            there = self.header.get(key, 0)
+            if ours[key] != there:
                 raise InputError(
-                    f"{self._name} has another {words} ({_short(self.header[key])} there, "
+                    f"{self._name} has another {words} ({_short(there)} there, "
                     f"{_short(ours[key])} here); give the model that compressed it"
                 )
         found = differences(self.header["machine"], ours["machine"])
@@ -214,9 +219,15 @@ class CompressedReader:
                 f"block {number} of {self._name} has {facts['images']:,} images, and at most "
                 f"{codec.images_per_block:,} fit; copy or download it again"
             )
-        labels = None if facts["labels"] is None else np.asarray(facts["labels"], np.int64)
         try:
-            maps = codec.read(stream, facts["images"], labels)
+            context = _context_of(facts)
+        except ValueError:
+            raise DamagedFileError(
+                f"the vectors in block {number} of {self._name} have different sizes; copy or "
+                "download it again"
+            ) from None
+        try:
+            maps = codec.read(stream, facts["images"], context)
         except DamagedStreamError:
             maps = []
         if _digest(maps) != facts["digest"]:
@@ -224,12 +235,13 @@ class CompressedReader:
                 f"block {number} of {self._name} cannot be read back: this machine or another "
                 "model rounds in another way; use the model and the machine that compressed it"
             )
-        return Images(maps, labels, facts["about"])
+        return Images(maps, context, facts["about"])
 
 
 _NEVER = {
     "grids": "grid",
     "num_classes": "number of classes",
+    "vector_features": "size of vectors",
     "lanes": "number of lanes",
     "bits_of_a_probability": "precision of probabilities",
 }
@@ -250,7 +262,8 @@ def _header(codec: Codec, total: int) -> dict[str, Any]:
         "model": codec.name,
         "fingerprint": codec.fingerprint,
         "grids": [[*grid.shape, grid.levels] for grid in codec.grids],
-        "num_classes": codec.num_classes,
+        "num_classes": codec.context_shape.num_classes,
+        "vector_features": codec.context_shape.vector_features,
         "images": total,
         "batch_size": codec.batch_size,
         "lanes": codec.lanes,
@@ -261,7 +274,7 @@ def _header(codec: Codec, total: int) -> dict[str, Any]:
 
 def _check_read(codec: Codec, stream: bytes, block: Images) -> None:
     try:
-        again = codec.read(stream, len(block.maps[0]), block.labels)
+        again = codec.read(stream, len(block.maps[0]), block.context)
     except DamagedStreamError:
         again = []
     if _digest(again) != _digest(block.maps):
@@ -269,6 +282,24 @@ def _check_read(codec: Codec, stream: bytes, block: Images) -> None:
             "the compressed images cannot be read back on this machine: two runs of one program "
             "round differently; try another --batch_size"
         )
+
+
+def _facts_of(context: Context | None) -> dict[str, Any]:
+    """Facts of a block about classes and vectors. JSON keeps every bit of a float32."""
+    label, vector = (None, None) if context is None else (context.label, context.vector)
+    vectors = {} if vector is None else {"vectors": np.asarray(vector, np.float32).tolist()}
+    return {"labels": None if label is None else np.asarray(label).tolist(), **vectors}
+
+
+def _context_of(facts: Mapping[str, Any]) -> Context | None:
+    """Classes and vectors of a block. Raises a ValueError if vectors differ in size."""
+    label, vector = facts["labels"], facts.get("vectors")
+    if label is None and vector is None:
+        return None
+    with np.errstate(over="ignore"):  # the model refuses infinity
+        vectors = None if vector is None else np.asarray(vector, np.float64).astype(np.float32)
+    # The fields hold arrays of the host here.
+    return Context(label=None if label is None else np.asarray(label, np.int32), vector=vectors)  # type: ignore[arg-type]
 
 
 def _digest(maps: Sequence[Any]) -> str:

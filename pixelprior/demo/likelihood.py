@@ -36,9 +36,7 @@ def likelihood(root: Path, run: str, trained: pp.Run) -> None:
             f"{bits.sum():.1f} bits, {bits.sum() / model.grid.size:.3f} per dimension. "
             f"{_scale(model.grid)}",
         )
-        # Models with vectors do not compress.
-        if not model.context_shape.vector_features:
-            _show_sizes(trained, subject, None if context is None else context.label)
+        _show_sizes(trained, subject, context)
         return
     prior, tokenizer = trained.model, trained.tokenizer
     assert tokenizer is not None  # every prior has one in its folder
@@ -57,12 +55,11 @@ def likelihood(root: Path, run: str, trained: pp.Run) -> None:
         )
 
 
-def _show_sizes(trained: pp.Run, subject: Subject, label: Int[Array, " 1"] | None) -> None:
+def _show_sizes(trained: pp.Run, subject: Subject, context: pp.Context | None) -> None:
     """Show the bits of the image in other formats and compressed with the run."""
     grid = trained.model.grid
-    labels = None if label is None else np.asarray(label)
     symbols = np.asarray(subject.symbols)
-    stream = Codec(trained.model, batch_size=1).write([symbols], labels)
+    stream = Codec(trained.model, batch_size=1).write([symbols], context)
     sizes = {
         "PNG": png_bytes_of(symbols[0], grid.levels),
         "WebP, lossless": webp_bytes_of(symbols[0], grid.levels),

@@ -4,17 +4,21 @@ Legend: b batch, h height, w width, c channels, g codebooks.
 """
 
 import io
+from collections.abc import Iterator
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int32
 
 from pixelprior.coding.codec import BATCH_SIZE, Codec
 from pixelprior.coding.compressed import CompressedReader, Images, write_images
+from pixelprior.context import Context
 from pixelprior.errors import InputError
 from pixelprior.prior import Prior
 from pixelprior.progress import Report, only_warnings
-from pixelprior.verbs.arguments import distribution_of, labels
+from pixelprior.verbs.arguments import context_of, distribution_of
 
 
 def compress(
@@ -22,6 +26,7 @@ def compress(
     symbols: Any,
     label: Any = None,
     *,
+    vector: Any = None,
     batch_size: int | None = None,
     verify: bool = True,
     report: Report = only_warnings,
@@ -42,6 +47,7 @@ def compress(
             ``[b, h, w, g]``, the coarsest first.
         label: one class for all images (index or name), or one class for each image. Labels are
             kept in the result. Without labels, all images have the null class, if there is one.
+        vector: one vector for all images, or one for each image; kept in the result like labels.
         batch_size: the number of images coded at once, also by `decompress`; None for at most 64.
         verify: decompress the result, and compare.
         report: receives the progress.
@@ -50,7 +56,7 @@ def compress(
         The content of a ``.ppz`` file.
 
     Raises:
-        InputError: if symbols or labels do not fit the model.
+        InputError: if symbols, labels or vectors do not fit the model.
     """
     distribution = distribution_of(model)
     if isinstance(distribution, Prior) and not (isinstance(symbols, list | tuple) and symbols):
@@ -67,13 +73,14 @@ def compress(
     num = len(maps[0])
     size = min(num, BATCH_SIZE) if batch_size is None else batch_size
     codec = Codec(distribution, batch_size=size)
-    found = labels(model, label, num, codec.num_classes)
-    classes = None if found is None else np.asarray(found)
-    if classes is None and codec.has_null_class:
-        classes = np.full(num, codec.num_classes)
+    shape = codec.context_shape
+    context = context_of(model, distribution, label, vector, None, None, num)
+    # Without vectors, the null class is written for each image, like any other class.
+    if context is None and shape.null_class and not shape.vector_features:
+        context = Context(label=jnp.full(num, shape.num_classes))
     file = io.BytesIO()
     arrays = [np.asarray(level) for level in maps]
-    blocks = _in_blocks(codec, arrays, classes)
+    blocks = _in_blocks(codec, arrays, jax.tree.map(np.asarray, context))
     write_images(file, codec, blocks, num, verify=verify, report=report)
     return file.getvalue()
 
@@ -106,7 +113,8 @@ def decompress(
     return maps if isinstance(distribution, Prior) else maps[0]
 
 
-def _in_blocks(codec: Codec, maps: list[Any], classes: Any) -> Any:
+def _in_blocks(codec: Codec, maps: list[Any], context: Context | None) -> Iterator[Images]:
     for first in range(0, len(maps[0]), codec.images_per_block):
         block = slice(first, first + codec.images_per_block)
-        yield Images([level[block] for level in maps], None if classes is None else classes[block])
+        here = jax.tree.map(lambda values, block=block: values[block], context)
+        yield Images([level[block] for level in maps], here)

@@ -66,19 +66,22 @@ def test_types_and_heads(head, dtype):
 def test_labels_change_the_bits_and_must_be_the_same():
     own = model(num_classes=2, null_class=True)
     codec, labels = Codec(own, batch_size=4), np.asarray([0, 1, 2, 1, 0])
-    x = grids(5)
-    stream = codec.write([x], labels)
-    np.testing.assert_array_equal(codec.read(stream, 5, labels)[0], x)
-    assert stream != codec.write([x], np.zeros(5, int))
+    x, context = grids(5), pp.Context(label=labels)
+    stream = codec.write([x], context)
+    np.testing.assert_array_equal(codec.read(stream, 5, context)[0], x)
+    assert stream != codec.write([x], pp.Context(label=np.zeros(5, int)))
+    # Labels of any type run the same program.
+    assert stream == codec.write([x], pp.Context(label=jnp.asarray(labels, jnp.uint8)))
     for wrong, message in (
-        (None, "class-conditional; give one label"),
-        (labels[:4], r"expected 5 labels in \[0, 3\), got \[4\]"),
-        (labels + 1, r"expected 5 labels in \[0, 3\), got \[5\] from 1 to 3"),
+        (labels[:4], r"one integer label per grid, shape \(5,\), got int64 \(4,\)"),
+        (labels + 1, r"expected labels in \[0, 2\), got 1 to 3"),
     ):
         with pytest.raises(pp.InputError, match=message):
-            codec.write([x], wrong)
+            codec.write([x], pp.Context(label=wrong))
+    with pytest.raises(pp.InputError, match="2 classes, but no label was given; give label"):
+        Codec(model(num_classes=2), batch_size=4).write([x], None)
     with pytest.raises(pp.InputError, match="this model is unconditional"):
-        Codec(model(), batch_size=4).write([x], labels)
+        Codec(model(), batch_size=4).write([x], context)
 
 
 def test_symbols_that_do_not_fit():
@@ -131,11 +134,11 @@ def test_a_prior_of_two_levels():
     prior = pp.Prior(tokenizer_grids, [make, make], num_classes=3, rngs=nnx.Rngs(0))
     codec = Codec(prior, batch_size=4)
     maps = [grids(9, grid, seed) for seed, grid in enumerate(tokenizer_grids)]
-    labels = np.arange(9) % 4  # 3 is the null class
-    stream = codec.write(maps, labels)
-    for again, level in zip(codec.read(stream, 9, labels), maps, strict=True):
+    context = pp.Context(label=np.arange(9) % 4)  # 3 is the null class
+    stream = codec.write(maps, context)
+    for again, level in zip(codec.read(stream, 9, context), maps, strict=True):
         np.testing.assert_array_equal(again, level)
-    bits = -float(prior.log_prob([jnp.asarray(m) for m in maps], pp.Context(label=labels)).sum())
+    bits = -float(prior.log_prob([jnp.asarray(m) for m in maps], context).sum())
     assert 8 * len(stream) <= bits / np.log(2) * 1.001 + 48 * codec.lanes + 16
 
 

@@ -7,8 +7,11 @@ import pytest
 from flax import nnx
 
 import pixelprior as pp
+from pixelprior.cli.compress_images import compress_images
+from pixelprior.cli.decompress_images import decompress_images
 from pixelprior.context import hide_condition
 from pixelprior.errors import InputError
+from pixelprior.experiment import Place
 from pixelprior.nn.image_keys import split_keys
 from pixelprior.runs.conditions import Conditions
 from pixelprior.runs.load import load_trained
@@ -222,6 +225,66 @@ def test_an_exported_file_keeps_the_names_and_needs_no_data(folder, tmp_path):
     assert "vector=[0.0] * 2), run)" in card
 
 
+def compressed(folder, out, *places, split=None, **attributes):
+    compress_images(
+        [str(place) for place in places],
+        out,
+        workdir=folder / "run",
+        split=split,
+        limit=None,
+        label=None,
+        attributes=attributes,
+        quantise=True,
+        codes=False,
+        batch_size=4,
+        verify=True,
+        overwrite=True,
+        place=Place(None, None),
+    )
+
+
+def restored(file):
+    arrays = file.with_suffix(".npz")
+    decompress_images(file, arrays, workdir=None, force=False, overwrite=True)
+    with np.load(arrays) as archive:
+        return dict(archive)
+
+
+@pytest.mark.slow
+def test_compressed_images_keep_their_attributes(folder, tmp_path, capfd):
+    file, run = tmp_path / "a.ppz", load_trained(folder / "run")
+    compressed(folder, file, split="test")
+    again = restored(file)
+    symbols, _ = run.read("test")
+    np.testing.assert_array_equal(again["images"], np.rint(symbols * 255 / 7))
+    vectors = run.open_data()[0].split("test").source.attributes(np.arange(12))
+    np.testing.assert_array_equal(again["attributes"], vectors)
+    assert again["attribute_names"].tolist() == NAMES and "labels" not in again
+    # The arrays that came back are compressed to the same bytes, also with columns that moved.
+    moved = again | {"attributes": again["attributes"][:, ::-1], "attribute_names": NAMES[::-1]}
+    for content in (again, moved):
+        np.savez(tmp_path / "b.npz", **content)
+        compressed(folder, tmp_path / "b.ppz", tmp_path / "b.npz")
+        assert (tmp_path / "b.ppz").read_bytes() == file.read_bytes()
+    # A given attribute is that of all images, and the other ones are their own.
+    compressed(folder, tmp_path / "b.ppz", tmp_path / "b.npz", ink=2.0)
+    expected = np.stack([vectors[:, 0], np.full(12, 2.0)], axis=1)
+    np.testing.assert_array_equal(restored(tmp_path / "b.ppz")["attributes"], expected)
+    # Arrays without attributes: unknown to this model, which has a null class, or given.
+    np.savez(tmp_path / "c.npz", images=again["images"])
+    capfd.readouterr()
+    compressed(folder, tmp_path / "c.ppz", tmp_path / "c.npz")
+    assert "c.npz: the images have no attributes; the model treats them without" in capfd.readouterr().err
+    assert "attributes" not in restored(tmp_path / "c.ppz")
+    with pytest.raises(InputError, match="c.npz; give all of them with --attributes=..."):
+        compressed(folder, file, tmp_path / "c.npz", ink=2.0)
+    compressed(folder, file, tmp_path / "c.npz", ink=2.0, slant=1.0)
+    np.testing.assert_array_equal(restored(file)["attributes"], np.tile([1.0, 2.0], (12, 1)))
+    np.savez(tmp_path / "d.npz", images=again["images"], attributes=vectors)
+    with pytest.raises(InputError, match="d.npz are 0, 1, and the model needs slant, ink too"):
+        compressed(folder, file, tmp_path / "d.npz")
+
+
 # What does not fit.
 
 
@@ -248,8 +311,3 @@ def test_arrays_that_do_not_fit_the_model_are_refused(model, given, message):
 def test_attributes_without_images_are_refused():
     with pytest.raises(InputError, match="attributes were given without images"):
         pp.fit("digits", attributes=np.zeros((3, 2)), **QUICK)
-
-
-def test_a_model_with_vectors_does_not_compress(in_memory):
-    with pytest.raises(InputError, match="a model with vectors cannot compress"):
-        pp.compress(in_memory, arrays()[0][:2].astype(np.int32))

@@ -88,8 +88,8 @@ def test_vectors_that_do_not_fit_a_prior_are_refused(prior, tokenizer):
         pp.sample(prior, jax.random.key(0), 2, label=1)
     with pytest.raises(InputError, match="vector must be 2 numbers, or 2 rows of them"):
         pp.log_prob(prior, codes, label=1, vector=[0.0, 1.0, 2.0])
-    with pytest.raises(InputError, match="a model with vectors cannot compress"):
-        pp.compress(prior, codes)
+    with pytest.raises(InputError, match="no vector was given, and it takes both or neither"):
+        pp.compress(prior, codes, 1)
     other = pp.Prior(prior.model.grids, [pp.PixelCNN], vector_features=3, rngs=nnx.Rngs(0))
     with pytest.raises(InputError, match="takes vectors of 3 numbers, got 2 attributes"):
         pp.fit(other, tokenizer=tokenizer, **QUICK)

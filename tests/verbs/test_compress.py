@@ -10,7 +10,7 @@ from flax import nnx
 import pixelprior as pp
 from pixelprior.coding import codec
 from pixelprior.coding.compressed import CompressedReader
-from pixelprior.coding.container import DamagedFileError
+from pixelprior.coding.container import ContainerReader, ContainerWriter, DamagedFileError
 
 GRID = pp.Grid(4, 5, 1, 3)
 SIZES = dict(features=4, num_layers=1, embedding_features=3, head_features=6)
@@ -45,8 +45,47 @@ def test_labels():
     assert len(sizes) == 3
     with pytest.raises(pp.InputError, match="label"):
         pp.compress(own, x, 2)
-    with pytest.raises(pp.InputError, match="class-conditional; give one label"):
+    with pytest.raises(pp.InputError, match="2 classes, but no label was given; give label"):
         pp.compress(pp.PixelCNN(GRID, rngs=nnx.Rngs(0), num_classes=2, **SIZES), x)
+
+
+def test_vectors_keep_every_bit():
+    sizes = {"num_classes": 2, "vector_features": 3, "null_class": True}
+    own = pp.PixelCNN(GRID, rngs=nnx.Rngs(0), **sizes, **SIZES)
+    x, rng = pp.sample(own, jax.random.key(0), 90), np.random.default_rng(0)
+    vectors = rng.normal(size=(90, 3)).astype(np.float32) * 10.0 ** rng.integers(-30, 8, (90, 3))
+    data = pp.compress(own, x, 1, vector=vectors)
+    np.testing.assert_array_equal(pp.decompress(own, data), x)
+    blocks = CompressedReader(io.BytesIO(data), "x").blocks(codec.Codec(own))
+    kept = np.concatenate([block.context.vector for block in blocks])
+    np.testing.assert_array_equal(kept, vectors.astype(np.float32))
+    assert data != pp.compress(own, x, 1, vector=vectors[::-1])
+    # Neither class nor vector.
+    np.testing.assert_array_equal(pp.decompress(own, pp.compress(own, x)), x)
+    for given, message in (
+        ({"label": 1}, "no vector was given, and it takes both or neither"),
+        ({"label": 1, "vector": [1.0, 2.0]}, "vector must be 3 numbers, or 90 rows"),
+        ({"label": 1, "vector": [1.0, 2.0, np.nan]}, "vectors of finite numbers"),
+    ):
+        with pytest.raises(pp.InputError, match=message):
+            pp.compress(own, x, **given)
+    other = pp.PixelCNN(GRID, rngs=nnx.Rngs(0), **sizes | {"vector_features": 2}, **SIZES)
+    with pytest.raises(pp.InputError, match=r"another size of vectors \(3 there, 2 here\)"):
+        pp.decompress(other, data, force=True)
+
+
+def test_vectors_of_different_sizes_are_damage():
+    own = pp.PixelCNN(GRID, rngs=nnx.Rngs(0), vector_features=2, **SIZES)
+    data = pp.compress(own, grids(2), vector=[[0.0, 1.0], [2.0, 3.0]])
+    for rows in ([[0.0, 1.0], [2.0]], [[0.0], [1.0]], [], [[0.0, 1e300], [0.0, 0.0]]):
+        container = ContainerReader(io.BytesIO(data), "x")
+        file = io.BytesIO()
+        writer = ContainerWriter(file, container.header)
+        for block in container.blocks():
+            writer.add(block._replace(facts={**block.facts, "vectors": rows}))
+        writer.finish()
+        with pytest.raises(pp.InputError, match="vectors"):
+            pp.decompress(own, file.getvalue())
 
 
 def test_a_prior():

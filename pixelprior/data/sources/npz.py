@@ -46,9 +46,14 @@ def open_npz(
     """
     path = Path(file).expanduser()
     images, labels = read_npz(path)
-    known = _read_attributes(path, len(images)) if attributes else None
+    known = read_npz_attributes(path, len(images)) if attributes else None
     if known is not None:
         warn_of_large(known, report)
+    elif attributes:
+        raise DataError(
+            f"{path} has no array 'attributes' [n, k]; add it, or set "
+            "config.attribute_conditional=False"
+        )
     bits = 8 * images.itemsize
     stored = {str(n): Stored(bits, int(image.max())) for n, image in enumerate(images)}
     check_bright(stored, str(path), report)
@@ -96,13 +101,19 @@ def read_npz(
         raise DataError(f"{path}: {error}") from error
 
 
-def _read_attributes(path: Path, count: int) -> Attributes:
-    names, arrays = _read(path, "attributes", "attribute_names")
+def read_npz_attributes(path: Path, count: int) -> Attributes | None:
+    """Read the attributes of the images in a file; None if it has none.
+
+    Args:
+        path: the file.
+        count: the number of its images.
+
+    Raises:
+        DataError: if the attributes are not of the form for `open_npz`.
+    """
+    _, arrays = _read(path, "attributes", "attribute_names")
     if "attributes" not in arrays:
-        raise DataError(
-            f"{path} must have an array 'attributes' [n, k], but it has "
-            f"{', '.join(names) or 'none'}; add it, or set config.attribute_conditional=False"
-        )
+        return None
     try:
         return as_attributes(arrays["attributes"], _as_names(arrays.get("attribute_names")), count)
     except DataError as error:

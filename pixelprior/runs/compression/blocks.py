@@ -6,12 +6,14 @@ Legend: n images, h height, w width, c channels, g codebooks.
 from collections.abc import Iterator
 from typing import Any
 
+import jax
 import numpy as np
 from jaxtyping import Float, Int
 
 from pixelprior import jitted
 from pixelprior.coding.codec import Codec
 from pixelprior.coding.compressed import Images
+from pixelprior.context import Context
 from pixelprior.data import to_pixels
 from pixelprior.errors import InputError
 from pixelprior.runs.compression.sources import Source
@@ -40,7 +42,7 @@ class Blocks:
         for first in range(0, num, self._codec.images_per_block):
             numbers = range(first, min(first + self._codec.images_per_block, num))
             try:
-                maps, labels = self._read(numbers)
+                maps, context = self._read(numbers)
             # Not to be taken for an error of writing the result.
             except OSError as error:
                 reason = error.strerror or error
@@ -48,7 +50,7 @@ class Blocks:
                     f"the images cannot be read ({reason}); mend their files, or give others"
                 ) from error
             facts = {} if names is None else {"names": [names[number] for number in numbers]}
-            yield Images(maps, labels, facts)
+            yield Images(maps, context, facts)
 
     @property
     def mean_squared_error(self) -> float | None:
@@ -58,19 +60,19 @@ class Blocks:
         """
         return self._squared_error / self._encoded if self._encoded else None
 
-    def _read(self, numbers: range) -> tuple[list[Any], Any]:
+    def _read(self, numbers: range) -> tuple[list[Any], Context | None]:
         if self._tokenizer is None:
-            symbols, labels = self._source.read(numbers)
-            return [symbols], labels
+            symbols, context = self._source.read(numbers)
+            return [symbols], context
         maps: list[Any] = []
-        classes: list[Any] = []
+        contexts: list[Any] = []
         size = self._codec.batch_size
         for first in range(numbers.start, numbers.stop, size):
-            symbols, labels = self._source.read(range(first, min(first + size, numbers.stop)))
+            symbols, context = self._source.read(range(first, min(first + size, numbers.stop)))
             maps.append(self._encode(self._tokenizer, symbols))
-            classes.append(labels)
+            contexts.append(context)
         joined = [np.concatenate(level) for level in zip(*maps, strict=True)]
-        return joined, np.concatenate(classes) if self._codec.num_classes else None
+        return joined, jax.tree.map(lambda *parts: np.concatenate(parts), *contexts)
 
     def _encode(
         self, tokenizer: VQVAE, symbols: Int[np.ndarray, "n h w c"]

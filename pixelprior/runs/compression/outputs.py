@@ -4,10 +4,12 @@ import abc
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from jaxtyping import UInt8
 
 from pixelprior.coding.compressed import Images
+from pixelprior.context import Context
 from pixelprior.errors import InputError
 from pixelprior.figures.sheets import as_shades, save_image
 from pixelprior.runs.compression.blocks import decoded
@@ -86,17 +88,20 @@ class _Arrays(Output):
         super().__init__(run, batch_size)
         self._out = out
         self._images: list[Any] = []
-        self._labels: list[Any] = []
+        self._contexts: list[Any] = []
 
     def _write(self, shades: UInt8[np.ndarray, "n h w c"], images: Images) -> None:
         self._images.append(shades)
-        if images.labels is not None:
-            self._labels.append(images.labels)
+        self._contexts.append(images.context or Context())
 
     def finish(self) -> None:
         arrays = {"images": np.concatenate(self._images)}
-        if self._labels:
-            arrays["labels"] = np.concatenate(self._labels).astype(np.int32)
+        context = jax.tree.map(lambda *parts: np.concatenate(parts), *self._contexts)
+        if context.label is not None:
+            arrays["labels"] = context.label
+        if context.vector is not None:
+            arrays["attributes"] = context.vector
+            arrays["attribute_names"] = np.asarray(self._run.data["attribute_names"])
         with written_in_words(self._out):
             save_arrays(self._out, arrays)
 

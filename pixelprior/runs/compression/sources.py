@@ -5,26 +5,43 @@ Legend: n images, h height, w width, c channels.
 
 import abc
 import collections
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
+from pixelprior.context import Context
+from pixelprior.data.attributes import Attributes
 from pixelprior.data.image_files.classes import class_name
 from pixelprior.data.image_files.listing import ImageFile, list_images
 from pixelprior.data.pictures.pixel_range import Stored, check_bright
-from pixelprior.data.sources.npz import read_npz
+from pixelprior.data.sources.npz import read_npz, read_npz_attributes
+from pixelprior.data.words import listed
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
-from pixelprior.progress import Report
+from pixelprior.progress import Message, Report
 from pixelprior.runs.compression.exact import read_exactly, to_symbols, with_channels
 from pixelprior.runs.compression.names import portable_names
+from pixelprior.runs.conditions import Conditions
 from pixelprior.runs.images import labels_by_folder
 from pixelprior.runs.run import Run
 
 Symbols = Int[np.ndarray, "n h w c"]
-Labels = Int[np.ndarray, " n"]
+Numbers = Int[np.ndarray, " n"]
+
+
+class Given(NamedTuple):
+    """Conditions that the user gives for all images.
+
+    Attributes:
+        label: the class; None for the class of each image.
+        attributes: attributes by name. The others are those of each image.
+    """
+
+    label: int | None = None
+    attributes: Mapping[str, float] = {}
 
 
 class Source(abc.ABC):
@@ -41,10 +58,8 @@ class Source(abc.ABC):
         """Number of images."""
 
     @abc.abstractmethod
-    def read(self, numbers: range) -> tuple[Symbols, Labels | None]:
-        """Read images by number, as symbols, and their classes.
-
-        There are no classes if the run is unconditional.
+    def read(self, numbers: range) -> tuple[Symbols, Context | None]:
+        """Read images by number, as symbols, and their conditions.
 
         Raises:
             InputError: if an image does not fit the model.
@@ -57,7 +72,7 @@ def open_source(
     *,
     split: str | None,
     limit: int | None,
-    label: int | None,
+    given: Given,
     quantise: bool,
     report: Report,
 ) -> Source:
@@ -68,7 +83,7 @@ def open_source(
         places: image files, folders of image files, or one ``.npz`` file.
         split: the name of a split, instead of places.
         limit: the number of images, from the first; None for all.
-        label: the class of all images; None for their own.
+        given: conditions of all images.
         quantise: round pixels to the shades of the model.
         report: receives remarks about the images.
 
@@ -78,35 +93,39 @@ def open_source(
     if split is not None and places:
         raise InputError(f"give images or --split, not both; got {places[0]} and --split={split}")
     if split is not None:
-        return _OfSplit(run, split, limit, label, report)
+        return _OfSplit(run, split, limit, given, report)
     if not places:
         raise InputError("give image files, folders or an .npz file to compress, or --split=test")
     if any(place.lower().endswith(".npz") for place in places):
         if len(places) > 1:
             raise InputError(f"give one .npz file, or image files; got {', '.join(places):.200}")
-        return _OfArrays(run, places[0], limit, label, quantise, report)
-    return _OfFiles(run, places, limit, label, quantise, report)
+        return _OfArrays(run, places[0], limit, given, quantise, report)
+    return _OfFiles(run, places, limit, given, quantise, report)
 
 
 class _OfSplit(Source):
-    def __init__(self, run: Run, split: str, limit: int | None, label: int | None, report: Report):
+    def __init__(self, run: Run, split: str, limit: int | None, given: Given, report: Report):
         dataset, self._symbols = run.open_data(report)
         self._split = dataset.split(split)
         dataset.check_unchanged(split)
-        self._num, self._label = _limited(len(self._split), limit), label
-        self._has_classes = bool(run.num_classes)
+        self._num = _limited(len(self._split), limit)
+        source = self._split.source
+        self._conditions = Conditions(
+            run,
+            *given,
+            labels=lambda numbers: source.read(numbers)[1],
+            vectors=source.attributes,
+        )
 
     def __len__(self) -> int:
         return self._num
 
-    def read(self, numbers: range) -> tuple[Symbols, Labels | None]:
-        pixels, labels = self._split.source.read(list(numbers))
+    def read(self, numbers: range) -> tuple[Symbols, Context | None]:
+        pixels, _ = self._split.source.read(list(numbers))
         symbols = self._symbols.to_symbols(
             pixels, self._split.native_levels, split=self._split.name, indices=numbers
         )
-        if self._label is not None:
-            labels = np.full(len(numbers), self._label)
-        return symbols, labels if self._has_classes else None
+        return symbols, self._conditions(np.asarray(numbers))
 
 
 class _OfArrays(Source):
@@ -115,32 +134,37 @@ class _OfArrays(Source):
         run: Run,
         place: str,
         limit: int | None,
-        label: int | None,
+        given: Given,
         quantise: bool,
         report: Report,
     ):
         if not Path(place).is_file():
             raise InputError(f"there is no .npz file {place}")
         pixels, labels = read_npz(Path(place))
+        attributes = None
+        if run.model.context_shape.vector_features:
+            attributes = read_npz_attributes(Path(place), len(pixels))
         num = _limited(len(pixels), limit)
         bits = 8 * pixels.itemsize
         stored = {str(n): Stored(bits, int(image.max())) for n, image in enumerate(pixels[:num])}
         check_bright(stored, place, report)
         self._name, self._grid, self._quantise = place, _grid_of_images(run), quantise
         self._pixels = with_channels(pixels[:num], self._grid, place)
-        self._labels: Labels | None = None
-        if run.num_classes:
-            if label is not None or labels is None:
-                labels = np.asarray(labels_by_folder(run, place, [""] * num, label, report))
-            self._labels = labels[:num]
+
+        def classes() -> Sequence[int]:
+            if given.label is None and labels is not None:
+                return labels.tolist()
+            return labels_by_folder(run, place, [""] * num, given.label, report)
+
+        self._conditions = _of_own_images(run, place, given, classes, attributes, report)
 
     def __len__(self) -> int:
         return len(self._pixels)
 
-    def read(self, numbers: range) -> tuple[Symbols, Labels | None]:
+    def read(self, numbers: range) -> tuple[Symbols, Context | None]:
         part = slice(numbers.start, numbers.stop)
         symbols = to_symbols(self._pixels[part], self._grid, self._name, quantise=self._quantise)
-        return symbols, None if self._labels is None else self._labels[part]
+        return symbols, self._conditions(np.asarray(numbers))
 
 
 class _OfFiles(Source):
@@ -149,7 +173,7 @@ class _OfFiles(Source):
         run: Run,
         places: Sequence[str],
         limit: int | None,
-        label: int | None,
+        given: Given,
         quantise: bool,
         report: Report,
     ):
@@ -163,23 +187,79 @@ class _OfFiles(Source):
             )
         self.names = portable_names(names)
         self._grid, self._quantise = _grid_of_images(run), quantise
-        self._labels: Labels | None = None
-        if run.num_classes:
+
+        def classes() -> Sequence[int]:
             depth = (run.tokenizer_config or run.config)["class_depth"]
-            classes = [class_name(name, depth) if depth else "" for name in names]
-            self._labels = np.asarray(labels_by_folder(run, places[0], classes, label, report))
+            found = [class_name(name, depth) if depth else "" for name in names]
+            return labels_by_folder(run, places[0], found, given.label, report)
+
+        self._conditions = _of_own_images(run, places[0], given, classes, None, report)
 
     def __len__(self) -> int:
         return len(self._files)
 
-    def read(self, numbers: range) -> tuple[Symbols, Labels | None]:
+    def read(self, numbers: range) -> tuple[Symbols, Context | None]:
         found = []
         for number in numbers:
             path = self._files[number].path
             pixels = read_exactly(path, self._grid)
             found.append(to_symbols(pixels, self._grid, path, quantise=self._quantise))
-        labels = None if self._labels is None else self._labels[numbers.start : numbers.stop]
-        return np.concatenate(found), labels
+        return np.concatenate(found), self._conditions(np.asarray(numbers))
+
+
+def _of_own_images(
+    run: Run,
+    place: str,
+    given: Given,
+    classes: Callable[[], Sequence[int]],
+    attributes: Attributes | None,
+    report: Report,
+) -> Callable[[Numbers], Context | None]:
+    """Return the conditions of images of the user, by number.
+
+    Args:
+        run: the run.
+        place: the place of the images, for messages.
+        given: conditions of all images.
+        classes: finds the class of each image, if the model has classes.
+        attributes: the attributes of the images; None if they are not known.
+        report: receives a remark if the images have no attributes.
+
+    Raises:
+        InputError: if a condition is needed and not known.
+    """
+    shape = run.model.context_shape
+    if shape.vector_features and attributes is None:
+        if given == Given() and shape.null_class:
+            report(
+                Message(f"{place}: the images have no attributes; the model treats them without")
+            )
+            return lambda numbers: None
+        if len(given.attributes) < shape.vector_features:
+            raise InputError(
+                f"the model needs the attributes of the images in {place}; give all of them with "
+                "--attributes=..."
+            )
+    vectors = None if attributes is None else _columns(run, attributes, place)
+    labels = np.asarray(classes()) if shape.num_classes else None
+    return Conditions(
+        run,
+        *given,
+        labels=None if labels is None else lambda numbers: labels[numbers],
+        vectors=None if vectors is None else lambda numbers: vectors[numbers],
+    )
+
+
+def _columns(run: Run, attributes: Attributes, place: str) -> Float[np.ndarray, "n k"]:
+    """Attributes in the order of those of a run."""
+    names = list(run.data["attribute_names"])
+    missing = [name for name in names if name not in attributes.names]
+    if missing:
+        raise InputError(
+            f"the attributes in {place} are {listed(attributes.names)}, and the model needs "
+            f"{listed(missing)} too; add them to the file"
+        )
+    return attributes.values[:, [attributes.names.index(name) for name in names]]
 
 
 def _grid_of_images(run: Run) -> Grid:
