@@ -34,6 +34,9 @@ _JSON = FLAGS.path("json", None, "File for the results, as JSON.")
 _PER_IMAGE = FLAGS.path("per_image", None, "An .npz file for the values of each image.")
 _BATCH_SIZE = FLAGS.integer("batch_size", 64, "Number of images to score at once.")
 _BASELINES = FLAGS.switch("baselines", True, "Fit and measure baselines too.")
+_MARGINAL = FLAGS.switch(
+    "marginal", False, "Score a class-conditional model without classes too: the sum over all."
+)
 _NUM_SAMPLES = FLAGS.integer("num_samples", 0, "Number of samples to draw and judge.")
 _SAMPLES = FLAGS.path(
     "samples", None, "File of samples to judge, from sample.py --out=samples.npz; draws none."
@@ -72,6 +75,7 @@ FLAG_GROUPS: FlagGroups = {
         "checkpoint": "latest",
         "averaged": "",
         "baselines": "",
+        "marginal": "",
         "cost": "",
         "receptive_field": "field.png",
     },
@@ -92,7 +96,7 @@ _ACCEPTED = {
     "--cost": ("cost", "workdir", "json", "data", "data_dir"),
     "--receptive_field": ("receptive_field", "workdir", "checkpoint", "averaged"),
     "an evaluation of one run": (
-        *("workdir", "split", "limit", "json", "batch_size", "baselines"),
+        *("workdir", "split", "limit", "json", "batch_size", "baselines", "marginal"),
         *("checkpoint", "averaged"),
         *("num_samples", "samples", "features", "inception_weights", "per_image"),
         *("data", "data_dir"),
@@ -168,6 +172,7 @@ def main(folders: Sequence[str]) -> None:
         json_file=_JSON.value,
         batch_size=_BATCH_SIZE.value,
         baselines=_BASELINES.value,
+        marginal=_MARGINAL.value,
         checkpoint=_CHECKPOINT.value,
         averaged=_AVERAGED.value,
         num_samples=_NUM_SAMPLES.value,

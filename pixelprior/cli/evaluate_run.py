@@ -23,6 +23,7 @@ def evaluate_run(
     json_file: str | Path | None = None,
     batch_size: int = 64,
     baselines: bool = True,
+    marginal: bool = False,
     checkpoint: str = "best",
     averaged: bool = True,
     num_samples: int = 0,
@@ -41,6 +42,7 @@ def evaluate_run(
         json_file: the file for the results as JSON, or None.
         batch_size: the number of images to measure at once.
         baselines: fit and measure the baselines too.
+        marginal: measure a class-conditional pixel model without classes too.
         checkpoint: "best" or "latest".
         averaged: take the moving average of the weights.
         num_samples: the number of samples to draw and judge.
@@ -69,6 +71,7 @@ def evaluate_run(
         limit=limit,
         batch_size=batch_size,
         baselines=baselines,
+        marginal=marginal,
         num_samples=num_samples,
         samples=samples,
         features=features,

@@ -4,14 +4,15 @@ Legend: n images, k orders, b batch, h height, w width, c channels.
 """
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Float64, Int
+from jaxtyping import Array, Float, Float64, Int
 
 from pixelprior import jitted
+from pixelprior.context import Context
 from pixelprior.data import Split, Symbols, evaluation_batches
 from pixelprior.errors import InputError
 from pixelprior.models.base import GridModel
@@ -93,22 +94,21 @@ def evaluate_likelihood(
     """
     classes = model.context_shape.num_classes
     seeds = order_seeds if model.context_shape.any_order else ()
-    values = []
-    rows = rows_here(batch_size, mesh)
-    batches = evaluation_batches(split, symbols, batch_size=batch_size, rows=rows)
-    for number, batch in enumerate(batches):
+
+    def score(inputs: dict[str, Any], first_image: int) -> list[Array]:
+        context = model.context_shape.of_batch(inputs)
+        orders: list[jitted.ImageOrders | None] = [
+            jitted.ImageOrders(seed, first_image) for seed in seeds
+        ] or [None]
+        return [log_prob(model, inputs["image"], context, order) for order in orders]
+
+    def check_batch(batch: Mapping[str, Any]) -> None:
         check()
         check_labels(classes, batch["label"], split.description)
-        inputs = put_batch(batch, mesh)
-        context = model.context_shape.of_batch(inputs)
-        x = inputs["image"]
-        orders = [jitted.ImageOrders(seed, number * batch_size) for seed in seeds]
-        log_probs = [
-            jitted.random_order_log_prob(model, x, context, of_images) for of_images in orders
-        ] or [jitted.log_prob(model, x, context)]
-        log_probs, mask = to_host((log_probs, inputs["mask"]))
-        values.append(-np.stack(log_probs).astype(np.float64)[:, mask])
-    by_order = np.concatenate(values, axis=1)
+
+    by_order = -log_probs(
+        score, split, symbols, batch_size=batch_size, mesh=mesh, check_batch=check_batch
+    )
     nats = by_order.mean(axis=0)
     mean = float(nats.mean())
     return Likelihood(
@@ -119,3 +119,46 @@ def evaluate_likelihood(
         per_image=nats,
         order_spread=mean_spread(by_order),
     )
+
+
+def log_prob(
+    model: GridModel,
+    x: Int[Array, "b h w c"],
+    context: Context | None,
+    order: jitted.ImageOrders | None,
+) -> Float[Array, " b"]:
+    """Score a batch in random orders of its pixels, or without them in the model's own order."""
+    if order is None:
+        return jitted.log_prob(model, x, context)
+    return jitted.random_order_log_prob(model, x, context, order)
+
+
+def log_probs(
+    score: Callable[[dict[str, Any], int], list[Array]],
+    split: Split,
+    symbols: Symbols,
+    *,
+    batch_size: int,
+    mesh: Mesh,
+    check_batch: Callable[[Mapping[str, Any]], None],
+) -> Float64[np.ndarray, "k n"]:
+    """Score every image of a split in several ways, batch by batch.
+
+    Args:
+        score: a function of a batch on the devices and the number of its first image. It returns
+            the log-probabilities ``[b]`` of each way.
+        split: the images.
+        symbols: the conversion from pixels to symbols.
+        batch_size: the number of images in a batch.
+        mesh: the devices.
+        check_batch: called with each batch on the host before it is scored.
+    """
+    values = []
+    rows = rows_here(batch_size, mesh)
+    batches = evaluation_batches(split, symbols, batch_size=batch_size, rows=rows)
+    for number, batch in enumerate(batches):
+        check_batch(batch)
+        inputs = put_batch(batch, mesh)
+        found, mask = to_host((score(inputs, number * batch_size), inputs["mask"]))
+        values.append(np.stack(found).astype(np.float64)[:, mask])
+    return np.concatenate(values, axis=1)

@@ -17,6 +17,7 @@ def evaluate(
     limit: int = 0,
     batch_size: int = 64,
     baselines: bool = True,
+    marginal: bool = False,
     num_samples: int = 0,
     report: Report = only_warnings,
 ) -> dict[str, Any]:
@@ -31,6 +32,9 @@ def evaluate(
         limit: measure only so many images, the first of the split; 0 for all.
         batch_size: the number of images in a batch, over all devices.
         baselines: fit and measure the baselines too.
+        marginal: measure a class-conditional pixel model without classes too. An image is scored
+            under every class. The results have ``marginal_nats``, comparable with unconditional
+            models, ``marginal_bits_per_dim`` and ``class_accuracy``.
         num_samples: the number of samples to draw and compare with real images; 0 for none.
         report: receives the progress.
 
@@ -49,6 +53,7 @@ def evaluate(
         limit=limit,
         batch_size=batch_size,
         baselines=baselines,
+        marginal=marginal,
         num_samples=num_samples,
         report=report,
     ).result

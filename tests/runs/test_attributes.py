@@ -274,7 +274,10 @@ def test_compressed_images_keep_their_attributes(folder, tmp_path, capfd):
     np.savez(tmp_path / "c.npz", images=again["images"])
     capfd.readouterr()
     compressed(folder, tmp_path / "c.ppz", tmp_path / "c.npz")
-    assert "c.npz: the images have no attributes; the model treats them without" in capfd.readouterr().err
+    assert (
+        "c.npz: the images have no attributes; the model treats them without"
+        in capfd.readouterr().err
+    )
     assert "attributes" not in restored(tmp_path / "c.ppz")
     with pytest.raises(InputError, match="c.npz; give all of them with --attributes=..."):
         compressed(folder, file, tmp_path / "c.npz", ink=2.0)

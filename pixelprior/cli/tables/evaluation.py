@@ -15,6 +15,8 @@ HEADINGS = ("Fréchet", "kernel", "IS", "precision", "recall", "density", "cover
 _COLUMNS = ((9, ".4g"), (9, ".4g"), (7, ".3f"), (9, ".4f"), (7, ".4f"), (7, ".4f"), (8, ".4f"))
 """Width and format of each of these columns. A row fits into 80 characters."""
 
+_MARGINAL = "without classes: the mean over all"
+
 _OLD_RULES = "note: files read by the rules of version 0.1.0, their contents not checked"
 
 
@@ -48,7 +50,12 @@ def _pixels(result: Mapping[str, Any]) -> list[str]:
     ]
     rows.append((result["model"], result["nats"], result["bits_per_dim"]))
     error = "  standard error over images"
-    width = max(len(error), *(len(name) for name, _, _ in rows))
+    names = [
+        error,
+        *(name for name, _, _ in rows),
+        *([_MARGINAL] if "marginal_nats" in result else []),
+    ]
+    width = max(map(len, names))
     return [
         f"{result['model']}, {result['weights']}",
         "",
@@ -56,6 +63,7 @@ def _pixels(result: Mapping[str, Any]) -> list[str]:
         *(f"{name:<{width}} {nats:>12.3f} {bits:>9.4f}" for name, nats, bits in rows),
         f"{error:<{width}} {result['nats_error']:>12.3f}",
         *_orders(result),
+        *_classes(result, width),
     ]
 
 
@@ -67,6 +75,18 @@ def _orders(result: Mapping[str, Any]) -> list[str]:
         f"average over {result['num_orders']} random orders of each image, which differ by "
         f"{result['order_spread']:.3f} nats",
         f"(standard deviation); in raster order {result['raster_nats']:.3f} nats",
+    ]
+
+
+def _classes(result: Mapping[str, Any], width: int) -> list[str]:
+    """Results of a class-conditional model without classes."""
+    if "marginal_nats" not in result:
+        return []
+    nats, bits = result["marginal_nats"], result["marginal_bits_per_dim"]
+    return [
+        f"{_MARGINAL:<{width}} {nats:>12.3f} {bits:>9.4f}",
+        f"{'  standard error over images':<{width}} {result['marginal_nats_error']:>12.3f}",
+        f"the true class is the most probable one for {result['class_accuracy']:.1%} of the images",
     ]
 
 

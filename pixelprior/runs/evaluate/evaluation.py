@@ -33,6 +33,7 @@ def evaluate(
     limit: int = 0,
     batch_size: int = 64,
     baselines: bool = True,
+    marginal: bool = False,
     num_samples: int = 0,
     samples: str | Path | None = None,
     features: str = "classifier",
@@ -47,6 +48,7 @@ def evaluate(
         limit: measure only so many images, the first of the split; 0 for all.
         batch_size: the number of images to measure at once.
         baselines: fit and measure the baselines too.
+        marginal: measure a class-conditional pixel model without classes too.
         num_samples: the number of samples to draw and judge.
         samples: a file of samples to judge instead of new ones; see `read_samples`.
         features: the network whose features are compared: "classifier" or "inception".
@@ -66,6 +68,7 @@ def evaluate(
         limit=limit,
         batch_size=batch_size,
         baselines=baselines,
+        marginal=marginal,
         num_samples=num_samples,
         samples=samples,
         features=features,
@@ -87,6 +90,7 @@ class Evaluation:
         run: the run.
         held: the images to measure on.
         baselines: fit and measure the baselines too.
+        marginal: measure a class-conditional pixel model without classes too.
         num_samples: the number of samples to draw and judge.
         given: samples to judge instead of new ones; None to draw them.
         extractor: the network whose features are compared; None if no samples are judged.
@@ -96,6 +100,7 @@ class Evaluation:
     run: Run
     held: Held
     baselines: bool
+    marginal: bool
     num_samples: int
     given: SampleSet | None
     extractor: Extractor | None
@@ -103,7 +108,7 @@ class Evaluation:
 
     def on_split(self) -> Measured:
         """Measure the run on the split."""
-        return measure(self.run, self.held, baselines=self.baselines)
+        return measure(self.run, self.held, baselines=self.baselines, marginal=self.marginal)
 
     def of_samples(self) -> Judged | None:
         """Judge samples; None if this was not requested."""
@@ -120,6 +125,7 @@ def prepare(
     limit: int = 0,
     batch_size: int,
     baselines: bool,
+    marginal: bool = False,
     num_samples: int = 0,
     samples: str | Path | None = None,
     features: str = "classifier",
@@ -145,6 +151,11 @@ def prepare(
         )
     if inception_weights is not None and features != "inception":
         raise InputError("--inception_weights is for --features=inception; give both or none")
+    if marginal and (run.task != "pixels" or not run.num_classes):
+        raise InputError(
+            "marginal sums over the classes of a class-conditional pixel model, and this run has "
+            "none; leave it out"
+        )
     if judged and run.task == "tokenizer":
         raise InputError("a tokenizer has no samples to be judged; train a prior on its codes")
     if num_samples and run.task == "prior":
@@ -160,7 +171,7 @@ def prepare(
     extractor = None
     if judged:
         extractor = open_extractor(features, held.dataset, inception_weights, report)
-    return Evaluation(run, held, baselines, num_samples, given, extractor, report)
+    return Evaluation(run, held, baselines, marginal, num_samples, given, extractor, report)
 
 
 def hold(
@@ -206,10 +217,10 @@ def hold(
     return Held(dataset, symbols, chosen, batch_size, mesh, report)
 
 
-def measure(run: Run, held: Held, *, baselines: bool) -> Measured:
+def measure(run: Run, held: Held, *, baselines: bool, marginal: bool = False) -> Measured:
     """Measure a run on a split, with the measure of its task."""
     try:
-        result, per_image = MEASURES[run.task](run, held, baselines=baselines)
+        result, per_image = MEASURES[run.task](run, held, baselines=baselines, marginal=marginal)
     finally:
         for job in JOBS:
             held.report(Finished(job))

@@ -12,7 +12,12 @@ from pixelprior.progress import Advance, Check, Report, only_warnings
 from pixelprior.runs.run import Run
 from pixelprior.tokenizers import VQVAE
 
-JOBS = SCORING, RASTER, RECONSTRUCTING = "evaluate", "evaluate in raster order", "reconstruct"
+JOBS = SCORING, RASTER, MARGINAL, RECONSTRUCTING = (
+    "evaluate",
+    "evaluate in raster order",
+    "evaluate under all classes",
+    "reconstruct",
+)
 """Names of the jobs in reports of progress."""
 
 ORDER_SEEDS = range(4)
@@ -81,11 +86,12 @@ class Measured(NamedTuple):
 class Measure(Protocol):
     """A function that measures runs of one task."""
 
-    def __call__(self, run: Run, held: Held, *, baselines: bool) -> Measured:
+    def __call__(self, run: Run, held: Held, *, baselines: bool, marginal: bool) -> Measured:
         """Measure a run.
 
         Args:
             run: a run of this task.
             held: the images; they are not in the training data of the run.
             baselines: fit and measure the baselines too.
+            marginal: measure the likelihood without classes too, if the task is "pixels".
         """
