@@ -151,7 +151,7 @@ def test_an_unknown_variant_gets_the_list():
         load_recipe("digits:vqave")
     listed = str(error.value).partition("variants are ")[2].split(", ")
     assert [f"digits:{name}" for name in listed] == [n for n in NAMES if n.startswith("digits:")]
-    with pytest.raises(InputError, match="no variant 'zzz'; its variants are pixel_cnn, "):
+    with pytest.raises(InputError, match="no variant 'zzz'; its variants are class_conditional, "):
         load_recipe("digits:zzz")
 
 
