@@ -65,11 +65,17 @@ def test_benchmarks_exist():
             assert (ROOT / "benchmarks" / f"{name}.py").is_file(), f"{path.name}: {name}"
 
 
+@pytest.fixture(scope="module")
+def by_class(trained):
+    """A run with classes, and with a null class."""
+    return trained("digits:class_conditional", *TINY)
+
+
 @pytest.mark.slow
-def test_the_python_of_the_readme(trained, tiny_digits, vqvae, tmp_path, monkeypatch):
+def test_the_python_of_the_readme(trained, by_class, vqvae, tmp_path, monkeypatch):
     (tmp_path / "runs").mkdir()
     prior = trained("digits:prior", f"--tokenizer={vqvae}", *tiny_prior("top"))
-    (tmp_path / "runs" / "digits").symlink_to(tiny_digits)
+    (tmp_path / "runs" / "by_class").symlink_to(by_class)
     (tmp_path / "runs" / "digits_prior").symlink_to(prior)
     monkeypatch.chdir(tmp_path)
     found = {}
@@ -87,8 +93,9 @@ def test_the_python_of_the_readme(trained, tiny_digits, vqvae, tmp_path, monkeyp
 
 
 @pytest.mark.slow
-def test_the_python_of_the_documents(tiny_digits, tmp_path, monkeypatch, capsys):
+def test_the_python_of_the_documents(tiny_digits, by_class, tmp_path, monkeypatch, capsys):
     (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "by_class").symlink_to(by_class)
     (tmp_path / "runs" / "digits").symlink_to(tiny_digits)
     monkeypatch.chdir(tmp_path)
     # What a reader has downloaded.
@@ -224,7 +231,7 @@ def small(script, arguments):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("documents", RUN, ids=lambda documents: next(iter(documents)))
-def test_the_commands_of_the_documents(documents, script, tiny_digits, tmp_path):
+def test_the_commands_of_the_documents(documents, script, by_class, tmp_path):
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     (tmp_path / "my_images").mkdir()
     for number, name in enumerate(SMALL):
@@ -232,7 +239,7 @@ def test_the_commands_of_the_documents(documents, script, tiny_digits, tmp_path)
         Image.fromarray(noise).save(tmp_path / "my_images" / name)
     if "docs/evaluation.md" in documents:
         for letter in "abx":
-            shutil.copytree(tiny_digits, tmp_path / "runs" / letter)
+            shutil.copytree(by_class, tmp_path / "runs" / letter)
     done = set()
     for name, least in documents.items():
         known = [command for line in lines(ROOT / name) if (command := short_command(line))]
@@ -254,6 +261,6 @@ def short_command(line):
     # digits stand for those of Fashion-MNIST, which has 60,000 images to encode.
     if not match or any(part in line for part in LONG):
         return None
-    if ("cifar10" in line or "fashion" in line) and not os.environ.get("TFDS_DATA_DIR"):
+    if ("cifar10" in line or "mnist" in line) and not os.environ.get("TFDS_DATA_DIR"):
         return None
     return match[1] or match[2], *shlex.split(match[3], comments=True)
