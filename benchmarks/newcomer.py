@@ -35,7 +35,7 @@ def main() -> None:
                 (pixelprior, "sample", "--workdir=mnist", "--out=mnist.png")
             ],
             "training of an own model": [
-                (pixelprior, "train", "--config=digits", "--workdir=runs/digits")
+                (pixelprior, "train", "--config=digits:class_conditional", "--workdir=runs/digits")
             ],
             "samples of the own model": [
                 (pixelprior, "sample", "--workdir=runs/digits", "--out=digits.png")
