@@ -32,7 +32,8 @@ _LABEL = FLAGS.string("label", None, "Class of all images, by number or name.")
 _ATTRIBUTES = FLAGS.names(
     "attributes",
     [],
-    "Attributes of all images, as NAME=NUMBER with commas between them. All others are their own.",
+    "Attributes of all images, as NAME=NUMBER with commas between them. The other attributes are "
+    "those of each image.",
 )
 _QUANTISE = FLAGS.switch(
     "quantise", False, "Round pixels to the shades of the model first; this loses the rest."

@@ -35,7 +35,9 @@ _PER_IMAGE = FLAGS.path("per_image", None, "An .npz file for the values of each 
 _BATCH_SIZE = FLAGS.integer("batch_size", 64, "Number of images to score at once.")
 _BASELINES = FLAGS.switch("baselines", True, "Fit and measure baselines too.")
 _MARGINAL = FLAGS.switch(
-    "marginal", False, "Score a class-conditional model without classes too: the sum over all."
+    "marginal",
+    False,
+    "Measure a class-conditional model without classes too.",
 )
 _NUM_SAMPLES = FLAGS.integer("num_samples", 0, "Number of samples to draw and judge.")
 _SAMPLES = FLAGS.path(

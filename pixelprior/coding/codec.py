@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Int, Int32, Shaped, UInt32
@@ -37,6 +38,9 @@ BLOCK_SYMBOLS = 1 << 21
 
 BATCH_SIZE = 64
 """Number of images that are coded at once, unless the caller chooses another one."""
+
+BLOCK_NUMBERS = 1 << 22
+"""Largest number of numbers in the vectors of a block."""
 
 LARGEST_BATCH = 1 << 16
 """Largest number of images that are coded at once."""
@@ -103,6 +107,13 @@ class Codec:
                 f"of {self.num_symbols:,}; give a smaller batch_size"
             )
 
+        if batch_size * self.context_shape.vector_features > BLOCK_NUMBERS:
+            raise InputError(
+                f"the vectors of a batch must have at most {BLOCK_NUMBERS:,} numbers, got "
+                f"{batch_size:,} vectors of {self.context_shape.vector_features:,}; give a smaller "
+                "batch_size"
+            )
+
     @functools.cached_property
     def fingerprint(self) -> str:
         """Hash of the weights, and of the type that each network computes in."""
@@ -119,8 +130,10 @@ class Codec:
     @property
     def images_per_block(self) -> int:
         """Largest number of images of a block."""
-        batches = BLOCK_SYMBOLS // (self.num_symbols * self.batch_size)
-        return max(1, batches) * self.batch_size
+        most = BLOCK_SYMBOLS // self.num_symbols
+        if numbers := self.context_shape.vector_features:
+            most = min(most, BLOCK_NUMBERS // numbers)
+        return max(1, most // self.batch_size) * self.batch_size
 
     def write(self, maps: Maps, context: Context | None) -> bytes:
         """Write the grids of a block.
@@ -226,7 +239,7 @@ class Codec:
 def _in_32_bits(values: Any) -> Shaped[np.ndarray, "..."]:
     """Convert numbers to the types of JAX, so that equal ones run the same program."""
     array = np.asarray(values)
-    return array.astype(np.float32 if array.dtype.kind == "f" else np.int32)
+    return array.astype(np.float32 if jnp.issubdtype(array.dtype, jnp.floating) else np.int32)
 
 
 @jit_by_structure()

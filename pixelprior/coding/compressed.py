@@ -3,10 +3,12 @@
 Legend: n images of a block, h height, w width, g channels.
 """
 
+import base64
 import hashlib
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
+import jax
 import numpy as np
 from jaxtyping import Int
 
@@ -16,7 +18,7 @@ from pixelprior.coding.intervals import PRECISION
 from pixelprior.coding.machine import MACHINE, differences, this_machine
 from pixelprior.context import Context
 from pixelprior.errors import InputError
-from pixelprior.json_forms import ANY, Integer, Items, Keys, Maybe, Number, Text
+from pixelprior.json_forms import ANY, Integer, Items, Keys, Maybe, Text
 from pixelprior.progress import Advance, Finished, Report, only_warnings
 
 FORMAT = 1
@@ -66,7 +68,7 @@ HEADER = Keys(
         "machine": MACHINE,
         "about": ANY,
     },
-    # Files of the first version have none.
+    # Files from before vectors could be kept do not have it.
     optional={"vector_features": Integer()},
 )
 """Form of the header."""
@@ -78,7 +80,7 @@ _BLOCK = Keys(
         "digest": Text(),
         "about": ANY,
     },
-    optional={"vectors": Maybe(Items(Items(Number())))},
+    optional={"vectors": Text()},
 )
 
 
@@ -195,10 +197,17 @@ class CompressedReader:
                 reads as other images than were compressed.
         """
         total, done = self.header["images"], 0
+        kinds: set[Any] = set()
         report(Advance("decompress", done, total, "image"))
         try:
             for number, (facts, stream) in enumerate(self._container.blocks(), 1):
                 block = self._block(codec, number, facts, stream)
+                kinds.add(jax.tree.structure(block.context))
+                if len(kinds) > 1:
+                    raise DamagedFileError(
+                        f"block {number} of {self._name} has other conditions than block 1; copy "
+                        "or download it again"
+                    )
                 done += len(block.maps[0])
                 if done > total:
                     break
@@ -219,15 +228,16 @@ class CompressedReader:
                 f"block {number} of {self._name} has {facts['images']:,} images, and at most "
                 f"{codec.images_per_block:,} fit; copy or download it again"
             )
+        num, shape = facts["images"], codec.context_shape
         try:
-            context = _context_of(facts)
-        except ValueError:
+            context = _context_of(facts, num)
+            shape.check(context, num)
+        except (InputError, ValueError) as error:
             raise DamagedFileError(
-                f"the vectors in block {number} of {self._name} have different sizes; copy or "
-                "download it again"
-            ) from None
+                f"the conditions in block {number} of {self._name} do not fit the model: {error}"
+            ) from error
         try:
-            maps = codec.read(stream, facts["images"], context)
+            maps = codec.read(stream, num, context)
         except DamagedStreamError:
             maps = []
         if _digest(maps) != facts["digest"]:
@@ -285,21 +295,31 @@ def _check_read(codec: Codec, stream: bytes, block: Images) -> None:
 
 
 def _facts_of(context: Context | None) -> dict[str, Any]:
-    """Facts of a block about classes and vectors. JSON keeps every bit of a float32."""
-    label, vector = (None, None) if context is None else (context.label, context.vector)
-    vectors = {} if vector is None else {"vectors": np.asarray(vector, np.float32).tolist()}
-    return {"labels": None if label is None else np.asarray(label).tolist(), **vectors}
+    """Facts of a block about the classes and vectors of its images."""
+    given = {} if context is None else {k: v for k, v in vars(context).items() if v is not None}
+    if others := given.keys() - {"label", "vector"}:
+        raise InputError(
+            f"a file of images keeps the fields label and vector of a Context, got "
+            f"{', '.join(sorted(others))} too; leave it out"
+        )
+    facts: dict[str, Any] = {"labels": None}
+    if "label" in given:
+        facts["labels"] = np.asarray(given["label"]).tolist()
+    if "vector" in given:
+        numbers = np.asarray(given["vector"], "<f4").tobytes()
+        facts["vectors"] = base64.b64encode(numbers).decode()
+    return facts
 
 
-def _context_of(facts: Mapping[str, Any]) -> Context | None:
-    """Classes and vectors of a block. Raises a ValueError if vectors differ in size."""
-    label, vector = facts["labels"], facts.get("vectors")
-    if label is None and vector is None:
-        return None
-    with np.errstate(over="ignore"):  # the model refuses infinity
-        vectors = None if vector is None else np.asarray(vector, np.float64).astype(np.float32)
-    # The fields hold arrays of the host here.
-    return Context(label=None if label is None else np.asarray(label, np.int32), vector=vectors)  # type: ignore[arg-type]
+def _context_of(facts: Mapping[str, Any], num: int) -> Context | None:
+    """Classes and vectors of a block of ``num`` images. Raises a ValueError if they do not fit."""
+    given: dict[str, Any] = {}
+    if facts["labels"] is not None:
+        given["label"] = np.asarray(facts["labels"], np.int32)
+    if "vectors" in facts:
+        numbers = np.frombuffer(base64.b64decode(facts["vectors"], validate=True), "<f4")
+        given["vector"] = numbers.reshape(num, -1).astype(np.float32)
+    return Context(**given) if given else None
 
 
 def _digest(maps: Sequence[Any]) -> str:

@@ -165,8 +165,8 @@ def _pack(facts: Mapping[str, Any]) -> bytes:
     content = json.dumps(facts, separators=(",", ":")).encode()
     if len(content) > MOST_FACTS:
         raise InputError(
-            f"names and labels of a block must have at most {MOST_FACTS:,} bytes, got "
-            f"{len(content):,}; compress fewer images, or an .npz file"
+            f"the names and conditions of a block must have at most {MOST_FACTS:,} bytes, got "
+            f"{len(content):,}; compress fewer images, or give them shorter names"
         )
     return zlib.compress(content, 9)
 

@@ -100,13 +100,13 @@ def evaluate_likelihood(
         orders: list[jitted.ImageOrders | None] = [
             jitted.ImageOrders(seed, first_image) for seed in seeds
         ] or [None]
-        return [log_prob(model, inputs["image"], context, order) for order in orders]
+        return [score_batch(model, inputs["image"], context, order) for order in orders]
 
     def check_batch(batch: Mapping[str, Any]) -> None:
         check()
         check_labels(classes, batch["label"], split.description)
 
-    by_order = -log_probs(
+    by_order = -score_split(
         score, split, symbols, batch_size=batch_size, mesh=mesh, check_batch=check_batch
     )
     nats = by_order.mean(axis=0)
@@ -121,7 +121,7 @@ def evaluate_likelihood(
     )
 
 
-def log_prob(
+def score_batch(
     model: GridModel,
     x: Int[Array, "b h w c"],
     context: Context | None,
@@ -133,7 +133,7 @@ def log_prob(
     return jitted.random_order_log_prob(model, x, context, order)
 
 
-def log_probs(
+def score_split(
     score: Callable[[dict[str, Any], int], list[Array]],
     split: Split,
     symbols: Symbols,
@@ -146,7 +146,7 @@ def log_probs(
 
     Args:
         score: a function of a batch on the devices and the number of its first image. It returns
-            the log-probabilities ``[b]`` of each way.
+            the log-probabilities ``[b]`` of each way. It may return other numbers, too.
         split: the images.
         symbols: the conversion from pixels to symbols.
         batch_size: the number of images in a batch.

@@ -4,7 +4,7 @@ The probability of an image is then its mean over all K classes, each with the s
 
     p(x) = sum over c of p(x | c) / K
 
-This sum is exact, so the result is comparable with that of an unconditional model. The same terms
+This sum is exact, so the result is comparable with that of a model without classes. The same terms
 give the probability of each class, p(c | x), by Bayes' rule: the model is also a classifier.
 
 Legend: n images, k classes.
@@ -16,15 +16,14 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, Float64, Int
+from jaxtyping import Array, Float64
 from scipy.special import logsumexp
 
 from pixelprior import jitted
 from pixelprior.data import Split, Symbols
-from pixelprior.evaluation.likelihood import log_prob, log_probs, standard_error
+from pixelprior.evaluation.likelihood import score_batch, score_split, standard_error
 from pixelprior.models.base import GridModel
 from pixelprior.progress import Check, go_on
-from pixelprior.system.devices import to_host
 
 
 class Marginal(NamedTuple):
@@ -68,27 +67,27 @@ def evaluate_marginal(
         check: called before each batch.
     """
     shape = model.context_shape
-    own: list[Int[np.ndarray, " _"]] = []
 
     def score(inputs: dict[str, Any], first_image: int) -> list[Array]:
-        label, mask = to_host((inputs["label"], inputs["mask"]))
-        own.append(label[mask])
         order = jitted.ImageOrders(0, first_image) if shape.any_order else None
         given = (
             inputs | {"label": jnp.full_like(inputs["label"], number)}
             for number in range(shape.num_classes)
         )
-        return [log_prob(model, inputs["image"], shape.of_batch(each), order) for each in given]
+        contexts = map(shape.of_batch, given)
+        scores = [score_batch(model, inputs["image"], context, order) for context in contexts]
+        return [*scores, inputs["label"]]
 
-    by_class = log_probs(
+    *rows, own = score_split(
         score, split, symbols, batch_size=batch_size, mesh=mesh, check_batch=lambda batch: check()
     )
+    by_class = np.stack(rows)
     nats = math.log(shape.num_classes) - logsumexp(by_class, axis=0)
     mean = float(nats.mean())
     return Marginal(
         nats=mean,
         nats_error=standard_error(nats),
         bits_per_dim=mean / (model.grid.size * math.log(2.0)),
-        accuracy=float((by_class.argmax(axis=0) == np.concatenate(own)).mean()),
+        accuracy=float((by_class.argmax(axis=0) == own).mean()),
         per_image=nats,
     )

@@ -1,4 +1,4 @@
-"""Conditions of samples: a class and attributes for each image.
+"""Conditions of images to draw or to compress: a class and attributes for each.
 
 Legend: n images, k attributes.
 """
@@ -22,10 +22,10 @@ Numbers = Int[np.ndarray, " n"]
 
 
 class Conditions:
-    """Conditions of samples, by consecutive numbers.
+    """Conditions of images by number: of samples, or of images to compress.
 
-    Given values hold for all samples. The others are those of the real image of each sample, if
-    samples have one. Otherwise a model with attributes takes class and attributes of the test
+    Given values hold for all images. The others are those of the real image of each, if there is
+    one. Otherwise a model with attributes takes class and attributes of the test
     images in turn, and other models take all classes in turn.
 
     Args:

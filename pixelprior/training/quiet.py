@@ -12,15 +12,19 @@ from typing import Any
 _LOGGERS = ("absl", "asyncio")
 
 
-# Every error of TensorStore begins with the name of a status, and those of its threads have no
-# traceback.
-_STATUS = re.compile(r"[A-Z]+(_[A-Z]+)*: ")
+# Every error of TensorStore is a ValueError that begins with the name of a status. Those of its
+# threads have no traceback.
+_STATUS = re.compile(
+    "(CANCELLED|UNKNOWN|INVALID_ARGUMENT|DEADLINE_EXCEEDED|NOT_FOUND|ALREADY_EXISTS|"
+    "PERMISSION_DENIED|RESOURCE_EXHAUSTED|FAILED_PRECONDITION|ABORTED|OUT_OF_RANGE|UNIMPLEMENTED|"
+    "INTERNAL|UNAVAILABLE|DATA_LOSS|UNAUTHENTICATED): "
+)
 
 
 def _is_of_another(record: logging.LogRecord) -> bool:
     """Return False for a report of asyncio about an error inside Orbax or TensorStore."""
     _, error, trace = record.exc_info or (None, None, None)
-    if error is not None and trace is None and _STATUS.match(str(error)):
+    if type(error) is ValueError and trace is None and _STATUS.match(str(error)):
         return False
     modules = (str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(trace))
     return not any(module.partition(".")[0] == "orbax" for module in modules)
@@ -38,8 +42,8 @@ def quiet_writers() -> Iterator[None]:
     Orbax logs every operation. After a failed write, every pending part prints a traceback from its
     own thread, and the cause is lost among hundreds of lines. Bodies in several threads may
     overlap. The silence ends with the last one. Only one thing stays silent for good: asyncio
-    reports the errors of both whenever Python collects them, which may be at the end of the
-    process.
+    reports the errors of Orbax and TensorStore whenever Python collects them, which may be at the
+    end of the process.
     """
     logging.getLogger("asyncio").addFilter(_is_of_another)
     with _lock:

@@ -45,9 +45,9 @@ def compress(
         model: a pixel model or a prior, or its run.
         symbols: integers in ``[0, levels)``, ``[b, h, w, c]``; for a prior the maps of codes
             ``[b, h, w, g]``, the coarsest first.
-        label: one class for all images (index or name), or one class for each image. Labels are
-            kept in the result. Without labels, all images have the null class, if there is one.
-        vector: one vector for all images, or one for each image; kept in the result like labels.
+        label: one class for all images (index or name), or one class for each image.
+        vector: one vector for all images, or one for each image. Labels and vectors are kept in the
+            result. Without both, images have no condition, if the model has a null class.
         batch_size: the number of images coded at once, also by `decompress`; None for at most 64.
         verify: decompress the result, and compare.
         report: receives the progress.

@@ -33,8 +33,8 @@ def evaluate(
         batch_size: the number of images in a batch, over all devices.
         baselines: fit and measure the baselines too.
         marginal: measure a class-conditional pixel model without classes too. An image is scored
-            under every class. The results have ``marginal_nats``, comparable with unconditional
-            models, ``marginal_bits_per_dim`` and ``class_accuracy``.
+            under every class, in one order. The results have ``marginal_nats``, comparable with
+            models without classes, ``marginal_bits_per_dim`` and ``class_accuracy``.
         num_samples: the number of samples to draw and compare with real images; 0 for none.
         report: receives the progress.
 

@@ -108,16 +108,6 @@ def trained(tmp_path_factory, script):
     return trained
 
 
-@pytest.fixture(scope="session")
-def tiny_digits(tmp_path_factory, trained):
-    """A run of the config for digits, made small."""
-
-    def train(folder):
-        trained("digits", *TINY, folder=folder)
-
-    return own_copy(tmp_path_factory, "tiny_digits", train) / "run"
-
-
 # Finished runs on digits. Each process that runs tests has its own copies, since commands that
 # evaluate them write into them, and so does training a prior into its tokenizer's.
 

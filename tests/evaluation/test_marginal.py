@@ -10,10 +10,12 @@ import pytest
 from flax import nnx
 
 import pixelprior as pp
+from pixelprior.cli.tables.evaluation import evaluation_table
 from pixelprior.data import Split, Symbols
 from pixelprior.data.decode_once import DecodeOnce
 from pixelprior.errors import InputError
 from pixelprior.evaluation.marginal import evaluate_marginal
+from pixelprior.runs.evaluate import evaluate
 from pixelprior.system.devices import data_mesh
 
 GRID = pp.Grid(2, 2, 1, 3)
@@ -80,7 +82,7 @@ def test_an_any_order_model_is_measured_in_one_order_of_each_image():
     np.testing.assert_allclose(result.per_image, nats, rtol=1e-5)
 
 
-def test_a_run_is_measured_on_request(tmp_path):
+def test_a_run_is_measured_on_request():
     images = AllImages()
     model = random_model(pp.GatedPixelCNN)
     settings = {"num_steps": 2, "batch_size": 8, "progress": False, "label_dropout": 0.0}
@@ -94,8 +96,21 @@ def test_a_run_is_measured_on_request(tmp_path):
     nats = -np.log(np.exp(log_probs).mean(axis=0))
     assert result["marginal_nats"] == pytest.approx(nats.mean(), rel=1e-5)
     assert result["class_accuracy"] == pytest.approx((log_probs.argmax(axis=0) == labels).mean())
+    measured = evaluate(run, baselines=False, marginal=True)
+    np.testing.assert_allclose(measured.per_image["marginal_nats"], nats, rtol=1e-5)
+    table = evaluation_table(measured.result)
+    (row,) = [line.split() for line in table if line.startswith("without classes")]
+    assert row[-2:] == [f"{nats.mean():.3f}", f"{nats.mean() / 4 / math.log(2):.4f}"]
+    assert f"most probable one for {result['class_accuracy']:.1%} of the images" in table[-1]
 
 
-def test_a_run_without_classes_is_refused():
-    with pytest.raises(InputError, match="marginal sums over the classes of a class-conditional"):
-        pp.evaluate("digits", marginal=True)
+@pytest.mark.parametrize(
+    ("run", "message"),
+    [
+        ("digits", "marginal sums over classes, and this model has none; leave it out"),
+        ("fashion_mnist_prior", "marginal is for pixel models, and this run is a prior; leave"),
+    ],
+)
+def test_a_run_that_cannot_be_measured_so_is_refused(run, message):
+    with pytest.raises(InputError, match=message):
+        pp.evaluate(run, marginal=True)

@@ -12,7 +12,9 @@ from pixelprior.cli.decompress_images import decompress_images
 from pixelprior.context import hide_condition
 from pixelprior.errors import InputError
 from pixelprior.experiment import Place
+from pixelprior.figures.sheets import save_image
 from pixelprior.nn.image_keys import split_keys
+from pixelprior.runs.compression.sources import Given, open_source
 from pixelprior.runs.conditions import Conditions
 from pixelprior.runs.load import load_trained
 from pixelprior.runs.samples import Known, Request, samples_of
@@ -283,9 +285,53 @@ def test_compressed_images_keep_their_attributes(folder, tmp_path, capfd):
         compressed(folder, file, tmp_path / "c.npz", ink=2.0)
     compressed(folder, file, tmp_path / "c.npz", ink=2.0, slant=1.0)
     np.testing.assert_array_equal(restored(file)["attributes"], np.tile([1.0, 2.0], (12, 1)))
+    # Given attributes replace those of the file, which then need not fit.
     np.savez(tmp_path / "d.npz", images=again["images"], attributes=vectors)
+    compressed(folder, file, tmp_path / "d.npz", ink=2.0, slant=1.0)
+    np.testing.assert_array_equal(restored(file)["attributes"], np.tile([1.0, 2.0], (12, 1)))
+    slants = {"attributes": vectors[:, :1], "attribute_names": NAMES[:1]}
+    np.savez(tmp_path / "e.npz", images=again["images"], **slants)
+    compressed(folder, file, tmp_path / "e.npz", ink=2.0)
+    np.testing.assert_array_equal(restored(file)["attributes"], expected)
+    # Image files have none.
+    save_image(again["images"][0].astype(np.int32), 256, tmp_path / "one" / "a.png")
+    compressed(folder, file, tmp_path / "one", ink=2.0, slant=1.0)
+    np.testing.assert_array_equal(restored(file)["images"], again["images"][:1])
     with pytest.raises(InputError, match="d.npz are 0, 1, and the model needs slant, ink too"):
         compressed(folder, file, tmp_path / "d.npz")
+
+
+@pytest.mark.slow
+def test_the_class_and_the_attributes_belong_together(in_memory, tmp_path):
+    images, labels, attributes = arrays()
+    few = {"images": np.rint(images[:5] * (255 / 7)).astype(np.uint8)}
+    both = {"labels": labels[:5].astype(np.int32), "attributes": attributes[:5]}
+    both |= {"attribute_names": np.array(NAMES)}
+
+    def conditions(given, **content):
+        np.savez(tmp_path / "x.npz", **few, **content)
+        settings = {"split": None, "limit": None, "given": given, "quantise": False}
+        source = open_source(in_memory, [str(tmp_path / "x.npz")], report=print, **settings)
+        return source.read(range(1, 4))[1]
+
+    found = conditions(Given(), **both)
+    np.testing.assert_array_equal(found.label, labels[1:4])
+    np.testing.assert_array_equal(found.vector, attributes[1:4])
+    assert conditions(Given()) is None
+    named = {name: both[name] for name in ("attributes", "attribute_names")}
+    for given, content, message in (
+        (Given(), {"labels": both["labels"]}, "needs the attributes of the images in .*x.npz"),
+        (Given(1), {}, "needs the attributes of the images in .*x.npz"),
+        (Given(None, {"ink": 1.0}), {}, "needs the attributes of the images in .*x.npz"),
+        (Given(), named, "needs the class of the images in .*x.npz beside their attributes"),
+        (Given(), both | {"labels": both["labels"] + 1}, r"classes in \[0, 3\) in .*x.npz, got 1"),
+        (Given(2, {"slent": 1.0}), both, "the model has no attribute 'slent'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            conditions(given, **content)
+    given = conditions(Given(2, {"ink": 0.5}), **named)
+    np.testing.assert_array_equal(given.label, [2, 2, 2])
+    np.testing.assert_array_equal(given.vector[:, 1], [0.5] * 3)
 
 
 # What does not fit.

@@ -11,8 +11,11 @@ import pytest
 from flax import nnx
 
 import pixelprior as pp
+from pixelprior.coding.codec import Codec
 from pixelprior.errors import InputError
 from pixelprior.experiment import Place
+from pixelprior.runs.compression.blocks import Blocks
+from pixelprior.runs.compression.sources import Given, open_source
 from pixelprior.runs.conditions import Conditions
 from pixelprior.runs.load import load_trained
 from pixelprior.runs.prior_task import open_prior_task
@@ -79,6 +82,20 @@ def test_codes_are_drawn_given_the_attributes_of_test_images(prior):
     jax.tree.map(np.testing.assert_array_equal, rows, expected)
     with pytest.raises(InputError, match="the model has no attribute 'slent'; did you mean slant"):
         samples_of(prior, Request(0, [()], None, None, "auto", attributes={"slent": 1.0}))
+
+
+@pytest.mark.slow
+def test_codes_are_compressed_given_the_attributes_of_their_images(prior, monkeypatch):
+    settings = {"split": "test", "limit": 7, "given": Given(), "quantise": False}
+    source = open_source(prior, [], report=print, **settings)
+    codec = Codec(prior.model, batch_size=3)  # read in batches, which are joined
+    (block,) = Blocks(prior, codec, source)
+    labels, vectors = of_test_images(prior, np.arange(7))
+    np.testing.assert_array_equal(block.context.label, labels)
+    np.testing.assert_array_equal(block.context.vector, vectors)
+    stream = codec.write(block.maps, block.context)
+    again = codec.read(stream, 7, block.context)
+    jax.tree.map(np.testing.assert_array_equal, again, list(block.maps))
 
 
 @pytest.mark.slow
@@ -243,5 +260,5 @@ def test_a_prior_needs_attributes_of_its_images(moved, tmp_path):
     save_npz(tmp_path / "data.npz", arrays()[2])
     with np.load(tmp_path / "data.npz") as archive:
         np.savez(folder / "data.npz", images=archive["images"])
-    with pytest.raises(InputError, match="must have an array 'attributes'"):
+    with pytest.raises(InputError, match="has no array 'attributes'"):
         open_task(config_of(folder), moved)

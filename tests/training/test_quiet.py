@@ -52,10 +52,11 @@ def test_a_failed_part_of_tensorstore_stays_silent_after_the_body(caplog, tmp_pa
     assert not caplog.text
 
 
-def test_an_error_of_another_without_a_traceback_is_kept(caplog):
+@pytest.mark.parametrize("error", [ValueError("HTTP: 500"), RuntimeError("INTERNAL: lost")])
+def test_an_error_of_another_without_a_traceback_is_kept(caplog, error):
     with quiet_writers():
         pass
-    logging.getLogger("asyncio").error("lost", exc_info=(ValueError, ValueError("full"), None))
+    logging.getLogger("asyncio").error("lost", exc_info=(type(error), error, None))
     assert "lost" in caplog.text
 
 

@@ -1,5 +1,6 @@
 """`pp.compress` and `pp.decompress`: round trips, blocks, damage, and refusals."""
 
+import base64
 import io
 
 import jax
@@ -9,7 +10,7 @@ from flax import nnx
 
 import pixelprior as pp
 from pixelprior.coding import codec
-from pixelprior.coding.compressed import CompressedReader
+from pixelprior.coding.compressed import CompressedReader, Images, write_images
 from pixelprior.coding.container import ContainerReader, ContainerWriter, DamagedFileError
 
 GRID = pp.Grid(4, 5, 1, 3)
@@ -74,18 +75,73 @@ def test_vectors_keep_every_bit():
         pp.decompress(other, data, force=True)
 
 
-def test_vectors_of_different_sizes_are_damage():
+def rewritten(data, header=lambda header: header, facts=lambda number, facts: facts):
+    """The same file with other facts, and with digests that fit."""
+    container, file = ContainerReader(io.BytesIO(data), "x"), io.BytesIO()
+    writer = ContainerWriter(file, header(dict(container.header)))
+    for number, block in enumerate(container.blocks()):
+        writer.add(block._replace(facts=facts(number, dict(block.facts))))
+    writer.finish()
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "vectors",
+    [
+        "",
+        "AAAA",  # three bytes
+        "no base64",
+        base64.b64encode(np.zeros(3, "<f4")).decode(),
+        base64.b64encode(np.zeros(6, "<f4")).decode(),
+        base64.b64encode(np.full(4, np.inf, "<f4")).decode(),
+    ],
+)
+def test_vectors_that_do_not_fit_are_damage(vectors):
     own = pp.PixelCNN(GRID, rngs=nnx.Rngs(0), vector_features=2, **SIZES)
     data = pp.compress(own, grids(2), vector=[[0.0, 1.0], [2.0, 3.0]])
-    for rows in ([[0.0, 1.0], [2.0]], [[0.0], [1.0]], [], [[0.0, 1e300], [0.0, 0.0]]):
-        container = ContainerReader(io.BytesIO(data), "x")
-        file = io.BytesIO()
-        writer = ContainerWriter(file, container.header)
-        for block in container.blocks():
-            writer.add(block._replace(facts={**block.facts, "vectors": rows}))
-        writer.finish()
-        with pytest.raises(pp.InputError, match="vectors"):
-            pp.decompress(own, file.getvalue())
+    broken = rewritten(data, facts=lambda _, facts: facts | {"vectors": vectors})
+    with pytest.raises(DamagedFileError, match="the conditions in block 1 of the data do not fit"):
+        pp.decompress(own, broken)
+
+
+def test_blocks_have_the_same_conditions(monkeypatch):
+    monkeypatch.setattr(codec, "BLOCK_SYMBOLS", 4 * GRID.size)
+    own = pp.PixelCNN(GRID, rngs=nnx.Rngs(0), vector_features=1, null_class=True, **SIZES)
+    with_, without = (pp.compress(own, grids(8), vector=v, batch_size=4) for v in ([0.5], None))
+    # The first block of one file, and the second one of the other.
+    first, second = (ContainerReader(io.BytesIO(data), "x") for data in (with_, without))
+    file = io.BytesIO()
+    writer = ContainerWriter(file, first.header)
+    writer.add(next(first.blocks()))
+    writer.add(list(second.blocks())[1])
+    writer.finish()
+    with pytest.raises(DamagedFileError, match="block 2 of the data has other conditions than"):
+        pp.decompress(own, file.getvalue())
+
+
+def test_a_file_from_before_vectors_is_read(model):
+    data = pp.compress(model, grids(3))
+    old = rewritten(
+        data, header=lambda header: {k: v for k, v in header.items() if k != "vector_features"}
+    )
+    assert old != data
+    np.testing.assert_array_equal(pp.decompress(model, old), grids(3))
+
+
+def test_blocks_bound_the_numbers_of_vectors(monkeypatch):
+    own = pp.PixelCNN(GRID, rngs=nnx.Rngs(0), vector_features=100, **SIZES)
+    assert codec.Codec(own, batch_size=64).images_per_block == 4_194_304 // 100 // 64 * 64
+    monkeypatch.setattr(codec, "BLOCK_NUMBERS", 3000)
+    assert codec.Codec(own, batch_size=8).images_per_block == 24
+    with pytest.raises(pp.InputError, match="at most 3,000 numbers, got 31 vectors of 100; give"):
+        codec.Codec(own, batch_size=31)
+
+
+def test_a_file_keeps_no_other_conditions():
+    own = pp.PixelCNN(GRID, rngs=nnx.Rngs(0), turns=True, **SIZES)
+    block = Images([grids(2)], pp.Context(turn=np.arange(2)))
+    with pytest.raises(pp.InputError, match="keeps the fields label and vector .*, got turn too"):
+        write_images(io.BytesIO(), codec.Codec(own, batch_size=2), [block], 2)
 
 
 def test_a_prior():

@@ -15,7 +15,8 @@ HEADINGS = ("Fréchet", "kernel", "IS", "precision", "recall", "density", "cover
 _COLUMNS = ((9, ".4g"), (9, ".4g"), (7, ".3f"), (9, ".4f"), (7, ".4f"), (7, ".4f"), (8, ".4f"))
 """Width and format of each of these columns. A row fits into 80 characters."""
 
-_MARGINAL = "without classes: the mean over all"
+_ERROR = "  standard error over images"
+_MARGINAL = "without classes (mean probability)"
 
 _OLD_RULES = "note: files read by the rules of version 0.1.0, their contents not checked"
 
@@ -61,9 +62,9 @@ def _pixels(result: Mapping[str, Any]) -> list[str]:
         "",
         f"{'':<{width}} {'nats/image':>12} {'bits/dim':>9}",
         *(f"{name:<{width}} {nats:>12.3f} {bits:>9.4f}" for name, nats, bits in rows),
-        f"{error:<{width}} {result['nats_error']:>12.3f}",
-        *_orders(result),
+        f"{_ERROR:<{width}} {result['nats_error']:>12.3f}",
         *_classes(result, width),
+        *_orders(result),
     ]
 
 
@@ -85,7 +86,7 @@ def _classes(result: Mapping[str, Any], width: int) -> list[str]:
     nats, bits = result["marginal_nats"], result["marginal_bits_per_dim"]
     return [
         f"{_MARGINAL:<{width}} {nats:>12.3f} {bits:>9.4f}",
-        f"{'  standard error over images':<{width}} {result['marginal_nats_error']:>12.3f}",
+        f"{_ERROR:<{width}} {result['marginal_nats_error']:>12.3f}",
         f"the true class is the most probable one for {result['class_accuracy']:.1%} of the images",
     ]
 
@@ -103,7 +104,7 @@ def _tokenizer(result: Mapping[str, Any]) -> list[str]:
         "",
         f"{'':<{width}} {'MSE':>9}",
         *(f"{name:<{width}} {error:>9.6f}" for name, error in rows),
-        f"{'  standard error over images':<{width}} {result['squared_error_error']:>9.6f}",
+        f"{_ERROR:<{width}} {result['squared_error_error']:>9.6f}",
         f"{ratio:<{width}} {result['psnr']:>6.2f} dB",
     ]
     if "ssim" in result:

@@ -106,26 +106,32 @@ def open_source(
 class _OfSplit(Source):
     def __init__(self, run: Run, split: str, limit: int | None, given: Given, report: Report):
         dataset, self._symbols = run.open_data(report)
-        self._split = dataset.split(split)
+        self._run, self._given, self._split = run, given, dataset.split(split)
         dataset.check_unchanged(split)
         self._num = _limited(len(self._split), limit)
-        source = self._split.source
-        self._conditions = Conditions(
-            run,
-            *given,
-            labels=lambda numbers: source.read(numbers)[1],
-            vectors=source.attributes,
-        )
+        self._conditions(np.zeros(1, int))  # raises if a given condition does not fit
 
     def __len__(self) -> int:
         return self._num
 
     def read(self, numbers: range) -> tuple[Symbols, Context | None]:
-        pixels, _ = self._split.source.read(list(numbers))
+        pixels, labels = self._split.source.read(list(numbers))
         symbols = self._symbols.to_symbols(
             pixels, self._split.native_levels, split=self._split.name, indices=numbers
         )
-        return symbols, self._conditions(np.asarray(numbers))
+        if self._given.label is None:
+            _check_classes(self._run, labels, f"the {self._split.name} split")
+        return symbols, self._conditions(labels)(np.asarray(numbers))
+
+    def _conditions(self, labels: Numbers) -> Conditions:
+        """Conditions of images with these labels, which were read with the images."""
+        return Conditions(
+            self._run,
+            self._given.label,
+            self._given.attributes,
+            labels=lambda numbers: labels,
+            vectors=self._split.source.attributes,
+        )
 
 
 class _OfArrays(Source):
@@ -142,7 +148,7 @@ class _OfArrays(Source):
             raise InputError(f"there is no .npz file {place}")
         pixels, labels = read_npz(Path(place))
         attributes = None
-        if run.model.context_shape.vector_features:
+        if len(given.attributes) < run.model.context_shape.vector_features:
             attributes = read_npz_attributes(Path(place), len(pixels))
         num = _limited(len(pixels), limit)
         bits = 8 * pixels.itemsize
@@ -153,6 +159,7 @@ class _OfArrays(Source):
 
         def classes() -> Sequence[int]:
             if given.label is None and labels is not None:
+                _check_classes(run, labels[:num], place)
                 return labels.tolist()
             return labels_by_folder(run, place, [""] * num, given.label, report)
 
@@ -229,37 +236,62 @@ def _of_own_images(
         InputError: if a condition is needed and not known.
     """
     shape = run.model.context_shape
-    if shape.vector_features and attributes is None:
-        if given == Given() and shape.null_class:
+    labels = np.asarray(classes()) if shape.num_classes else None
+    vectors = None
+    if shape.vector_features:
+        has_class = labels is not None and bool((labels < shape.num_classes).all())
+        has_vector = attributes is not None or len(given.attributes) == shape.vector_features
+        if shape.null_class and not (has_class or has_vector or given.attributes):
             report(
                 Message(f"{place}: the images have no attributes; the model treats them without")
             )
             return lambda numbers: None
-        if len(given.attributes) < shape.vector_features:
+        if not has_vector:
             raise InputError(
                 f"the model needs the attributes of the images in {place}; give all of them with "
                 "--attributes=..."
             )
-    vectors = None if attributes is None else _columns(run, attributes, place)
-    labels = np.asarray(classes()) if shape.num_classes else None
+        if labels is not None and not has_class:
+            raise InputError(
+                f"the model needs the class of the images in {place} beside their attributes; give "
+                "--label=..."
+            )
+        vectors = _columns(run, given, attributes, place)
     return Conditions(
         run,
-        *given,
+        given.label,
+        given.attributes,
         labels=None if labels is None else lambda numbers: labels[numbers],
         vectors=None if vectors is None else lambda numbers: vectors[numbers],
     )
 
 
-def _columns(run: Run, attributes: Attributes, place: str) -> Float[np.ndarray, "n k"]:
-    """Attributes in the order of those of a run."""
+def _check_classes(run: Run, labels: Numbers, place: str) -> None:
+    """Raise an InputError if images of a class-conditional run have none of its classes."""
+    most = run.num_classes
+    if most and (labels.min() < 0 or labels.max() >= most):
+        raise InputError(
+            f"expected classes in [0, {most}) in {place}, got {labels.min()} to {labels.max()}; "
+            "give one for all images with --label=..."
+        )
+
+
+def _columns(
+    run: Run, given: Given, attributes: Attributes | None, place: str
+) -> Float[np.ndarray, "n k"] | None:
+    """Attributes in the order of those of a run; columns that are given hold zeros."""
+    if attributes is None:
+        return None
     names = list(run.data["attribute_names"])
-    missing = [name for name in names if name not in attributes.names]
+    missing = [name for name in names if name not in {*attributes.names, *given.attributes}]
     if missing:
         raise InputError(
             f"the attributes in {place} are {listed(attributes.names)}, and the model needs "
-            f"{listed(missing)} too; add them to the file"
+            f"{listed(missing)} too; add them to the file, or give them with --attributes=..."
         )
-    return attributes.values[:, [attributes.names.index(name) for name in names]]
+    known = dict(zip(attributes.names, attributes.values.T, strict=True))
+    unknown = np.zeros(len(attributes.values), np.float32)
+    return np.stack([known.get(name, unknown) for name in names], axis=1)
 
 
 def _grid_of_images(run: Run) -> Grid:

@@ -8,6 +8,7 @@ from pixelprior.data.place import kind_of
 from pixelprior.errors import InputError
 from pixelprior.evaluation.features import Extractor
 from pixelprior.progress import Caution, Finished, Report, only_warnings
+from pixelprior.runs.evaluate.marginal import check_has_marginal, measure_marginal
 from pixelprior.runs.evaluate.measure import JOBS, Held, Measure, Measured
 from pixelprior.runs.evaluate.pixels import measure_pixels
 from pixelprior.runs.evaluate.prior import measure_prior
@@ -151,11 +152,8 @@ def prepare(
         )
     if inception_weights is not None and features != "inception":
         raise InputError("--inception_weights is for --features=inception; give both or none")
-    if marginal and (run.task != "pixels" or not run.num_classes):
-        raise InputError(
-            "marginal sums over the classes of a class-conditional pixel model, and this run has "
-            "none; leave it out"
-        )
+    if marginal:
+        check_has_marginal(run)
     if judged and run.task == "tokenizer":
         raise InputError("a tokenizer has no samples to be judged; train a prior on its codes")
     if num_samples and run.task == "prior":
@@ -220,7 +218,10 @@ def hold(
 def measure(run: Run, held: Held, *, baselines: bool, marginal: bool = False) -> Measured:
     """Measure a run on a split, with the measure of its task."""
     try:
-        result, per_image = MEASURES[run.task](run, held, baselines=baselines, marginal=marginal)
+        result, per_image = MEASURES[run.task](run, held, baselines=baselines)
+        if marginal:
+            without = measure_marginal(run, held)
+            result, per_image = result | without.result, per_image | without.per_image
     finally:
         for job in JOBS:
             held.report(Finished(job))

@@ -86,12 +86,11 @@ class Measured(NamedTuple):
 class Measure(Protocol):
     """A function that measures runs of one task."""
 
-    def __call__(self, run: Run, held: Held, *, baselines: bool, marginal: bool) -> Measured:
+    def __call__(self, run: Run, held: Held, *, baselines: bool) -> Measured:
         """Measure a run.
 
         Args:
             run: a run of this task.
             held: the images; they are not in the training data of the run.
             baselines: fit and measure the baselines too.
-            marginal: measure the likelihood without classes too, if the task is "pixels".
         """

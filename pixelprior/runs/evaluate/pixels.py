@@ -7,21 +7,19 @@ from typing import Any
 from pixelprior.evaluation.baselines import MAX_MIXTURE_IMAGES
 from pixelprior.evaluation.baselines import baselines as baseline_nats
 from pixelprior.evaluation.likelihood import evaluate_likelihood
-from pixelprior.evaluation.marginal import evaluate_marginal
 from pixelprior.evaluation.read import read_symbols
-from pixelprior.runs.evaluate.measure import MARGINAL, ORDER_SEEDS, RASTER, SCORING, Held, Measured
+from pixelprior.runs.evaluate.measure import ORDER_SEEDS, RASTER, SCORING, Held, Measured
 from pixelprior.runs.run import Run
 
 BASELINE_SYMBOLS = 2**27
 """Largest number of training symbols for the baselines: half a GiB."""
 
 
-def measure_pixels(run: Run, held: Held, *, baselines: bool, marginal: bool) -> Measured:
+def measure_pixels(run: Run, held: Held, *, baselines: bool) -> Measured:
     """Measure the likelihood of a split, in nats per image and bits per dimension.
 
     The likelihood of an any-order model is the average over random orders. It is also measured in
-    raster order. With ``marginal``, a class-conditional model is also measured without classes, see
-    `pixelprior.evaluation.marginal`.
+    raster order.
     """
     score = functools.partial(
         evaluate_likelihood,
@@ -33,7 +31,6 @@ def measure_pixels(run: Run, held: Held, *, baselines: bool, marginal: bool) -> 
         check=held.progress(SCORING),
     )
     likelihood = score(order_seeds=ORDER_SEEDS)
-    per_image = {"nats": likelihood.per_image}
     result: dict[str, Any] = {
         "model": run.config["model"]["name"],
         "class_conditional": run.config["class_conditional"],
@@ -48,25 +45,9 @@ def measure_pixels(run: Run, held: Held, *, baselines: bool, marginal: bool) -> 
         result["num_orders"] = len(ORDER_SEEDS)
         result["order_spread"] = likelihood.order_spread
         result["raster_nats"] = score(order_seeds=(), check=check).nats
-    if marginal:
-        without = evaluate_marginal(
-            run.model,
-            held.images,
-            held.symbols,
-            batch_size=held.batch_size,
-            mesh=held.mesh,
-            check=held.progress(MARGINAL),
-        )
-        result |= {
-            "marginal_nats": without.nats,
-            "marginal_nats_error": without.nats_error,
-            "marginal_bits_per_dim": without.bits_per_dim,
-            "class_accuracy": without.accuracy,
-        }
-        per_image["marginal_nats"] = without.per_image
     if baselines:
         result["baselines"] = pixel_baselines(held)
-    return Measured(result, per_image)
+    return Measured(result, {"nats": likelihood.per_image})
 
 
 def pixel_baselines(held: Held) -> dict[str, Any]:

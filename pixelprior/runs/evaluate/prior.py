@@ -20,7 +20,7 @@ from pixelprior.tokenizers.code_maps import level_names
 from pixelprior.tokenizers.likelihoods import as_pixels
 
 
-def measure_prior(run: Run, held: Held, *, baselines: bool, marginal: bool) -> Measured:
+def measure_prior(run: Run, held: Held, *, baselines: bool) -> Measured:
     """Measure the likelihood of the codes of a split, level by level, in nats and bits per code.
 
     If the decoder gives symbols a probability, codes and decoder together bound the bits of an

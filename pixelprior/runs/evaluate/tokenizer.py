@@ -17,7 +17,7 @@ from pixelprior.tokenizers.code_maps import level_names
 MEASURED_AT_ONCE = 1000  # number of images, for the baselines
 
 
-def measure_tokenizer(run: Run, held: Held, *, baselines: bool, marginal: bool) -> Measured:
+def measure_tokenizer(run: Run, held: Held, *, baselines: bool) -> Measured:
     """Measure reconstructions by squared error and perceptual measures, and the use of codes."""
     tokenizer = run.model
     found = held.reconstruction(tokenizer, variance=run.data["pixel_variance"])
