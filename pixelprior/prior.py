@@ -25,7 +25,7 @@ from pixelprior.context import Context, ContextShape, hide_condition
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid, check_grid
 from pixelprior.models.base import GridModel
-from pixelprior.models.guided import check_schedule, guided
+from pixelprior.models.guided import check_guidance, guided
 from pixelprior.nn.code_context import CodeContext
 from pixelprior.nn.compiled import compiled
 from pixelprior.nn.constructed import Constructed
@@ -350,7 +350,7 @@ class Prior(Constructed, nnx.Module):
         if num < 1:
             raise InputError(f"num must be at least 1, got {num}")
         self.check_guidance(guidance)
-        check_schedule(guidance_schedule, guidance)
+        check_guidance(guidance, guidance_schedule)
         self.context_shape.check(context, num)
         by_level = _by_level(strategy, len(self.grids))
         if known is None:

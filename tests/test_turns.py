@@ -1,5 +1,7 @@
 """Turned and mirrored grids, and models that are told of them."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +9,9 @@ import pytest
 from flax import nnx
 
 import pixelprior as pp
+from pixelprior.context import hide_condition
 from pixelprior.errors import InputError
+from pixelprior.nn.image_keys import split_keys
 from pixelprior.runs.take_weights import Part, take_weights
 from pixelprior.training.tasks.pixels import pixel_loss
 from pixelprior.turns import count_turns, draw_turns, turned
@@ -80,6 +84,25 @@ def test_the_loss_is_that_of_turned_images_with_their_turns():
     expected = -model.log_prob(shown, pp.Context(label=label, turn=turns)).mean()
     loss = pixel_loss(model, {"image": jnp.asarray(x), "label": label}, keys, turned_share=0.7)
     np.testing.assert_allclose(loss.value, expected / (SQUARE.size * np.log(2)), rtol=1e-6)
+
+
+def test_turned_images_are_shown_without_a_class_if_classes_can_be_hidden():
+    model, x = model_of(SQUARE, turns=True, num_classes=2, null_class=True), grids(SQUARE, 8)
+    label, keys = jnp.arange(8) % 2, jax.random.split(jax.random.key(3), 8)
+    hiding, rest = split_keys(keys, 2)
+    hidden = hide_condition(pp.Context(label=label), 0.3, hiding).hidden
+    turns = draw_turns(split_keys(rest, 2)[0], 0.5, SQUARE)
+    assert 0 < hidden.sum() < 8 and 1 < (turns > 0).sum() < 7 and (hidden != (turns > 0)).any()
+    shown = np.stack([UPRIGHT_FIRST[n](image) for n, image in zip(turns, x, strict=True)])
+    context = pp.Context(label=label, turn=turns, hidden=hidden | (turns > 0))
+    expected = -model.log_prob(shown, context).mean() / (SQUARE.size * np.log(2))
+    batch = {"image": jnp.asarray(x), "label": label}
+    loss = pixel_loss(model, batch, keys, label_dropout=0.3, turned_share=0.5)
+    np.testing.assert_allclose(loss.value, expected, rtol=1e-6)
+    # By default, no class is hidden.
+    context = dataclasses.replace(context, hidden=None)
+    others = -model.log_prob(shown, context).mean() / (SQUARE.size * np.log(2))
+    assert abs(others - expected) > 1e-4
 
 
 @pytest.mark.parametrize(

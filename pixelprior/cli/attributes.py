@@ -3,7 +3,11 @@
 import math
 from collections.abc import Iterable
 
+import numpy as np
+
 from pixelprior.errors import InputError
+
+LARGEST = float(np.finfo(np.float32).max)
 
 
 def read_attributes(entries: Iterable[str]) -> dict[str, float]:
@@ -19,7 +23,8 @@ def read_attributes(entries: Iterable[str]) -> dict[str, float]:
             number = float(value)
         except ValueError:
             number = math.nan
-        if not equals or not name or not math.isfinite(number):
+        # In float32 a larger one would be infinite.
+        if not equals or not name or not abs(number) <= LARGEST:
             raise InputError(
                 f"attributes must be like smiling=1,age=-0.5, with finite numbers, got {entry!r}"
             )

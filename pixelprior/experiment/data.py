@@ -139,7 +139,7 @@ def reopen_data(
                 f"{dataset.name} is not the data set of the run: the {what} was {then!r:.200}, "
                 f"and is now {now!r:.200}; give the run's data with --data=... or --data_dir=..."
             )
-    if dataset.reading == 1 and kind_of(dataset.name):
+    if dataset.reading == 1 and dataset.name.startswith("folder:"):
         report(
             Message(
                 f"{dataset.name} is read by the rules of version 0.1.0, which trained this run. It "

@@ -29,6 +29,7 @@ equation is applied to the logits of each symbol, as for autoregressive models o
 """
 
 import dataclasses
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -46,12 +47,23 @@ from pixelprior.nn.head import Head
 
 SCHEDULES = ("constant", "linear", "cosine")
 
+LARGEST = 1e6
+"""Largest scale of guidance. Far larger ones would be infinite in float32."""
 
-def check_schedule(schedule: Any, scale: Any) -> None:
-    """Raise an InputError unless ``schedule`` is the name of a schedule, and fits the scale.
 
-    Without guidance the scale is None, and nothing but "constant" fits.
+def check_guidance(scale: Any, schedule: Any) -> None:
+    """Raise an InputError unless the scale is a finite number or None, with its schedule.
+
+    Without guidance the scale is None, and no schedule but "constant" fits. The value of an array
+    is not checked, since it may be traced.
     """
+    value = scale.item() if isinstance(scale, np.ndarray) and scale.size == 1 else scale
+    array = isinstance(value, jax.Array) and value.shape == ()
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not (value is None or array or (number and abs(float(value)) <= LARGEST)):
+        raise InputError(
+            f"guidance must be a number from -{LARGEST:,.0f} to {LARGEST:,.0f}, got {scale!r:.80}"
+        )
     if schedule not in SCHEDULES:
         raise InputError(
             f"guidance_schedule must be one of {', '.join(SCHEDULES)}, got {schedule!r:.80}"
@@ -80,14 +92,14 @@ def guided(
 
     Raises:
         InputError: if the model has neither classes nor vectors, or no null class. Also if there is
-            no such schedule.
+            no such schedule, or the scale is no finite number.
     """
     if not isinstance(model, GridModel):
         raise InputError(
             f"guidance needs a pixel model or the model of one level, got {type(model).__name__}; "
             "give run.model, or guidance=... to pp.sample"
         )
-    check_schedule(schedule, scale)
+    check_guidance(scale, schedule)
     if scale is None:
         return model
     return model.with_networks(lambda network: Guided(network, scale, schedule))

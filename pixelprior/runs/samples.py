@@ -14,7 +14,7 @@ from pixelprior.context import ContextShape
 from pixelprior.data import to_pixels
 from pixelprior.errors import InputError
 from pixelprior.models.base import GridModel
-from pixelprior.models.guided import check_schedule, guided
+from pixelprior.models.guided import check_guidance, guided
 from pixelprior.runs.conditions import Conditions, Numbers
 from pixelprior.runs.parts import (
     codes_filling_up,
@@ -106,7 +106,7 @@ def samples_of(run: Run, request: Request, known: Known | None = None) -> Sample
             "codes, or use --mode=reconstruct, random_codes or interpolate"
         )
     make = _of_pixels if run.task == "pixels" else _of_codes
-    check_schedule(request.guidance_schedule, request.guidance)
+    check_guidance(request.guidance, request.guidance_schedule)
     samples = make(run, request, known)
     # Sampling may take hours, so the sampler is checked first.
     check_method(request.method)

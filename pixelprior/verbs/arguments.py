@@ -4,7 +4,6 @@ Legend: b batch, h height, w width, c channels, g codebooks.
 """
 
 import dataclasses
-import math
 import numbers
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from pixelprior.context import Context
 from pixelprior.data import to_pixels
 from pixelprior.errors import InputError
 from pixelprior.models.base import GridModel
-from pixelprior.models.guided import check_schedule
+from pixelprior.models.guided import check_guidance
 from pixelprior.prior import Prior
 from pixelprior.progress import Report
 from pixelprior.runs.load import load_trained
@@ -87,17 +86,6 @@ def check_strategy(strategy: Any, *, by_level: bool = False) -> None:
                 ):
                     kind = type(entry).__name__
                     raise InputError(f"{name} of {kind} must be a number, got {value!r:.80}")
-
-
-def check_guidance(guidance: Any, schedule: Any) -> None:
-    """Raise an InputError unless ``guidance`` is a finite number, or None, with its schedule."""
-    check_schedule(schedule, guidance)
-    if guidance is None:
-        return
-    array = hasattr(guidance, "dtype") and guidance.shape == ()
-    number = isinstance(guidance, numbers.Real) and math.isfinite(guidance)
-    if isinstance(guidance, bool) or not (array or number):
-        raise InputError(f"guidance must be a number, got {guidance!r:.80}")
 
 
 def distribution_of(subject: Any) -> GridModel | Prior:

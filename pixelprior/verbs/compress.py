@@ -47,7 +47,8 @@ def compress(
             ``[b, h, w, g]``, the coarsest first.
         label: one class for all images (index or name), or one class for each image.
         vector: one vector for all images, or one for each image. Labels and vectors are kept in the
-            result. Without both, images have no condition, if the model has a null class.
+            result, so `decompress` needs neither. Without both, images have no condition, if the
+            model has a null class.
         batch_size: the number of images coded at once, also by `decompress`; None for at most 64.
         verify: decompress the result, and compare.
         report: receives the progress.

@@ -12,7 +12,7 @@ from pixelprior import jitted
 from pixelprior.context import Context
 from pixelprior.errors import InputError
 from pixelprior.grid import Grid
-from pixelprior.models.guided import guided
+from pixelprior.models.guided import check_guidance, guided
 from pixelprior.prior import Prior
 from pixelprior.runs.run import Run
 from pixelprior.runs.samples import check_learned
@@ -23,7 +23,6 @@ from pixelprior.sampling.sampler import Sampler
 from pixelprior.sampling.strategies import Strategy
 from pixelprior.system.compilation_cache import keep_compiled_programs
 from pixelprior.verbs.arguments import (
-    check_guidance,
     check_request,
     context_of,
     distribution_of,

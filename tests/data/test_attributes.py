@@ -91,7 +91,7 @@ def test_numbers_of_every_type_become_float32_and_get_numbers_as_names(tmp_path,
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({}, "must have an array 'attributes' .*, but it has images; add it, or set"),
+        ({}, "has no array 'attributes' .*; add it, or set"),
         ({"attributes": numbers(19)}, r"\[20, k\], one row for each image, got shape \[19, 2\]"),
         ({"attributes": numbers(20)[:, 0]}, r"got shape \[20\]; attributes\[:, None\] makes"),
         ({"attributes": numbers(20, 0)}, r"got shape \[20, 0\]"),

@@ -293,10 +293,18 @@ def test_compressed_images_keep_their_attributes(folder, tmp_path, capfd):
     np.savez(tmp_path / "e.npz", images=again["images"], **slants)
     compressed(folder, file, tmp_path / "e.npz", ink=2.0)
     np.testing.assert_array_equal(restored(file)["attributes"], expected)
-    # Image files have none.
-    save_image(again["images"][0].astype(np.int32), 256, tmp_path / "one" / "a.png")
-    compressed(folder, file, tmp_path / "one", ink=2.0, slant=1.0)
-    np.testing.assert_array_equal(restored(file)["images"], again["images"][:1])
+    # Image files have them in a file of their folder.
+    (tmp_path / "two").mkdir()
+    for name, image in zip("ba", again["images"][:2], strict=True):
+        save_image(image.astype(np.int32), 256, tmp_path / "two" / f"{name}.png")
+    compressed(folder, file, tmp_path / "two", ink=2.0, slant=1.0)
+    np.testing.assert_array_equal(restored(file)["images"], again["images"][1::-1])
+    table = "file,ink,slant\nb.png,0.5,1.5\na.png,-1,2\nanother.png,7,7\n"
+    (tmp_path / "two" / "attributes.csv").write_text(table)
+    compressed(folder, file, tmp_path / "two")
+    np.testing.assert_array_equal(restored(file)["attributes"], [[2.0, -1.0], [1.5, 0.5]])
+    compressed(folder, file, tmp_path / "two", ink=3.0)
+    np.testing.assert_array_equal(restored(file)["attributes"], [[2.0, 3.0], [1.5, 3.0]])
     with pytest.raises(InputError, match="d.npz are 0, 1, and the model needs slant, ink too"):
         compressed(folder, file, tmp_path / "d.npz")
 

@@ -97,7 +97,9 @@ class _Arrays(Output):
     def finish(self) -> None:
         arrays = {"images": np.concatenate(self._images)}
         context = jax.tree.map(lambda *parts: np.concatenate(parts), *self._contexts)
-        if context.label is not None:
+        # Images without a class have the null class.
+        null = self._run.model.context_shape.num_classes
+        if context.label is not None and not (context.label == null).all():
             arrays["labels"] = context.label
         if context.vector is not None:
             arrays["attributes"] = context.vector

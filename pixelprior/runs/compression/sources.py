@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 
 from pixelprior.context import Context
 from pixelprior.data.attributes import Attributes
+from pixelprior.data.image_files.attributes import FILE, read_attributes
 from pixelprior.data.image_files.classes import class_name
 from pixelprior.data.image_files.listing import ImageFile, list_images
 from pixelprior.data.pictures.pixel_range import Stored, check_bright
@@ -200,7 +201,10 @@ class _OfFiles(Source):
             found = [class_name(name, depth) if depth else "" for name in names]
             return labels_by_folder(run, places[0], found, given.label, report)
 
-        self._conditions = _of_own_images(run, places[0], given, classes, None, report)
+        attributes = None
+        if len(given.attributes) < run.model.context_shape.vector_features:
+            attributes = _of_folder(places, names)
+        self._conditions = _of_own_images(run, places[0], given, classes, attributes, report)
 
     def __len__(self) -> int:
         return len(self._files)
@@ -212,6 +216,13 @@ class _OfFiles(Source):
             pixels = read_exactly(path, self._grid)
             found.append(to_symbols(pixels, self._grid, path, quantise=self._quantise))
         return np.concatenate(found), self._conditions(np.asarray(numbers))
+
+
+def _of_folder(places: Sequence[str], names: Sequence[str]) -> Attributes | None:
+    """Read the attributes of image files that are in one folder with a file of attributes."""
+    if len(places) > 1 or not (Path(places[0]) / FILE).is_file():
+        return None
+    return read_attributes(Path(places[0]), names, None)
 
 
 def _of_own_images(

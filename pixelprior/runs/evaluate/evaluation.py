@@ -4,7 +4,6 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from pixelprior.data.place import kind_of
 from pixelprior.errors import InputError
 from pixelprior.evaluation.features import Extractor
 from pixelprior.progress import Caution, Finished, Report, only_warnings
@@ -134,6 +133,9 @@ def prepare(
     report: Report = only_warnings,
 ) -> Evaluation:
     """Check the settings of an evaluation. Arguments and errors are those of `evaluate`."""
+    for name, value in (("baselines", baselines), ("marginal", marginal)):
+        if not isinstance(value, bool):
+            raise InputError(f"{name} must be True or False, got {value!r:.80}")
     if num_samples and not FEWEST_SAMPLES <= num_samples < 2**31:
         raise InputError(
             f"num_samples must be 0, or in [{FEWEST_SAMPLES}, 2**31), got {num_samples}"
@@ -239,6 +241,6 @@ def measure(run: Run, held: Held, *, baselines: bool, marginal: bool = False) ->
         "symbols": held.symbols.describe(held.images.name),
         **({"note": dataset.note} if dataset.note else {}),
         **({"contents": dataset.contents} if dataset.contents else {}),
-        **({"reading": dataset.reading} if kind_of(dataset.name) else {}),
+        **({"reading": dataset.reading} if dataset.name.startswith("folder:") else {}),
     }
     return Measured(about | result, per_image)

@@ -162,6 +162,7 @@ def pixel_loss(
         keys: one key for each image.
         label_dropout: share of the images whose label and vector are hidden.
         turned_share: share of the images that are turned or mirrored, see `pixelprior.turns`.
+            With ``label_dropout`` they are shown without label and vector.
     """
     images = batch["image"]
     context = model.context_shape.of_batch(batch)
@@ -173,6 +174,9 @@ def pixel_loss(
         turn = draw_turns(turning_keys, turned_share, model.grid)
         images = turned(images, turn, model.grid)
         context = dataclasses.replace(context or Context(), turn=turn)
+        if context.hidden is not None:
+            # A condition that also fits turned images would make guidance draw them.
+            context = dataclasses.replace(context, hidden=context.hidden | (turn > 0))
     log_prob = model.log_prob(images, context, dropout_key=keys)
     bits = -log_prob.mean() / (model.grid.size * jnp.log(2.0))
     return Loss(bits, {"bits_per_dim": bits})
