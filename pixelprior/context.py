@@ -136,8 +136,7 @@ class ContextShape:
         label, vector = context.label, context.vector
         if label is not None and not self.num_classes:
             raise InputError(
-                "a label was given, but this model is unconditional: it was built without "
-                "num_classes"
+                "a label was given, but this model has no classes: it was built without num_classes"
             )
         if vector is not None and not self.vector_features:
             raise InputError("a vector was given, but this model was built without vector_features")

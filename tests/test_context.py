@@ -108,7 +108,7 @@ VECTOR = np.zeros((2, 3), np.float32)
     ("context", "message"),
     [
         (None, "conditioned on a vector of 3 numbers, but no vector was given; give vector"),
-        (Context(label=np.array([0, 0])), "a label was given, but this model is unconditional"),
+        (Context(label=np.array([0, 0])), "a label was given, but this model has no classes"),
         (Context(vector=[[0.0] * 3] * 2), "vectors as an array of floats, got list"),
         (Context(vector=np.zeros((2, 3), int)), "vectors as an array of floats, got int64"),
         (Context(vector=VECTOR[:, :2]), r"vectors of shape \(2, 3\), got \(2, 2\)"),

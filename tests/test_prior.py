@@ -254,7 +254,7 @@ def test_rows_fill_up_to_the_same_codes_level_by_level(guidance):
         rows = max(0, number - 2)
         np.testing.assert_array_equal(bottom[:, :rows], whole[1][:, :rows])
         np.testing.assert_array_equal(bottom[:, rows:], known[1][:, rows:])
-    with pytest.raises(InputError, match="this model is unconditional"):
+    with pytest.raises(InputError, match="this model has no classes"):
         make(GRIDS, num_classes=0).sample_rows(KEY, NUM, context=classes(NUM))
 
 
@@ -659,7 +659,7 @@ def test_conditions_that_do_not_fit():
         lambda: unconditional.level_log_prob(1, codes, classes(4), dropout_key=KEY),
         lambda: unconditional.sample(KEY, 4, context=classes(4)),
     ):
-        with pytest.raises(InputError, match="a label was given, but this model is unconditional"):
+        with pytest.raises(InputError, match="a label was given, but this model has no classes"):
             refuse()
     of_classes, of_both = make(TWO), make(TWO, **KINDS["both"])
     context, map_ = given("both", 4), jnp.zeros((4, 1, 2, 4))

@@ -102,6 +102,9 @@ def _parse(command: Flags, arguments: Sequence[str]) -> Sequence[str]:
         ):
             kind = "an integer" if "int" in number[3] else "a number"
             fail(f"--{number[1]} must be {kind}, got {number[2]!r}")
+        # absl shows the two parts of its message as a tuple.
+        if switch := re.search(r"^flag --(\w+)=(.*): \('Non-boolean argument", str(error)):
+            fail(f"--{switch[1]} is a switch: --{switch[1]} or --no{switch[1]}, got {switch[2]!r}")
         # absl's words for a required flag that is missing.
         if missing := re.search(r"^flag --(\w+)=None: Flag --\w+ must have a value", str(error)):
             fail(f"--{missing[1]} must be given; --help has an example of each flag")

@@ -76,6 +76,12 @@ def compare_runs(
         "runs": [{"workdir": places[row.run], **_as_json(row)} for row in rows],
     }
     heading = f"{data['name']}, {data['symbols'][split]}; {split} split"
+    # Conditions save nats, so such runs would seem to be better models.
+    if len({"conditional" in row.model for row in rows}) > 1:
+        say(
+            "runs with conditions are given those of each image, so their nats are not comparable "
+            "with the others; evaluate.py --marginal measures class-conditional runs without"
+        )
     show([heading, "", *comparison_table(rows, split, width_of(sys.stdout))])
     write_atomically(out / "table.md", "\n".join(comparison_markdown(rows, split)) + "\n")
     _draw(rows, drawn, split, out)

@@ -65,7 +65,7 @@ def compress_images(
     _check_task(run.task, codes)
     check_learned(run)
     if label is not None and not run.num_classes:
-        raise InputError("--label was given, but this run is unconditional; leave it out")
+        raise InputError("--label was given, but this run has no classes; leave it out")
     source = open_source(
         run,
         places,

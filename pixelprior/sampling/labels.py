@@ -36,7 +36,7 @@ def labels_in_turn(
     """
     if label is not None and not num_classes:
         raise InputError(
-            f"label {label} was given, but this model is unconditional; sample without a label, or "
+            f"label {label} was given, but this model has no classes; sample without a label, or "
             "train one with --config.class_conditional=True"
         )
     if not num_classes:

@@ -27,6 +27,9 @@ from pixelprior.tokenizers import VQVAE
 
 Model = GridModel | Prior | VQVAE
 
+LARGEST = float(np.finfo(np.float32).max)
+"""Largest number of a vector."""
+
 ROUNDING = 1e-3
 """Distance from [0, 1] that a pixel may have. Resizing and bfloat16 give such values."""
 
@@ -246,19 +249,28 @@ def vectors(vector: Any, num: int, vector_features: int) -> Float[Array, "b k"]:
     """
     if not vector_features:
         raise InputError("a vector was given, but this model was built without vector_features")
-    wrong = InputError(
-        f"vector must be {vector_features} numbers, or {num} rows of them, one for each image, got "
-        f"{vector!r:.80}"
-    )
+    came = f"{vector!r:.80}"
     try:
-        array = jnp.asarray(vector)
+        array = vector if isinstance(vector, jax.Array) else np.asarray(vector)
+        came = came if isinstance(vector, str) else f"{array.dtype} of shape {list(array.shape)}"
+        if array.dtype != object and array.ndim == 1:
+            array = array[None].repeat(num, axis=0)
+        fits = array.shape == (num, vector_features) and (
+            array.dtype.kind in "biu" or jnp.issubdtype(array.dtype, jnp.floating)
+        )
     except (TypeError, ValueError, OverflowError):
-        raise wrong from None
-    if array.ndim == 1:
-        array = jnp.broadcast_to(array, (num, *array.shape))
-    if array.shape != (num, vector_features) or jnp.issubdtype(array.dtype, jnp.complexfloating):
-        raise wrong
-    return array.astype(jnp.float32)
+        fits = False
+    if not fits:
+        raise InputError(
+            f"vector must be {vector_features} real numbers, or {num} rows of them, one for each "
+            f"image, got {came}"
+        )
+    if isinstance(array, np.ndarray) and not (np.abs(array) <= LARGEST).all():
+        raise InputError(
+            f"vector must hold finite numbers of at most {LARGEST:.3g}, got "
+            f"{array[~(np.abs(array) <= LARGEST)].flat[0]}"
+        )
+    return jnp.asarray(array, jnp.float32)
 
 
 def context_of(

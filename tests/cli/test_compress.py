@@ -174,7 +174,7 @@ def test_requests_that_are_refused(command, model, prior, tmp_path):
         ([f"--workdir={model}", "-o", "no/x.ppz", "in"], "no/x.ppz cannot be written .* --out"),
         ([f"--workdir={model}", "-o", "in.ppz", "in"], "in.ppz is a folder; give the name of"),
         ([f"--workdir={model}", "-o", "l" * 300 + ".ppz", "in"], "at most 255 bytes in a name"),
-        (["--workdir=digits", "-o", "x.ppz", "in", "--label=1"], "this run is unconditional"),
+        (["--workdir=digits", "-o", "x.ppz", "in", "--label=1"], "this run has no classes"),
         ([f"--workdir={model}", "-o", "x.ppz", "in", "--codes"], "--codes is for a prior"),
         ([f"--workdir={prior}", "-o", "x.ppz", "--split=test"], "add --codes"),
         ([f"--workdir={model}", "-o", "x.ppz", "in", "--label=1", "--limit=0"], "limit must be"),

@@ -274,7 +274,7 @@ COLD = strategies_from(temperature=0.8)
         ("digits", {"strategies": [COLD, COLD]}, "takes one temperature, got 2"),
         ("digits", {"guidance": 2.0}, "guidance needs a model with a null class"),
         ("vqvae", {}, "this run is a tokenizer, which has nothing to sample from"),
-        ("prior", {"label": "3"}, "label 3 was given, but this model is unconditional"),
+        ("prior", {"label": "3"}, "label 3 was given, but this model has no classes"),
         ("prior", {"guidance": 2.0}, "guidance needs a prior with classes or vectors"),
         ("prior", {"strategies": [COLD, COLD]}, r"one for each level \(top\), got 2"),
         ("prior2", {"strategies": [COLD] * 3}, r"\(top, bottom\), got 3"),

@@ -80,7 +80,7 @@ def test_labels_change_the_bits_and_must_be_the_same():
             codec.write([x], pp.Context(label=wrong))
     with pytest.raises(pp.InputError, match="2 classes, but no label was given; give label"):
         Codec(model(num_classes=2), batch_size=4).write([x], None)
-    with pytest.raises(pp.InputError, match="this model is unconditional"):
+    with pytest.raises(pp.InputError, match="this model has no classes"):
         Codec(model(), batch_size=4).write([x], context)
 
 

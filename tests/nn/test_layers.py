@@ -103,7 +103,7 @@ LABEL = np.zeros(2, np.int32)
     [
         ((3, 0), None, "conditioned on 3 classes, but no label was given"),
         ((3, 0), Context(), "conditioned on 3 classes, but no label was given"),
-        ((0, 0), Context(label=LABEL), "a label was given, but this model is unconditional"),
+        ((0, 0), Context(label=LABEL), "a label was given, but this model has no classes"),
         ((3, 0), Context(label=LABEL[:1]), r"shape \(2,\), got int32 \(1,\)"),
         ((3, 0), Context(label=LABEL[:, None]), r"shape \(2,\), got int32 \(2, 1\)"),
         ((3, 0), Context(label=LABEL.astype(np.float32)), r"integer label.*got float32 \(2,\)"),

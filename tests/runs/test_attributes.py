@@ -77,10 +77,18 @@ def test_one_vector_for_all_images_or_one_for_each(in_memory):
     [
         ({"label": 1}, "no vector was given, and it takes both or neither"),
         ({"vector": [0, 1]}, "no label was given, and it takes both or neither"),
-        ({"label": 1, "vector": [0, 1, 2]}, "vector must be 2 numbers, or 3 rows of them"),
-        ({"label": 1, "vector": np.zeros((2, 2))}, "vector must be 2 numbers, or 3 rows of them"),
-        ({"label": 1, "vector": "old"}, "vector must be 2 numbers, .* got 'old'"),
-        ({"label": 1, "vector": [0, np.nan]}, "vectors of finite numbers, got NaN"),
+        ({"label": 1, "vector": [0, 1, 2]}, "vector must be 2 real numbers, or 3 rows of them"),
+        (
+            {"label": 1, "vector": np.zeros((2, 2))},
+            "vector must be 2 real numbers, or 3 rows of them",
+        ),
+        ({"label": 1, "vector": "old"}, "vector must be 2 real numbers, .* got 'old'"),
+        ({"label": 1, "vector": np.zeros((3, 2), complex)}, r"got complex128 of shape \[3, 2\]"),
+        ({"label": 1, "vector": {"slant": 1, "ink": 0}}, r"got object of shape \[\]"),
+        ({"label": 1, "vector": [0, np.nan]}, "vector must hold finite numbers .*, got nan"),
+        ({"label": 1, "vector": [1e300, 0]}, r"finite numbers of at most 3.4e\+38, got 1e\+300"),
+        ({"label": 1, "vector": [0, 1], "guidance": np.nan}, "guidance must be a number from"),
+        ({"label": 1, "vector": [0, 1], "guidance": 1e40}, r"to 1,000,000, got 1e\+40"),
         (
             {"vector": [0, 1], "context": pp.Context()},
             "give vector or context, not both; a Context has a field for the vector",

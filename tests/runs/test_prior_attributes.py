@@ -103,7 +103,7 @@ def test_vectors_that_do_not_fit_a_prior_are_refused(prior, tokenizer):
     codes = [np.zeros((2, *grid.shape), int) for grid in prior.model.grids]
     with pytest.raises(InputError, match="no vector was given, and it takes both or neither"):
         pp.sample(prior, jax.random.key(0), 2, label=1)
-    with pytest.raises(InputError, match="vector must be 2 numbers, or 2 rows of them"):
+    with pytest.raises(InputError, match="vector must be 2 real numbers, or 2 rows of them"):
         pp.log_prob(prior, codes, label=1, vector=[0.0, 1.0, 2.0])
     with pytest.raises(InputError, match="no vector was given, and it takes both or neither"):
         pp.compress(prior, codes, 1)

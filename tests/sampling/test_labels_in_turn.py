@@ -25,7 +25,7 @@ def test_a_label_is_everyones():
 
 def test_without_classes_there_are_no_labels():
     assert labels_in_turn(0, None, 4) is None
-    with pytest.raises(InputError, match="label 0 was given, but this model is unconditional"):
+    with pytest.raises(InputError, match="label 0 was given, but this model has no classes"):
         labels_in_turn(0, 0, 4)
 
 

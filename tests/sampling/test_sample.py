@@ -108,7 +108,7 @@ def test_the_likeliest_levels_need_no_luck():
             {"method": "fast"},
             "method must be one of auto, cached, fixed_point, whole_grids, naive, got 'fast'",
         ),
-        (1, {"context": Context(label=jnp.zeros(1, int))}, "this model is unconditional"),
+        (1, {"context": Context(label=jnp.zeros(1, int))}, "this model has no classes"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(num, options, message):
@@ -149,7 +149,7 @@ def test_a_label_is_everyones():
 
 def test_an_unconditional_model_has_no_labels():
     assert label_context(make(), None, 4) is None
-    with pytest.raises(InputError, match="label 0 was given, but this model is unconditional"):
+    with pytest.raises(InputError, match="label 0 was given, but this model has no classes"):
         label_context(make(), 0, 4)
 
 

@@ -65,8 +65,8 @@ def test_vectors_keep_every_bit():
     np.testing.assert_array_equal(pp.decompress(own, pp.compress(own, x)), x)
     for given, message in (
         ({"label": 1}, "no vector was given, and it takes both or neither"),
-        ({"label": 1, "vector": [1.0, 2.0]}, "vector must be 3 numbers, or 90 rows"),
-        ({"label": 1, "vector": [1.0, 2.0, np.nan]}, "vectors of finite numbers"),
+        ({"label": 1, "vector": [1.0, 2.0]}, "vector must be 3 real numbers, or 90 rows"),
+        ({"label": 1, "vector": [1.0, 2.0, np.nan]}, "vector must hold finite numbers"),
     ):
         with pytest.raises(pp.InputError, match=message):
             pp.compress(own, x, **given)
@@ -222,7 +222,7 @@ def test_what_is_refused(model):
     ):
         with pytest.raises(pp.InputError, match=message):
             pp.compress(model, symbols)
-    with pytest.raises(pp.InputError, match="this model is unconditional"):
+    with pytest.raises(pp.InputError, match="this model has no classes"):
         pp.compress(model, x, 1)
     with pytest.raises(pp.InputError, match="batch_size must"):
         pp.compress(model, x, batch_size=0)

@@ -49,7 +49,7 @@ WRONG = {
     ),
     "a label for an unconditional model": (
         lambda m: pp.sample(m.plain, KEY, 2, label=1),
-        "this model is unconditional",
+        "this model has no classes",
     ),
     "a number to a prior's method": (
         lambda m: m.prior.sample(KEY, 2, context=pp.Context(label=3)),
@@ -174,7 +174,7 @@ WRONG = {
     ),
     "guidance in words": (
         lambda m: pp.sample(m.model, KEY, 2, label=1, guidance="2"),
-        "guidance must be a number, got '2'",
+        "guidance must be a number from -1,000,000 to 1,000,000, got '2'",
     ),
     "the null class as a label": (
         lambda m: pp.sample(m.model, KEY, 2, label=3),
@@ -196,11 +196,11 @@ WRONG = {
     ),
     "a word as a prior's guidance": (
         lambda m: pp.sample(m.prior, KEY, 2, label=1, guidance="2"),
-        "guidance must be a number, got '2'",
+        "guidance must be a number from -1,000,000 to 1,000,000, got '2'",
     ),
     "endless guidance": (
         lambda m: pp.sample(m.model, KEY, 2, label=1, guidance=float("nan")),
-        "guidance must be a number, got nan",
+        "guidance must be a number from -1,000,000 to 1,000,000, got nan",
     ),
     "pixels that are no numbers": (
         lambda m: pp.encode(m.tokenizer, np.full((1, 8, 8, 1), np.nan, np.float32)),

@@ -151,6 +151,7 @@ def test_an_evaluation_reports_its_images(monkeypatch):
         *(Advance("evaluate", done, 359, "image") for done in (0, 100, 200, 300)),
         Finished("evaluate"),
         Finished("evaluate in raster order"),
+        Finished("evaluate under all classes"),
         Finished("reconstruct"),
     ]
 
