@@ -70,7 +70,7 @@ def test_threads_share_programs(no_collection, monkeypatch):
 def test_trainings_of_different_models_stay_within_the_mappings(tmp_path, monkeypatch):
     """As in a search for settings: every training has another width and another learning rate."""
     counts = []
-    for number in range(12):
+    for number in range(8):
         run = pp.fit(
             "digits",
             IMAGES,
