@@ -107,6 +107,7 @@ def downloaded(page, number=0):
     button = page.get_by_role("button", name="Download PNG").nth(number)
     with page.expect_download() as download:
         button.click()
+    settled(page)  # a download makes the page anew, too
     data = Path(download.value.path()).read_bytes()
     with Image.open(io.BytesIO(data)) as image:
         return np.asarray(image), json.loads(image.text["pixelprior"])
