@@ -68,8 +68,8 @@ HEADER = Keys(
         "machine": MACHINE,
         "about": ANY,
     },
-    # Files from before vectors could be kept do not have it.
-    optional={"vector_features": Integer()},
+    # Only models with vectors have it.
+    optional={"vector_features": Integer(1)},
 )
 """Form of the header."""
 
@@ -173,11 +173,11 @@ class CompressedReader:
         """
         ours = _header(codec, self.header["images"])
         for key, words in _NEVER.items():
-            there = self.header.get(key, 0)
-            if ours[key] != there:
+            there, here = self.header.get(key, 0), ours.get(key, 0)
+            if here != there:
                 raise InputError(
                     f"{self._name} has another {words} ({_short(there)} there, "
-                    f"{_short(ours[key])} here); give the model that compressed it"
+                    f"{_short(here)} here); give the model that compressed it"
                 )
         found = differences(self.header["machine"], ours["machine"])
         if ours["fingerprint"] != self.header["fingerprint"]:
@@ -267,13 +267,14 @@ def _short(value: Any) -> str:
 
 
 def _header(codec: Codec, total: int) -> dict[str, Any]:
+    vector_features = codec.context_shape.vector_features
     return {
         "format": FORMAT,
         "model": codec.name,
         "fingerprint": codec.fingerprint,
         "grids": [[*grid.shape, grid.levels] for grid in codec.grids],
         "num_classes": codec.context_shape.num_classes,
-        "vector_features": codec.context_shape.vector_features,
+        **({"vector_features": vector_features} if vector_features else {}),
         "images": total,
         "batch_size": codec.batch_size,
         "lanes": codec.lanes,

@@ -119,13 +119,12 @@ def test_blocks_have_the_same_conditions(monkeypatch):
         pp.decompress(own, file.getvalue())
 
 
-def test_a_file_from_before_vectors_is_read(model):
+def test_only_a_file_with_vectors_tells_their_size(model):
     data = pp.compress(model, grids(3))
-    old = rewritten(
-        data, header=lambda header: {k: v for k, v in header.items() if k != "vector_features"}
-    )
-    assert old != data
-    np.testing.assert_array_equal(pp.decompress(model, old), grids(3))
+    assert "vector_features" not in CompressedReader(io.BytesIO(data), "x").header
+    other = rewritten(data, header=lambda header: header | {"vector_features": 2})
+    with pytest.raises(pp.InputError, match=r"another size of vectors \(2 there, 0 here\)"):
+        pp.decompress(model, other, force=True)
 
 
 def test_blocks_bound_the_numbers_of_vectors(monkeypatch):
