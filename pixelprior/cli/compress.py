@@ -36,7 +36,7 @@ _ATTRIBUTES = FLAGS.names(
     "those of each image.",
 )
 _QUANTISE = FLAGS.switch(
-    "quantise", False, "Change pixels to the shades of the model first, as in training; this loses the rest."
+    "quantise", False, "Change pixels to the shades of the model first, as in training."
 )
 _CODES = FLAGS.switch(
     "codes", False, "Compress the codes of a prior: images come back as reconstructions."
