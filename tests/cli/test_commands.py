@@ -279,7 +279,7 @@ def test_a_folder_of_colour_images_from_end_to_end(tmp_path, capsys):
     # It knows its data's classes, but was not told them in training.
     assert load_trained(tmp_path / "run").data["class_names"] == ["cat", "dog"]
     for label in ("dog", "1"):
-        with pytest.raises(InputError, match="label 1 was given, .*unconditional"):
+        with pytest.raises(InputError, match="label 1 was given, .*has no classes"):
             draw(tmp_path / "run", tmp_path / "x", label=label)
     assert not (tmp_path / "x").exists()
     values = evaluate_run(
