@@ -110,7 +110,7 @@ def test_samples_are_drawn_once(judged, quick_score):
     assert path.stat().st_mtime_ns == stamp
     assert again["samples"]["features"] == result["samples"]["features"]
     kept = RunFolder(workdir).kept_evaluation("test_samples")
-    about = {"weights": result["weights"], "contents": ""}
+    about = {key: result[key] for key in ("weights", "checkpoint")} | {"contents": ""}
     assert kept == json.loads(json.dumps({**about, **again["samples"]}))
     assert RunFolder(workdir).kept_evaluation("test")["nats"] == result["nats"]
     # Of other weights they are drawn anew.
