@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.garbage import collect_less_often
 from tests.warm_start import WarmStart
 from tests.xla_flags import compile_in_less_time
 
@@ -33,6 +34,7 @@ def pytest_configure(config):
         config.compiled = os.environ[CACHE] = tempfile.mkdtemp(prefix="pixelprior-compiled-")
         os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
     compile_in_less_time()
+    collect_less_often()
     if hasattr(config, "workerinput") or not config.option.numprocesses:
         # The package of a clone hides an installed one, and has no configs within it.
         from pixelprior.experiment.recipes import make_importable

@@ -15,12 +15,12 @@ from tests.test_documents import imported
 FOLDER = Path(__file__).parents[1] / "notebooks"
 SHORTENED = {
     "causal_layers": 2,
-    "inpainting_and_compression": 50,
-    "quickstart": 50,
-    "sampling": 20,
-    "several_devices": 10,
+    "inpainting_and_compression": 5,
+    "quickstart": 5,
+    "sampling": 5,
+    "several_devices": 5,
     "vqvae2_and_prior": 50,
-    "your_own_images": 20,
+    "your_own_images": 5,
 }
 MOST_BYTES = 400_000
 BUNDLED = Path(pp.__file__).parent / "bundled"

@@ -180,6 +180,9 @@ if __name__ == "__main__":
     import warnings
 
     sys.path[0] = str(ROOT)
+    from tests.garbage import collect_less_often
+
+    collect_less_often()
     _import_all()
     gc.freeze()  # else each fork copies what its collector visits
     # JAX warns of forks since its computations have threads; here are none yet.

@@ -5,10 +5,9 @@ from typing import Any
 
 import jax
 import numpy as np
-from flax import nnx
 
 import pixelprior as pp
-from benchmarks.accelerator_parts.size import Size
+from benchmarks.accelerator_parts.size import Size, make
 from pixelprior.grid import Grid
 from pixelprior.models import MODELS
 
@@ -30,8 +29,7 @@ def laws(size: Size) -> None:
     names = list(MODELS)[:2] if size.shallow else list(MODELS)
     for name in names:
         grid = Grid(4, 2, 1, 2) if name == "multi_scale" else Grid(2, 2, 1, 3)
-        maker: Any = MODELS[name]
-        model = maker(grid, rngs=nnx.Rngs(0))
+        model = make(name, grid, size)
         every = _every_grid(grid)
         log_prob = np.asarray(model.log_prob(every), np.float64)
         key = jax.random.key(0)

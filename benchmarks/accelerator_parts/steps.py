@@ -24,7 +24,8 @@ def steps(size: Size) -> None:
         f"{'network':<18} {'batch':>6} {'type':>9} {'ours':>9} {'TFLOP/s':>8} {'memory MB':>10} "
         f"{'PyTorch':>9} {'compiled':>9}"
     )
-    for name in (*NETWORKS, "vqvae"):
+    networks = NETWORKS[:1] if size.shallow else NETWORKS
+    for name in (*networks, "vqvae"):
         for batch in size.batches:
             for dtype in TYPES:
                 # The tokenizer computes in float32 only.

@@ -22,6 +22,7 @@ TINY = [
     "--config.log_every=2",
     "--config.num_samples=2",
     "--config.batch_size=16",
+    "--config.accumulate_steps=1",  # to choose a number traces the step once more
 ]
 
 

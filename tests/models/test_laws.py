@@ -61,12 +61,12 @@ TINY_CASES = [(Grid(2, 2, 1, 3), "class"), (Grid(1, 2, 3, 2), "all")]
 NUM_CLASSES, MAP_FEATURES, VECTOR_FEATURES = 2, 3, 2
 
 
-def every_model_and(cases, models=MODELS, slow=(), fast=tuple(MODELS)):
+def every_model_and(cases, models=MODELS, slow=(), fast=tuple(MODELS), for_one=()):
     """A test of every model on the cases whose context it takes.
 
     Each case is compiled for each model, so variants of a model are slow tests; and so are, where
     there are many cases, those with one context alone, any that are said to be slow, and models
-    that are not said to be fast.
+    that are not said to be fast. The model `ONE` stands for all others in the cases ``for_one``.
     """
     parameters = [
         pytest.param(
@@ -83,7 +83,7 @@ def every_model_and(cases, models=MODELS, slow=(), fast=tuple(MODELS)):
         )
         for name, model in models.items()
         for grid, kind in cases
-        if kind in model.kinds
+        if kind in model.kinds and (name == ONE or (grid, kind) not in for_one)
     ]
     return pytest.mark.parametrize(("name", "grid", "kind"), parameters)
 
@@ -369,7 +369,7 @@ def p_value_of(x, grid, probabilities):
     return chi_square_p_value(counts, probabilities)
 
 
-@every_model_and(TINY_CASES, fast=(ONE,))
+@every_model_and(TINY_CASES, fast=(ONE,), for_one=TINY_CASES[:1])
 def test_samples_are_distributed_as_the_model(name, grid, kind):
     model = random_model(name, grid, kind)
     num, cells = 20_000, grid.levels**grid.size
@@ -394,7 +394,7 @@ def test_samples_are_distributed_as_the_model(name, grid, kind):
 
 
 @pytest.mark.slow
-@every_tiny_case
+@every_model_and(TINY_CASES, for_one=TINY_CASES[:1])
 def test_completions_are_distributed_as_the_model_given_what_is_known_before(name, grid, kind):
     model, num, cells = random_model(name, grid, kind), 20_000, grid.levels**grid.size
     # Every other symbol, so that some are known before and some after unknown ones.
@@ -430,7 +430,7 @@ def draw(name, grid, kind, **options):
     return np.asarray(sample(model, key, NUM, context=context, strategy=STRATEGY, **options))
 
 
-@every_model_and([CASES[0], CASES[-1]], slow=[CASES[0]], fast=(ONE,))
+@every_model_and([CASES[0], CASES[-1]], slow=[CASES[0]], fast=(ONE,), for_one=[CASES[0]])
 def test_all_samplers_give_the_same_images(name, grid, kind):
     cached = draw(name, grid, kind)
     for method in ("naive", "fixed_point", "whole_grids"):
@@ -446,7 +446,7 @@ ONE_CASE = CASES[-1]
 
 
 @pytest.mark.slow
-@every_model
+@pytest.mark.parametrize("name", [*SHIPPED, "any_order_transformer_shuffled"])
 def test_rows_fill_up_to_the_same_images(name):
     grid, kind = ONE_CASE
     model, context = random_model(name, grid, kind), random_context(grid, kind, NUM)
@@ -524,7 +524,7 @@ def test_the_number_of_devices_changes_nothing(name):
 CODED_CASES = [(Grid(5, 4, 1, 2), "none"), (Grid(3, 5, 3, 17), "all")]
 
 
-@every_model_and(CODED_CASES, slow=CODED_CASES[:1], fast=(ONE,))
+@every_model_and(CODED_CASES, slow=CODED_CASES[:1], fast=(ONE,), for_one=CODED_CASES[:1])
 def test_a_grid_takes_the_bits_of_its_probability(name, grid, kind):
     num, batch = 150, 8
     model, context = random_model(name, grid, kind), random_context(grid, kind, num)

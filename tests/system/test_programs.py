@@ -18,6 +18,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (60, 8, 8), dtype=np.uint8)
 TINY = {
     "num_steps": 2,
     "batch_size": 8,
+    "num_samples": 2,
     "levels": 4,
     "model": {"num_layers": 1, "embedding_features": 4, "head_features": 8},
 }

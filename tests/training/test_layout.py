@@ -12,12 +12,11 @@ import pytest
 from pixelprior.system.devices import data_mesh
 from pixelprior.training.layout import state_layout
 from pixelprior.training.metrics import read_metrics
-from tests.training.conftest import ROOT
 from tests.training.restarts import CLOCK, logged, wait_for
-from tests.training.small_configs import FIFTY_STEPS, WIDE
+from tests.training.small_configs import FIFTY_STEPS, TOKENIZER, WIDE, write_config
 from tests.xla_flags import devices, xla_flags
 
-ONE, EIGHT = (xla_flags(devices(number)) for number in (1, 8))
+EIGHT = xla_flags(devices(8))
 
 
 def test_on_one_device_all_is_whole():
@@ -93,17 +92,14 @@ def test_eight_devices_learn_what_one_does_over_fifty_steps(fifty_steps, tmp_pat
 
 
 @pytest.mark.slow
-def test_a_tokenizer_in_parts_learns_the_same(tmp_path):
-    flags = (
-        "--config=digits:vqvae",
-        *("--config.num_steps=12", "--config.warmup_steps=2", "--config.log_every=1"),
-        *("--config.checkpoint_every=12", "--config.sample_every=12", "--config.mesh=fsdp"),
-    )
+def test_a_tokenizer_in_parts_learns_the_same(tmp_path, run):
+    tokenizer = TOKENIZER["tokenizer"] | {"features": 32}
+    config = TOKENIZER | {"mesh": "fsdp", "tokenizer": tokenizer}
+    flag = f"--config={write_config(tmp_path, config)}"
     told = []
-    for name, variables in (("one", ONE), ("eight", EIGHT)):
-        command = [sys.executable, ROOT / "train.py", f"--workdir={tmp_path / name}", *flags]
-        subprocess.run(command, env=os.environ | variables, check=True)
-        told.append(read_metrics(tmp_path / name / "metrics.jsonl"))
+    for number in (1, 8):
+        run(tmp_path / str(number), flag, num_devices=number)
+        told.append(read_metrics(tmp_path / str(number) / "metrics.jsonl"))
     losses = [[r["train_loss"] for r in run if "train_loss" in r] for run in told]
     assert len(losses[0]) == 12
     np.testing.assert_allclose(*losses, rtol=1e-4)

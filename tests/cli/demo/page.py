@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -14,7 +15,6 @@ import pytest
 from PIL import Image
 
 from tests.cli.conftest import ROOT
-from tests.xla_flags import as_users_compile
 
 playwright = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("streamlit")
@@ -45,10 +45,9 @@ def script(*flags):
 class Server:
     """A demo that is running, and what it says."""
 
-    def __init__(self, runs, folder, command=demo):
+    def __init__(self, runs, folder, command=demo, environment=os.environ):
         self.port, self.log = free_port(), folder / "server.txt"
-        # Else a picture is there before its progress is seen.
-        env = as_users_compile() | {"STREAMLIT_SERVER_HEADLESS": "true", "PYTHONPATH": str(ROOT)}
+        env = environment | {"STREAMLIT_SERVER_HEADLESS": "true", "PYTHONPATH": str(ROOT)}
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(
                 command(runs, self.port), cwd=folder, env=env, stdout=log, stderr=log

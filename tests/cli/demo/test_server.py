@@ -22,6 +22,7 @@ from tests.cli.demo.page import (
     shown_run,
 )
 from tests.data.folders import SMALL
+from tests.xla_flags import as_users_compile
 
 pytestmark = [pytest.mark.slow, needs_chromium]
 
@@ -80,7 +81,8 @@ def test_a_long_sampling_can_be_stopped(trained, opened, tmp_path):
     flags += ["--config.num_steps=1", "--config.batch_size=2"]
     run = trained("folder", *TINY, *flags)
     shutil.copytree(run, tmp_path / "runs" / "large")
-    server = Server(tmp_path / "runs", tmp_path)
+    # Else the picture is there before its progress is seen.
+    server = Server(tmp_path / "runs", tmp_path, environment=as_users_compile())
     try:
         page = opened(f"{server.url}?images=64", wait=False)
         # It begins without a click.

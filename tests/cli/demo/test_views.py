@@ -144,30 +144,25 @@ def test_an_upload_is_scored(server, opened):
     assert picture.shape == test_image.shape and (picture != test_image).any()
 
 
-@pytest.mark.parametrize(
-    ("file", "message"),
-    [
-        (
-            {"name": "a.png", "mimeType": "image/png", "buffer": b"no picture"},
-            "the file cannot be read as an image",
-        ),
-        (
-            {"name": "a.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.4 no picture"},
-            "the file cannot be read as an image",
-        ),
-        (png(np.zeros((5000, 2), np.uint8)), "is 2 x 5000 pixels"),
-    ],
-)
-def test_a_wrong_upload_is_refused_in_words_until_the_next_one(server, opened, file, message):
+WRONG_FILES = {
+    "a.png": (b"no picture", "the file cannot be read as an image"),
+    "a.pdf": (b"%PDF-1.4 no picture", "the file cannot be read as an image"),
+    "image.png": (png(np.zeros((5000, 2), np.uint8))["buffer"], "is 2 x 5000 pixels"),
+}
+
+
+def test_a_wrong_upload_is_refused_in_words_until_the_next_one(server, opened):
     page = opened(server.url)
     choose(page, "Likelihood")
     choose(page, "an upload")
-    upload(page, file)
-    expect(page.get_by_text(message)).to_be_visible()
-    upload(page, png(np.zeros((8, 8), np.uint8)) | {"name": "good.png"})
-    expect(page.get_by_text(re.compile(r"bits, .* per dimension"))).to_be_visible()
-    assert not page.get_by_text(message).count()
-    assert not page.get_by_test_id("stAlert").count()
+    for name, (content, message) in WRONG_FILES.items():
+        kind = "application/pdf" if name.endswith("pdf") else "image/png"
+        upload(page, {"name": name, "mimeType": kind, "buffer": content})
+        expect(page.get_by_text(message)).to_be_visible()
+        upload(page, png(np.zeros((8, 8), np.uint8)) | {"name": "good.png"})
+        expect(page.get_by_text(re.compile(r"bits, .* per dimension"))).to_be_visible()
+        assert not page.get_by_text(message).count()
+        assert not page.get_by_test_id("stAlert").count()
 
 
 def test_a_tokenizer_reconstructs_and_walks(server, opened):
@@ -228,7 +223,10 @@ def test_two_runs_side_by_side(server, opened):
     assert first["drawn"] == "8 of 8 rows" and second["drawn"] == "4 of 4 rows"
 
 
-@pytest.mark.parametrize("view", ["Sample", "Complete", "Likelihood", "Compare"])
+VIEWS = ["Sample", "Complete", "Likelihood", "Compare"]
+
+
+@pytest.mark.parametrize("view", VIEWS)
 def test_on_a_phone_the_picture_is_within_the_first_screen(server, opened, view):
     page = opened(f"{server.url}?view={view}", width=390, height=844)
     picture = page.get_by_test_id("stImage").locator("img").first
@@ -291,9 +289,14 @@ def test_the_keyboard_is_enough_to_draw(server, opened):
     assert downloaded(page)[1]["seed"] == 1
 
 
-@pytest.mark.parametrize("view", ["Sample", "Complete", "Likelihood", "Compare"])
-def test_every_control_has_a_label(server, opened, view):
-    page = opened(f"{server.url}?view={view}")
+def test_every_control_has_a_label(server, opened):
+    page = opened(server.url)
+    for view in VIEWS:
+        choose(page, view)
+        assert_labelled(page)
+
+
+def assert_labelled(page):
     controls = page.get_by_test_id("stSidebar").locator("input, [role=slider], button, select")
     unlabelled = controls.evaluate_all(
         """all => all.filter(one => one.checkVisibility() && !(
