@@ -17,10 +17,10 @@ SHORTENED = {
     "causal_layers": 2,
     "inpainting_and_compression": 5,
     "quickstart": 5,
-    "sampling": 5,
+    "sampling": 20,
     "several_devices": 5,
     "vqvae2_and_prior": 50,
-    "your_own_images": 5,
+    "your_own_images": 20,
 }
 MOST_BYTES = 400_000
 BUNDLED = Path(pp.__file__).parent / "bundled"
