@@ -7,9 +7,14 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from tensorboardX.event_file_writer import EventsWriter
-from tensorboardX.proto.event_pb2 import Event, SessionLog
-from tensorboardX.summary import image, scalar
+
+from pixelprior.system.hidden import hidden
+
+# It imports PyTorch for the type of an argument, which takes seconds.
+with hidden("torch"):
+    from tensorboardX.event_file_writer import EventsWriter
+    from tensorboardX.proto.event_pb2 import Event, SessionLog
+    from tensorboardX.summary import image, scalar
 
 _SPLITS = ("train", "validation", "test")
 

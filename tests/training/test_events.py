@@ -6,9 +6,8 @@ import struct
 import numpy as np
 import pytest
 from PIL import Image
-from tensorboardX.proto.event_pb2 import Event
 
-from pixelprior.training.events import EventFile
+from pixelprior.training.events import Event, EventFile
 from pixelprior.training.metrics import read_metrics
 
 
