@@ -19,6 +19,10 @@ MAPPINGS, MANY_MAPPINGS = Path("/proc/self/maps"), 40_000
 # To read that many mappings takes about as long as a short test.
 TESTS, TESTS_BETWEEN_CHECKS = itertools.count(1), 20
 
+# Here, since the `conftest` of a folder whose tests are asked for imports JAX before `configure`.
+compile_in_less_time()
+collect_less_often()
+
 
 def pytest_configure(config):
     # JAX reads these when it is imported, and processes that are started inherit them: the workers
@@ -33,8 +37,6 @@ def pytest_configure(config):
         # A program that one test has compiled is read by the others, wherever they run.
         config.compiled = os.environ[CACHE] = tempfile.mkdtemp(prefix="pixelprior-compiled-")
         os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
-    compile_in_less_time()
-    collect_less_often()
     if hasattr(config, "workerinput") or not config.option.numprocesses:
         # The package of a clone hides an installed one, and has no configs within it.
         from pixelprior.experiment.recipes import make_importable

@@ -10,6 +10,7 @@ import pytest
 
 import pixelprior as pp
 from notebooks.execute import SETUP, execute, parameters, shorten
+from tests.release import slow_cases
 from tests.test_documents import imported
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
@@ -129,8 +130,11 @@ def test_links_lead_somewhere(name):
         assert (FOLDER.parent / named).exists(), named
 
 
-@pytest.mark.slow
-@each_notebook
+# The other two take long, and their functions are those of other tests.
+IN_EVERY_RUN = SHORTENED.keys() - {"inpainting_and_compression", "vqvae2_and_prior"}
+
+
+@pytest.mark.parametrize("name", slow_cases(sorted(SHORTENED), *IN_EVERY_RUN))
 def test_runs(name, tmp_path, monkeypatch):
     # Where the kernel makes its folders.
     monkeypatch.setenv("TMPDIR", str(tmp_path))

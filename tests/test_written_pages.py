@@ -7,6 +7,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from tests.release import slow_cases
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -28,8 +30,8 @@ def test_a_diagram_is_up_to_date(name):
     assert ElementTree.fromstring(drawn).tag.endswith("svg")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("page", write_pages.PAGES)
+# The cards take the evaluation of all bundled models.
+@pytest.mark.parametrize("page", slow_cases(write_pages.PAGES, "messages.md"))
 def test_a_page_is_up_to_date(page):
     # Compared as they are: what differs is seen at a glance.
     words = "run python docs/write_pages.py, and look at what has changed"

@@ -162,6 +162,8 @@ def _import_all():
     import importlib
     import pkgutil
 
+    import PIL.Image
+
     import pixelprior
 
     apart = ("pixelprior.cli", "pixelprior.demo", "pixelprior.configs", "pixelprior.__main__")
@@ -172,6 +174,10 @@ def _import_all():
                 found = importlib.import_module(module.name)
                 if module.ispkg:
                     packages.append((found.__path__, f"{module.name}."))
+    # What functions import when they are called.
+    for library in ("grain", "ml_collections.config_flags", "sklearn.datasets"):
+        importlib.import_module(library)
+    PIL.Image.init()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ An array is taken if its path and its shape agree. Three kinds of arrays have ru
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 from flax import nnx
 from jaxtyping import Shaped
@@ -125,7 +125,7 @@ def take_weights(
     arrays = taking.with_whole_codebooks(arrays, ours)
     for name in dict.fromkeys(array.group for array in arrays):
         groups.append(_group(name, [array for array in arrays if array.group == name]))
-    taken = {array.path: jnp.asarray(array.value) for array in arrays}
+    taken = {array.path: jax.device_put(array.value) for array in arrays}
     weights = nnx.from_flat_state(
         [(path, x.replace(taken[path]) if path in taken else x) for path, x in ours.items()]
     )

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -47,4 +46,5 @@ def shapes_by_name(tree: Any) -> dict[str, tuple[int, ...]]:
 
 def placed(leaf: jax.Array, like: Any) -> jax.Array:
     """Place a leaf as requested: an array from Orbax cannot leave its device."""
-    return leaf if getattr(like, "sharding", None) else jnp.asarray(np.asarray(leaf))
+    # `jnp.asarray` would compile a program for each shape.
+    return leaf if getattr(like, "sharding", None) else jax.device_put(np.asarray(leaf))

@@ -42,6 +42,7 @@ def test_a_tokenizer(vqvae2, tmp_path):
     assert tokenizer["num_parameters"] == sum(leaf.size for leaf in jax.tree.leaves(weights))
 
 
+@pytest.mark.release
 @pytest.mark.slow
 def test_priors_that_trained_some_levels(top_prior, prior2, tmp_path):
     # The one has nothing to sample from yet; the other took a level from it.

@@ -15,6 +15,7 @@ from pixelprior.experiment.recipes import all_variants, recipes
 from pixelprior.figures.sheets import png_bytes
 from tests.cli.conftest import ROOT, TINY, TINY_TOKENIZER, tiny_prior
 from tests.data.folders import SMALL
+from tests.release import slow_cases
 
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 
@@ -173,7 +174,7 @@ OTHERS = [
     r"python3 -m venv \.venv",
     r"source \.venv/bin/activate",
     r"(PIXELPRIOR_TESTS_OPTIMIZE=1 )?(\.venv/bin/)?python -m pytest .*",
-    r"\.ci/run\s+#.*",
+    r"\.ci/run( release)?\s+#.*",
     r"python -m benchmarks\.\w+.*",  # that they exist: above
     r"pixelprior demo",  # demo/
     r"pixelprior configs",  # test_packaging.py
@@ -194,17 +195,17 @@ def test_every_line_of_bash_is_known():
             )
 
 
-RUN = [
-    {
+RUN = {
+    "README.md": {
         "README.md": 10,
         "docs/index.md": 3,
         "docs/quickstart.md": 11,
         "docs/training.md": 2,
         "docs/fine_tuning.md": 2,
     },
-    {"docs/evaluation.md": 3, "docs/tutorials.md": 11},
-]
-"""The documents with commands, and at least how many of them are run.
+    "docs/evaluation.md": {"docs/evaluation.md": 3, "docs/tutorials.md": 11},
+}
+"""The documents with commands, by the first one, and at least how many of them are run.
 
 Those in one dictionary are read one after the other, in one folder. They repeat each other.
 """
@@ -233,9 +234,9 @@ def small(script, arguments):
     return ["--num=16"] if script == "sample" else []
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("documents", RUN, ids=lambda documents: next(iter(documents)))
-def test_the_commands_of_the_documents(documents, script, by_class, tmp_path):
+@pytest.mark.parametrize("first", slow_cases(RUN, "README.md"))
+def test_the_commands_of_the_documents(first, script, by_class, tmp_path):
+    documents = RUN[first]
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     (tmp_path / "my_images").mkdir()
     for number, name in enumerate(SMALL):

@@ -25,6 +25,7 @@ from pixelprior.training.program import make_program
 from pixelprior.training.run_folder import RunFolder
 from tests.cli.calls import draw_files
 from tests.cli.conftest import copied
+from tests.release import slow_cases
 
 
 def remove(path):
@@ -275,8 +276,7 @@ KEPT_FAULTS = {
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("fault", KEPT_FAULTS)
+@pytest.mark.parametrize("fault", slow_cases(KEPT_FAULTS, "half of it", "no nats", "nats of NaN"))
 def test_a_damaged_result_is_measured_again(reported, tmp_path, fault):
     run = copied(reported, tmp_path)
     before = json.loads((run / "evaluation" / "test.json").read_text())
@@ -355,8 +355,7 @@ COMMANDS = {
 CONFIG_OF = {}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", slow_cases(COMMANDS, "load", "sample", "train"))
 def test_every_file_of_a_run(reported, tmp_path, command):
     config = dict(load(reported).config)
     # Each command meets each file with one of the faults, another one than the command before.

@@ -11,6 +11,7 @@ from PIL import Image
 
 from tests.cli.calls import assert_one_sentence, draw_files
 from tests.data.folders import noise, save
+from tests.release import slow_cases
 
 
 @pytest.fixture
@@ -64,9 +65,8 @@ needs_images = pytest.mark.skipif(
 )
 
 
-@pytest.mark.slow
 @needs_images
-@pytest.mark.parametrize("name", ["faces", "omniglot"])
+@pytest.mark.parametrize("name", slow_cases(["faces", "omniglot"], "omniglot"))
 def test_real_folders_need_no_preparation(script, tiny, tmp_path, name):
     images = Path(os.environ["PIXELPRIOR_IMAGES"])
     folder, one = images / "orl_faces", images / "orl_faces" / "s1" / "1.pgm"

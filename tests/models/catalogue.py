@@ -23,6 +23,7 @@ from pixelprior import (
     Transformer,
 )
 from pixelprior.models.guided import Guided
+from tests.release import BEFORE_A_RELEASE
 
 NUM_LAYERS, KERNEL, FIRST_KERNEL = 2, 3, 5
 SIZES = dict(
@@ -304,11 +305,21 @@ MODELS = {
 SHIPPED = {name: MODELS[name] for name in pixelprior.models.MODELS}
 # The one that stands for all of them in fast tests of what is written once.
 ONE = "gated_pixel_cnn"
+# PixelCNN++ of two scales has the head of the first one and the blocks of the second one.
+COVERED = ("gated_pixel_cnn_mixture", "pixel_cnn_pp_three_scales")
 
 
 def one_fast_others_slow(names):
     """A test of every model, of which all but one are slow tests."""
     return pytest.mark.parametrize(
         "name",
-        [pytest.param(name, marks=[] if name == ONE else [pytest.mark.slow]) for name in names],
+        [
+            pytest.param(name, marks=[] if name == ONE else marks_of_a_slow_case(name))
+            for name in names
+        ],
     )
+
+
+def marks_of_a_slow_case(name):
+    """Models that others cover are tested before a release."""
+    return BEFORE_A_RELEASE if name in COVERED else [pytest.mark.slow]

@@ -15,7 +15,8 @@ from pixelprior.evaluation.receptive_field import receptive_field
 from pixelprior.models.base import AutoregressiveModel
 from pixelprior.sampling import sample, sample_rows
 from tests.compilations import compilations, mappings
-from tests.models.catalogue import MODELS, SHIPPED, one_fast_others_slow
+from tests.models.catalogue import MODELS, SHIPPED
+from tests.release import slow_cases
 
 GRID = Grid(4, 3, 2, 5)
 MORE_CALLS = 5
@@ -49,8 +50,9 @@ def uses(model, x, context):
     }
 
 
-@pytest.mark.slow
-@one_fast_others_slow(SHIPPED)
+@pytest.mark.parametrize(
+    "name", slow_cases(SHIPPED, "gated_pixel_cnn", "transformer", "any_order_transformer")
+)
 def test_a_second_call_compiles_nothing_and_keeps_nothing(name):
     model = MODELS[name].make(GRID, num_classes=3, dropout_rate=0.1, rngs=nnx.Rngs(0))
     x = jax.random.randint(jax.random.key(0), (2, *GRID.shape), 0, GRID.levels)

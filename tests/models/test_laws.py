@@ -41,11 +41,13 @@ from tests.models.catalogue import (
     SHIPPED,
     SIZES,
     everything_before,
+    marks_of_a_slow_case,
     one_fast_others_slow,
     raster,
     seen_by_masked_convolutions,
     seen_without_blind_spot,
 )
+from tests.release import BEFORE_A_RELEASE
 from tests.several_devices import run_on_devices
 
 # Every context, square and not, one channel and three, from 2 to 256 levels; larger than what the
@@ -64,22 +66,27 @@ NUM_CLASSES, MAP_FEATURES, VECTOR_FEATURES = 2, 3, 2
 def every_model_and(cases, models=MODELS, slow=(), fast=tuple(MODELS), for_one=()):
     """A test of every model on the cases whose context it takes.
 
-    Each case is compiled for each model, so variants of a model are slow tests; and so are, where
-    there are many cases, those with one context alone, any that are said to be slow, and models
-    that are not said to be fast. The model `ONE` stands for all others in the cases ``for_one``.
+    Each case is compiled for each model. Slow tests are the variants of a model, the cases that are
+    said to be slow, models that are not said to be fast, and, where there are many cases, those
+    with one context alone. All contexts at once include these, so they are tested before a release
+    for most models. The model `ONE` stands for all others in the cases ``for_one``.
     """
+
+    def marks(name, grid, kind):
+        alone = len(cases) > 2 and kind in ("class", "map")
+        if alone and name != ONE:
+            return BEFORE_A_RELEASE
+        if alone or (grid, kind) in slow or name not in fast or name not in SHIPPED:
+            return marks_of_a_slow_case(name)
+        return []
+
     parameters = [
         pytest.param(
             name,
             grid,
             kind,
             id=f"{name}-{'x'.join(map(str, grid.shape))}-{grid.levels}-{kind}",
-            marks=[pytest.mark.slow]
-            if name not in SHIPPED
-            or (len(cases) > 2 and kind in ("class", "map"))
-            or (grid, kind) in slow
-            or name not in fast
-            else [],
+            marks=marks(name, grid, kind),
         )
         for name, model in models.items()
         for grid, kind in cases
@@ -88,10 +95,6 @@ def every_model_and(cases, models=MODELS, slow=(), fast=tuple(MODELS), for_one=(
     return pytest.mark.parametrize(("name", "grid", "kind"), parameters)
 
 
-every_model = pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=[] if name in SHIPPED else [pytest.mark.slow]) for name in MODELS],
-)
 every_case = every_model_and(CASES)
 IN_RASTER_ORDER = {
     name: model for name, model in MODELS.items() if model.order is raster and not model.sequence
@@ -513,8 +516,9 @@ def draw_on_several_devices(names):
 
 @one_fast_others_slow(MODELS)
 def test_the_number_of_devices_changes_nothing(name):
-    # One process for the fast test, and one for all the slow ones.
-    together = tuple(other for other in MODELS if (other == ONE) == (name == ONE))
+    # One process for the fast test, one for the slow ones, and one for those before a release.
+    groups = (ONE,), COVERED, tuple(other for other in MODELS if other not in (ONE, *COVERED))
+    (together,) = (group for group in groups if name in group)
     drawn = drawn_on_several_devices(together)[name]
     np.testing.assert_array_equal(drawn, draw(name, *ONE_CASE))
 

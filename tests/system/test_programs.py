@@ -67,6 +67,7 @@ def test_threads_share_programs(no_collection, monkeypatch):
             assert results == [8.0 * ((number + k) % 3) for k in range(9)]
 
 
+@pytest.mark.release
 @pytest.mark.slow
 def test_trainings_of_different_models_stay_within_the_mappings(tmp_path, monkeypatch):
     """As in a search for settings: every training has another width and another learning rate."""

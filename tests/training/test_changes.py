@@ -167,6 +167,7 @@ def test_fewer_steps_than_taken_end_the_run(workdir):
     assert "changed from step 12 on: num_steps 12 -> 6" in said
 
 
+@pytest.mark.release
 @pytest.mark.slow
 def test_a_complete_run_of_a_list_is_trained_longer(tmp_path):
     config = {"task": "compare", "runs": {"a": CONFIG | {"num_steps": 4}}}
@@ -176,6 +177,7 @@ def test_a_complete_run_of_a_list_is_trained_longer(tmp_path):
     assert records(tmp_path / "a")[-1]["step"] == 6
 
 
+@pytest.mark.release
 @pytest.mark.slow
 def test_a_run_of_several_starts_knows_where_each_began(workdir):
     train(workdir, num_steps=14, batch_size=8)
@@ -186,6 +188,7 @@ def test_a_run_of_several_starts_knows_where_each_began(workdir):
     assert json.loads((workdir / "config.json").read_text())["batch_size"] == 32
 
 
+@pytest.mark.release
 @pytest.mark.slow
 def test_killed_after_a_change_it_ends_with_the_same_bits(finished, tmp_path, start, run):
     whole, killed = (shutil.copytree(finished, tmp_path / name) for name in ("whole", "killed"))

@@ -17,6 +17,7 @@ from collections import Counter
 
 import pytest
 
+from tests.release import slow_cases
 from tests.training.restarts import assert_same_end
 
 KILLS = int(os.environ.get("PIXELPRIOR_KILLS", "9"))
@@ -56,8 +57,7 @@ def phase(workdir, given):
     return "stepping" if steps else "first steps"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", slow_cases(TASKS, "pixels"))
 def test_killed_at_random_moments(
     request, finished, tokenizer, prior, tmp_path, start, task_flags, task
 ):

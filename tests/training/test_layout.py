@@ -82,6 +82,7 @@ def test_a_run_goes_on_on_another_number_of_devices(wide, tmp_path, start, run):
     assert_agree(read_metrics(wide / "metrics.jsonl"), read_metrics(workdir / "metrics.jsonl"))
 
 
+@pytest.mark.release
 @pytest.mark.slow
 def test_eight_devices_learn_what_one_does_over_fifty_steps(fifty_steps, tmp_path, run):
     run(tmp_path / "eight", *FIFTY_STEPS, num_devices=8)
@@ -91,6 +92,7 @@ def test_eight_devices_learn_what_one_does_over_fifty_steps(fifty_steps, tmp_pat
     np.testing.assert_allclose(*losses, rtol=1e-4)
 
 
+@pytest.mark.release
 @pytest.mark.slow
 def test_a_tokenizer_in_parts_learns_the_same(tmp_path, run):
     tokenizer = TOKENIZER["tokenizer"] | {"features": 32}

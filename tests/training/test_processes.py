@@ -175,6 +175,7 @@ def test_something_else_at_the_port_is_refused(answer, monkeypatch):
             pass
 
 
+@pytest.mark.release
 @pytest.mark.slow
 def test_four_processes_with_the_state_in_parts(tmp_path, together, wide):
     errors = complete(together(tmp_path / "run", 4, *WIDE, num_devices=2))
@@ -266,6 +267,7 @@ def test_one_that_hangs_ends_the_others_in_words(tmp_path, together):
             job[hung].kill()
 
 
+@pytest.mark.release
 @pytest.mark.slow
 def test_one_that_is_stopped_for_a_moment_goes_on(tmp_path, together):
     workdir = tmp_path / "run"
@@ -277,6 +279,7 @@ def test_one_that_is_stopped_for_a_moment_goes_on(tmp_path, together):
     complete(processes)
 
 
+@pytest.mark.release
 @pytest.mark.slow
 def test_interrupted_by_hand_it_goes_on_in_one_process(tmp_path, together, run, finished):
     workdir = tmp_path / "run"
@@ -332,6 +335,7 @@ def test_a_tokenizer_and_then_a_prior(tmp_path, together, task_flags, tokenizer,
     assert_learned_the_same(tmp_path / "prior2", prior)
 
 
+@pytest.mark.release
 @pytest.mark.slow
 def test_a_list_of_runs(tmp_path, together, fifty_steps, wide):
     # The first of them is long enough to tell whether two processes drift from one.

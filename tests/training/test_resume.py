@@ -8,6 +8,7 @@ import time
 import pytest
 
 from pixelprior.runs.load import load_trained
+from tests.release import slow_cases
 from tests.training.restarts import (
     assert_same_end,
     kill,
@@ -96,9 +97,8 @@ def test_killed_twice_then_stopped_then_resumed(finished, tmp_path, start, run):
     assert_same_end(workdir, finished)
 
 
-# Ten in all. Some of these moments fall into compilation or saving; which, the machine decides.
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2))
+# Some of these moments fall into compilation or saving; which, the machine decides.
+@pytest.mark.parametrize("seed", slow_cases(range(2), 0))
 def test_killed_at_random_moments(finished, tmp_path, start, run, seed):
     rng = random.Random(seed)
     workdir = tmp_path / "run"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pixelprior.training.metrics import read_metrics
+from tests.release import slow_cases
 from tests.training.restarts import assert_same_end, kill, logged, records, wait_for
 
 # The real script, but that validating or drawing takes long: it waits, and looks for signals.
@@ -67,8 +68,7 @@ def test_sigusr1_saves_and_the_run_goes_on(finished, tmp_path, start):
     assert_same_end(workdir, finished)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("name", slow_cases(["SIGTERM", "SIGINT"], "SIGTERM"))
 @pytest.mark.parametrize("kind", ["evaluate", "picture"])
 def test_a_signal_while_a_saved_state_is_measured(finished, tmp_path, start_slow, run, kind, name):
     workdir = tmp_path / "run"

@@ -20,6 +20,7 @@ from pixelprior.training.optimizer import make_optimizer
 from pixelprior.training.step import init_state, make_train_step
 from pixelprior.training.tasks.pixels import pixel_loss
 from tests.models.catalogue import SHIPPED
+from tests.release import slow_cases
 from tests.training.restarts import CLOCK
 
 SMALL = {"features": 4, "num_layers": 1, "embedding_features": 4, "head_features": 8}
@@ -215,8 +216,7 @@ def test_a_gradient_that_is_no_number_is_not_skipped():
     assert int(metrics.skipped) == 0 and np.isnan(metrics.gradient_norm)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", slow_cases(MODELS, "gated_pixel_cnn", "row_lstm", "transformer"))
 def test_every_model_learns_one_batch_by_heart(name):
     batch = one_batch(size=3)
     state, step = setup(

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -26,7 +25,7 @@ def named(model: nnx.Module) -> dict[str, Any]:
 def with_weights(model: Any, weights: Mapping[str, np.ndarray]) -> Any:
     """Return the same model with other weights, given by name."""
     graph, state = nnx.split(model)
-    leaves = [jnp.asarray(weights[name]) for name in named(model)]
+    leaves = [jax.device_put(weights[name]) for name in named(model)]
     return nnx.merge(graph, jax.tree.unflatten(jax.tree.structure(state), leaves))
 
 

@@ -52,6 +52,7 @@ def test_the_chosen_run_stays_when_others_come_and_go(opened, digits, prior, tmp
         server.stop()
 
 
+@pytest.mark.release
 def test_a_damaged_run_does_not_stand_in_the_way(opened, digits, tmp_path):
     runs = tmp_path / "runs"
     name = "*a* $b$"

@@ -18,6 +18,7 @@ from tests.cli.demo.page import (
     settled,
     shown_run,
 )
+from tests.release import slow_cases
 
 pytestmark = [pytest.mark.slow, needs_chromium]
 
@@ -43,6 +44,7 @@ def test_samples_are_there_without_a_click_and_are_those_of_the_seed(server, ope
     np.testing.assert_array_equal(draw(page)[0], first)
 
 
+@pytest.mark.release
 def test_a_class_can_be_asked_for(server, opened):
     page = opened(server.url)
     choose_option(page, "Class", "7")
@@ -50,7 +52,7 @@ def test_a_class_can_be_asked_for(server, opened):
     assert settings["class"] == "7"
 
 
-@pytest.mark.parametrize("known", ["top half", "left half"])
+@pytest.mark.parametrize("known", slow_cases(["top half", "left half"], "top half"))
 def test_a_test_image_is_completed(server, opened, known):
     page = opened(server.url)
     choose(page, "Complete")
@@ -86,7 +88,7 @@ def paint(page):
     settled(page)
 
 
-@pytest.mark.parametrize("known", ["my drawing", BRUSHED])
+@pytest.mark.parametrize("known", slow_cases(["my drawing", BRUSHED], "my drawing"))
 def test_strokes_are_the_known_part_or_the_part_to_draw(server, opened, known):
     page = opened(server.url)
     choose(page, "Complete")
@@ -111,6 +113,7 @@ def test_a_part_of_an_upload_is_brushed_away(server, opened):
     assert (picture[: tile // 2, :tile] != 255).any()
 
 
+@pytest.mark.release
 def test_another_upload_of_the_same_name_is_another_known_part(server, opened):
     page = opened(server.url)
     choose(page, "Complete")
@@ -211,6 +214,7 @@ def test_two_temperatures_side_by_side(server, opened):
     assert "temperature=1.0" in downloaded(page, 0)[1]["strategies"]
 
 
+@pytest.mark.release
 def test_two_runs_side_by_side(server, opened):
     page = opened(server.url)
     choose(page, "Compare")
@@ -226,7 +230,7 @@ def test_two_runs_side_by_side(server, opened):
 VIEWS = ["Sample", "Complete", "Likelihood", "Compare"]
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", slow_cases(VIEWS, "Sample"))
 def test_on_a_phone_the_picture_is_within_the_first_screen(server, opened, view):
     page = opened(f"{server.url}?view={view}", width=390, height=844)
     picture = page.get_by_test_id("stImage").locator("img").first
