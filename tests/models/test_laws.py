@@ -33,6 +33,7 @@ from pixelprior.sampling.rows import num_rows
 from pixelprior.system.devices import data_mesh, replicated
 from tests.goodness_of_fit import chi_square_p_value
 from tests.models.catalogue import (
+    COVERED,
     FIRST_KERNEL,
     GUIDANCE,
     KERNEL,
