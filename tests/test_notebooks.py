@@ -130,8 +130,8 @@ def test_links_lead_somewhere(name):
         assert (FOLDER.parent / named).exists(), named
 
 
-# The other two take long, and their functions are those of other tests.
-IN_EVERY_RUN = SHORTENED.keys() - {"inpainting_and_compression", "vqvae2_and_prior"}
+# The functions of the others are those of other tests.
+IN_EVERY_RUN = ("quickstart", "sampling", "your_own_images")
 
 
 @pytest.mark.parametrize("name", slow_cases(sorted(SHORTENED), *IN_EVERY_RUN))

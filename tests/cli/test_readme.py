@@ -74,7 +74,9 @@ def test_the_main_job_draws_digits_and_beats_every_baseline(tmp_path):
     assert results["class_accuracy"] > 0.8
 
 
+# Before a merge, the same commands are run for few steps: in test_document_commands.py.
 @pytest.mark.slow
+@pytest.mark.release
 def test_the_codes_of_digits_are_learned_and_drawn(tmp_path):
     steps = command_after("codes-command")
     steps[-1] += " --json=results.json"

@@ -48,7 +48,7 @@ from tests.models.catalogue import (
     seen_by_masked_convolutions,
     seen_without_blind_spot,
 )
-from tests.release import BEFORE_A_RELEASE
+from tests.release import BEFORE_A_RELEASE, slow_cases
 from tests.several_devices import run_on_devices
 
 # Every context, square and not, one channel and three, from 2 to 256 levels; larger than what the
@@ -449,8 +449,12 @@ def test_all_samplers_give_the_same_images(name, grid, kind):
 ONE_CASE = CASES[-1]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", [*SHIPPED, "any_order_transformer_shuffled"])
+@pytest.mark.parametrize(
+    "name",
+    slow_cases(
+        [*SHIPPED, "any_order_transformer_shuffled"], ONE, "multi_scale", "any_order_transformer"
+    ),
+)
 def test_rows_fill_up_to_the_same_images(name):
     grid, kind = ONE_CASE
     model, context = random_model(name, grid, kind), random_context(grid, kind, NUM)

@@ -16,9 +16,9 @@ from pixelprior.sampling.methods import METHODS
 from pixelprior.sampling.sampler import Inputs
 from pixelprior.training.flops import product_flops
 from pixelprior.training.jaxprs import operations
-from tests.models.catalogue import ONE, one_fast_others_slow
+from tests.models.catalogue import ONE
 from tests.models.catalogue import SHIPPED as MODELS
-from tests.release import BEFORE_A_RELEASE
+from tests.release import BEFORE_A_RELEASE, slow_cases
 
 CONVOLUTIONS = ("pixel_cnn", "gated_pixel_cnn")
 
@@ -31,6 +31,9 @@ CONTEXTS = {
 }
 
 every_model = pytest.mark.parametrize("name", MODELS)
+slow_for_some = pytest.mark.parametrize(
+    "name", slow_cases(MODELS, ONE, "pixel_cnn_pp", "row_lstm", "transformer")
+)
 
 
 @functools.cache
@@ -57,8 +60,7 @@ def random_input(grid, kind, batch):
     )
 
 
-@every_model
-@pytest.mark.slow
+@slow_for_some
 def test_a_fresh_model_is_close_to_uniform_and_the_same_for_one_seed(name):
     grid = Grid(3, 3, 1, 256)
     make = nnx.jit(lambda key: MODELS[name].make(grid, rngs=nnx.Rngs(key)))
@@ -91,7 +93,7 @@ def test_gradients_reach_every_parameter(name, kind):
         assert (layers != 0).any(axis=tuple(range(1, layers.ndim))).all(), path
 
 
-@one_fast_others_slow(MODELS)
+@slow_for_some
 def test_dropout_comes_from_its_key_alone(name):
     graph, weights = graph_and_weights(name, GRID, dropout_rate=0.5)
     never_graph, _ = graph_and_weights(name, GRID)

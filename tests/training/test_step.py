@@ -132,9 +132,9 @@ def test_a_step_moves_nothing_between_host_and_device(parts):
     ("name", "parts"),
     [
         ("gated_pixel_cnn", 2),
-        ("gated_pixel_cnn", 6),
+        pytest.param("gated_pixel_cnn", 6, marks=pytest.mark.release),
         # Models of other kinds: of several networks, and with orders of their own in training.
-        ("multi_scale", 3),
+        pytest.param("multi_scale", 3, marks=pytest.mark.release),
         ("any_order_transformer", 3),
         ("made", 3),
     ],
