@@ -131,7 +131,7 @@ def test_links_lead_somewhere(name):
 
 
 # The functions of the others are those of other tests.
-IN_EVERY_RUN = ("quickstart", "sampling", "your_own_images")
+IN_EVERY_RUN = ("quickstart", "your_own_images")
 
 
 @pytest.mark.parametrize("name", slow_cases(sorted(SHORTENED), *IN_EVERY_RUN))

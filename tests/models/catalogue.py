@@ -310,16 +310,13 @@ COVERED = ("gated_pixel_cnn_mixture", "pixel_cnn_pp_three_scales")
 
 
 def one_fast_others_slow(names):
-    """A test of every model, of which all but one are slow tests."""
+    """A test of every model: all but one are slow, and some wait for a release."""
+
+    def marks(name):
+        if name in COVERED:
+            return BEFORE_A_RELEASE
+        return [] if name == ONE else [pytest.mark.slow]
+
     return pytest.mark.parametrize(
-        "name",
-        [
-            pytest.param(name, marks=[] if name == ONE else marks_of_a_slow_case(name))
-            for name in names
-        ],
+        "name", [pytest.param(name, marks=marks(name)) for name in names]
     )
-
-
-def marks_of_a_slow_case(name):
-    """Models that others cover are tested before a release."""
-    return BEFORE_A_RELEASE if name in COVERED else [pytest.mark.slow]

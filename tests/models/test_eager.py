@@ -50,9 +50,7 @@ def uses(model, x, context):
     }
 
 
-@pytest.mark.parametrize(
-    "name", slow_cases(SHIPPED, "gated_pixel_cnn", "transformer", "any_order_transformer")
-)
+@pytest.mark.parametrize("name", slow_cases(SHIPPED, "gated_pixel_cnn"))
 def test_a_second_call_compiles_nothing_and_keeps_nothing(name):
     model = MODELS[name].make(GRID, num_classes=3, dropout_rate=0.1, rngs=nnx.Rngs(0))
     x = jax.random.randint(jax.random.key(0), (2, *GRID.shape), 0, GRID.levels)

@@ -20,7 +20,10 @@ def flags(options):
 @pytest.mark.parametrize(
     "options",
     [
-        {"optimizer": "muon", "schedule": "linear", "accumulate_steps": 2},
+        pytest.param(
+            {"optimizer": "muon", "schedule": "linear", "accumulate_steps": 2},
+            marks=pytest.mark.release,
+        ),
         {
             "optimizer": "lion",
             "schedule": "inverse_sqrt",

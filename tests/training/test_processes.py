@@ -397,6 +397,7 @@ with joined(sys.argv[2], 2, number):
 """
 
 
+@pytest.mark.release
 @pytest.mark.slow
 def test_each_does_its_part_and_one_that_takes_long_is_waited_for(tmp_path):
     complete(scripts(PROGRAM, tmp_path, **xla_flags(devices(2))))

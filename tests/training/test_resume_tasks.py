@@ -64,6 +64,7 @@ def test_a_prior(tokenizer, prior, tmp_path, start, run, task_flags):
     assert_same_end_and_pictures(workdir, prior)
 
 
+@pytest.mark.release
 def test_a_prior_that_is_killed_before_it_trains(
     tokenizer, prior, tmp_path, start, run, task_flags
 ):
@@ -92,6 +93,7 @@ def test_a_prior_that_is_killed_before_it_trains(
     assert [name for name in os.listdir(workdir) if name.startswith(".")] == []
 
 
+@pytest.mark.release
 def test_a_prior_without_a_checkpoint_takes_another_tokenizer(
     tokenizer, prior, tmp_path, run, task_flags
 ):

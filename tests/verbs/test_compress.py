@@ -12,6 +12,7 @@ import pixelprior as pp
 from pixelprior.coding import codec
 from pixelprior.coding.compressed import CompressedReader, Images, write_images
 from pixelprior.coding.container import ContainerReader, ContainerWriter, DamagedFileError
+from tests.release import BEFORE_A_RELEASE
 
 GRID = pp.Grid(4, 5, 1, 3)
 SIZES = dict(features=4, num_layers=1, embedding_features=3, head_features=6)
@@ -193,7 +194,7 @@ def damaged(data, others, rng):
     return data[:place] + other[place:end] + data[end:]
 
 
-@pytest.mark.parametrize("num", [150, pytest.param(2000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("num", [150, pytest.param(2000, marks=BEFORE_A_RELEASE)])
 def test_damage_is_an_error_or_harmless(model, in_blocks, num):
     data, x = in_blocks
     others = [pp.compress(model, grids(20, seed), batch_size=4) for seed in (1, 2)]

@@ -27,6 +27,7 @@ from tests.xla_flags import as_users_compile
 pytestmark = [pytest.mark.slow, needs_chromium]
 
 
+@pytest.mark.release
 def test_the_chosen_run_stays_when_others_come_and_go(opened, digits, prior, tmp_path):
     runs = tmp_path / "runs"
     shutil.copytree(prior, runs / "prior")

@@ -98,6 +98,7 @@ def test_strokes_are_the_known_part_or_the_part_to_draw(server, opened, known):
     assert settings["known"] == known and settings["drawn"] == "8 of 8 rows"
 
 
+@pytest.mark.release
 def test_a_part_of_an_upload_is_brushed_away(server, opened):
     page = opened(server.url)
     choose(page, "Complete")
