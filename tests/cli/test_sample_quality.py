@@ -118,6 +118,7 @@ def test_samples_are_drawn_once(judged, quick_score):
     assert path.stat().st_mtime_ns != stamp
 
 
+@pytest.mark.release
 @pytest.mark.slow
 @pytest.mark.optimized
 def test_samples_that_were_drawn_before(digits, tmp_path, script):
@@ -137,6 +138,7 @@ def test_samples_that_were_drawn_before(digits, tmp_path, script):
     assert not (digits / "evaluation" / "nearest.png").exists()
 
 
+@pytest.mark.release
 @pytest.mark.slow
 @pytest.mark.optimized
 def test_more_samples_than_real_images(judged, quick_score):
@@ -148,6 +150,7 @@ def test_more_samples_than_real_images(judged, quick_score):
     assert features["real"] != result["samples"]["features"]["real"]
 
 
+@pytest.mark.release
 @pytest.mark.slow
 @pytest.mark.optimized
 def test_priors_too(prior2, script, tmp_path):
