@@ -23,8 +23,9 @@ def named(model: nnx.Module) -> dict[str, Any]:
 
 
 def with_weights(model: Any, weights: Mapping[str, np.ndarray]) -> Any:
-    """Return the same model with other weights, given by name."""
+    """Return the same model with other weights, given by name. It may share their memory."""
     graph, state = nnx.split(model)
+    # `jnp.asarray` would compile a program for each shape.
     leaves = [jax.device_put(weights[name]) for name in named(model)]
     return nnx.merge(graph, jax.tree.unflatten(jax.tree.structure(state), leaves))
 
